@@ -1,0 +1,118 @@
+//! What a function is told by its environment, the same in both clouds.
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `TWINCLOUD_SYMBOLS` | symbols traded here, comma-separated; messages of others are poison | required |
+//! | `TWINCLOUD_INTERVALS` | candle intervals, comma-separated | required |
+//! | `TWINCLOUD_CAS_ATTEMPTS` | tries at a contended candle | 10 |
+//! | `TWINCLOUD_CAS_BASE_MS` | ceiling of the first wait between them | 10 |
+//! | `TWINCLOUD_CAS_CAP_MS` | ceiling of every wait | 1000 |
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use candle::{Interval, Symbols};
+
+use crate::Backoff;
+
+/// The settings of an ingest function.
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// Symbols traded here.
+    pub symbols: Symbols,
+    /// A candle of each for every trade.
+    pub intervals: Vec<Interval>,
+    attempts: u32,
+    base: Duration,
+    cap: Duration,
+}
+
+impl IngestConfig {
+    /// Reads the settings through `get`, which looks a variable up.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = &get;
+        let intervals = required(get, "TWINCLOUD_INTERVALS")?;
+        let intervals: Result<Vec<Interval>, _> =
+            intervals.split(',').map(|text| parse("TWINCLOUD_INTERVALS", text.trim())).collect();
+        Ok(Self {
+            symbols: parse("TWINCLOUD_SYMBOLS", &required(get, "TWINCLOUD_SYMBOLS")?)?,
+            intervals: intervals?,
+            attempts: optional(get, "TWINCLOUD_CAS_ATTEMPTS", 10)?,
+            base: Duration::from_millis(optional(get, "TWINCLOUD_CAS_BASE_MS", 10)?),
+            cap: Duration::from_millis(optional(get, "TWINCLOUD_CAS_CAP_MS", 1000)?),
+        })
+    }
+
+    /// The backoff of a function; `seed` should differ between instances.
+    #[must_use]
+    pub fn backoff(&self, seed: u64) -> Backoff {
+        Backoff::new(self.attempts, self.base, self.cap, seed)
+    }
+}
+
+/// The value of a variable that must be set.
+pub fn required(
+    get: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<String, ConfigError> {
+    match get(name) {
+        Some(value) if !value.is_empty() => Ok(value),
+        _ => Err(ConfigError { name, why: "it is not set; the deployment sets it".to_owned() }),
+    }
+}
+
+fn optional<T: FromStr<Err: Display>>(
+    get: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+    default: T,
+) -> Result<T, ConfigError> {
+    get(name).map_or(Ok(default), |text| parse(name, &text))
+}
+
+fn parse<T: FromStr<Err: Display>>(name: &'static str, text: &str) -> Result<T, ConfigError> {
+    text.parse().map_err(|error| ConfigError { name, why: format!("{text:?}: {error}") })
+}
+
+/// A variable that is missing or can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("environment variable {name}: {why}")]
+pub struct ConfigError {
+    /// The variable.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(vars: &[(&str, &str)]) -> Result<IngestConfig, ConfigError> {
+        IngestConfig::from_vars(|name| {
+            vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn reads_symbols_and_intervals() {
+        let config =
+            config(&[("TWINCLOUD_SYMBOLS", "BTCUSDT,ETHUSDT"), ("TWINCLOUD_INTERVALS", "1m, 1h")])
+                .unwrap();
+        assert_eq!(config.symbols.iter().count(), 2);
+        assert_eq!(config.intervals, [Interval::M1, Interval::H1]);
+        assert_eq!(config.backoff(0).attempts(), 10);
+    }
+
+    #[test]
+    fn an_error_names_the_variable_and_the_value() {
+        let error = config(&[("TWINCLOUD_INTERVALS", "1m")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable TWINCLOUD_SYMBOLS: it is not set; the deployment sets it"
+        );
+        let error =
+            config(&[("TWINCLOUD_SYMBOLS", "BTCUSDT"), ("TWINCLOUD_INTERVALS", "1m,7m")]).unwrap_err();
+        assert!(error.to_string().contains("TWINCLOUD_INTERVALS: \"7m\""), "{error}");
+    }
+}

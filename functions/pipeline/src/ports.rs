@@ -1,0 +1,170 @@
+//! What the pipeline asks of a cloud: a queue, an archive and a candle store.
+//!
+//! Every implementation passes the same suite (crate `conformance`): memory, AWS and Google, emulated or real.
+//!
+//! **After a [`Fault::Unknown`] the effect may or may not have happened.** Every operation is therefore safe to
+//! repeat: publishing again is a duplicate, which folding ignores; putting an object again finds it there;
+//! writing a candle again loses its compare-and-set and finds its trades applied.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use candle::{Candle, CandleKey, Interval, Symbol};
+
+/// Immutable objects, named by their content.
+pub trait Archive: Send + Sync {
+    /// Stores `bytes` under `name` unless an object of that name is there already.
+    fn put_if_absent(
+        &self,
+        name: &str,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<Put, PortError>> + Send;
+
+    /// The object, or `None` if there is none of that name.
+    fn get(&self, name: &str) -> impl Future<Output = Result<Option<Bytes>, PortError>> + Send;
+
+    /// At most `limit` names that start with `prefix` (whole path segments) and sort after `after`, in byte order.
+    fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
+}
+
+/// What became of a put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// The object was not there, and now is.
+    Created,
+    /// An object of that name was there; it was not touched.
+    Present,
+}
+
+/// Candles by key, written by compare-and-set.
+pub trait CandleStore: Send + Sync {
+    /// What a write must still find for it to succeed.
+    type Version: Clone + Send + Sync;
+
+    /// The candle of `key` and its version, read with strong consistency; `None` if there is none.
+    fn load(
+        &self,
+        key: &CandleKey,
+    ) -> impl Future<Output = Result<Option<(Candle, Self::Version)>, PortError>> + Send;
+
+    /// Writes `candle` if the stored version still is `expected` (`None`: if there is no candle of its key).
+    fn store(
+        &self,
+        candle: &Candle,
+        expected: Option<&Self::Version>,
+    ) -> impl Future<Output = Result<Stored, PortError>> + Send;
+
+    /// All candles of a symbol and an interval, by open time.
+    fn scan(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+    ) -> impl Future<Output = Result<Vec<Candle>, PortError>> + Send;
+}
+
+/// What became of a compare-and-set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The candle is written.
+    Written,
+    /// Another writer was first; nothing is written.
+    Conflict,
+}
+
+/// At-least-once delivery with a dead-letter queue behind it. Order is not promised.
+pub trait Queue: Send + Sync {
+    /// Publishes each body as one message; the answers stand in the order of the bodies.
+    fn publish(
+        &self,
+        bodies: Vec<String>,
+    ) -> impl Future<Output = Vec<Result<MessageId, PortError>>> + Send;
+
+    /// Up to `max` messages, hidden from other receivers until released, acknowledged or timed out. May be empty
+    /// although messages are there; waits a moment for the first one.
+    fn receive(
+        &self,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<Received>, PortError>> + Send;
+
+    /// Removes a received message for good.
+    fn acknowledge(&self, receipt: &Receipt) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Gives a received message back for redelivery now.
+    fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// The queue's own name for a published message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub String);
+
+/// What acknowledges one delivery of a message; another delivery has another receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt(pub String);
+
+/// One delivery of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The message's identity, the same in every delivery.
+    pub id: MessageId,
+    /// What acknowledges this delivery.
+    pub receipt: Receipt,
+    /// The message.
+    pub body: Bytes,
+}
+
+/// An operation on a cloud that did not succeed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{service} {operation}: {detail}")]
+pub struct PortError {
+    /// Such as `dynamodb` or `pubsub`.
+    pub service: &'static str,
+    /// Such as `PutItem`, in the service's own words.
+    pub operation: &'static str,
+    /// Whether trying again can help.
+    pub fault: Fault,
+    /// What the service or the client said.
+    pub detail: String,
+}
+
+/// Whether the effect of a failed operation may have happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A timeout, a broken connection, a throttle, a 5xx: the effect may have happened; trying again may help.
+    Unknown,
+    /// The service refused: no effect, and the same request will be refused again.
+    Refused,
+    /// What is stored can't be read as what it should be.
+    Corrupt,
+}
+
+impl PortError {
+    /// An error whose detail is `cause` and all of its sources.
+    pub fn new(
+        service: &'static str,
+        operation: &'static str,
+        fault: Fault,
+        cause: &dyn std::error::Error,
+    ) -> Self {
+        Self { service, operation, fault, detail: chain(cause) }
+    }
+}
+
+/// An error and its sources in one line; SDK errors keep what matters in the sources.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
