@@ -1,0 +1,12 @@
+//! What every implementation of a port must do, as functions over the port.
+//!
+//! Memory, AWS and Google run the same suite. A check panics with what it saw; the caller names a `scope` of its
+//! own (letters and digits), so that checks can share one bucket, table or queue.
+
+mod archive;
+mod queue;
+mod store;
+
+pub use archive::archive;
+pub use queue::queue;
+pub use store::store;

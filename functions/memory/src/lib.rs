@@ -1,0 +1,12 @@
+//! A cloud in memory, behind the same ports as the real ones and on tokio's clock: under a paused clock and a
+//! seeded scheduler a run repeats exactly. It also counts its effects and can stop the caller between any two.
+
+mod archive;
+mod effects;
+mod queue;
+mod store;
+
+pub use archive::MemoryArchive;
+pub use effects::Effects;
+pub use queue::{MemoryQueue, QueueConfig};
+pub use store::MemoryStore;

@@ -1,0 +1,59 @@
+//! The candle store port over a map.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle::{Candle, CandleKey, Interval, Symbol};
+use pipeline::ports::{CandleStore, PortError, Stored};
+
+use crate::Effects;
+
+/// Candles in memory with a version each; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    candles: Arc<Mutex<BTreeMap<CandleKey, (Candle, u64)>>>,
+    effects: Effects,
+}
+
+impl MemoryStore {
+    /// An empty store whose effects are counted by `effects`.
+    #[must_use]
+    pub fn new(effects: Effects) -> Self {
+        Self { candles: Arc::default(), effects }
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<CandleKey, (Candle, u64)>) -> T) -> T {
+        f(&mut self.candles.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl CandleStore for MemoryStore {
+    type Version = u64;
+
+    async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, u64)>, PortError> {
+        let load = || self.with(|candles| candles.get(key).cloned());
+        Ok(self.effects.around(load).await)
+    }
+
+    async fn store(&self, candle: &Candle, expected: Option<&u64>) -> Result<Stored, PortError> {
+        let store = || {
+            self.with(|candles| {
+                let found = candles.get(candle.key()).map(|(_, version)| *version);
+                if found.as_ref() != expected {
+                    return Stored::Conflict;
+                }
+                let version = found.map_or(1, |version| version + 1);
+                candles.insert(candle.key().clone(), (candle.clone(), version));
+                Stored::Written
+            })
+        };
+        Ok(self.effects.around(store).await)
+    }
+
+    async fn scan(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Candle>, PortError> {
+        Ok(self.with(|candles| {
+            let mine = |key: &CandleKey| key.symbol == *symbol && key.interval == interval;
+            candles.iter().filter(|(key, _)| mine(key)).map(|(_, (c, _))| c.clone()).collect()
+        }))
+    }
+}

@@ -1,0 +1,22 @@
+//! The memory cloud passes the suite that the real ones pass.
+
+use std::time::Duration;
+
+use cloud_memory::{Effects, MemoryArchive, MemoryQueue, MemoryStore, QueueConfig};
+
+#[tokio::test(start_paused = true)]
+async fn archive() {
+    conformance::archive(&MemoryArchive::new(Effects::default()), "memory").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn store() {
+    let symbol = "MEMORY".parse().unwrap();
+    conformance::store(&MemoryStore::new(Effects::default()), &symbol).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn queue() {
+    let config = QueueConfig { visibility_timeout: Duration::from_secs(30), max_receive_count: 5 };
+    conformance::queue(&MemoryQueue::new(config, Effects::default(), None)).await;
+}
