@@ -1,0 +1,16 @@
+//! The pipeline's ports over SQS, DynamoDB and S3, and the Lambda functions that use them.
+//!
+//! The functions themselves are the thin mains in `src/bin`; [`function`] holds what they do with an event.
+
+mod archive;
+mod clients;
+mod error;
+pub mod function;
+pub mod log;
+mod queue;
+mod store;
+
+pub use archive::S3Archive;
+pub use clients::{Clients, sdk_config};
+pub use queue::SqsQueue;
+pub use store::DynamoStore;

@@ -1,0 +1,160 @@
+//! The queue in SQS: publishing for the producer, receiving for tools. The functions are fed by their event
+//! source mapping and do not receive.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream;
+use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
+
+use crate::error::port_error;
+
+const SERVICE: &str = "sqs";
+/// What one `SendMessageBatch` takes.
+const BATCH_MESSAGES: usize = 10;
+const BATCH_BYTES: usize = 256 * 1024;
+/// Batches under way at once.
+const CONCURRENCY: usize = 4;
+const RECEIVE_WAIT_S: i32 = 1;
+
+/// A queue by its URL.
+#[derive(Clone, Debug)]
+pub struct SqsQueue {
+    client: Client,
+    url: String,
+}
+
+impl SqsQueue {
+    /// The queue at `url`.
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
+    }
+
+    async fn publish_batch(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        let count = bodies.len();
+        let mut send = self.client.send_message_batch().queue_url(&self.url);
+        for (index, body) in bodies.into_iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder().id(index.to_string());
+            match entry.message_body(body).build() {
+                Ok(entry) => send = send.entries(entry),
+                Err(error) => {
+                    let error = PortError::new(SERVICE, "SendMessageBatch", Fault::Refused, &error);
+                    return vec![Err(error); count];
+                }
+            }
+        }
+        let sent = match send.send().await {
+            Ok(sent) => sent,
+            Err(error) => return vec![Err(port_error(SERVICE, "SendMessageBatch", &error)); count],
+        };
+        let mut answers = vec![Err(unanswered()); count];
+        for entry in sent.successful {
+            if let Some(answer) = slot(&mut answers, &entry.id) {
+                *answer = Ok(MessageId(entry.message_id));
+            }
+        }
+        for entry in sent.failed {
+            if let Some(answer) = slot(&mut answers, &entry.id) {
+                let fault = if entry.sender_fault { Fault::Refused } else { Fault::Unknown };
+                let detail = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
+                let operation = "SendMessageBatch";
+                *answer = Err(PortError { service: SERVICE, operation, fault, detail });
+            }
+        }
+        answers
+    }
+}
+
+impl Queue for SqsQueue {
+    async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        stream::iter(batches(bodies))
+            .map(|batch| self.publish_batch(batch))
+            .buffered(CONCURRENCY)
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
+        let max = i32::try_from(max.clamp(1, BATCH_MESSAGES)).unwrap_or(1);
+        let receive = self.client.receive_message().queue_url(&self.url);
+        let received =
+            receive.max_number_of_messages(max).wait_time_seconds(RECEIVE_WAIT_S).send().await;
+        let messages = received.map_err(|e| port_error(SERVICE, "ReceiveMessage", &e))?.messages;
+        let complete = messages.unwrap_or_default().into_iter().filter_map(|message| {
+            Some(Received {
+                id: MessageId(message.message_id?),
+                receipt: Receipt(message.receipt_handle?),
+                body: Bytes::from(message.body.unwrap_or_default()),
+            })
+        });
+        Ok(complete.collect())
+    }
+
+    async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
+        let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&receipt.0);
+        let deleted = delete.send().await;
+        deleted.map(drop).map_err(|e| port_error(SERVICE, "DeleteMessage", &e))
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
+        let change = self.client.change_message_visibility().queue_url(&self.url);
+        let changed = change.receipt_handle(&receipt.0).visibility_timeout(0).send().await;
+        changed.map(drop).map_err(|e| port_error(SERVICE, "ChangeMessageVisibility", &e))
+    }
+}
+
+/// Bodies in batches that one request takes. A body over the limit goes alone, for SQS to refuse by name.
+fn batches(bodies: Vec<String>) -> Vec<Vec<String>> {
+    let mut batches: Vec<Vec<String>> = Vec::new();
+    let mut batch_bytes = 0;
+    for body in bodies {
+        match batches.last_mut() {
+            Some(batch)
+                if batch.len() < BATCH_MESSAGES && batch_bytes + body.len() <= BATCH_BYTES =>
+            {
+                batch_bytes += body.len();
+                batch.push(body);
+            }
+            _ => {
+                batch_bytes = body.len();
+                batches.push(vec![body]);
+            }
+        }
+    }
+    batches
+}
+
+fn slot<'a, T>(answers: &'a mut [T], entry_id: &str) -> Option<&'a mut T> {
+    answers.get_mut(entry_id.parse::<usize>().ok()?)
+}
+
+fn unanswered() -> PortError {
+    PortError {
+        service: SERVICE,
+        operation: "SendMessageBatch",
+        fault: Fault::Unknown,
+        detail: "the answer does not mention this entry".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(bodies: &[usize]) -> Vec<Vec<usize>> {
+        let bodies = bodies.iter().map(|bytes| "x".repeat(*bytes)).collect();
+        batches(bodies).iter().map(|batch| batch.iter().map(String::len).collect()).collect()
+    }
+
+    #[test]
+    fn a_batch_holds_ten_messages_and_256_kib() {
+        assert_eq!(sizes(&[1; 23]), [vec![1; 10], vec![1; 10], vec![1; 3]]);
+        assert_eq!(sizes(&[200_000, 60_000, 3_000]), [vec![200_000, 60_000], vec![3_000]]);
+        assert_eq!(sizes(&[1, 400_000, 1]), [vec![1], vec![400_000], vec![1]]);
+        assert!(sizes(&[]).is_empty());
+    }
+}

@@ -1,0 +1,34 @@
+//! Where the services are, and who asks.
+
+use google_cloud_auth::credentials::{Credentials, anonymous};
+
+/// Endpoints of emulators as URLs; `None` is the real service, with Application Default Credentials.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// Cloud Storage.
+    pub storage: Option<String>,
+    /// Firestore.
+    pub firestore: Option<String>,
+    /// Pub/Sub.
+    pub pubsub: Option<String>,
+}
+
+impl Endpoints {
+    /// Reads the variables by which Google's own tools are pointed to an emulator.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Self {
+        let endpoint = |name: &str| {
+            let host = get(name).filter(|host| !host.is_empty())?;
+            Some(if host.contains("://") { host } else { format!("http://{host}") })
+        };
+        Self {
+            storage: endpoint("STORAGE_EMULATOR_HOST"),
+            firestore: endpoint("FIRESTORE_EMULATOR_HOST"),
+            pubsub: endpoint("PUBSUB_EMULATOR_HOST"),
+        }
+    }
+}
+
+/// Emulators ask for no credentials, and a machine that runs them may have none.
+pub(crate) fn no_credentials() -> Credentials {
+    anonymous::Builder::new().build()
+}

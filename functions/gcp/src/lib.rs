@@ -1,0 +1,18 @@
+//! The pipeline's ports over Pub/Sub, Firestore and Cloud Storage, and the Cloud Run services that use them.
+//!
+//! The services themselves are the thin mains in `src/bin`; [`service`] holds the HTTP side, [`event`] the
+//! envelopes in which a message comes.
+
+mod archive;
+mod clients;
+mod error;
+pub mod event;
+pub mod log;
+mod queue;
+pub mod service;
+mod store;
+
+pub use archive::GcsArchive;
+pub use clients::Endpoints;
+pub use queue::PubSubQueue;
+pub use store::FirestoreStore;

@@ -1,0 +1,149 @@
+//! The queue in Pub/Sub: publishing to a topic for the producer, receiving from a pull subscription for tools.
+//! The services are fed by their push subscription and do not receive.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use google_cloud_pubsub::client::{Publisher, Subscriber};
+use google_cloud_pubsub::model::Message;
+use google_cloud_pubsub::subscriber::handler::Handler;
+use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::clients::no_credentials;
+
+const SERVICE: &str = "pubsub";
+/// How long a receive waits for a first message, and then for each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const NEXT_WAIT: Duration = Duration::from_millis(20);
+/// Messages held here before anybody asks for them.
+const PREFETCH: usize = 100;
+
+type Delivery = Result<(Message, Handler), PortError>;
+
+/// A topic, and a pull subscription to it or to another one.
+#[derive(Clone, Debug)]
+pub struct PubSubQueue {
+    publisher: Publisher,
+    deliveries: Arc<AsyncMutex<mpsc::Receiver<Delivery>>>,
+    /// Deliveries that are neither acknowledged nor released; their leases are extended as long as they lie here.
+    held: Arc<Mutex<Held>>,
+    _reader: Arc<Reader>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next_receipt: u64,
+    handlers: BTreeMap<String, Handler>,
+}
+
+/// Stops reading when the last clone of the queue is gone.
+#[derive(Debug)]
+struct Reader(AbortHandle);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl PubSubQueue {
+    /// Publishes to `topic` and receives from `subscription` of `project`, at an emulator's `endpoint` or at the
+    /// real service.
+    pub async fn connect(
+        endpoint: Option<&str>,
+        project: &str,
+        topic: &str,
+        subscription: &str,
+    ) -> anyhow::Result<Self> {
+        let mut publisher = Publisher::builder(format!("projects/{project}/topics/{topic}"));
+        let mut subscriber = Subscriber::builder();
+        if let Some(endpoint) = endpoint {
+            publisher = publisher.with_endpoint(endpoint).with_credentials(no_credentials());
+            subscriber = subscriber.with_endpoint(endpoint).with_credentials(no_credentials());
+        }
+        let publisher = publisher.build().await?;
+        let subscriber = subscriber.build().await?;
+        let subscription = format!("projects/{project}/subscriptions/{subscription}");
+        let (sender, deliveries) = mpsc::channel(PREFETCH);
+        let reader = tokio::spawn(read(subscriber, subscription, sender)).abort_handle();
+        Ok(Self {
+            publisher,
+            deliveries: Arc::new(AsyncMutex::new(deliveries)),
+            held: Arc::default(),
+            _reader: Arc::new(Reader(reader)),
+        })
+    }
+
+    fn hold(&self, message: Message, handler: Handler) -> Received {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.next_receipt += 1;
+        let receipt = held.next_receipt.to_string();
+        held.handlers.insert(receipt.clone(), handler);
+        let id = MessageId(message.message_id);
+        Received { id, receipt: Receipt(receipt), body: message.data }
+    }
+
+    fn take(&self, receipt: &Receipt, operation: &'static str) -> Result<Handler, PortError> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.handlers.remove(&receipt.0).ok_or_else(|| PortError {
+            service: SERVICE,
+            operation,
+            fault: Fault::Refused,
+            detail: format!("receipt {}: acknowledged or released before", receipt.0),
+        })
+    }
+}
+
+/// Reads deliveries as long as somebody wants them; the first is asked for when there is room for it.
+async fn read(subscriber: Subscriber, subscription: String, sender: mpsc::Sender<Delivery>) {
+    let mut stream = subscriber.subscribe(subscription).build();
+    while let Some(next) = stream.next().await {
+        let failed = next.is_err();
+        let next = next.map_err(|error| crate::error::port_error(SERVICE, "StreamingPull", &error));
+        if sender.send(next).await.is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Queue for PubSubQueue {
+    async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        let publish = |body| self.publisher.publish(Message::new().set_data(body));
+        let published = bodies.into_iter().map(publish).collect::<Vec<_>>();
+        self.publisher.flush().await;
+        let failed = |error| PortError::new(SERVICE, "Publish", Fault::Unknown, &error);
+        let answers = join_all(published).await.into_iter();
+        answers.map(|answer| answer.map(MessageId).map_err(failed)).collect()
+    }
+
+    async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
+        let mut deliveries = self.deliveries.lock().await;
+        let mut received = Vec::new();
+        let mut wait = FIRST_WAIT;
+        while received.len() < max {
+            match timeout(wait, deliveries.recv()).await {
+                Ok(Some(Ok((message, handler)))) => received.push(self.hold(message, handler)),
+                Ok(Some(Err(error))) => return Err(error),
+                Ok(None) | Err(_) => break,
+            }
+            wait = NEXT_WAIT;
+        }
+        Ok(received)
+    }
+
+    async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
+        self.take(receipt, "Acknowledge")?.ack();
+        Ok(())
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
+        self.take(receipt, "ModifyAckDeadline")?.nack();
+        Ok(())
+    }
+}
