@@ -1,0 +1,89 @@
+//! Trades become queue messages of bounded size.
+
+use std::collections::BTreeMap;
+
+use candle::message::Batch;
+use candle::{Symbol, Trade};
+
+/// What a message may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// Trades in a message.
+    pub max_trades: usize,
+    /// Bytes of an encoded message.
+    pub max_bytes: usize,
+}
+
+/// An upper bound of one encoded trade: two ids of 20 digits, two decimals of 20, punctuation.
+const TRADE_BYTES_MAX: usize = 96;
+/// An upper bound of what stands around the trades.
+const ENVELOPE_BYTES_MAX: usize = 64;
+
+/// Collects trades by symbol, and gives out a batch when the next trade might not fit.
+#[derive(Debug)]
+pub struct Batcher {
+    capacity: usize,
+    open: BTreeMap<Symbol, Vec<Trade>>,
+}
+
+impl Batcher {
+    /// An empty batcher; a batch holds one trade at least.
+    #[must_use]
+    pub fn new(limits: BatchLimits) -> Self {
+        let by_bytes = limits.max_bytes.saturating_sub(ENVELOPE_BYTES_MAX) / TRADE_BYTES_MAX;
+        Self { capacity: limits.max_trades.min(by_bytes).max(1), open: BTreeMap::new() }
+    }
+
+    /// Adds a trade; a full batch of its symbol comes out.
+    ///
+    /// The same trade may come again, in this batch or another: folding ignores it.
+    pub fn push(&mut self, symbol: &Symbol, trade: Trade) -> Option<Batch> {
+        let trades = self.open.entry(symbol.clone()).or_default();
+        trades.push(trade);
+        if trades.len() < self.capacity {
+            return None;
+        }
+        Some(Batch { symbol: symbol.clone(), trades: std::mem::take(trades) })
+    }
+
+    /// What is left, a batch for each symbol.
+    pub fn finish(self) -> impl Iterator<Item = Batch> {
+        let left = self.open.into_iter().filter(|(_, trades)| !trades.is_empty());
+        left.map(|(symbol, trades)| Batch { symbol, trades })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle::message;
+
+    use super::*;
+    use crate::Generator;
+
+    fn batches(count: u64, limits: BatchLimits) -> Vec<Batch> {
+        let symbol: Symbol = "BTCUSDT".parse().unwrap();
+        let mut batcher = Batcher::new(limits);
+        let trades = Generator::new(symbol.clone(), count, 1);
+        let mut made: Vec<_> =
+            trades.filter_map(|next| batcher.push(&symbol, next.trade)).collect();
+        made.extend(batcher.finish());
+        made
+    }
+
+    #[test]
+    fn batches_keep_every_trade_and_both_limits() {
+        for limits in [
+            BatchLimits { max_trades: 7, max_bytes: 1 << 20 },
+            BatchLimits { max_trades: 1000, max_bytes: 2_000 },
+            BatchLimits { max_trades: 1, max_bytes: 1 },
+        ] {
+            let batches = batches(100, limits);
+            assert_eq!(batches.iter().map(|batch| batch.trades.len()).sum::<usize>(), 100);
+            for batch in batches {
+                assert!(batch.trades.len() <= limits.max_trades);
+                let bytes = message::encode(&batch).len();
+                assert!(bytes <= limits.max_bytes || batch.trades.len() == 1, "{bytes} bytes");
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The arguments that xtask and the programs it runs share: xtask lists and checks them in seconds, the program
+//! that does the work parses the same words again.
+
+mod e2e;
+mod local;
+
+pub use e2e::{E2e, Target, Trades};
+pub use local::{Down, Package, Up};
