@@ -1,10 +1,13 @@
 //! Structured logs: one JSON object a line on standard output, where Lambda takes them up.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
-/// Starts logging at the level of `RUST_LOG`, else `info`.
+/// Starts logging at the level of `RUST_LOG` (a level, or `target=level` pairs), else `info`.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     // CloudWatch puts a time of its own on every line.
-    tracing_subscriber::fmt().json().flatten_event(true).without_time().with_env_filter(filter).init();
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
+    tracing_subscriber::registry().with(filter).with(lines).init();
 }

@@ -32,8 +32,10 @@ pub fn open(
         serde_json::from_slice::<Push>(body).map(|push| push.message)
     };
     let message = message.map_err(EnvelopeError::Json)?;
+    let message_id =
+        message.camel_case_id.or(message.snake_case_id).ok_or(EnvelopeError::NoMessageId)?;
     let body = STANDARD.decode(message.data).map_err(EnvelopeError::Base64)?;
-    Ok(Delivered { message_id: message.message_id, body })
+    Ok(Delivered { message_id, body })
 }
 
 #[derive(Deserialize)]
@@ -51,8 +53,11 @@ struct Message {
     /// Absent in a message of attributes alone.
     #[serde(default)]
     data: String,
-    #[serde(rename = "messageId", alias = "message_id")]
-    message_id: String,
+    /// Pub/Sub sends the id under both names, some emulators under one.
+    #[serde(rename = "messageId")]
+    camel_case_id: Option<String>,
+    #[serde(rename = "message_id")]
+    snake_case_id: Option<String>,
 }
 
 /// A request that is no delivery of a message.
@@ -61,6 +66,9 @@ pub enum EnvelopeError {
     /// Neither of the three envelopes.
     #[error("read the request as a Pub/Sub push or a CloudEvent: {0}")]
     Json(#[source] serde_json::Error),
+    /// A message that can't be told from others.
+    #[error("the message has no messageId")]
+    NoMessageId,
     /// An envelope around something else.
     #[error("read message.data as base64: {0}")]
     Base64(#[source] base64::DecodeError),
@@ -70,7 +78,7 @@ pub enum EnvelopeError {
 mod tests {
     use super::*;
 
-    const MESSAGE: &str = r#"{"data":"eyJ2IjoxfQ==","messageId":"17","attributes":{"a":"b"}}"#;
+    const MESSAGE: &str = r#"{"data":"eyJ2IjoxfQ==","messageId":"17","message_id":"17","publishTime":"2026-01-01T00:00:00Z","publish_time":"2026-01-01T00:00:00Z","attributes":{"a":"b"}}"#;
 
     fn delivered() -> Delivered {
         Delivered { message_id: "17".to_owned(), body: br#"{"v":1}"#.to_vec() }

@@ -30,26 +30,31 @@ type Delivery = Result<(Message, Handler), PortError>;
 #[derive(Clone, Debug)]
 pub struct PubSubQueue {
     publisher: Publisher,
-    deliveries: Arc<AsyncMutex<mpsc::Receiver<Delivery>>>,
+    subscriber: Subscriber,
+    subscription: String,
+    /// Opened by the first receive: a topic that is only published to may have no pull subscription.
+    deliveries: Arc<AsyncMutex<Option<Deliveries>>>,
     /// Deliveries that are neither acknowledged nor released; their leases are extended as long as they lie here.
     held: Arc<Mutex<Held>>,
-    _reader: Arc<Reader>,
+}
+
+/// The reading end of a stream of deliveries; the stream ends with it.
+#[derive(Debug)]
+struct Deliveries {
+    receiver: mpsc::Receiver<Delivery>,
+    reader: AbortHandle,
+}
+
+impl Drop for Deliveries {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
 }
 
 #[derive(Debug, Default)]
 struct Held {
     next_receipt: u64,
     handlers: BTreeMap<String, Handler>,
-}
-
-/// Stops reading when the last clone of the queue is gone.
-#[derive(Debug)]
-struct Reader(AbortHandle);
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl PubSubQueue {
@@ -70,14 +75,14 @@ impl PubSubQueue {
         let publisher = publisher.build().await?;
         let subscriber = subscriber.build().await?;
         let subscription = format!("projects/{project}/subscriptions/{subscription}");
-        let (sender, deliveries) = mpsc::channel(PREFETCH);
-        let reader = tokio::spawn(read(subscriber, subscription, sender)).abort_handle();
-        Ok(Self {
-            publisher,
-            deliveries: Arc::new(AsyncMutex::new(deliveries)),
-            held: Arc::default(),
-            _reader: Arc::new(Reader(reader)),
-        })
+        let (deliveries, held) = (Arc::default(), Arc::default());
+        Ok(Self { publisher, subscriber, subscription, deliveries, held })
+    }
+
+    fn open(&self) -> Deliveries {
+        let (sender, receiver) = mpsc::channel(PREFETCH);
+        let reader = tokio::spawn(read(self.subscriber.clone(), self.subscription.clone(), sender));
+        Deliveries { receiver, reader: reader.abort_handle() }
     }
 
     fn hold(&self, message: Message, handler: Handler) -> Received {
@@ -100,7 +105,7 @@ impl PubSubQueue {
     }
 }
 
-/// Reads deliveries as long as somebody wants them; the first is asked for when there is room for it.
+/// Reads deliveries as long as somebody wants them.
 async fn read(subscriber: Subscriber, subscription: String, sender: mpsc::Sender<Delivery>) {
     let mut stream = subscriber.subscribe(subscription).build();
     while let Some(next) = stream.next().await {
@@ -124,12 +129,16 @@ impl Queue for PubSubQueue {
 
     async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
         let mut deliveries = self.deliveries.lock().await;
+        let receiver = &mut deliveries.get_or_insert_with(|| self.open()).receiver;
         let mut received = Vec::new();
         let mut wait = FIRST_WAIT;
         while received.len() < max {
-            match timeout(wait, deliveries.recv()).await {
+            match timeout(wait, receiver.recv()).await {
                 Ok(Some(Ok((message, handler)))) => received.push(self.hold(message, handler)),
-                Ok(Some(Err(error))) => return Err(error),
+                Ok(Some(Err(error))) => {
+                    *deliveries = None;
+                    return Err(error);
+                }
                 Ok(None) | Err(_) => break,
             }
             wait = NEXT_WAIT;

@@ -23,6 +23,12 @@ impl MemoryArchive {
         Self { objects: Arc::default(), effects }
     }
 
+    /// The same objects, with effects of their own: those of one function among many.
+    #[must_use]
+    pub fn with_effects(&self, effects: Effects) -> Self {
+        Self { objects: Arc::clone(&self.objects), effects }
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<String, Bytes>) -> T) -> T {
         f(&mut self.objects.lock().unwrap_or_else(PoisonError::into_inner))
     }

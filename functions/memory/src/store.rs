@@ -22,6 +22,12 @@ impl MemoryStore {
         Self { candles: Arc::default(), effects }
     }
 
+    /// The same candles, with effects of their own: those of one function among many.
+    #[must_use]
+    pub fn with_effects(&self, effects: Effects) -> Self {
+        Self { candles: Arc::clone(&self.candles), effects }
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<CandleKey, (Candle, u64)>) -> T) -> T {
         f(&mut self.candles.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,0 +1,52 @@
+//! Candles as a table: one line a candle, commas, no quotes, and after each line `\r\n` (RFC 4180).
+//!
+//! ```csv
+//! BTCUSDT,1723161240000,61837.63000000,61855.37000000,61824.00000000,61828.00000000,12.43238000,…
+//! ```
+//!
+//! The interval is not in the table; a table is of one interval.
+
+use std::fmt::Write;
+
+use crate::Candle;
+
+/// The first line, without its end.
+pub const HEADER: &str = concat!(
+    "symbol,open_time_ms,open,high,low,close,volume,quote_volume,trades,taker_buy_volume,",
+    "first_trade_id,last_trade_id"
+);
+
+/// What ends each line, the last one too.
+pub const LINE_END: &str = "\r\n";
+
+/// A candle's line, without its end.
+#[must_use]
+pub fn row(candle: &Candle) -> String {
+    let key = candle.key();
+    format!(
+        "{},{},{},{},{},{},{},{},{},{},{},{}",
+        key.symbol,
+        key.open_time_ms,
+        candle.open(),
+        candle.high(),
+        candle.low(),
+        candle.close(),
+        candle.volume(),
+        candle.quote_volume(),
+        candle.trades(),
+        candle.taker_buy_volume(),
+        candle.first_trade_id(),
+        candle.last_trade_id(),
+    )
+}
+
+/// The whole table, header included, in the order of the candles.
+#[must_use]
+pub fn table<'c>(candles: impl IntoIterator<Item = &'c Candle>) -> String {
+    let mut table = format!("{HEADER}{LINE_END}");
+    for candle in candles {
+        // Writing to a String cannot fail.
+        let _ = write!(table, "{}{LINE_END}", row(candle));
+    }
+    table
+}

@@ -1,0 +1,37 @@
+//! What can be wrong with one field of anything decoded.
+
+use thiserror::Error;
+
+use crate::{DecimalError, IntervalError, SymbolError, TradeError};
+
+/// What is wrong with a field. The error around it says which field of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// It is not there.
+    #[error("missing")]
+    Missing,
+    /// It is of another type, or not one of the values it may have.
+    #[error("not {expected}")]
+    Not {
+        /// What it should be, with its article.
+        expected: &'static str,
+    },
+    /// It is below zero.
+    #[error("negative")]
+    Negative,
+    /// It is a number with a point or an exponent, or beyond 64 bits.
+    #[error("not a whole number of 64 bits")]
+    NotWhole,
+    /// It is not a decimal of its type.
+    #[error(transparent)]
+    Decimal(#[from] DecimalError),
+    /// It is not a symbol.
+    #[error(transparent)]
+    Symbol(#[from] SymbolError),
+    /// It is not an interval.
+    #[error(transparent)]
+    Interval(#[from] IntervalError),
+    /// It exceeds a limit of trades.
+    #[error(transparent)]
+    Limit(#[from] TradeError),
+}

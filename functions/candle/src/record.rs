@@ -1,0 +1,173 @@
+//! A candle as the fields of a stored document: the one mapping that every database adapter uses.
+//!
+//! Decimals are text, times, ids and counts are integers, the set of ids is bytes
+//! ([`IdRanges::to_bytes`]), and `v` is the version of the mapping. Some names (`open`, `close`,
+//! `interval`) are reserved words of some query languages.
+
+mod consistency;
+
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::candle::Edge;
+use crate::{Candle, CandleKey, IdRanges, IdRangesError, Problem};
+
+/// The version that is written, and the only one that is read.
+pub const VERSION: i64 = 1;
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// A string.
+    Text(String),
+    /// A signed 64-bit integer.
+    Integer(i64),
+    /// A blob.
+    Bytes(Vec<u8>),
+}
+
+/// Why fields are not a candle.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// A version other than [`VERSION`].
+    #[error("version {found}, where only {VERSION} is known")]
+    Version {
+        /// The version.
+        found: i64,
+    },
+    /// A field is wrong.
+    #[error("{field}: {problem}")]
+    Field {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// The set of ids is not one.
+    #[error("ids: {0}")]
+    Ids(#[from] IdRangesError),
+    /// Each field is right, but no trades make this candle.
+    #[error("{field}: not {expected}")]
+    Inconsistent {
+        /// The field's name.
+        field: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl Candle {
+    /// The fields to store, each with its name, always in the same order.
+    #[must_use]
+    pub fn to_fields(&self) -> Vec<(&'static str, Field)> {
+        let text = |value: &dyn ToString| Field::Text(value.to_string());
+        vec![
+            ("v", Field::Integer(VERSION)),
+            ("symbol", text(&self.key.symbol)),
+            ("interval", text(&self.key.interval)),
+            ("open_time_ms", integer(self.key.open_time_ms)),
+            ("open", text(&self.open.price)),
+            ("open_trade_time_ms", integer(self.open.time_ms)),
+            ("open_trade_id", integer(self.open.id)),
+            ("high", text(&self.high)),
+            ("low", text(&self.low)),
+            ("close", text(&self.close.price)),
+            ("close_trade_time_ms", integer(self.close.time_ms)),
+            ("close_trade_id", integer(self.close.id)),
+            ("volume", text(&self.volume)),
+            ("quote_volume", text(&self.quote_volume)),
+            ("taker_buy_volume", text(&self.taker_buy_volume)),
+            ("trades", integer(self.trades())),
+            ("first_trade_id", integer(self.first_trade_id())),
+            ("last_trade_id", integer(self.last_trade_id())),
+            ("ids", Field::Bytes(self.ids.to_bytes())),
+        ]
+    }
+
+    /// Reads what [`Self::to_fields`] gave. Other fields are not asked for. A record that no trades
+    /// could have made is an error.
+    pub fn from_fields(get: impl FnMut(&str) -> Option<Field>) -> Result<Self, RecordError> {
+        let mut record = Reader(get);
+        let found = record.integer("v")?;
+        if found != VERSION {
+            return Err(RecordError::Version { found });
+        }
+        let candle = Self {
+            key: CandleKey {
+                symbol: record.parsed("symbol")?,
+                interval: record.parsed("interval")?,
+                open_time_ms: record.whole("open_time_ms")?,
+            },
+            open: record.edge(["open", "open_trade_time_ms", "open_trade_id"])?,
+            high: record.parsed("high")?,
+            low: record.parsed("low")?,
+            close: record.edge(["close", "close_trade_time_ms", "close_trade_id"])?,
+            volume: record.parsed("volume")?,
+            quote_volume: record.parsed("quote_volume")?,
+            taker_buy_volume: record.parsed("taker_buy_volume")?,
+            ids: IdRanges::from_bytes(&record.bytes("ids")?)?,
+        };
+        let (trades, first, last) = (
+            record.whole("trades")?,
+            record.whole("first_trade_id")?,
+            record.whole("last_trade_id")?,
+        );
+        consistency::check(&candle, trades, first, last)?;
+        Ok(candle)
+    }
+}
+
+/// Within the limits of trades no value is beyond `i64`; one that is reads back as inconsistent.
+fn integer(value: u64) -> Field {
+    Field::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+/// Takes fields by name.
+struct Reader<G>(G);
+
+impl<G: FnMut(&str) -> Option<Field>> Reader<G> {
+    fn integer(&mut self, field: &'static str) -> Result<i64, RecordError> {
+        match (self.0)(field) {
+            Some(Field::Integer(value)) => Ok(value),
+            other => Err(wrong(field, other.as_ref(), "an integer")),
+        }
+    }
+
+    fn bytes(&mut self, field: &'static str) -> Result<Vec<u8>, RecordError> {
+        match (self.0)(field) {
+            Some(Field::Bytes(value)) => Ok(value),
+            other => Err(wrong(field, other.as_ref(), "bytes")),
+        }
+    }
+
+    fn whole(&mut self, field: &'static str) -> Result<u64, RecordError> {
+        let value = self.integer(field)?;
+        u64::try_from(value).map_err(|_| RecordError::Field { field, problem: Problem::Negative })
+    }
+
+    fn parsed<T: FromStr<Err: Into<Problem>>>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<T, RecordError> {
+        match (self.0)(field) {
+            Some(Field::Text(text)) => text
+                .parse::<T>()
+                .map_err(|error| RecordError::Field { field, problem: error.into() }),
+            other => Err(wrong(field, other.as_ref(), "a text")),
+        }
+    }
+
+    fn edge(&mut self, [price, time_ms, id]: [&'static str; 3]) -> Result<Edge, RecordError> {
+        Ok(Edge { price: self.parsed(price)?, time_ms: self.whole(time_ms)?, id: self.whole(id)? })
+    }
+}
+
+/// The error of a field that is not there, or of another type.
+const fn wrong(field: &'static str, found: Option<&Field>, expected: &'static str) -> RecordError {
+    let problem = match found {
+        None => Problem::Missing,
+        Some(_) => Problem::Not { expected },
+    };
+    RecordError::Field { field, problem }
+}

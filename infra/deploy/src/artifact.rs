@@ -1,0 +1,147 @@
+//! The bucket that function code is uploaded to.
+
+use std::path::{Path, PathBuf};
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use infra::package::{Artifact, Digest};
+use infra::render::CodeLocation;
+
+use crate::aws::in_words;
+
+/// S3's first region, which it wants not to be named when a bucket is made in it.
+const FIRST_REGION: &str = "us-east-1";
+
+/// Why an artifact isn't in its bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file isn't what the manifest says.
+    #[error("{} isn't what manifest.json says (SHA-256 {found}, not {expected}); package again", path.display())]
+    Changed {
+        /// The artifact's file.
+        path: PathBuf,
+        /// Its hash.
+        found: String,
+        /// The manifest's.
+        expected: String,
+    },
+    /// The artifact can't be read.
+    #[error(transparent)]
+    Package(#[from] infra::package::Error),
+    /// S3 refused or didn't answer.
+    #[error("{action} s3://{bucket}/{key}: {problem}")]
+    Call {
+        /// What was being done.
+        action: &'static str,
+        /// The bucket.
+        bucket: String,
+        /// The object, or nothing for the bucket itself.
+        key: String,
+        /// What came back, with the next step where there is one.
+        problem: String,
+    },
+    /// Someone else has a bucket of this name; the names are shared by all accounts.
+    #[error(
+        "the bucket name {bucket} is taken by another account; choose another aws.artifact_bucket_prefix"
+    )]
+    Taken {
+        /// The bucket.
+        bucket: String,
+    },
+}
+
+/// Uploads an artifact under a key that holds its hash, so that it is uploaded once and another
+/// content never takes its place. `folder` is the manifest's.
+pub async fn upload_artifact(
+    config: &SdkConfig,
+    bucket: &str,
+    folder: &Path,
+    artifact: &Artifact,
+) -> Result<CodeLocation, Error> {
+    let path = folder.join(&artifact.path);
+    let found = Digest::of_file(&path)?.sha256;
+    if found != artifact.sha256 {
+        let expected = artifact.sha256.clone();
+        return Err(Error::Changed { path, found, expected });
+    }
+    let extension = path.extension().map_or("bin".into(), |extension| extension.to_string_lossy());
+    let code = CodeLocation {
+        bucket: bucket.to_owned(),
+        key: format!("{}/{}.{extension}", artifact.name, artifact.sha256),
+    };
+    let failed = |action, problem| Error::Call {
+        action,
+        bucket: code.bucket.clone(),
+        key: code.key.clone(),
+        problem,
+    };
+
+    let client = client(config);
+    match client.head_object().bucket(bucket).key(&code.key).send().await {
+        Ok(_) => return Ok(code),
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {}
+        Err(error) => return Err(failed("look for", in_words(&error))),
+    }
+    let content = ByteStream::from_path(&path)
+        .await
+        .map_err(|error| failed("read the artifact for", error.to_string()))?;
+    client
+        .put_object()
+        .bucket(bucket)
+        .key(&code.key)
+        .body(content)
+        .send()
+        .await
+        .map_err(|error| failed("upload", in_words(&error)))?;
+    Ok(code)
+}
+
+/// Creates a bucket. One that is there and belongs to this account is success.
+///
+/// The account's own artifact bucket belongs to `bootstrap.yaml`; this is for emulators and tests.
+pub async fn create_bucket(config: &SdkConfig, bucket: &str) -> Result<(), Error> {
+    let region = config.region().map_or(FIRST_REGION, |region| region.as_ref());
+    let location = (region != FIRST_REGION).then(|| {
+        CreateBucketConfiguration::builder()
+            .location_constraint(BucketLocationConstraint::from(region))
+            .build()
+    });
+    let answer = client(config)
+        .create_bucket()
+        .bucket(bucket)
+        .set_create_bucket_configuration(location)
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error) => refused(bucket, &error),
+    }
+}
+
+fn refused<R: std::fmt::Debug>(
+    bucket: &str,
+    error: &SdkError<CreateBucketError, R>,
+) -> Result<(), Error> {
+    let bucket = bucket.to_owned();
+    match error.as_service_error() {
+        Some(error) if error.is_bucket_already_owned_by_you() => Ok(()),
+        Some(error) if error.is_bucket_already_exists() => Err(Error::Taken { bucket }),
+        _ => Err(Error::Call {
+            action: "create the bucket",
+            bucket,
+            key: String::new(),
+            problem: in_words(error),
+        }),
+    }
+}
+
+/// Emulators have no host names for buckets, so there the bucket is in the path.
+fn client(config: &SdkConfig) -> Client {
+    let emulated = config.endpoint_url().is_some();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(emulated).build();
+    Client::from_conf(config)
+}

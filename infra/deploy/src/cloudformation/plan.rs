@@ -1,0 +1,352 @@
+//! A change set as a value: what it would do, to show, to serialise, and to execute.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
+use aws_sdk_cloudformation::types::{
+    Capability, ChangeSetStatus, ChangeSetType, Parameter, ResourceChange, ResourceChangeDetail,
+    Tag,
+};
+use serde::Serialize;
+
+use super::error::{Error, call};
+use super::{Limits, StackRequest, discard};
+
+const FIRST_POLL: Duration = Duration::from_millis(50);
+/// `CloudFormation`'s limit for a template in a request.
+const TEMPLATE_BYTES: usize = 51_200;
+
+/// What would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The stack's name.
+    pub stack: String,
+    /// The stack's ARN.
+    pub stack_id: String,
+    /// The stack is a new one.
+    pub creates: bool,
+    /// The change set's ARN; none when nothing would change.
+    pub change_set: Option<String>,
+    /// Resource by resource.
+    pub changes: Vec<Change>,
+}
+
+/// What happens to one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What is done.
+    pub action: Action,
+    /// The resource's name in the template.
+    pub logical_id: String,
+    /// Such as `AWS::SQS::Queue`.
+    pub resource_type: String,
+    /// For a change: whether another resource takes its place.
+    pub replacement: Replacement,
+    /// For a change: what of it changes, each once.
+    pub properties: Vec<PropertyChange>,
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is made.
+    Add,
+    /// It is changed.
+    Modify,
+    /// It is deleted, or let go.
+    Remove,
+    /// It is there already, and is taken in.
+    Import,
+    /// Not known before it happens.
+    Dynamic,
+}
+
+/// Whether a changed resource is replaced, and what it holds is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Replacement {
+    /// It stays.
+    No,
+    /// It is replaced.
+    Yes,
+    /// Not known before it happens.
+    Maybe,
+}
+
+/// What changes of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PropertyChange {
+    /// The property's path, such as `/Properties/MemorySize`, or another part such as `Tags`.
+    pub path: String,
+    /// The value before, where `CloudFormation` knows it.
+    pub before: Option<String>,
+    /// The value after, where `CloudFormation` knows it.
+    pub after: Option<String>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.change_set.is_none() {
+            return writeln!(f, "stack {}: no changes", self.stack);
+        }
+        let new = if self.creates { " (new)" } else { "" };
+        writeln!(f, "stack {}{new}:", self.stack)?;
+        self.changes.iter().try_for_each(|change| write!(f, "{change}"))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.action {
+            Action::Add | Action::Import => '+',
+            Action::Modify | Action::Dynamic => '~',
+            Action::Remove => '-',
+        };
+        let replaced = match self.replacement {
+            Replacement::No => "",
+            Replacement::Yes => ", REPLACED",
+            Replacement::Maybe => ", may be replaced",
+        };
+        writeln!(f, "  {mark} {} ({}{replaced})", self.logical_id, self.resource_type)?;
+        self.properties.iter().try_for_each(|property| writeln!(f, "      {property}"))
+    }
+}
+
+impl fmt::Display for PropertyChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        match (&self.before, &self.after) {
+            (None, None) => Ok(()),
+            (before, after) => {
+                let shown =
+                    |value: &Option<String>| value.clone().unwrap_or_else(|| "?".to_owned());
+                write!(f, ": {} -> {}", shown(before), shown(after))
+            }
+        }
+    }
+}
+
+/// Creates the change set and waits until its changes are known.
+pub(super) async fn make(
+    client: &Client,
+    request: &StackRequest<'_>,
+    creates: bool,
+    limits: &Limits,
+) -> Result<Plan, Error> {
+    let stack = request.name.to_owned();
+    let bytes = request.template.len();
+    if bytes > TEMPLATE_BYTES {
+        return Err(Error::TemplateTooLarge { stack, bytes });
+    }
+    let created = client
+        .create_change_set()
+        .stack_name(request.name)
+        .change_set_name(unique_name())
+        .change_set_type(if creates { ChangeSetType::Create } else { ChangeSetType::Update })
+        .template_body(request.template)
+        .set_parameters(Some(parameters(request)))
+        .set_tags(Some(tags(request)))
+        .capabilities(Capability::CapabilityIam)
+        .send()
+        .await
+        .map_err(call("plan", request.name))?;
+    let change_set = created.id().unwrap_or_default().to_owned();
+    let mut plan = Plan {
+        stack_id: created.stack_id().unwrap_or(request.name).to_owned(),
+        stack,
+        creates,
+        change_set: Some(change_set.clone()),
+        changes: Vec::new(),
+    };
+    let ready = wait(client, &plan.stack, &change_set, limits).await?;
+    if ready.status() == Some(&ChangeSetStatus::Failed) {
+        // What failed can't be executed and would only lie there.
+        discard(client, &plan, limits).await?;
+        let reason = ready.status_reason().unwrap_or("no reason was given").to_owned();
+        if is_empty(&reason) && !creates {
+            plan.change_set = None;
+            return Ok(plan);
+        }
+        let stack = plan.stack;
+        return Err(Error::Rejected { stack, reason });
+    }
+    plan.changes = changes(client, &plan.stack, ready).await?;
+    Ok(plan)
+}
+
+async fn wait(
+    client: &Client,
+    stack: &str,
+    change_set: &str,
+    limits: &Limits,
+) -> Result<DescribeChangeSetOutput, Error> {
+    let started = Instant::now();
+    let mut pause = FIRST_POLL;
+    loop {
+        let answer = describe(client, stack, change_set, None).await?;
+        match answer.status() {
+            Some(ChangeSetStatus::CreateComplete | ChangeSetStatus::Failed) => return Ok(answer),
+            status if started.elapsed() >= limits.change_set => {
+                let status = status.map_or("unknown", ChangeSetStatus::as_str);
+                return Err(Error::TimedOut {
+                    stack: stack.to_owned(),
+                    status: format!("planning (the change set is {status})"),
+                    seconds: limits.change_set.as_secs(),
+                });
+            }
+            _ => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(limits.poll);
+    }
+}
+
+async fn describe(
+    client: &Client,
+    stack: &str,
+    change_set: &str,
+    next: Option<String>,
+) -> Result<DescribeChangeSetOutput, Error> {
+    client
+        .describe_change_set()
+        .change_set_name(change_set)
+        .include_property_values(true)
+        .set_next_token(next)
+        .send()
+        .await
+        .map_err(call("describe the change set of", stack))
+}
+
+async fn changes(
+    client: &Client,
+    stack: &str,
+    first: DescribeChangeSetOutput,
+) -> Result<Vec<Change>, Error> {
+    let change_set = first.change_set_id().unwrap_or_default().to_owned();
+    let mut page = first;
+    let mut changes = Vec::new();
+    loop {
+        let resources = page.changes().iter().filter_map(|change| change.resource_change());
+        changes.extend(resources.map(typed));
+        match page.next_token() {
+            Some(next) => {
+                page = describe(client, stack, &change_set, Some(next.to_owned())).await?
+            }
+            None => return Ok(changes),
+        }
+    }
+}
+
+/// Whether a change set failed because there is nothing in it; only its reason tells.
+fn is_empty(reason: &str) -> bool {
+    reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+fn typed(change: &ResourceChange) -> Change {
+    use aws_sdk_cloudformation::types::{ChangeAction, Replacement as Replaced};
+    let mut properties: Vec<PropertyChange> =
+        change.details().iter().filter_map(property).collect();
+    properties.sort();
+    properties.dedup();
+    Change {
+        action: match change.action() {
+            Some(ChangeAction::Add) => Action::Add,
+            Some(ChangeAction::Modify) => Action::Modify,
+            Some(ChangeAction::Remove) => Action::Remove,
+            Some(ChangeAction::Import) => Action::Import,
+            _ => Action::Dynamic,
+        },
+        logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
+        resource_type: change.resource_type().unwrap_or_default().to_owned(),
+        replacement: match change.replacement() {
+            Some(Replaced::True) => Replacement::Yes,
+            Some(Replaced::Conditional) => Replacement::Maybe,
+            _ => Replacement::No,
+        },
+        properties,
+    }
+}
+
+fn property(detail: &ResourceChangeDetail) -> Option<PropertyChange> {
+    let target = detail.target()?;
+    let part = target.attribute().map_or("", |attribute| attribute.as_str());
+    let path = match (target.path(), target.name()) {
+        (Some(path), _) if !path.is_empty() => path.to_owned(),
+        (_, Some(name)) if !name.is_empty() => format!("/{part}/{name}"),
+        _ => part.to_owned(),
+    };
+    Some(PropertyChange {
+        path,
+        before: target.before_value().map(str::to_owned),
+        after: target.after_value().map(str::to_owned),
+    })
+}
+
+fn parameters(request: &StackRequest<'_>) -> Vec<Parameter> {
+    let parameter = |(key, value): (&String, &String)| {
+        Parameter::builder().parameter_key(key).parameter_value(value).build()
+    };
+    request.parameters.iter().map(parameter).collect()
+}
+
+fn tags(request: &StackRequest<'_>) -> Vec<Tag> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    request.tags.iter().map(tag).collect()
+}
+
+/// Change sets of one stack must differ in their names.
+fn unique_name() -> String {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("twincloud-{}-{}", now.as_micros(), std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(changes: Vec<Change>) -> Plan {
+        Plan {
+            stack: "blockchain-core-dev".to_owned(),
+            stack_id: "arn".to_owned(),
+            creates: false,
+            change_set: (!changes.is_empty()).then(|| "arn".to_owned()),
+            changes,
+        }
+    }
+
+    #[test]
+    fn reads_like_a_diff() {
+        let change = Change {
+            action: Action::Modify,
+            logical_id: "IngestFunction".to_owned(),
+            resource_type: "AWS::Lambda::Function".to_owned(),
+            replacement: Replacement::No,
+            properties: vec![PropertyChange {
+                path: "/Properties/MemorySize".to_owned(),
+                before: Some("256".to_owned()),
+                after: Some("512".to_owned()),
+            }],
+        };
+        let expected = "stack blockchain-core-dev:\n\
+                        \x20 ~ IngestFunction (AWS::Lambda::Function)\n\
+                        \x20     /Properties/MemorySize: 256 -> 512\n";
+        assert_eq!(plan(vec![change]).to_string(), expected);
+    }
+
+    #[test]
+    fn nothing_to_do_says_so() {
+        assert_eq!(plan(Vec::new()).to_string(), "stack blockchain-core-dev: no changes\n");
+    }
+
+    #[test]
+    fn only_its_reason_tells_an_empty_change_set_from_a_failed_one() {
+        assert!(is_empty(
+            "The submitted information didn't contain changes. Submit different information to create a change set."
+        ));
+        assert!(is_empty("No updates are to be performed."));
+        assert!(!is_empty("Template error"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Finding a stack, and bringing it into a state that can be worked with.
+
+use aws_sdk_cloudformation::Client;
+
+use super::error::{Error, call, is_absent};
+use super::watch::Watch;
+use super::{Limits, Outputs, Progress};
+
+/// A stack as it is.
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) status: String,
+    pub(super) outputs: Outputs,
+}
+
+/// A stack that no operation is running on.
+pub(super) enum Settled {
+    /// There is none.
+    Absent,
+    /// There is an empty one, which a change set for a new stack made.
+    InReview,
+    /// It was deployed, and can be updated.
+    Deployed,
+}
+
+/// Looks a stack up by its name or its id. By its id, one that was deleted is still found.
+pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, Error> {
+    let answer = match client.describe_stacks().stack_name(name).send().await {
+        Ok(answer) => answer,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(call("describe", name)(error)),
+    };
+    Ok(answer.stacks().first().map(|stack| Found {
+        id: stack.stack_id().unwrap_or(name).to_owned(),
+        status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
+        outputs: Outputs(
+            stack
+                .outputs()
+                .iter()
+                .filter_map(|output| {
+                    Some((output.output_key()?.to_owned(), output.output_value()?.to_owned()))
+                })
+                .collect(),
+        ),
+    }))
+}
+
+/// Waits for what is under way, and clears away what never was a working stack.
+pub(super) async fn settle(
+    client: &Client,
+    name: &str,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<Settled, Error> {
+    // Each round waits for an operation to end; more than a few means that someone else keeps starting them.
+    for _ in 0..4 {
+        let Some(Found { id, status, .. }) = find(client, name).await? else {
+            return Ok(Settled::Absent);
+        };
+        match status.as_str() {
+            "REVIEW_IN_PROGRESS" => return Ok(Settled::InReview),
+            "DELETE_COMPLETE" => return Ok(Settled::Absent),
+            "UPDATE_ROLLBACK_FAILED" => {
+                let stack = name.to_owned();
+                return Err(Error::Stuck { stack, status });
+            }
+            // No resource of it is in use: the create never came to its end.
+            "CREATE_FAILED" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => {
+                progress(Progress::Clearing { status: &status });
+                remove(client, name, &id, limits, progress).await?;
+                return Ok(Settled::Absent);
+            }
+            running if running.ends_with("_IN_PROGRESS") => {
+                wait(client, name, &id, running, limits, progress).await?;
+            }
+            _ => return Ok(Settled::Deployed),
+        }
+    }
+    Err(Error::TimedOut {
+        stack: name.to_owned(),
+        status: "busy with other operations".to_owned(),
+        seconds: limits.operation.as_secs(),
+    })
+}
+
+/// Waits until the operation that is running is over, however it ends.
+pub(super) async fn wait(
+    client: &Client,
+    name: &str,
+    id: &str,
+    status: &str,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<(), Error> {
+    progress(Progress::Waiting { status });
+    let mut watch = Watch::begin(client, name, id).await?;
+    // It may have ended between the look at the status and the look at the events.
+    match find(client, id).await? {
+        Some(found) if found.status.ends_with("_IN_PROGRESS") => {
+            watch.until_over(client, limits, progress).await.map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a stack by its id, and waits until it is gone.
+pub(super) async fn remove(
+    client: &Client,
+    name: &str,
+    id: &str,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<(), Error> {
+    let mut watch = Watch::begin(client, name, id).await?;
+    client.delete_stack().stack_name(id).send().await.map_err(call("delete", name))?;
+    // A stack without resources may be gone without an event.
+    match find(client, id).await? {
+        None => return Ok(()),
+        Some(found) if found.status == "DELETE_COMPLETE" => return Ok(()),
+        Some(_) => {}
+    }
+    let status = watch.until_over(client, limits, progress).await?;
+    if status == "DELETE_COMPLETE" { Ok(()) } else { Err(watch.failure(name, status)) }
+}

@@ -1,0 +1,48 @@
+//! Names that are put together from several settings, each in one place.
+
+use crate::settings::Settings;
+
+/// The `CloudFormation` stack: `blockchain-core-dev`.
+#[must_use]
+pub fn stack(settings: &Settings) -> String {
+    let project = &settings.project;
+    format!("{}-{}", project.prefix, project.environment)
+}
+
+/// What `stack.yaml` puts the account's number behind, for the raw archive's bucket.
+#[must_use]
+pub fn aws_bucket_base(settings: &Settings) -> String {
+    format!("{}-{}", settings.aws.bucket_prefix, settings.project.environment)
+}
+
+/// The raw archive's bucket in the AWS account with this number.
+#[must_use]
+pub fn aws_bucket(settings: &Settings, account: &str) -> String {
+    format!("{}-{account}", aws_bucket_base(settings))
+}
+
+/// The bucket that function code is uploaded to, in the AWS account with this number.
+#[must_use]
+pub fn aws_artifact_bucket(settings: &Settings, account: &str) -> String {
+    let environment = &settings.project.environment;
+    format!("{}-{environment}-{account}", settings.aws.artifact_bucket_prefix)
+}
+
+/// The raw archive's bucket on Google Cloud.
+#[must_use]
+pub fn gcp_bucket(settings: &Settings) -> String {
+    let environment = &settings.project.environment;
+    format!("{}-{environment}-{}", settings.gcp.bucket_prefix, settings.gcp.project)
+}
+
+/// A topic's full name, `projects/P/topics/T`.
+#[must_use]
+pub fn topic_path(settings: &Settings, topic: &str) -> String {
+    format!("projects/{}/topics/{topic}", settings.gcp.project)
+}
+
+/// A subscription's full name, `projects/P/subscriptions/S`.
+#[must_use]
+pub fn subscription_path(settings: &Settings, subscription: &str) -> String {
+    format!("projects/{}/subscriptions/{subscription}", settings.gcp.project)
+}

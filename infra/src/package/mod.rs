@@ -1,0 +1,178 @@
+//! Deployable artifacts out of release binaries: the Lambda zip, the Cloud Run context, and the
+//! manifest that names their hashes. The same binaries give the same bytes, whenever and wherever.
+
+mod archive;
+mod docker;
+pub mod elf;
+mod manifest;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use archive::lambda_zip;
+pub use docker::{BaseImage, dockerfile};
+pub use manifest::{Artifact, Manifest};
+
+use elf::GlibcVersion;
+
+/// The newest glibc that `provided.al2023` has.
+pub const LAMBDA_GLIBC: GlibcVersion = GlibcVersion(2, 34);
+
+/// Why there are no artifacts.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A release binary isn't there.
+    #[error(
+        "no binary `{name}` in {}; build it first: cargo build --release --workspace --bins",
+        folder.display()
+    )]
+    NoBinary {
+        /// The binary's name.
+        name: &'static str,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A file or folder couldn't be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The zip couldn't be written.
+    #[error("write the zip {}: {source}", path.display())]
+    Zip {
+        /// The zip.
+        path: PathBuf,
+        /// What went wrong.
+        source: zip::result::ZipError,
+    },
+    /// The binary isn't fit for where it is to run.
+    #[error(transparent)]
+    Elf(#[from] elf::Error),
+    /// `manifest.json` isn't what this version writes.
+    #[error("read the manifest {}: {source}; package again", path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What the parser said.
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// The build machine lacks something, as opposed to a failure while writing.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::NoBinary { .. } | Self::Elf(elf::Error::TooNew { .. }))
+    }
+}
+
+/// The size and hash of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lowercase hex.
+    pub sha256: String,
+}
+
+impl Digest {
+    /// Reads the whole file.
+    pub fn of_file(path: &Path) -> Result<Self, Error> {
+        let content = fs::read(path).map_err(failed("read", path))?;
+        Ok(Self::of(&content))
+    }
+
+    fn of(content: &[u8]) -> Self {
+        use sha2::Digest as _;
+        use std::fmt::Write as _;
+        let mut sha256 = String::with_capacity(64);
+        for byte in sha2::Sha256::digest(content) {
+            // Writing to a String can't fail.
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        Self { bytes: content.len() as u64, sha256 }
+    }
+}
+
+/// Packages `aws-ingest` and `gcp-ingest` from `bin_dir` into `out_dir`:
+///
+/// ```text
+/// aws/ingest.zip
+/// gcp/ingest/{ingest,Dockerfile}
+/// manifest.json
+/// ```
+///
+/// What `out_dir` held under `aws`, `gcp` and `manifest.json` is replaced.
+pub fn package_all(bin_dir: &Path, out_dir: &Path) -> Result<Manifest, Error> {
+    for part in ["aws", "gcp"] {
+        let folder = out_dir.join(part);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("empty", &folder)(error));
+            }
+            _ => {}
+        }
+    }
+    let manifest = Manifest::new(vec![
+        package_lambda("aws-ingest", bin_dir, out_dir, "aws/ingest.zip")?,
+        package_service("gcp-ingest", bin_dir, out_dir, "gcp/ingest", &BaseImage::default())?,
+    ]);
+    manifest.write(out_dir)?;
+    Ok(manifest)
+}
+
+fn package_lambda(
+    name: &'static str,
+    bin_dir: &Path,
+    out_dir: &Path,
+    path: &str,
+) -> Result<Artifact, Error> {
+    let binary = binary(name, bin_dir)?;
+    let needs = elf::check_glibc(&binary, LAMBDA_GLIBC)?;
+    let zip = out_dir.join(path);
+    create_parent(&zip)?;
+    let digest = lambda_zip(&binary, &zip)?;
+    Artifact::new(name, path, digest, &needs, &binary)
+}
+
+fn package_service(
+    name: &'static str,
+    bin_dir: &Path,
+    out_dir: &Path,
+    folder: &str,
+    base: &BaseImage,
+) -> Result<Artifact, Error> {
+    let binary = binary(name, bin_dir)?;
+    let needs = elf::check_glibc(&binary, base.glibc)?;
+    let service = folder.rsplit('/').next().unwrap_or(folder);
+    let path = format!("{folder}/{service}");
+    let copy = out_dir.join(&path);
+    create_parent(&copy)?;
+    // Takes the mode along, and a release binary's is executable.
+    fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
+    let dockerfile_path = out_dir.join(folder).join("Dockerfile");
+    fs::write(&dockerfile_path, dockerfile(service, base))
+        .map_err(failed("write", &dockerfile_path))?;
+    Artifact::new(name, &path, Digest::of_file(&copy)?, &needs, &binary)
+}
+
+fn binary(name: &'static str, folder: &Path) -> Result<PathBuf, Error> {
+    let path = folder.join(name);
+    if path.is_file() { Ok(path) } else { Err(Error::NoBinary { name, folder: folder.to_owned() }) }
+}
+
+fn create_parent(path: &Path) -> Result<(), Error> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).map_err(failed("create the folder", parent))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { action, path, source }
+}

@@ -1,0 +1,250 @@
+//! The limits of the two clouds' services, checked before anything is sent to them.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use super::error::nearest;
+use super::model::{Aws, CompareAndSet, Gcp, Producer, Project, Pubsub, Settings, Trading};
+use crate::names;
+
+/// Days that `CloudWatch` Logs can keep a log group for.
+const LOG_RETENTION_DAYS: [u32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+];
+
+/// A value that the services wouldn't take.
+pub(super) struct Invalid {
+    pub(super) key: &'static str,
+    pub(super) problem: String,
+}
+
+type Checked = Result<(), Invalid>;
+
+pub(super) fn check(settings: &Settings) -> Checked {
+    project(&settings.project)?;
+    trading(&settings.trading)?;
+    producer(&settings.producer)?;
+    ensure(
+        "functions.log",
+        !settings.functions.log.trim().is_empty(),
+        "a log filter can't be empty; the usual one is `info`",
+    )?;
+    compare_and_set(&settings.compare_and_set)?;
+    aws(&settings.aws, settings)?;
+    gcp(&settings.gcp, settings)
+}
+
+fn project(project: &Project) -> Checked {
+    name("project.prefix", &project.prefix, 3..=30, "-", &LOWER)?;
+    name("project.environment", &project.environment, 1..=12, "", &LOWER)
+}
+
+fn trading(trading: &Trading) -> Checked {
+    ensure(
+        "trading.symbols",
+        !trading.symbols.is_empty(),
+        "name at least one symbol, such as \"BTCUSDT\"",
+    )?;
+    unique("trading.symbols", &trading.symbols)?;
+    for symbol in &trading.symbols {
+        let fits = (2..=20).contains(&symbol.len())
+            && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        let problem = format!("`{symbol}` isn't a symbol: 2 to 20 of A-Z and 0-9, such as BTCUSDT");
+        ensure("trading.symbols", fits, problem)?;
+    }
+    ensure(
+        "trading.intervals",
+        !trading.intervals.is_empty(),
+        "name at least one interval, such as \"1m\"",
+    )?;
+    unique("trading.intervals", &trading.intervals)?;
+    for interval in &trading.intervals {
+        let known = Trading::INTERVALS.contains(&interval.as_str());
+        let hint = || format!("no interval `{interval}`{}", nearest(interval, Trading::INTERVALS));
+        ensure("trading.intervals", known, hint())?;
+    }
+    Ok(())
+}
+
+fn producer(producer: &Producer) -> Checked {
+    range("producer.batch_max_trades", producer.batch_max_trades, 1..=100_000)?;
+    // A quarter of a mebibyte, the least that SQS and its emulators take.
+    range("producer.batch_max_bytes", producer.batch_max_bytes, 1_000..=262_144)
+}
+
+fn compare_and_set(retry: &CompareAndSet) -> Checked {
+    range("compare_and_set.attempts", retry.attempts, 1..=1_000)?;
+    range("compare_and_set.base_ms", retry.base_ms, 1..=60_000)?;
+    range("compare_and_set.cap_ms", retry.cap_ms, retry.base_ms..=60_000)
+}
+
+fn aws(aws: &Aws, settings: &Settings) -> Checked {
+    name("aws.region", &aws.region, 9..=25, "-", &LOWER)?;
+    name("aws.table", &aws.table, 3..=255, "_.-", &ANY)?;
+    name("aws.queue.name", &aws.queue.name, 1..=80, "_-", &ANY)?;
+    name("aws.queue.dead_letter_name", &aws.queue.dead_letter_name, 1..=80, "_-", &ANY)?;
+    ensure(
+        "aws.queue.dead_letter_name",
+        aws.queue.name != aws.queue.dead_letter_name,
+        "must not be the queue itself",
+    )?;
+    name("aws.ingest.name", &aws.ingest.name, 1..=64, "_-", &ANY)?;
+    let account = "0".repeat(12);
+    bucket("aws.bucket_prefix", &names::aws_bucket(settings, &account))?;
+    bucket("aws.artifact_bucket_prefix", &names::aws_artifact_bucket(settings, &account))?;
+
+    let queue = &aws.queue;
+    let ingest = &aws.ingest;
+    range("aws.queue.visibility_timeout_s", queue.visibility_timeout_s, 0..=43_200)?;
+    range("aws.queue.max_receive_count", queue.max_receive_count, 1..=1_000)?;
+    range("aws.queue.retention_s", queue.retention_s, 60..=1_209_600)?;
+    range(
+        "aws.queue.dead_letter_retention_s",
+        queue.dead_letter_retention_s,
+        queue.retention_s..=1_209_600,
+    )?;
+    range("aws.ingest.memory_mb", ingest.memory_mb, 128..=10_240)?;
+    range("aws.ingest.timeout_s", ingest.timeout_s, 1..=900)?;
+    range("aws.ingest.batch_size", ingest.batch_size, 1..=10_000)?;
+    range("aws.ingest.batch_window_s", ingest.batch_window_s, 0..=300)?;
+    range("aws.ingest.max_concurrency", ingest.max_concurrency, 2..=1_000)?;
+    let problem = format!(
+        "{} s is less than aws.ingest.timeout_s, {} s: a message would be delivered again while it is being processed",
+        queue.visibility_timeout_s, ingest.timeout_s
+    );
+    ensure(
+        "aws.queue.visibility_timeout_s",
+        queue.visibility_timeout_s >= ingest.timeout_s,
+        problem,
+    )?;
+    let windowed = ingest.batch_size <= 10 || ingest.batch_window_s >= 1;
+    ensure(
+        "aws.ingest.batch_window_s",
+        windowed,
+        "must be at least 1 s when aws.ingest.batch_size is more than 10",
+    )?;
+    let problem = format!(
+        "CloudWatch Logs doesn't keep logs for {} days, but for one of {LOG_RETENTION_DAYS:?}",
+        ingest.log_retention_days
+    );
+    ensure(
+        "aws.ingest.log_retention_days",
+        LOG_RETENTION_DAYS.contains(&ingest.log_retention_days),
+        problem,
+    )
+}
+
+fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {
+    name("gcp.project", &gcp.project, 6..=30, "-", &LOWER)?;
+    name("gcp.region", &gcp.region, 5..=30, "-", &LOWER)?;
+    bucket("gcp.bucket_prefix", &names::gcp_bucket(settings))?;
+    pubsub(&gcp.pubsub)?;
+    if gcp.firestore.database != "(default)" {
+        name("gcp.firestore.database", &gcp.firestore.database, 4..=63, "-", &LOWER)?;
+    }
+    name("gcp.firestore.collection", &gcp.firestore.collection, 1..=255, "_-", &ANY)?;
+    name("gcp.ingest.service", &gcp.ingest.service, 1..=49, "-", &LOWER)?;
+    range("gcp.ingest.concurrency", gcp.ingest.concurrency, 1..=1_000)
+}
+
+fn pubsub(pubsub: &Pubsub) -> Checked {
+    for (key, value) in [
+        ("gcp.pubsub.topic", &pubsub.topic),
+        ("gcp.pubsub.subscription", &pubsub.subscription),
+        ("gcp.pubsub.dead_letter_topic", &pubsub.dead_letter_topic),
+        ("gcp.pubsub.dead_letter_subscription", &pubsub.dead_letter_subscription),
+    ] {
+        name(key, value, 3..=255, "-_.~+%", &ANY)?;
+        ensure(
+            key,
+            !value.starts_with("goog"),
+            "Pub/Sub keeps names that start with `goog` for itself",
+        )?;
+    }
+    ensure(
+        "gcp.pubsub.dead_letter_topic",
+        pubsub.topic != pubsub.dead_letter_topic,
+        "must not be the topic itself",
+    )?;
+    let apart = pubsub.subscription != pubsub.dead_letter_subscription;
+    ensure("gcp.pubsub.dead_letter_subscription", apart, "must not be the subscription itself")?;
+    range("gcp.pubsub.ack_deadline_s", pubsub.ack_deadline_s, 10..=600)?;
+    range("gcp.pubsub.max_delivery_attempts", pubsub.max_delivery_attempts, 5..=100)?;
+    range("gcp.pubsub.min_backoff_ms", pubsub.min_backoff_ms, 0..=600_000)?;
+    range("gcp.pubsub.max_backoff_ms", pubsub.max_backoff_ms, pubsub.min_backoff_ms..=600_000)?;
+    range("gcp.pubsub.retention_s", pubsub.retention_s, 600..=2_678_400)
+}
+
+/// S3's rules for bucket names, which Cloud Storage shares.
+fn bucket(key: &'static str, bucket: &str) -> Checked {
+    let whole = |problem: &str| format!("the bucket's whole name, {problem}");
+    name(key, bucket, 3..=63, "-.", &LOWER_OR_DIGIT)
+        .map_err(|invalid| Invalid { problem: whole(&invalid.problem), ..invalid })?;
+    let apart = !["..", ".-", "-."].iter().any(|pair| bucket.contains(pair));
+    let problem = format!("`{bucket}`, can't have two dots, or a dot beside a dash");
+    ensure(key, apart, whole(&problem))
+}
+
+/// What a name may be made of, apart from dashes and the like.
+struct Letters {
+    upper: bool,
+    digit_first: bool,
+    spoken: &'static str,
+}
+
+const LOWER: Letters =
+    Letters { upper: false, digit_first: false, spoken: "a-z and 0-9, a letter first" };
+const LOWER_OR_DIGIT: Letters = Letters { upper: false, digit_first: true, spoken: "a-z and 0-9" };
+const ANY: Letters =
+    Letters { upper: true, digit_first: false, spoken: "A-Z, a-z and 0-9, a letter first" };
+
+fn name(
+    key: &'static str,
+    value: &str,
+    length: RangeInclusive<usize>,
+    marks: &str,
+    letters: &Letters,
+) -> Checked {
+    let plain = |c: char| {
+        c.is_ascii_lowercase() || c.is_ascii_digit() || (letters.upper && c.is_ascii_uppercase())
+    };
+    let fits = length.contains(&value.len())
+        && value.chars().all(|c| plain(c) || marks.contains(c))
+        && value.starts_with(|c: char| plain(c) && (letters.digit_first || !c.is_ascii_digit()))
+        && value.ends_with(plain);
+    let extra = match marks {
+        "" => String::new(),
+        _ => format!(", with any of `{marks}` inside"),
+    };
+    let problem = format!(
+        "`{value}` must be {} to {} of {}{extra}; it has {}",
+        length.start(),
+        length.end(),
+        letters.spoken,
+        value.len()
+    );
+    ensure(key, fits, problem)
+}
+
+fn range<T: Copy + PartialOrd + Display>(
+    key: &'static str,
+    value: T,
+    allowed: RangeInclusive<T>,
+) -> Checked {
+    let problem = format!("{value} isn't between {} and {}", allowed.start(), allowed.end());
+    ensure(key, allowed.contains(&value), problem)
+}
+
+fn unique(key: &'static str, values: &[String]) -> Checked {
+    let mut seen = BTreeSet::new();
+    match values.iter().find(|value| !seen.insert(*value)) {
+        Some(twice) => ensure(key, false, format!("`{twice}` is there twice")),
+        None => Ok(()),
+    }
+}
+
+fn ensure(key: &'static str, holds: bool, problem: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err(Invalid { key, problem: problem.into() }) }
+}

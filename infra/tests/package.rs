@@ -1,0 +1,71 @@
+//! Packaging real binaries.
+
+use std::fs;
+use std::path::Path;
+
+use infra::package::{Digest, Error, Manifest, package_all};
+
+/// A release folder whose binaries are this very test: real ELF files that fit this machine.
+fn bin_dir(folder: &Path) {
+    for name in ["aws-ingest", "gcp-ingest"] {
+        fs::copy("/proc/self/exe", folder.join(name)).expect("copy");
+    }
+}
+
+#[test]
+fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
+    let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    // A small binary: best compression is slow in a build that isn't optimised.
+    if !compile_small(bins.path()) {
+        return;
+    }
+    let first = package_all(bins.path(), out.path()).expect("package");
+    let second = package_all(bins.path(), out.path()).expect("package again");
+    assert_eq!(first, second);
+    assert_eq!(Manifest::read(out.path()).expect("read"), first);
+
+    let names: Vec<&str> = first.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
+    assert_eq!(names, ["aws/ingest.zip", "gcp/ingest/ingest"]);
+    for artifact in &first.artifacts {
+        let digest = Digest::of_file(&out.path().join(&artifact.path)).expect("read");
+        assert_eq!((digest.bytes, &digest.sha256), (artifact.bytes, &artifact.sha256));
+    }
+    let dockerfile = fs::read_to_string(out.path().join("gcp/ingest/Dockerfile")).expect("read");
+    assert!(dockerfile.contains("COPY ingest /ingest\n"), "{dockerfile}");
+}
+
+#[test]
+fn a_missing_binary_says_how_to_build_it() {
+    let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    bin_dir(bins.path());
+    fs::remove_file(bins.path().join("aws-ingest")).expect("remove");
+    let error = package_all(bins.path(), out.path()).expect_err("no binary");
+    assert!(matches!(error, Error::NoBinary { name: "aws-ingest", .. }), "{error}");
+    assert!(error.is_environment());
+}
+
+#[test]
+fn a_manifest_of_another_kind_is_refused() {
+    let out = tempfile::tempdir().expect("folder");
+    fs::write(out.path().join(Manifest::FILE), r#"{"schema":1,"artifacts":[],"extra":0}"#)
+        .expect("write");
+    let error = Manifest::read(out.path()).expect_err("unknown field");
+    assert!(matches!(error, Error::Manifest { .. }), "{error}");
+}
+
+fn compile_small(folder: &Path) -> bool {
+    let source = folder.join("main.c");
+    fs::write(&source, "int main(void) { return 0; }").expect("write");
+    let built = ["aws-ingest", "gcp-ingest"].iter().all(|name| {
+        let output = folder.join(name);
+        std::process::Command::new("cc")
+            .arg("-o")
+            .args([&output, &source])
+            .status()
+            .is_ok_and(|status| status.success())
+    });
+    if !built {
+        eprintln!("skipped: no C compiler");
+    }
+    built
+}

@@ -1,0 +1,164 @@
+//! The settings as a person meets them: the file in the root, and what mistakes in it look like.
+
+use std::path::Path;
+
+use infra::Settings;
+use infra::settings::Error;
+use insta::assert_snapshot;
+
+const FILE: &str = include_str!("../../twincloud.toml");
+
+fn none() -> std::iter::Empty<(String, String)> {
+    std::iter::empty()
+}
+
+fn load(env: Option<&str>) -> Settings {
+    parse(FILE, env, &[], &[]).expect("the file in the root is valid")
+}
+
+fn parse(
+    text: &str,
+    env: Option<&str>,
+    sets: &[&str],
+    vars: &[(&str, &str)],
+) -> Result<Settings, Error> {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    let vars = vars.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+    Settings::parse(Path::new("twincloud.toml"), text, env, &sets, vars)
+}
+
+/// The error after `from` in the file became `to`.
+fn changed(from: &str, to: &str) -> String {
+    assert!(FILE.contains(from), "the file has no `{from}`");
+    parse(&FILE.replacen(from, to, 1), None, &[], &[]).expect_err("a mistake").to_string()
+}
+
+fn set(text: &str) -> String {
+    parse(FILE, None, &[text], &[]).expect_err("a mistake").to_string()
+}
+
+#[test]
+fn the_names_of_the_system_before() {
+    let settings = load(None);
+    assert_eq!(settings.project.environment, "dev");
+    assert_eq!(settings.aws.queue.name, "blockchain-core-trade-data");
+    assert_eq!(settings.aws.queue.dead_letter_name, "blockchain-core-trade-data-dlq");
+    assert_eq!(settings.aws.table, "blockchain-core-ohlcv-data");
+    assert_eq!(settings.gcp.pubsub.topic, "blockchain-core-trade-data");
+    assert_eq!(settings.trading.symbols, ["BTCUSDT"]);
+    let bucket = infra::names::aws_bucket(&settings, "123456789012");
+    assert_eq!(bucket, "blockchain-core-raw-data-dev-123456789012");
+}
+
+#[test]
+fn an_overlay_changes_what_it_names_and_nothing_else() {
+    let (dev, local, prod) = (load(Some("dev")), load(Some("local")), load(Some("prod")));
+    assert_eq!(dev, load(None));
+    assert_eq!(local.project.environment, "local");
+    assert_eq!(local.aws.queue.visibility_timeout_s, 5);
+    assert_eq!(local.aws.queue.name, dev.aws.queue.name);
+    assert_eq!(prod.aws.queue.name, "blockchain-core-prod-trade-data");
+    assert_eq!(prod.aws.ingest.timeout_s, dev.aws.ingest.timeout_s);
+}
+
+#[test]
+fn sets_win_over_variables_which_win_over_the_file() {
+    let vars = [
+        ("TWINCLOUD_AWS__QUEUE__MAX_RECEIVE_COUNT", "7"),
+        ("TWINCLOUD_AWS__INGEST__MEMORY_MB", "512"),
+        ("TWINCLOUD_CACHE", "/somewhere"),
+        ("HOME", "/home/someone"),
+    ];
+    let sets = [
+        "aws.ingest.memory_mb=1024",
+        "aws.ingest.architecture=arm64",
+        "trading.symbols=BTCUSDT, ETHUSDT",
+        "trading.intervals=[\"1m\"]",
+        "functions.log=info,pipeline=debug",
+        "aws.table={prefix}-x",
+    ];
+    let settings = parse(FILE, Some("prod"), &sets, &vars).expect("valid");
+    assert_eq!(settings.aws.queue.max_receive_count, 7);
+    assert_eq!(settings.aws.ingest.memory_mb, 1024);
+    assert_eq!(settings.aws.ingest.architecture.as_str(), "arm64");
+    assert_eq!(settings.trading.symbols, ["BTCUSDT", "ETHUSDT"]);
+    assert_eq!(settings.trading.intervals, ["1m"]);
+    assert_eq!(settings.functions.log, "info,pipeline=debug");
+    assert_eq!(settings.aws.table, "blockchain-core-prod-x");
+}
+
+#[test]
+fn a_prefix_moves_every_name() {
+    let settings = parse(FILE, None, &["project.prefix=mine"], &[]).expect("valid");
+    let text = serde_json::to_string(&settings).expect("serialise");
+    assert!(!text.replace("blockchain-core-dev", "").contains("blockchain-core"), "{text}");
+}
+
+#[test]
+fn what_serialises_reads_back() {
+    let settings = load(Some("prod"));
+    let text = toml::to_string(&settings).expect("serialise");
+    let text = format!("{text}\n[env.prod]\n");
+    assert_eq!(parse(&text, Some("prod"), &[], &[]).expect("valid"), settings);
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest() {
+    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:40: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
+    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:17: `produser`: unknown key; did you mean `producer`?");
+    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:101: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
+    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:88: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
+    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:80: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
+    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest");
+    assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
+    assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
+    assert_snapshot!(set("aws.queue.name.more=x"), @"--set aws.queue.name.more=x: `aws.queue.name`: expected a string, found a table");
+    assert_snapshot!(set("project.environment=prod"), @"--set project.environment=prod: `project.environment`: the environment chooses the overlay, so it can't be overridden; use --env");
+    assert_snapshot!(set("aws.table"), @"--set aws.table: expected KEY=VALUE, such as --set aws.queue.max_receive_count=5");
+    let error = parse(FILE, None, &[], &[("TWINCLOUD_AWS__QUEUE__RETENTION", "60")])
+        .expect_err("a mistake");
+    assert_snapshot!(error, @"TWINCLOUD_AWS__QUEUE__RETENTION: `aws.queue.retention`: unknown key; did you mean `retention_s`?");
+}
+
+#[test]
+fn a_missing_key_names_its_table() {
+    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:37: `aws.queue.max_receive_count`: this key is missing");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_says_what_was_expected() {
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:14: `trading.symbols`: expected a list, found the text `BTCUSDT`");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:14: `trading.symbols`: expected a string, found `1`");
+    assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:47: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
+    assert_snapshot!(set("aws.ingest.memory_mb=lots"), @"--set aws.ingest.memory_mb=lots: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `lots`");
+    assert_snapshot!(set("aws.ingest.architecture=riscv"), @"--set aws.ingest.architecture=riscv: `aws.ingest.architecture`: unknown value `riscv`; there is: x86_64, arm64");
+}
+
+#[test]
+fn a_value_that_a_cloud_would_refuse_is_refused_here() {
+    assert_snapshot!(set("aws.queue.visibility_timeout_s=10"), @"--set aws.queue.visibility_timeout_s=10: `aws.queue.visibility_timeout_s`: 10 s is less than aws.ingest.timeout_s, 30 s: a message would be delivered again while it is being processed");
+    assert_snapshot!(set("aws.bucket_prefix=Raw_Data"), @"--set aws.bucket_prefix=Raw_Data: `aws.bucket_prefix`: the bucket's whole name, `Raw_Data-dev-000000000000` must be 3 to 63 of a-z and 0-9, with any of `-.` inside; it has 25");
+    assert_snapshot!(set("gcp.bucket_prefix=a-prefix-that-is-so-long-that-no-project-fits-behind-it"), @"--set gcp.bucket_prefix=a-prefix-that-is-so-long-that-no-project-fits-behind-it: `gcp.bucket_prefix`: the bucket's whole name, `a-prefix-that-is-so-long-that-no-project-fits-behind-it-dev-blockchain-core-dev` must be 3 to 63 of a-z and 0-9, with any of `-.` inside; it has 79");
+    assert_snapshot!(set("trading.intervals=1m,15min"), @"--set trading.intervals=1m,15min: `trading.intervals`: no interval `15min`; there is: 1m, 5m, 15m, 1h, 1d");
+    assert_snapshot!(set("trading.symbols=BTC-USDT"), @"--set trading.symbols=BTC-USDT: `trading.symbols`: `BTC-USDT` isn't a symbol: 2 to 20 of A-Z and 0-9, such as BTCUSDT");
+    assert_snapshot!(set("trading.symbols="), @r#"--set trading.symbols=: `trading.symbols`: name at least one symbol, such as "BTCUSDT""#);
+    assert_snapshot!(set("trading.symbols=BTCUSDT,BTCUSDT"), @"--set trading.symbols=BTCUSDT,BTCUSDT: `trading.symbols`: `BTCUSDT` is there twice");
+    assert_snapshot!(set("gcp.pubsub.max_delivery_attempts=4"), @"--set gcp.pubsub.max_delivery_attempts=4: `gcp.pubsub.max_delivery_attempts`: 4 isn't between 5 and 100");
+    let sets = ["aws.ingest.batch_size=100", "aws.ingest.batch_window_s=0"];
+    assert_snapshot!(parse(FILE, None, &sets, &[]).expect_err("no window"), @"--set aws.ingest.batch_window_s=0: `aws.ingest.batch_window_s`: must be at least 1 s when aws.ingest.batch_size is more than 10");
+    assert_snapshot!(set("aws.ingest.log_retention_days=31"), @"--set aws.ingest.log_retention_days=31: `aws.ingest.log_retention_days`: CloudWatch Logs doesn't keep logs for 31 days, but for one of [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]");
+    assert_snapshot!(set("compare_and_set.cap_ms=10"), @"--set compare_and_set.cap_ms=10: `compare_and_set.cap_ms`: 10 isn't between 20 and 60000");
+    assert_snapshot!(set("aws.queue.dead_letter_name={prefix}-trade-data"), @"--set aws.queue.dead_letter_name={prefix}-trade-data: `aws.queue.dead_letter_name`: must not be the queue itself");
+    assert_snapshot!(set("aws.table={prefx}-x"), @"--set aws.table={prefx}-x: `{prefx}-x`: no placeholder `{prefx}`; did you mean `prefix`?");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_where() {
+    assert_snapshot!(changed("prefix = \"blockchain-core\" ", "prefix = "), @"twincloud.toml:10: not valid TOML: string values must be quoted, expected literal string");
+    assert_snapshot!(parse(FILE, Some("prd"), &[], &[]).expect_err("no such environment"), @"no environment `prd` in twincloud.toml; did you mean `prod`?");
+    let error = Settings::load(Path::new("absent.toml"), None, &[], none()).expect_err("absent");
+    assert_snapshot!(error, @"read the settings file absent.toml: No such file or directory (os error 2); run from the root of the workspace, or name the file");
+}

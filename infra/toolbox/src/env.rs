@@ -1,0 +1,189 @@
+//! What a look-up may see of the machine: variables, the search path, and a file system root.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the commands of `how_to_get` are meant to be typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Platform {
+    /// Debian, Ubuntu and what is derived from them: `apt`.
+    Debian,
+    /// Another Linux.
+    OtherLinux,
+    /// macOS: `brew`.
+    MacOs,
+    /// Anything else.
+    Other,
+}
+
+impl Platform {
+    /// Whether the `processes` target can run here at all.
+    #[must_use]
+    pub fn is_linux(self) -> bool {
+        matches!(self, Self::Debian | Self::OtherLinux)
+    }
+}
+
+/// The environment of a look-up.
+#[derive(Debug, Clone)]
+pub struct Env {
+    vars: BTreeMap<OsString, OsString>,
+    platform: Platform,
+    root: PathBuf,
+}
+
+impl Env {
+    /// The environment of this process.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let root = PathBuf::from("/");
+        Self { vars: std::env::vars_os().collect(), platform: detect_platform(&root), root }
+    }
+
+    /// An empty environment, to be filled by [`Env::with`].
+    #[must_use]
+    pub fn empty(platform: Platform) -> Self {
+        Self { vars: BTreeMap::new(), platform, root: PathBuf::from("/") }
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.vars.insert(name.into(), value.into());
+        self
+    }
+
+    /// Unsets a variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.vars.remove(OsStr::new(name));
+        self
+    }
+
+    /// Looks for system-wide installations below `root` instead of `/`.
+    #[must_use]
+    pub fn with_root(mut self, root: impl Into<PathBuf>) -> Self {
+        self.root = root.into();
+        self
+    }
+
+    /// The platform.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        self.platform
+    }
+
+    /// The value of a variable, also when it is empty.
+    #[must_use]
+    pub fn var(&self, name: &str) -> Option<&OsStr> {
+        self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// A variable that holds a path; an empty value counts as unset.
+    #[must_use]
+    pub fn path_var(&self, name: &str) -> Option<PathBuf> {
+        self.var(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The user's home.
+    #[must_use]
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path_var("HOME")
+    }
+
+    /// A system-wide path, below the root of this environment.
+    #[must_use]
+    pub fn system_path(&self, absolute: &str) -> PathBuf {
+        self.root.join(absolute.trim_start_matches('/'))
+    }
+
+    /// The first executable file of that name on `PATH`.
+    #[must_use]
+    pub fn which(&self, program: &str) -> Option<PathBuf> {
+        let path = self.var("PATH")?;
+        std::env::split_paths(path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(program))
+            .find(|candidate| is_executable(candidate))
+    }
+
+    /// A command that sees this environment and nothing else.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.vars);
+        command
+    }
+}
+
+/// Whether `path` is a file that someone may execute.
+#[must_use]
+pub(crate) fn is_executable(path: &Path) -> bool {
+    let Ok(metadata) = path.metadata() else { return false };
+    metadata.is_file() && has_execute_bit(&metadata)
+}
+
+#[cfg(unix)]
+fn has_execute_bit(metadata: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn has_execute_bit(_: &std::fs::Metadata) -> bool {
+    true
+}
+
+fn detect_platform(root: &Path) -> Platform {
+    if cfg!(target_os = "macos") {
+        Platform::MacOs
+    } else if !cfg!(target_os = "linux") {
+        Platform::Other
+    } else if root.join("etc/debian_version").exists() {
+        Platform::Debian
+    } else {
+        Platform::OtherLinux
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Machine;
+
+    #[test]
+    fn which_takes_the_first_executable_file_and_skips_the_rest() {
+        let machine = Machine::new();
+        machine.file("one/tool", "not executable");
+        machine.folder("two/tool");
+        machine.script("three/tool", "exit 0");
+        machine.script("four/tool", "exit 0");
+        let path = ["one", "two", "three", "four"].map(|folder| machine.path(folder));
+        let path = std::env::join_paths(path).expect("no colon in a temporary folder");
+        let env = Env::empty(Platform::Debian).with("PATH", path);
+        assert_eq!(env.which("tool"), Some(machine.path("three/tool")));
+        assert_eq!(env.which("other"), None);
+    }
+
+    #[test]
+    fn a_relative_entry_of_the_search_path_is_never_used() {
+        let env = Env::empty(Platform::Debian).with("PATH", ".:src");
+        assert_eq!(env.which("lib.rs"), None);
+    }
+
+    #[test]
+    fn an_empty_variable_holds_no_path() {
+        let env = Env::empty(Platform::Debian).with("TWINCLOUD_JAVA", "");
+        assert_eq!(env.path_var("TWINCLOUD_JAVA"), None);
+        assert!(env.var("TWINCLOUD_JAVA").is_some());
+    }
+
+    #[test]
+    fn a_command_sees_only_its_environment() {
+        let env = Env::empty(Platform::Debian).with("ONLY", "this");
+        let output = env.command(Path::new("/usr/bin/env")).output().expect("env is there");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "ONLY=this\n");
+    }
+}

@@ -1,0 +1,28 @@
+//! Finds the programs and emulators that the project runs, and says how to get the missing ones.
+//!
+//! Nothing here needs a network, an async runtime or an SDK, except [`venv::install`], which hands the work to `pip`.
+//! Downloads of the two Google emulators belong to the harness, which has an HTTP client.
+//!
+//! Every look-up takes an [`Env`], so a test can run it in a made-up environment.
+
+pub mod cache;
+pub mod cloud_sdk;
+pub mod emulators;
+mod env;
+pub mod java;
+pub mod pins;
+mod process;
+mod programs;
+pub mod python;
+mod report;
+mod tools;
+pub mod venv;
+pub mod verify;
+
+#[cfg(test)]
+mod testing;
+
+pub use cache::Cache;
+pub use env::{Env, Platform};
+pub use report::{Item, Need, Report, Source, Status};
+pub use tools::{NotPossible, Plan, Step, Tools};

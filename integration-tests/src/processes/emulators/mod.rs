@@ -1,0 +1,54 @@
+//! The four emulators: how each is started, and how it says that it is ready.
+
+pub mod cloud_run;
+pub mod fake_gcs;
+pub mod firestore;
+mod java;
+pub mod ministack;
+pub mod pubsub;
+mod start;
+
+use std::path::PathBuf;
+
+use toolbox::Tools;
+
+use super::supervised::{GuardProgram, OnEvent, SuperviseError, Supervised};
+
+pub use start::StartError;
+
+/// What every emulator is started with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where the programs are.
+    pub tools: Tools,
+    /// The program that has the subcommand `guard`.
+    pub guard: GuardProgram,
+    /// The folder of this run, for logs and everything that an emulator writes.
+    pub run_dir: PathBuf,
+    /// Is told of every start and end.
+    pub on_event: OnEvent,
+}
+
+/// An emulator that is ready.
+#[derive(Debug)]
+pub struct Running {
+    /// Its address, `http://127.0.0.1:PORT`.
+    pub endpoint: String,
+    /// Its port.
+    pub port: u16,
+    /// The process.
+    pub supervised: Supervised,
+}
+
+impl Running {
+    /// `127.0.0.1:PORT`, as the variables `*_EMULATOR_HOST` have it.
+    #[must_use]
+    pub fn host_and_port(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it.
+    pub async fn stop(&mut self) -> Result<(), SuperviseError> {
+        self.supervised.stop().await.map(|_| ())
+    }
+}

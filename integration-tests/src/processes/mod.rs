@@ -1,0 +1,30 @@
+//! The clouds as local processes: found or fetched, started, watched, and gone without a trace.
+//!
+//! - [`guard`] is the small program between the harness and each process it starts. It outlives the harness just long
+//!   enough to end that process and everything below it.
+//! - [`supervised`] is the harness's handle on a guarded process.
+//! - [`fetch`] gets what isn't on the machine; where to look for it is the crate `toolbox`.
+//! - [`emulators`] knows how each emulator is started and how it says that it is ready.
+//! - [`LocalClouds`] is all four of them.
+
+pub mod emulators;
+pub mod fetch;
+pub mod guard;
+mod local_clouds;
+pub mod ports;
+pub mod supervised;
+
+pub use local_clouds::{LocalClouds, LocalCloudsError, Options};
+
+/// Kills a process of this name somewhere below `ancestor`, and says which it was.
+#[must_use]
+pub fn kill_below(ancestor: u32, name: &str) -> Option<u32> {
+    let ancestor = i32::try_from(ancestor).ok()?;
+    let named = |pid: &i32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        comm.trim_end() == name
+    };
+    let pid = guard::below(ancestor).into_iter().find(named)?;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL).ok()?;
+    u32::try_from(pid).ok()
+}

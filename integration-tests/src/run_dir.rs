@@ -1,0 +1,40 @@
+//! The folder that a run leaves behind: `target/runs/<id>`, and `target/runs/latest` beside it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+
+/// A new folder; its id is unique on this machine.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    /// The folder.
+    pub path: PathBuf,
+    /// Such as `e2e-20260102-030405-4711`.
+    pub id: String,
+}
+
+impl RunDir {
+    /// Makes the folder below `root`/target/runs and points `latest` to it.
+    pub fn create(root: &Path, kind: &str) -> anyhow::Result<Self> {
+        let runs = root.join("target/runs");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let time = jiff::Timestamp::from_second(seconds).context("read the clock")?;
+        let id = format!("{kind}-{}-{}", time.strftime("%Y%m%d-%H%M%S"), std::process::id());
+        let path = runs.join(&id);
+        fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+        point_latest(&runs, &id).with_context(|| format!("link {}/latest", runs.display()))?;
+        Ok(Self { path, id })
+    }
+}
+
+/// By rename, so that `latest` is there at any moment, whoever else starts a run now.
+fn point_latest(runs: &Path, id: &str) -> io::Result<()> {
+    let new = runs.join(format!(".latest-{}", std::process::id()));
+    let _ = fs::remove_file(&new);
+    std::os::unix::fs::symlink(id, &new)?;
+    fs::rename(new, runs.join("latest"))
+}

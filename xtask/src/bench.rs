@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: what the READMEs claim, measured.
+
+use std::process::Command;
+
+use crate::exit::Failure;
+use crate::{heavy, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to measure [default: all].
+    #[arg(value_enum)]
+    what: Vec<What>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum What {
+    /// Decoding and folding, trades a second on one core; memory of a candle.
+    Fold,
+    /// Size of the zip; cold start of the bootstrap beside a hello-world bootstrap, in one run.
+    ColdStart,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let wanted = |what| args.what.is_empty() || args.what.contains(&what);
+    if wanted(What::Fold) {
+        heavy::run(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;
+    }
+    if wanted(What::ColdStart) {
+        heavy::build_all(false)?;
+        heavy::package(&[])?;
+        let mut cold_start = Command::new(workspace::bin_dir().join("harness"));
+        cold_start.arg("bench-cold-start").arg("--bin-dir").arg(workspace::bin_dir());
+        cold_start.arg("--zip").arg(workspace::artifacts_dir().join("aws/ingest.zip"));
+        heavy::run(&mut cold_start)?;
+    }
+    Ok(())
+}

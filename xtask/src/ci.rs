@@ -1,0 +1,32 @@
+//! `cargo xtask ci`: what CI runs, for anyone to run.
+
+use std::env;
+use std::process::Command;
+
+use crate::exit::Failure;
+use crate::heavy;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Seconds for each fuzz target.
+    #[arg(long, default_value_t = 10)]
+    fuzz_seconds: u32,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let fuzz_seconds = args.fuzz_seconds.to_string();
+    let steps: [&[&str]; 5] = [
+        &["lint", "--require-tools"],
+        &["build"],
+        &["fuzz", "--if-available", "--seconds", &fuzz_seconds],
+        &["e2e", "--target", "processes", "--poison", "3"],
+        // Last, so that a log ends with the test runner's own count.
+        &["test", "--require-emulators"],
+    ];
+    let xtask = env::current_exe().map_err(|error| Failure::lacking(format!("find xtask: {error}")))?;
+    for step in steps {
+        eprintln!("\n== cargo xtask {}", step.join(" "));
+        heavy::run(Command::new(&xtask).args(step))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! `cargo xtask fuzz`: every decoder, for a bounded time.
+
+use std::fs;
+use std::process::Command;
+
+use crate::exit::Failure;
+use crate::{heavy, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Seconds for each target.
+    #[arg(long, default_value_t = 30)]
+    seconds: u32,
+    /// Do nothing where a nightly compiler or cargo-fuzz is missing, and say so.
+    #[arg(long)]
+    if_available: bool,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if let Err(lacking) = available() {
+        if args.if_available {
+            eprintln!("note: no fuzzing: {lacking}");
+            return Ok(());
+        }
+        return Err(Failure::Lacking(lacking));
+    }
+    for target in targets()? {
+        eprintln!("fuzzing {target} for {} s", args.seconds);
+        // The first folder is where new inputs go; the seeds in the repository stay as they are.
+        let corpus = format!("fuzz/corpus/{target}");
+        let seeds = format!("fuzz/seeds/{target}");
+        let corpus_dir = workspace::root().join(&corpus);
+        fs::create_dir_all(&corpus_dir)
+            .map_err(|error| Failure::lacking(format!("create {}: {error}", corpus_dir.display())))?;
+        let mut fuzz = Command::new("cargo");
+        fuzz.current_dir(workspace::root());
+        fuzz.env_remove("RUSTUP_TOOLCHAIN");
+        fuzz.args(["+nightly", "fuzz", "run", &target, &corpus, &seeds, "--"]);
+        fuzz.arg(format!("-max_total_time={}", args.seconds));
+        fuzz.args(["-max_len=65536", "-rss_limit_mb=1024", "-print_final_stats=1"]);
+        heavy::run(&mut fuzz)?;
+    }
+    Ok(())
+}
+
+fn available() -> Result<(), String> {
+    if !heavy::has("rustc", &["+nightly", "--version"]) {
+        return Err("no nightly compiler: `rustup toolchain install nightly`".to_owned());
+    }
+    if !heavy::has("cargo-fuzz", &["--version"]) {
+        return Err("no cargo-fuzz: `cargo install cargo-fuzz --locked`".to_owned());
+    }
+    Ok(())
+}
+
+fn targets() -> Result<Vec<String>, Failure> {
+    let dir = workspace::root().join("fuzz/fuzz_targets");
+    let entries = fs::read_dir(&dir)
+        .map_err(|error| Failure::lacking(format!("read {}: {error}", dir.display())))?;
+    let mut targets: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(ToOwned::to_owned))
+        .collect();
+    targets.sort();
+    Ok(targets)
+}

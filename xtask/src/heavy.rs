@@ -1,0 +1,92 @@
+//! The programs that do the heavy work: built from one package selection, then run in our place.
+//!
+//! Always `--workspace`: another selection would change feature unification and rebuild a hundred crates.
+
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use crate::exit::Failure;
+use crate::workspace;
+
+/// `e2e` sends messages through the packed functions, so it packs them first.
+pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
+    build_all(args.json)?;
+    package(&[])?;
+    exec_harness()
+}
+
+/// Runs the harness with our own arguments.
+pub(crate) fn harness() -> Result<(), Failure> {
+    build_all(false)?;
+    exec_harness()
+}
+
+/// Builds all programs of the workspace, optimised.
+pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--workspace", "--bins"]);
+    if quiet {
+        build.arg("--quiet");
+    }
+    let built = build.status().map_err(|error| Failure::lacking(format!("run cargo: {error}")))?;
+    if built.success() {
+        return Ok(());
+    }
+    Err(Failure::Lacking("the build failed; see above".to_owned()))
+}
+
+/// Packs the functions; `extra` arguments go to the packer.
+pub(crate) fn package(extra: &[&str]) -> Result<(), Failure> {
+    let mut package = Command::new(workspace::bin_dir().join("deploy"));
+    package.arg("package").arg("--bin-dir").arg(workspace::bin_dir());
+    package.arg("--out-dir").arg(workspace::artifacts_dir()).args(extra);
+    if extra.is_empty() {
+        package.stdout(std::process::Stdio::null());
+    }
+    run(&mut package)
+}
+
+/// Runs a program to its end; its failure is ours.
+pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
+    let program = command.get_program().to_owned();
+    let status = command
+        .status()
+        .map_err(|error| Failure::Lacking(format!("run {}: {error}", program.display())))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::Passed(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// The cargo that runs us, in the workspace.
+pub(crate) fn cargo() -> Command {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace::root());
+    // What `cargo run` sets for this program is not for the ones it runs.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn exec_harness() -> Result<(), Failure> {
+    let harness = workspace::bin_dir().join("harness");
+    let error = Command::new(&harness)
+        .args(env::args_os().skip(1))
+        .env("TWINCLOUD_ROOT", workspace::root())
+        .env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir())
+        .exec();
+    Err(Failure::Lacking(format!("run {}: {error}", harness.display())))
+}
+
+/// Whether a program answers `--version`.
+pub(crate) fn has(program: impl AsRef<OsStr>, version_args: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(version_args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

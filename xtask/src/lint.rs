@@ -1,0 +1,52 @@
+//! `cargo xtask lint`: everything that is checked without running it.
+
+use std::process::Command;
+
+use crate::exit::Failure;
+use crate::{heavy, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Fail where a checker is missing, instead of leaving its check out.
+    #[arg(long)]
+    require_tools: bool,
+}
+
+/// A check by a program that a machine may lack.
+struct Check {
+    program: &'static str,
+    args: &'static [&'static str],
+    get: &'static str,
+}
+
+const CHECKS: [Check; 2] = [
+    Check {
+        program: "cargo-deny",
+        args: &["deny", "check", "bans", "licenses", "sources"],
+        get: "cargo install cargo-deny --locked",
+    },
+    Check {
+        program: "cfn-lint",
+        args: &["infra/aws/*.yaml"],
+        get: "pip install cfn-lint",
+    },
+];
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    heavy::run(heavy::cargo().args(["fmt", "--all", "--check"]))?;
+    heavy::run(heavy::cargo().args([
+        "clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings",
+    ]))?;
+    for check in CHECKS {
+        if heavy::has(check.program, &["--version"]) {
+            eprintln!("running {}", check.program);
+            heavy::run(Command::new(check.program).args(check.args).current_dir(workspace::root()))?;
+        } else if args.require_tools {
+            let Check { program, get, .. } = check;
+            return Err(Failure::Lacking(format!("no {program}: `{get}`")));
+        } else {
+            eprintln!("note: not checked: no {} (`{}`)", check.program, check.get);
+        }
+    }
+    Ok(())
+}

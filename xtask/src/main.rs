@@ -1,0 +1,67 @@
+//! `cargo xtask`: the one command line of this repository.
+//!
+//! Thin on purpose: it finds tools, builds, and hands over to the program that does the work. No SDK here, so that
+//! it is there seconds after a fresh clone.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod build;
+mod ci;
+mod doctor;
+mod exit;
+mod fuzz;
+mod heavy;
+mod lint;
+mod test;
+mod workspace;
+
+/// Deploys one event pipeline to AWS and to Google Cloud, and proves that losing either cloud loses nothing.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Say what this machine has, what it lacks, and how to get it.
+    Doctor(doctor::Args),
+    /// Build the functions and pack what is deployed: zips, images' contexts, manifest.json.
+    Build(build::Args),
+    /// Start local clouds that stay until `down`.
+    Up(args::Up),
+    /// Stop the local clouds that `up` started.
+    Down(args::Down),
+    /// Send trades through both clouds and give a verdict.
+    E2e(args::E2e),
+    /// Run all tests, those on the emulators too.
+    Test(test::Args),
+    /// Run the decoders' fuzz targets for a bounded time.
+    Fuzz(fuzz::Args),
+    /// Measure what the READMEs claim.
+    Bench(bench::Args),
+    /// Check format, lints, dependencies and templates.
+    Lint(lint::Args),
+    /// Run what CI runs: lint, build, test, fuzz, e2e.
+    Ci(ci::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Doctor(args) => doctor::run(args),
+        Command::Build(args) => build::run(args),
+        Command::Up(_) | Command::Down(_) => heavy::harness(),
+        Command::E2e(args) => heavy::e2e(args),
+        Command::Test(args) => test::run(args),
+        Command::Fuzz(args) => fuzz::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Ci(args) => ci::run(args),
+    };
+    exit::code(done)
+}
