@@ -83,8 +83,13 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         let mut dead_letters = BTreeMap::new();
         let mut last = (usize::MAX, usize::MAX);
         let mut moved = Instant::now();
+        let mut complete = false;
         loop {
             let missing = self.missing(&workload.symbols, &expected).await;
+            if missing == Some(0) && !complete {
+                complete = true;
+                history.record(Event::CandlesComplete { cloud: self.name });
+            }
             if dead_letters.len() < poison && missing == Some(0) {
                 self.collect_dead_letters(&mut dead_letters).await?;
             }

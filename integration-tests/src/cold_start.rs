@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-/// Bounds of the measurement.
+/// What to measure, and how often.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// Where the release binaries are.
+    /// A bootstrap that does nothing.
     #[arg(long)]
-    bin_dir: PathBuf,
+    hello: PathBuf,
+    /// The bootstrap that is deployed.
+    #[arg(long)]
+    bootstrap: PathBuf,
     /// The zip that is deployed.
     #[arg(long)]
     zip: PathBuf,
@@ -31,11 +34,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Measures and prints.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let zip = std::fs::metadata(&args.zip).with_context(|| format!("look at {}", args.zip.display()))?;
-    let programs = ["hello-bootstrap", "aws-ingest"].map(|name| args.bin_dir.join(name));
+    let programs = [&args.hello, &args.bootstrap];
     let mut samples = [Vec::new(), Vec::new()];
     // In turns, so that whatever else the machine does hits both alike.
     for _ in 0..args.starts {
-        for (program, samples) in programs.iter().zip(&mut samples) {
+        for (program, samples) in programs.into_iter().zip(&mut samples) {
             samples.push(cold_start(program)?);
         }
     }

@@ -18,6 +18,7 @@ use crate::history::{CloudName, Event, History};
 use crate::invariants::{self, Evidence, Verdict};
 use crate::outcome::Failure;
 use crate::processes::fetch;
+use crate::processes::supervised::GuardProgram;
 use crate::progress::Progress;
 use crate::recompute;
 use crate::report::{self, Report};
@@ -122,6 +123,7 @@ impl Run {
     async fn processes(&self, tools: Tools, progress: &Progress) -> Result<Verdict, Failure> {
         let deployment = Deployment {
             tools,
+            guard: GuardProgram::own(),
             run_dir: self.dir.path.clone(),
             artifacts: self.checkout.artifacts.clone(),
             settings: self.settings.clone(),

@@ -103,7 +103,12 @@ pub enum Event {
         /// Its name.
         process: String,
     },
-    /// All trades are in the candles of a cloud, and all poison is in its dead-letter queue.
+    /// All trades are in the candles of a cloud.
+    CandlesComplete {
+        /// Which cloud.
+        cloud: CloudName,
+    },
+    /// A cloud came to rest: its candles are complete, and all poison is in its dead-letter queue.
     Converged {
         /// Which cloud.
         cloud: CloudName,

@@ -56,5 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn folder(variable: &str, default: &str) -> PathBuf {
-    env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
+    let folder = env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
+    // Programs are started from it in other folders.
+    std::path::absolute(&folder).unwrap_or(folder)
 }

@@ -53,8 +53,8 @@ pub struct Cloud {
     pub dead_letters: usize,
     /// SHA-256 of the cloud's `candles-….jsonl`.
     pub digest: String,
-    /// From the first accepted message to the last trade in its candle, poison in the dead-letter queue included.
-    pub convergence_ms: Option<u64>,
+    /// From the first publish to the last trade in its candle.
+    pub complete_ms: Option<u64>,
     /// Published trades a second over that time.
     pub trades_per_s: Option<u64>,
 }
@@ -65,28 +65,28 @@ impl Cloud {
     pub fn of(cloud: CloudName, evidence: &Evidence, published: usize) -> Self {
         let snapshot = evidence.snapshots.get(&cloud).cloned().unwrap_or_default();
         let minutes = snapshot.candles.iter().filter(|c| c.key().interval == candle::Interval::M1);
-        let convergence_us = convergence_us(cloud, &evidence.history);
+        let complete_us = complete_us(cloud, &evidence.history);
         let per_second = |us: u64| published as u64 * 1_000_000 / us.max(1);
         Self {
             candles: minutes.count(),
             archive_objects: snapshot.archive.len(),
             dead_letters: snapshot.dead_letters.len(),
             digest: snapshot.digest(),
-            convergence_ms: convergence_us.map(|us| us / 1000),
-            trades_per_s: convergence_us.map(per_second),
+            complete_ms: complete_us.map(|us| us / 1000),
+            trades_per_s: complete_us.map(per_second),
         }
     }
 }
 
-fn convergence_us(cloud: CloudName, history: &[Entry]) -> Option<u64> {
+fn complete_us(cloud: CloudName, history: &[Entry]) -> Option<u64> {
     let at = |wanted: fn(&Event, CloudName) -> bool| {
         history.iter().find(|entry| wanted(&entry.event, cloud)).map(|entry| entry.at_us)
     };
     let published =
         at(|event, wanted| matches!(event, Event::PublishStarted { cloud } if *cloud == wanted))?;
-    let converged =
-        at(|event, wanted| matches!(event, Event::Converged { cloud } if *cloud == wanted))?;
-    Some(converged.saturating_sub(published))
+    let complete =
+        at(|event, wanted| matches!(event, Event::CandlesComplete { cloud } if *cloud == wanted))?;
+    Some(complete.saturating_sub(published))
 }
 
 impl fmt::Display for Report {
@@ -97,8 +97,8 @@ impl fmt::Display for Report {
             let Cloud { candles, archive_objects, dead_letters, digest, .. } = cloud;
             write!(f, "{name:<10} {candles} one-minute candles, {archive_objects} archive objects, ")?;
             writeln!(f, "{dead_letters} dead letters, digest {}", digest.get(..12).unwrap_or(digest))?;
-            if let (Some(ms), Some(rate)) = (cloud.convergence_ms, cloud.trades_per_s) {
-                writeln!(f, "           converged in {ms} ms: {rate} trades/s")?;
+            if let (Some(ms), Some(rate)) = (cloud.complete_ms, cloud.trades_per_s) {
+                writeln!(f, "           last trade in its candle after {ms} ms: {rate} trades/s")?;
             }
         }
         for finding in &self.invariants {

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::exit::Failure;
-use crate::{heavy, workspace};
+use crate::heavy::{self, Print};
+use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -27,9 +28,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     }
     if wanted(What::ColdStart) {
         heavy::build_all(false)?;
-        heavy::package(&[])?;
+        heavy::package(Print::Nothing)?;
         let mut cold_start = Command::new(workspace::bin_dir().join("harness"));
-        cold_start.arg("bench-cold-start").arg("--bin-dir").arg(workspace::bin_dir());
+        cold_start.arg("bench-cold-start");
+        cold_start.arg("--hello").arg(workspace::bin_dir().join("hello-bootstrap"));
+        cold_start.arg("--bootstrap").arg(workspace::lambda_bin_dir().join("aws-ingest"));
         cold_start.arg("--zip").arg(workspace::artifacts_dir().join("aws/ingest.zip"));
         heavy::run(&mut cold_start)?;
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask build`.
 
 use crate::exit::Failure;
-use crate::heavy;
+use crate::heavy::{self, Print};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -12,5 +12,5 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     heavy::build_all(args.json)?;
-    heavy::package(&[if args.json { "--json" } else { "--table" }])
+    heavy::package(if args.json { Print::Json } else { Print::Table })
 }

@@ -5,8 +5,6 @@ use std::process::ExitCode;
 
 /// What a command came to.
 pub(crate) enum Failure {
-    /// Something that was checked does not hold: exit code 1.
-    Broken(String),
     /// The environment lacks something: exit code 3.
     Lacking(String),
     /// A program that we ran said it all; its exit code is ours.
@@ -22,10 +20,6 @@ impl Failure {
 pub(crate) fn code(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Broken(why)) => {
-            eprintln!("error: {why}");
-            ExitCode::from(1)
-        }
         Err(Failure::Lacking(why)) => {
             eprintln!("error: {why}");
             ExitCode::from(3)

@@ -1,11 +1,11 @@
 //! The programs that do the heavy work: built from one package selection, then run in our place.
 //!
-//! Always `--workspace`: another selection would change feature unification and rebuild a hundred crates.
+//! Always the same two selections: another would change feature unification and rebuild a hundred crates.
 
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::exit::Failure;
 use crate::workspace;
@@ -13,7 +13,7 @@ use crate::workspace;
 /// `e2e` sends messages through the packed functions, so it packs them first.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     build_all(args.json)?;
-    package(&[])?;
+    package(Print::Nothing)?;
     exec_harness()
 }
 
@@ -30,6 +30,18 @@ pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
     if quiet {
         build.arg("--quiet");
     }
+    build_with(&mut build)?;
+
+    // The Lambda bootstrap in its own profile and from its own package; see [profile.lambda].
+    let mut lambda = cargo();
+    lambda.args(["build", "--profile", "lambda", "--package", "cloud-aws", "--bins"]);
+    if quiet {
+        lambda.arg("--quiet");
+    }
+    build_with(&mut lambda)
+}
+
+fn build_with(build: &mut Command) -> Result<(), Failure> {
     let built = build.status().map_err(|error| Failure::lacking(format!("run cargo: {error}")))?;
     if built.success() {
         return Ok(());
@@ -37,14 +49,25 @@ pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
     Err(Failure::Lacking("the build failed; see above".to_owned()))
 }
 
-/// Packs the functions; `extra` arguments go to the packer.
-pub(crate) fn package(extra: &[&str]) -> Result<(), Failure> {
+/// What the packer prints.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Print {
+    Nothing,
+    Table,
+    Json,
+}
+
+/// Packs the functions into what is deployed.
+pub(crate) fn package(print: Print) -> Result<(), Failure> {
     let mut package = Command::new(workspace::bin_dir().join("deploy"));
     package.arg("package").arg("--bin-dir").arg(workspace::bin_dir());
-    package.arg("--out-dir").arg(workspace::artifacts_dir()).args(extra);
-    if extra.is_empty() {
-        package.stdout(std::process::Stdio::null());
-    }
+    package.arg("--lambda-bin-dir").arg(workspace::lambda_bin_dir());
+    package.arg("--out-dir").arg(workspace::artifacts_dir());
+    match print {
+        Print::Nothing => package.stdout(Stdio::null()),
+        Print::Table => &mut package,
+        Print::Json => package.arg("--json"),
+    };
     run(&mut package)
 }
 
@@ -87,6 +110,6 @@ fn exec_harness() -> Result<(), Failure> {
 /// Whether a program answers `--version`.
 pub(crate) fn has(program: impl AsRef<OsStr>, version_args: &[&str]) -> bool {
     let mut command = Command::new(program);
-    command.args(version_args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.args(version_args).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the whole suite in one runner.
 
 use crate::exit::Failure;
-use crate::heavy;
+use crate::heavy::{self, Print};
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         eprintln!("note: the tests on emulators are left out: no {names} (`cargo xtask doctor`)");
     }
     heavy::build_all(false)?;
-    heavy::package(&[])?;
+    heavy::package(Print::Nothing)?;
     let emulators = lacking.is_none();
     let mut tests = heavy::cargo();
     if heavy::has("cargo-nextest", &["nextest", "--version"]) {

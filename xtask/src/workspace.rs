@@ -23,6 +23,11 @@ pub(crate) fn bin_dir() -> PathBuf {
     target_dir().join("release")
 }
 
+/// Where the Lambda bootstraps are.
+pub(crate) fn lambda_bin_dir() -> PathBuf {
+    target_dir().join("lambda")
+}
+
 /// Where `build` puts what is deployed.
 pub(crate) fn artifacts_dir() -> PathBuf {
     root().join("target/artifacts")

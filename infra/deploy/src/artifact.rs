@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use infra::package::{Artifact, Digest};
@@ -83,7 +84,7 @@ pub async fn upload_artifact(
     let client = client(config);
     match client.head_object().bucket(bucket).key(&code.key).send().await {
         Ok(_) => return Ok(code),
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_not_found()) => {}
+        Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => {}
         Err(error) => return Err(failed("look for", in_words(&error))),
     }
     let content = ByteStream::from_path(&path)

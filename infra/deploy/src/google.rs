@@ -155,14 +155,17 @@ fn push_subscription(
     let dead_letters = DeadLetterPolicy::new()
         .set_dead_letter_topic(&topology.dead_letter_topic)
         .set_max_delivery_attempts(signed(pubsub.max_delivery_attempts));
-    let retry = RetryPolicy::new()
-        .set_minimum_backoff(milliseconds(pubsub.min_backoff_ms))
-        .set_maximum_backoff(milliseconds(pubsub.max_backoff_ms));
+    // Without a policy, Pub/Sub redelivers at once.
+    let retry = (pubsub.max_backoff_ms > 0).then(|| {
+        RetryPolicy::new()
+            .set_minimum_backoff(milliseconds(pubsub.min_backoff_ms))
+            .set_maximum_backoff(milliseconds(pubsub.max_backoff_ms))
+    });
     kept(settings, &topology.subscription, &topology.topic)
         .set_push_config(config)
         .set_ack_deadline_seconds(signed(pubsub.ack_deadline_s))
         .set_dead_letter_policy(dead_letters)
-        .set_retry_policy(retry)
+        .set_or_clear_retry_policy(retry)
 }
 
 fn dead_letter_subscription(settings: &Settings, topology: &Topology) -> Subscription {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use infra::package::{Manifest, package_all};
+use infra::package::{BinDirs, Manifest, package_all};
 
 /// What is missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
@@ -23,6 +23,9 @@ enum Command {
         /// Where the release binaries are
         #[arg(long, default_value = "target/release")]
         bin_dir: PathBuf,
+        /// Where the Lambda bootstraps are
+        #[arg(long, default_value = "target/lambda")]
+        lambda_bin_dir: PathBuf,
         /// Where the artifacts go
         #[arg(long, default_value = "target/artifacts")]
         out_dir: PathBuf,
@@ -33,8 +36,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Command::Package { bin_dir, out_dir, json } = Cli::parse().command;
-    match package_all(&bin_dir, &out_dir) {
+    let Command::Package { bin_dir, lambda_bin_dir, out_dir, json } = Cli::parse().command;
+    let bins = BinDirs { lambda: &lambda_bin_dir, services: &bin_dir };
+    match package_all(bins, &out_dir) {
         Ok(manifest) => {
             print(&manifest, json);
             ExitCode::SUCCESS

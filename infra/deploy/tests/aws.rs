@@ -113,7 +113,7 @@ impl Fixture {
         let request = StackRequest { name: &stack, template, parameters, tags: &tags };
         let mut seen = Seen::default();
         let outputs = cfn::apply(&self.client, &request, &Limits::default(), &mut |progress| {
-            seen.note(&progress)
+            seen.note(&progress);
         })
         .await?;
         Ok((outputs, seen))
@@ -276,7 +276,7 @@ async fn a_name_that_is_taken_is_named() {
     create_bucket(&fixture.config, &bucket).await.expect("someone else's bucket");
     let error = fixture.apply(STACK_TEMPLATE, &parameters).await.err().expect("the name is taken");
     println!("{error}");
-    assert!(matches!(error, Error::Failed { .. } | Error::Rejected { .. }), "{error:?}");
+    assert!(error.to_string().contains("ArchiveBucket (AWS::S3::Bucket): "), "{error}");
     fixture.delete().await;
 }
 

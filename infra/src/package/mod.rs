@@ -100,7 +100,16 @@ impl Digest {
     }
 }
 
-/// Packages `aws-ingest` and `gcp-ingest` from `bin_dir` into `out_dir`:
+/// Where the binaries are that are packaged.
+#[derive(Clone, Copy, Debug)]
+pub struct BinDirs<'a> {
+    /// The Lambda bootstraps.
+    pub lambda: &'a Path,
+    /// The Cloud Run services.
+    pub services: &'a Path,
+}
+
+/// Packages `aws-ingest` and `gcp-ingest` into `out_dir`:
 ///
 /// ```text
 /// aws/ingest.zip
@@ -108,20 +117,28 @@ impl Digest {
 /// manifest.json
 /// ```
 ///
-/// What `out_dir` held under `aws`, `gcp` and `manifest.json` is replaced.
-pub fn package_all(bin_dir: &Path, out_dir: &Path) -> Result<Manifest, Error> {
-    for part in ["aws", "gcp"] {
-        let folder = out_dir.join(part);
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("empty", &folder)(error));
-            }
-            _ => {}
+/// Each file is put in place whole, by a rename: whoever reads the folder meanwhile, or runs what is
+/// in it, keeps what it has open.
+pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
+    let staging = out_dir.join(format!(".staging-{}", std::process::id()));
+    let packaged = package_into(bins, &staging).and_then(|manifest| {
+        for path in ["aws/ingest.zip", "gcp/ingest/ingest", "gcp/ingest/Dockerfile", Manifest::FILE] {
+            let to = out_dir.join(path);
+            create_parent(&to)?;
+            fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;
         }
-    }
+        Ok(manifest)
+    });
+    // Left over only if something failed, which is what is reported then.
+    let _ = fs::remove_dir_all(&staging);
+    packaged
+}
+
+fn package_into(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
+    let base = BaseImage::default();
     let manifest = Manifest::new(vec![
-        package_lambda("aws-ingest", bin_dir, out_dir, "aws/ingest.zip")?,
-        package_service("gcp-ingest", bin_dir, out_dir, "gcp/ingest", &BaseImage::default())?,
+        package_lambda("aws-ingest", bins.lambda, out_dir, "aws/ingest.zip")?,
+        package_service("gcp-ingest", bins.services, out_dir, "gcp/ingest", &base)?,
     ]);
     manifest.write(out_dir)?;
     Ok(manifest)

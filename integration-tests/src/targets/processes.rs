@@ -19,7 +19,7 @@ use toolbox::Tools;
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event, History};
 use crate::processes::emulators::{Running, cloud_run, ministack};
-use crate::processes::supervised::{EventKind, OnEvent};
+use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
 use crate::processes::{LocalClouds, Options};
 
 /// The account of every AWS emulator.
@@ -46,6 +46,8 @@ pub struct Processes {
 pub struct Deployment {
     /// The emulators' programs.
     pub tools: Tools,
+    /// The program that has the subcommand `guard`.
+    pub guard: GuardProgram,
     /// Where the run's files go.
     pub run_dir: PathBuf,
     /// Where `cargo xtask build` left the artifacts.
@@ -116,6 +118,7 @@ pub fn endpoints(clouds: &LocalClouds) -> BTreeMap<&'static str, String> {
 fn options(deployment: &Deployment, history: &History) -> Options {
     let history = history.clone();
     let mut options = Options::new(deployment.tools.clone(), &deployment.run_dir);
+    options.guard = deployment.guard.clone();
     options.ministack = ministack::Options {
         region: deployment.settings.aws.region.clone(),
         ..ministack::Options::default()
@@ -160,7 +163,7 @@ async fn deploy_stack(
     let request = StackRequest {
         name: &names::stack(settings),
         template: STACK_TEMPLATE,
-        parameters: &render::stack_parameters(settings, &code, None),
+        parameters: &render::stack_parameters(settings, &code, config.endpoint_url()),
         tags: &render::tags(settings),
     };
     let client = aws_sdk_cloudformation::Client::new(config);
@@ -178,7 +181,13 @@ async fn deploy_gcp(
     env.extend(endpoints(clouds).into_iter().map(|(name, value)| (name.to_owned(), value)));
     let manifest = Manifest::read(artifacts).context("read what `cargo xtask build` made")?;
     let service = manifest.artifact("gcp-ingest").context("find gcp-ingest in the manifest")?;
-    let service = cloud_run::Options { program: artifacts.join(&service.path), env };
+    // A link of our own: another build may put another file in its place while this run restarts it.
+    let program = deployment.run_dir.join("gcp-ingest");
+    let packed = artifacts.join(&service.path);
+    std::fs::hard_link(&packed, &program)
+        .or_else(|_| std::fs::copy(&packed, &program).map(drop))
+        .with_context(|| format!("link {} into the run's folder", packed.display()))?;
+    let service = cloud_run::Options { program, env };
     let service = cloud_run::start(&options.context(), &service).await?;
 
     let pubsub = Some(clouds.pubsub_endpoint());

@@ -1,6 +1,10 @@
-//! The tests that start real processes.
+//! The tests that start real processes. Those below [`on_emulators`] need what `cargo xtask doctor` lists for the
+//! target `processes`; the others need nothing.
 
+mod command;
 mod guard;
-mod local_clouds;
+mod interrupted;
+mod on_emulators;
+mod sim;
 mod supervised;
 mod trees;

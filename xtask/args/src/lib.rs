@@ -5,4 +5,4 @@ mod e2e;
 mod local;
 
 pub use e2e::{E2e, Target, Trades};
-pub use local::{Down, Package, Up};
+pub use local::{Down, Up};

@@ -1,6 +1,4 @@
-//! Commands for local clouds and artifacts.
-
-use std::path::PathBuf;
+//! `cargo xtask up` and `down`.
 
 use clap::Args;
 
@@ -15,17 +13,3 @@ pub struct Up {
 /// Stops the local clouds that `cargo xtask up` started.
 #[derive(Args, Clone, Debug)]
 pub struct Down {}
-
-/// Packs the release binaries of the functions into what is deployed.
-#[derive(Args, Clone, Debug)]
-pub struct Package {
-    /// Where the release binaries are.
-    #[arg(long)]
-    pub bin_dir: PathBuf,
-    /// Where the artifacts go.
-    #[arg(long)]
-    pub out_dir: PathBuf,
-    /// Print the manifest as JSON.
-    #[arg(long)]
-    pub json: bool,
-}

@@ -6,6 +6,7 @@
 mod error;
 mod plan;
 mod stack;
+mod validation;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -51,8 +52,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            change_set: Duration::from_secs(5 * 60),
-            operation: Duration::from_secs(30 * 60),
+            change_set: Duration::from_mins(5),
+            operation: Duration::from_mins(30),
             poll: Duration::from_secs(2),
         }
     }
@@ -158,7 +159,7 @@ pub async fn execute(
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => {}
             // Nothing that was executed here deletes a stack.
             "DELETE_COMPLETE" => return Err(Error::Overtaken { stack: plan.stack.clone() }),
-            _ => return Err(watch.failure(&plan.stack, status)),
+            _ => return Err(watch.failure(client, status).await),
         }
     }
     outputs(client, &plan.stack).await

@@ -12,7 +12,7 @@ use aws_sdk_cloudformation::types::{
 use serde::Serialize;
 
 use super::error::{Error, call};
-use super::{Limits, StackRequest, discard};
+use super::{Limits, StackRequest, discard, validation};
 
 const FIRST_POLL: Duration = Duration::from_millis(50);
 /// `CloudFormation`'s limit for a template in a request.
@@ -141,7 +141,7 @@ pub(super) async fn make(
     if bytes > TEMPLATE_BYTES {
         return Err(Error::TemplateTooLarge { stack, bytes });
     }
-    let created = client
+    let answer = client
         .create_change_set()
         .stack_name(request.name)
         .change_set_name(unique_name())
@@ -153,9 +153,9 @@ pub(super) async fn make(
         .send()
         .await
         .map_err(call("plan", request.name))?;
-    let change_set = created.id().unwrap_or_default().to_owned();
+    let change_set = answer.id().unwrap_or_default().to_owned();
     let mut plan = Plan {
-        stack_id: created.stack_id().unwrap_or(request.name).to_owned(),
+        stack_id: answer.stack_id().unwrap_or(request.name).to_owned(),
         stack,
         creates,
         change_set: Some(change_set.clone()),
@@ -163,6 +163,7 @@ pub(super) async fn make(
     };
     let ready = wait(client, &plan.stack, &change_set, limits).await?;
     if ready.status() == Some(&ChangeSetStatus::Failed) {
+        let finding = validation::of_change_set(client, &change_set).await;
         // What failed can't be executed and would only lie there.
         discard(client, &plan, limits).await?;
         let reason = ready.status_reason().unwrap_or("no reason was given").to_owned();
@@ -170,8 +171,11 @@ pub(super) async fn make(
             plan.change_set = None;
             return Ok(plan);
         }
-        let stack = plan.stack;
-        return Err(Error::Rejected { stack, reason });
+        let reason = match finding {
+            Some(finding) => format!("{}: {}", finding.resource, finding.reason),
+            None => reason,
+        };
+        return Err(Error::Rejected { stack: plan.stack, reason });
     }
     plan.changes = changes(client, &plan.stack, ready).await?;
     Ok(plan)
@@ -233,7 +237,7 @@ async fn changes(
         changes.extend(resources.map(typed));
         match page.next_token() {
             Some(next) => {
-                page = describe(client, stack, &change_set, Some(next.to_owned())).await?
+                page = describe(client, stack, &change_set, Some(next.to_owned())).await?;
             }
             None => return Ok(changes),
         }

@@ -120,5 +120,5 @@ pub(super) async fn remove(
         Some(_) => {}
     }
     let status = watch.until_over(client, limits, progress).await?;
-    if status == "DELETE_COMPLETE" { Ok(()) } else { Err(watch.failure(name, status)) }
+    if status == "DELETE_COMPLETE" { Ok(()) } else { Err(watch.failure(client, status).await) }
 }

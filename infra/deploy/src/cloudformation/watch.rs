@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::ResourceStatus;
 use serde::Serialize;
 
 use super::error::{Error, call, is_absent};
-use super::{Limits, Progress};
+use super::{Limits, Progress, validation};
 
 const FIRST_POLL: Duration = Duration::from_millis(50);
 const STACK: &str = "AWS::CloudFormation::Stack";
@@ -120,17 +121,21 @@ impl Watch {
         }
     }
 
-    /// What to say of an operation that ended badly.
-    pub(super) fn failure(self, stack: &str, status: String) -> Error {
+    /// What to say of an operation that ended badly: the resource that failed first; or what was
+    /// found before any was touched; or what the stack itself said.
+    pub(super) async fn failure(self, client: &Client, status: String) -> Error {
         let unknown = || "no reason was given".to_owned();
         let (resource, reason) = match self.first_failure {
             Some(event) => (
                 format!("{} ({})", event.logical_id, event.resource_type),
                 event.reason.unwrap_or_else(unknown),
             ),
-            None => ("the stack itself".to_owned(), self.last_reason.unwrap_or_else(unknown)),
+            None => match validation::of_stack(client, &self.stack_id).await {
+                Some(finding) => (finding.resource, finding.reason),
+                None => ("the stack itself".to_owned(), self.last_reason.unwrap_or_else(unknown)),
+            },
         };
-        Error::Failed { stack: stack.to_owned(), status, resource, reason }
+        Error::Failed { stack: self.stack, status, resource, reason }
     }
 
     /// New events, oldest first; none when the stack is no longer known.
@@ -175,7 +180,7 @@ fn typed(event: &aws_sdk_cloudformation::types::StackEvent) -> StackEvent {
         logical_id: text(event.logical_resource_id()),
         resource_type: text(event.resource_type()),
         physical_id: text(event.physical_resource_id()),
-        status: text(event.resource_status().map(|status| status.as_str())),
+        status: text(event.resource_status().map(ResourceStatus::as_str)),
         reason: event
             .resource_status_reason()
             .filter(|reason| !reason.is_empty())

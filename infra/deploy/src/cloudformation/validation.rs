@@ -1,0 +1,40 @@
+//! What `CloudFormation` found wrong before it touched any resource: it says only that something was,
+//! and where to ask.
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{EventFilter, OperationEvent};
+
+/// A resource that can't be what the template says.
+pub(super) struct Finding {
+    /// Its logical name and type.
+    pub(super) resource: String,
+    /// What is wrong with it.
+    pub(super) reason: String,
+}
+
+/// What was found of a stack's newest operation.
+pub(super) async fn of_stack(client: &Client, stack_id: &str) -> Option<Finding> {
+    let request = client.describe_events().stack_name(stack_id);
+    first(request.filters(failed()).send().await.ok()?.operation_events())
+}
+
+/// What was found of a change set.
+pub(super) async fn of_change_set(client: &Client, change_set: &str) -> Option<Finding> {
+    let request = client.describe_events().change_set_name(change_set);
+    first(request.filters(failed()).send().await.ok()?.operation_events())
+}
+
+fn failed() -> EventFilter {
+    EventFilter::builder().failed_events(true).build()
+}
+
+fn first(events: &[OperationEvent]) -> Option<Finding> {
+    events.iter().find_map(|event| {
+        let name = event.logical_resource_id()?;
+        let resource = match event.resource_type() {
+            Some(kind) => format!("{name} ({kind})"),
+            None => name.to_owned(),
+        };
+        Some(Finding { resource, reason: event.validation_status_reason()?.to_owned() })
+    })
+}

@@ -1,0 +1,21 @@
+//! The suite of the ports, which the memory cloud passes too, on both clouds' emulators.
+
+use crate::on_emulators::deployed;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_clouds_keep_the_contract_of_every_port() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let clouds = deployed(folder.path()).await;
+    let (aws, gcp) = (&clouds.aws, &clouds.gcp);
+    let symbol = "CONFORM".parse().expect("a symbol");
+    tokio::join!(
+        conformance::archive(&aws.archive, "aws"),
+        conformance::archive(&gcp.archive, "gcp"),
+        conformance::store(&aws.store, &symbol),
+        conformance::store(&gcp.store, &symbol),
+        // The queue of trades has the function as its receiver; that of dead letters has none.
+        conformance::queue(&aws.dead_letters),
+        conformance::queue(&gcp.dead_letters),
+    );
+    clouds.stop().await.expect("stop");
+}

@@ -1,0 +1,34 @@
+//! On the emulators, as local processes.
+
+mod conformance;
+mod e2e;
+mod ended;
+mod local_clouds;
+mod up_and_down;
+
+use std::path::Path;
+
+use harness::history::History;
+use harness::processes::fetch;
+use harness::processes::supervised::GuardProgram;
+use harness::targets::processes::{Deployment, Processes};
+use infra::Settings;
+
+use crate::command::workspace;
+
+/// Both clouds, deployed, with nothing in them.
+pub(crate) async fn deployed(run_dir: &Path) -> Processes {
+    let tools = fetch::tools(&toolbox::Env::from_process(), &fetch::OnProgress::ignore());
+    let tools = tools.await.expect("the tools are there");
+    let settings = workspace().join(infra::settings::FILE);
+    let settings = Settings::load(&settings, Some("local"), &[], std::iter::empty());
+    let deployment = Deployment {
+        tools,
+        guard: GuardProgram::at(crate::trees::HARNESS),
+        run_dir: run_dir.to_owned(),
+        artifacts: crate::command::artifacts(),
+        settings: settings.expect("the settings are right"),
+    };
+    let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
+    Processes::start(&deployment, &history, |_| ()).await.expect("both clouds are deployed")
+}

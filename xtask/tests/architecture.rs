@@ -1,0 +1,101 @@
+//! The directions in which crates may depend on each other: the rules of ARCHITECTURE.md, held by cargo's own data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+type Dependencies = BTreeMap<String, BTreeSet<String>>;
+
+/// What each crate of the workspace names in `[dependencies]`; tests may use more.
+fn dependencies() -> Dependencies {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
+    let output = metadata.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("run cargo");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let packages = metadata["packages"].as_array().expect("packages");
+    packages
+        .iter()
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().expect("dependencies");
+            let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
+            (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
+        })
+        .collect()
+}
+
+/// What of the workspace a crate reaches, directly or through others.
+fn reach(all: &Dependencies, from: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut open = vec![from.to_owned()];
+    while let Some(name) = open.pop() {
+        for dependency in all.get(&name).into_iter().flatten() {
+            if all.contains_key(dependency) && reached.insert(dependency.clone()) {
+                open.push(dependency.clone());
+            }
+        }
+    }
+    reached
+}
+
+fn is_sdk(name: &str) -> bool {
+    ["aws-", "aws_", "google-cloud-", "gcloud-", "lambda_runtime", "firestore", "reqwest", "axum", "testcontainers"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+#[test]
+fn the_workload_knows_nothing_of_the_workspace_and_is_pure() {
+    let all = dependencies();
+    assert!(reach(&all, "candle").is_empty(), "candle depends on {:?}", reach(&all, "candle"));
+    for impure in ["tokio", "rand", "tracing"] {
+        assert!(!all["candle"].contains(impure), "candle is pure, and {impure} is not");
+    }
+}
+
+#[test]
+fn the_machinery_knows_the_workload_and_no_cloud() {
+    let all = dependencies();
+    for name in ["candle", "pipeline", "cloud-memory", "conformance"] {
+        let sdks: Vec<_> = all[name].iter().filter(|dependency| is_sdk(dependency)).collect();
+        assert!(sdks.is_empty(), "{name} depends on {sdks:?}");
+    }
+    assert_eq!(reach(&all, "pipeline"), BTreeSet::from(["candle".to_owned()]));
+}
+
+#[test]
+fn one_cloud_does_not_know_the_other() {
+    let all = dependencies();
+    let clouds = ["cloud-aws", "cloud-gcp", "cloud-memory"];
+    for cloud in clouds {
+        for other in clouds.iter().filter(|other| **other != cloud) {
+            assert!(!reach(&all, cloud).contains(*other), "{cloud} reaches {other}");
+        }
+    }
+}
+
+#[test]
+fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
+    let all = dependencies();
+    for name in ["candle", "pipeline", "cloud-aws", "cloud-gcp", "producer", "infra", "deploy", "toolbox"] {
+        for above in ["harness", "conformance", "cloud-memory"] {
+            assert!(!reach(&all, name).contains(above), "{name} reaches {above}");
+        }
+    }
+    for name in all.keys() {
+        assert!(!reach(&all, name).contains("xtask"), "{name} reaches xtask");
+    }
+}
+
+#[test]
+fn xtask_is_light() {
+    let all = dependencies();
+    let mut names = reach(&all, "xtask");
+    names.insert("xtask".to_owned());
+    for name in names {
+        let heavy: Vec<_> =
+            all[&name].iter().filter(|d| is_sdk(d) || d.as_str() == "tokio").collect();
+        assert!(heavy.is_empty(), "{name}, which xtask needs, depends on {heavy:?}");
+    }
+}
