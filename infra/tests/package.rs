@@ -19,8 +19,10 @@ fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
     if !compile_small(bins.path()) {
         return;
     }
-    let first = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path()).expect("package");
-    let second = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path()).expect("package again");
+    let first = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
+        .expect("package");
+    let second = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
+        .expect("package again");
     assert_eq!(first, second);
     assert_eq!(Manifest::read(out.path()).expect("read"), first);
 
@@ -39,7 +41,8 @@ fn a_missing_binary_says_how_to_build_it() {
     let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     bin_dir(bins.path());
     fs::remove_file(bins.path().join("aws-ingest")).expect("remove");
-    let error = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path()).expect_err("no binary");
+    let error = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
+        .expect_err("no binary");
     assert!(matches!(error, Error::NoBinary { name: "aws-ingest", .. }), "{error}");
     assert!(error.is_environment());
 }

@@ -68,7 +68,11 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
             }
             left = failed;
         }
-        anyhow::bail!("{}: {} messages not accepted after {PUBLISH_TRIES} tries", self.name, left.len())
+        anyhow::bail!(
+            "{}: {} messages not accepted after {PUBLISH_TRIES} tries",
+            self.name,
+            left.len()
+        )
     }
 
     /// Waits until every trade is in the candles and every poison is a dead letter, or until nothing moves any
@@ -120,7 +124,11 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
     }
 
     /// Expected trades that no one-day candle holds; `None` if the store can't be read just now.
-    async fn missing(&self, symbols: &Symbols, expected: &BTreeMap<String, IdRanges>) -> Option<usize> {
+    async fn missing(
+        &self,
+        symbols: &Symbols,
+        expected: &BTreeMap<String, IdRanges>,
+    ) -> Option<usize> {
         let mut missing = 0;
         for symbol in symbols.iter() {
             let candles = self.store.scan(symbol, Interval::D1).await.ok()?;

@@ -33,7 +33,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Measures and prints.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let zip = std::fs::metadata(&args.zip).with_context(|| format!("look at {}", args.zip.display()))?;
+    let zip =
+        std::fs::metadata(&args.zip).with_context(|| format!("look at {}", args.zip.display()))?;
     let programs = [&args.hello, &args.bootstrap];
     let mut samples = [Vec::new(), Vec::new()];
     // In turns, so that whatever else the machine does hits both alike.
@@ -82,8 +83,12 @@ fn cold_start(program: &Path) -> anyhow::Result<Duration> {
     let read = connection.read(&mut request).context("read the bootstrap's first request")?;
     let took = begun.elapsed();
     let first = String::from_utf8_lossy(&request[..read]).into_owned();
-    anyhow::ensure!(first.starts_with("GET /2018-06-01/runtime/invocation/next"), "it asked {first}");
-    let _ = connection.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    anyhow::ensure!(
+        first.starts_with("GET /2018-06-01/runtime/invocation/next"),
+        "it asked {first}"
+    );
+    let _ =
+        connection.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     drop(process);
     Ok(took)
 }

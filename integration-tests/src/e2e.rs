@@ -24,9 +24,9 @@ use crate::recompute;
 use crate::report::{self, Report};
 use crate::run_dir::RunDir;
 use crate::snapshot::{self, Snapshot};
+use crate::targets::Drive;
 use crate::targets::processes::{Deployment, Processes};
 use crate::targets::sim::Sim;
-use crate::targets::Drive;
 use crate::workload::{Recipe, Workload};
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
@@ -88,7 +88,8 @@ impl Run {
 
         let place = choose(args.target, progress)?;
         let dir = RunDir::create(&checkout.root, "e2e")?;
-        let history = History::create(&dir.path.join("history.jsonl")).context("create the history")?;
+        let history =
+            History::create(&dir.path.join("history.jsonl")).context("create the history")?;
         let target = match &place {
             Place::Processes(_) => Target::Processes,
             Place::Sim { .. } => Target::Sim,
@@ -259,12 +260,12 @@ fn settings(root: &Path) -> anyhow::Result<Settings> {
 }
 
 fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> {
-    let symbol = |text: &String| {
-        text.parse::<Symbol>().with_context(|| format!("--symbol {text}"))
-    };
+    let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
     let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;
     let trades = match &args.trades {
-        Trades::Generate { count, seed: None } => Trades::Generate { count: *count, seed: Some(seed) },
+        Trades::Generate { count, seed: None } => {
+            Trades::Generate { count: *count, seed: Some(seed) }
+        }
         trades => trades.clone(),
     };
     Ok(Recipe {

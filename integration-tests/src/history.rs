@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -140,7 +141,8 @@ pub struct History {
 
 #[derive(Debug)]
 struct Inner {
-    start: Instant,
+    /// `None` before the clouds are started.
+    start: Option<Instant>,
     entries: Vec<Entry>,
     file: BufWriter<File>,
 }
@@ -149,19 +151,20 @@ impl History {
     /// Starts a history at `path`.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = BufWriter::new(File::create(path)?);
-        let inner = Inner { start: Instant::now(), entries: Vec::new(), file };
+        let inner = Inner { start: None, entries: Vec::new(), file };
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
 
     /// Time counts from here, on the clock of the runtime that this is called in.
     pub fn begin(&self) {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).start = Instant::now();
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).start = Some(Instant::now());
     }
 
     /// Records that something happened now.
     pub fn record(&self, event: Event) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let at_us = u64::try_from(inner.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed = inner.start.map_or(Duration::ZERO, |start| start.elapsed());
+        let at_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         let entry = Entry { at_us, event };
         // A full disk must not end a run that is under way; `finish` reports it.
         if let Ok(line) = serde_json::to_string(&entry) {

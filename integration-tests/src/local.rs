@@ -116,7 +116,10 @@ pub fn down(checkout: &Checkout) -> Result<(), Failure> {
     while is_alive(state.pid) {
         if begun.elapsed() > STOP_LIMIT {
             let pid = state.pid;
-            return Err(anyhow!("process {pid} did not stop in {STOP_LIMIT:?}; `kill -9 {pid}` does").into());
+            return Err(anyhow!(
+                "process {pid} did not stop in {STOP_LIMIT:?}; `kill -9 {pid}` does"
+            )
+            .into());
         }
         std::thread::sleep(POLL);
     }
@@ -133,7 +136,8 @@ pub fn serve(checkout: &Checkout) -> Result<(), Failure> {
         let options = Options::new(tools, &files.dir);
         let clouds = LocalClouds::start(&options, |what| eprintln!("{what}")).await;
         let clouds = clouds.context("start the emulators")?;
-        let endpoints = endpoints(&clouds).into_iter().map(|(name, value)| (name.to_owned(), value));
+        let endpoints =
+            endpoints(&clouds).into_iter().map(|(name, value)| (name.to_owned(), value));
         let state = State { pid: std::process::id().cast_signed(), endpoints: endpoints.collect() };
         publish(&files, &state).context("write the state of the local clouds")?;
         interrupted().await?;

@@ -95,8 +95,15 @@ impl fmt::Display for Report {
         writeln!(f, "trades     {published} published, {accepted} accepted, {unique} unique")?;
         for (name, cloud) in &self.clouds {
             let Cloud { candles, archive_objects, dead_letters, digest, .. } = cloud;
-            write!(f, "{name:<10} {candles} one-minute candles, {archive_objects} archive objects, ")?;
-            writeln!(f, "{dead_letters} dead letters, digest {}", digest.get(..12).unwrap_or(digest))?;
+            write!(
+                f,
+                "{name:<10} {candles} one-minute candles, {archive_objects} archive objects, "
+            )?;
+            writeln!(
+                f,
+                "{dead_letters} dead letters, digest {}",
+                digest.get(..12).unwrap_or(digest)
+            )?;
             if let (Some(ms), Some(rate)) = (cloud.complete_ms, cloud.trades_per_s) {
                 writeln!(f, "           last trade in its candle after {ms} ms: {rate} trades/s")?;
             }
@@ -109,7 +116,9 @@ impl fmt::Display for Report {
             writeln!(f, "note       {note}")?;
         }
         match self.verdict {
-            Verdict::Holds => write!(f, "verdict    holds, in {} ms on {}", self.duration_ms, self.target),
+            Verdict::Holds => {
+                write!(f, "verdict    holds, in {} ms on {}", self.duration_ms, self.target)
+            }
             Verdict::Broken => {
                 writeln!(f, "verdict    BROKEN, in {} ms on {}", self.duration_ms, self.target)?;
                 write!(f, "reproduce  {}", self.reproduce)

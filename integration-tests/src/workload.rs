@@ -91,7 +91,10 @@ impl Workload {
             match seen.get(&key) {
                 Some(first) if *first != trade => bail!(
                     "trade {} of {} is there twice and differs: {} and {}; an id names one trade",
-                    key.1, key.0, Generator::frame(first), Generator::frame(&trade),
+                    key.1,
+                    key.0,
+                    Generator::frame(first),
+                    Generator::frame(&trade),
                 ),
                 Some(_) => {}
                 None => {
@@ -147,7 +150,10 @@ fn insert_poison(messages: &mut Vec<Message>, recipe: &Recipe) {
             0 => format!("poison {n}: not JSON"),
             1 => format!(r#"{{"v":99,"symbol":"BTCUSDT","trades":[],"poison":{n}}}"#),
             2 => format!(r#"{{"v":1,"symbol":"UNKNOWN{n}","trades":[[1,1,"1","1",0]]}}"#),
-            3 => format!(r#"{{"v":1,"symbol":"{}","trades":[[{n},1,"-1","1",0]]}}"#, recipe.default_symbol),
+            3 => format!(
+                r#"{{"v":1,"symbol":"{}","trades":[[{n},1,"-1","1",0]]}}"#,
+                recipe.default_symbol
+            ),
             _ => format!(r#"{{"v":1,"poison":{n}}}"#),
         };
         let place = rng.random_range(0..=messages.len());

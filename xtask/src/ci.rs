@@ -23,7 +23,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         // Last, so that a log ends with the test runner's own count.
         &["test", "--require-emulators"],
     ];
-    let xtask = env::current_exe().map_err(|error| Failure::lacking(format!("find xtask: {error}")))?;
+    let xtask =
+        env::current_exe().map_err(|error| Failure::lacking(format!("find xtask: {error}")))?;
     for step in steps {
         eprintln!("\n== cargo xtask {}", step.join(" "));
         heavy::run(Command::new(&xtask).args(step))?;

@@ -30,8 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let corpus = format!("fuzz/corpus/{target}");
         let seeds = format!("fuzz/seeds/{target}");
         let corpus_dir = workspace::root().join(&corpus);
-        fs::create_dir_all(&corpus_dir)
-            .map_err(|error| Failure::lacking(format!("create {}: {error}", corpus_dir.display())))?;
+        fs::create_dir_all(&corpus_dir).map_err(|error| {
+            Failure::lacking(format!("create {}: {error}", corpus_dir.display()))
+        })?;
         let mut fuzz = Command::new("cargo");
         fuzz.current_dir(workspace::root());
         fuzz.env_remove("RUSTUP_TOOLCHAIN");

@@ -90,7 +90,9 @@ pub(crate) fn cargo() -> Command {
     command.current_dir(workspace::root());
     // What `cargo run` sets for this program is not for the ones it runs.
     for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+        if name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
             command.env_remove(name);
         }
     }

@@ -25,22 +25,26 @@ const CHECKS: [Check; 2] = [
         args: &["deny", "check", "bans", "licenses", "sources"],
         get: "cargo install cargo-deny --locked",
     },
-    Check {
-        program: "cfn-lint",
-        args: &["infra/aws/*.yaml"],
-        get: "pip install cfn-lint",
-    },
+    Check { program: "cfn-lint", args: &["infra/aws/*.yaml"], get: "pip install cfn-lint" },
 ];
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     heavy::run(heavy::cargo().args(["fmt", "--all", "--check"]))?;
     heavy::run(heavy::cargo().args([
-        "clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings",
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--",
+        "-D",
+        "warnings",
     ]))?;
     for check in CHECKS {
         if heavy::has(check.program, &["--version"]) {
             eprintln!("running {}", check.program);
-            heavy::run(Command::new(check.program).args(check.args).current_dir(workspace::root()))?;
+            heavy::run(
+                Command::new(check.program).args(check.args).current_dir(workspace::root()),
+            )?;
         } else if args.require_tools {
             let Check { program, get, .. } = check;
             return Err(Failure::Lacking(format!("no {program}: `{get}`")));

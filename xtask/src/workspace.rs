@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 /// The folder of the workspace's Cargo.toml.
 pub(crate) fn root() -> PathBuf {
     // `cargo run` says where the manifest is now; what was compiled in may be another clone's.
-    let manifest_dir =
-        env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
+    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
     let manifest_dir = PathBuf::from(manifest_dir);
     manifest_dir.parent().map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }

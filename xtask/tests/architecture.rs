@@ -40,9 +40,19 @@ fn reach(all: &Dependencies, from: &str) -> BTreeSet<String> {
 }
 
 fn is_sdk(name: &str) -> bool {
-    ["aws-", "aws_", "google-cloud-", "gcloud-", "lambda_runtime", "firestore", "reqwest", "axum", "testcontainers"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    [
+        "aws-",
+        "aws_",
+        "google-cloud-",
+        "gcloud-",
+        "lambda_runtime",
+        "firestore",
+        "reqwest",
+        "axum",
+        "testcontainers",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 #[test]
@@ -78,7 +88,9 @@ fn one_cloud_does_not_know_the_other() {
 #[test]
 fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
     let all = dependencies();
-    for name in ["candle", "pipeline", "cloud-aws", "cloud-gcp", "producer", "infra", "deploy", "toolbox"] {
+    for name in
+        ["candle", "pipeline", "cloud-aws", "cloud-gcp", "producer", "infra", "deploy", "toolbox"]
+    {
         for above in ["harness", "conformance", "cloud-memory"] {
             assert!(!reach(&all, name).contains(above), "{name} reaches {above}");
         }

@@ -25,12 +25,17 @@ async fn writes_once<A: Archive>(archive: &A, scope: &str) {
     let binary: Bytes = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
     let name = format!("conformance/{scope}/once/binary=1.gz");
     assert_eq!(ok(archive.put_if_absent(&name, binary.clone()).await), Put::Created);
-    assert_eq!(ok(archive.get(&name).await), Some(binary), "800 kB of binary come back as they were");
+    assert_eq!(
+        ok(archive.get(&name).await),
+        Some(binary),
+        "800 kB of binary come back as they were"
+    );
 }
 
 async fn lets_one_of_many_create<A: Archive>(archive: &A, scope: &str) {
     let name = format!("conformance/{scope}/race/a.gz");
-    let puts = join_all((0..8).map(|_| archive.put_if_absent(&name, Bytes::from_static(b"x")))).await;
+    let puts =
+        join_all((0..8).map(|_| archive.put_if_absent(&name, Bytes::from_static(b"x")))).await;
     let created = puts.into_iter().map(ok).filter(|put| *put == Put::Created).count();
     assert_eq!(created, 1, "of 8 concurrent puts exactly one creates");
 }

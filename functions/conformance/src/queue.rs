@@ -97,5 +97,8 @@ async fn receive_some<Q: Queue>(queue: &Q) -> Vec<Received> {
 }
 
 async fn acknowledge<Q: Queue>(queue: &Q, message: &Received) {
-    queue.acknowledge(&message.receipt).await.unwrap_or_else(|error| panic!("acknowledge: {error}"));
+    queue
+        .acknowledge(&message.receipt)
+        .await
+        .unwrap_or_else(|error| panic!("acknowledge: {error}"));
 }

@@ -86,14 +86,16 @@ mod tests {
 
     #[test]
     fn opens_a_wrapped_push() {
-        let body = format!(r#"{{"message":{MESSAGE},"subscription":"projects/p/subscriptions/s"}}"#);
+        let body =
+            format!(r#"{{"message":{MESSAGE},"subscription":"projects/p/subscriptions/s"}}"#);
         assert_eq!(open(Some("application/json"), false, body.as_bytes()).unwrap(), delivered());
         assert_eq!(open(None, false, body.as_bytes()).unwrap(), delivered());
     }
 
     #[test]
     fn opens_cloudevents_in_both_modes() {
-        let push = format!(r#"{{"message":{MESSAGE},"subscription":"projects/p/subscriptions/s"}}"#);
+        let push =
+            format!(r#"{{"message":{MESSAGE},"subscription":"projects/p/subscriptions/s"}}"#);
         assert_eq!(open(Some("application/json"), true, push.as_bytes()).unwrap(), delivered());
         let event = format!(
             r#"{{"specversion":"1.0","id":"1","source":"//pubsub.googleapis.com/projects/p/topics/t",

@@ -1,7 +1,6 @@
 //! The HTTP side of the ingest service: a 2xx acknowledges a message, anything else sends it back.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,11 +11,17 @@ use pipeline::config::required;
 use pipeline::ports::{Archive, CandleStore};
 use pipeline::{Ingest, IngestConfig, Outcome};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{Endpoints, FirestoreStore, GcsArchive, event};
 
 /// Pub/Sub's own limit of 10 MB, in base64 and wrapped.
 const BODY_LIMIT: usize = 15 * 1024 * 1024;
+
+/// Messages ingested together; as many as Cloud Run lets one instance have at once, and more.
+const BATCH: usize = 64;
+/// Messages that wait; more wait in their requests.
+const WAITING: usize = 64;
 
 /// The ingest service over Firestore and Cloud Storage.
 pub type GcpIngest = Ingest<GcsArchive, FirestoreStore>;
@@ -54,16 +59,41 @@ where
     A: Archive + 'static,
     S: CandleStore + 'static,
 {
+    let (committer, waiting) = mpsc::channel(WAITING);
+    let committing = tokio::spawn(commit(ingest, waiting));
     let router = Router::new()
-        .route("/", post(deliver::<A, S>))
+        .route("/", post(deliver))
         .route("/healthz", get(async || "ok"))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Arc::new(ingest));
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+        .with_state(committer);
+    tokio::select! {
+        served = async { axum::serve(listener, router).with_graceful_shutdown(stop).await } => served,
+        // It ends before the service does only by a panic; the instance is of no use then.
+        _ = committing => Err(std::io::Error::other("the ingest task ended")),
+    }
 }
 
-async fn deliver<A: Archive, S: CandleStore>(
-    State(ingest): State<Arc<Ingest<A, S>>>,
+/// A message that waits to be ingested, and where its outcome goes.
+type Waiting = (Vec<u8>, oneshot::Sender<Outcome>);
+
+/// Ingests what has come in while the call before was under way as one batch (a group commit): the requests of one
+/// instance never fight for a candle, and a candle costs one write a batch instead of one a message.
+async fn commit<A: Archive, S: CandleStore>(
+    ingest: Ingest<A, S>,
+    mut waiting: mpsc::Receiver<Waiting>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let (bodies, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        for (outcome, answer) in ingest.messages(&bodies).await.into_iter().zip(answers) {
+            // Nobody waits any more if the request was given up; the message comes again.
+            let _ = answer.send(outcome);
+        }
+    }
+}
+
+async fn deliver(
+    State(committer): State<mpsc::Sender<Waiting>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, String) {
@@ -76,21 +106,21 @@ async fn deliver<A: Archive, S: CandleStore>(
         }
     };
     let message_id = delivered.message_id;
-    let Some(outcome) = ingest.messages(&[delivered.body]).await.pop() else {
-        return (StatusCode::INTERNAL_SERVER_ERROR, "no outcome".to_owned());
-    };
-    match outcome {
-        Outcome::Ingested(ingested) => {
+    let (answer, outcome) = oneshot::channel();
+    let _ = committer.send((delivered.body, answer)).await;
+    match outcome.await {
+        Ok(Outcome::Ingested(ingested)) => {
             tracing::info!(message_id, trades = ingested.trades, "ingested");
             (StatusCode::NO_CONTENT, String::new())
         }
-        Outcome::Poison(error) => {
+        Ok(Outcome::Poison(error)) => {
             tracing::warn!(message_id, %error, "poison");
             (StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
         }
-        Outcome::Failed(error) => {
+        Ok(Outcome::Failed(error)) => {
             tracing::error!(message_id, %error, "failed");
             (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
         }
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the ingest task is gone".to_owned()),
     }
 }

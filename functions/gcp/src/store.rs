@@ -57,10 +57,7 @@ impl FirestoreStore {
 impl CandleStore for FirestoreStore {
     type Version = FirestoreInstant;
 
-    async fn load(
-        &self,
-        key: &CandleKey,
-    ) -> Result<Option<(Candle, FirestoreInstant)>, PortError> {
+    async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, FirestoreInstant)>, PortError> {
         let parent = self.parent(&key.symbol, key.interval)?;
         let select = self.db.fluent().select().by_id_in(CANDLES).parent(parent);
         let document = select.one(key.open_time_ms.to_string()).await;

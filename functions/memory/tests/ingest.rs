@@ -12,8 +12,8 @@ use pipeline::ports::{Archive as _, CandleStore as _, Queue as _};
 use pipeline::{Backoff, Ingest, Ingested, Outcome};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use rand::seq::SliceRandom as _;
 use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
 const VISIBILITY: Duration = Duration::from_secs(30);
@@ -35,8 +35,7 @@ impl Cloud {
         let config = QueueConfig { visibility_timeout: VISIBILITY, max_receive_count: 5 };
         let dead_letters = MemoryQueue::new(config, Effects::default(), None);
         let queue = MemoryQueue::new(config, effects.clone(), Some(dead_letters.clone()));
-        let backoff =
-            Backoff::new(20, Duration::from_millis(5), Duration::from_millis(200), seed);
+        let backoff = Backoff::new(20, Duration::from_millis(5), Duration::from_millis(200), seed);
         let symbols = Symbols::new([symbol()]);
         let intervals = Interval::ALL.to_vec();
         let ingest = Ingest::new(archive.clone(), store.clone(), symbols, intervals, backoff);

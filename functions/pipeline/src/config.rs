@@ -111,8 +111,8 @@ mod tests {
             error.to_string(),
             "environment variable TWINCLOUD_SYMBOLS: it is not set; the deployment sets it"
         );
-        let error =
-            config(&[("TWINCLOUD_SYMBOLS", "BTCUSDT"), ("TWINCLOUD_INTERVALS", "1m,7m")]).unwrap_err();
+        let error = config(&[("TWINCLOUD_SYMBOLS", "BTCUSDT"), ("TWINCLOUD_INTERVALS", "1m,7m")])
+            .unwrap_err();
         assert!(error.to_string().contains("TWINCLOUD_INTERVALS: \"7m\""), "{error}");
     }
 }

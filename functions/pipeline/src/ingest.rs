@@ -115,7 +115,9 @@ impl<A: Archive, S: CandleStore> Ingest<A, S> {
             let written = self.store.store(&candle, version.as_ref()).await;
             match written.map_err(IngestError::Store)? {
                 Stored::Written => return Ok(true),
-                Stored::Conflict => tracing::debug!(candle = %key, attempt, "lost the compare-and-set"),
+                Stored::Conflict => {
+                    tracing::debug!(candle = %key, attempt, "lost the compare-and-set")
+                }
             }
         }
         Err(IngestError::Contended { key: key.clone(), attempts: self.backoff.attempts() })

@@ -86,10 +86,7 @@ pub trait Queue: Send + Sync {
 
     /// Up to `max` messages, hidden from other receivers until released, acknowledged or timed out. May be empty
     /// although messages are there; waits a moment for the first one.
-    fn receive(
-        &self,
-        max: usize,
-    ) -> impl Future<Output = Result<Vec<Received>, PortError>> + Send;
+    fn receive(&self, max: usize) -> impl Future<Output = Result<Vec<Received>, PortError>> + Send;
 
     /// Removes a received message for good.
     fn acknowledge(&self, receipt: &Receipt) -> impl Future<Output = Result<(), PortError>> + Send;

@@ -7,6 +7,6 @@ pub mod batcher;
 pub mod generator;
 pub mod recording;
 
-pub use batcher::{Batcher, BatchLimits};
+pub use batcher::{BatchLimits, Batcher};
 pub use generator::Generator;
 pub use recording::{Recording, SourceError, SourceTrade};

@@ -122,7 +122,8 @@ pub struct BinDirs<'a> {
 pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
     let staging = out_dir.join(format!(".staging-{}", std::process::id()));
     let packaged = package_into(bins, &staging).and_then(|manifest| {
-        for path in ["aws/ingest.zip", "gcp/ingest/ingest", "gcp/ingest/Dockerfile", Manifest::FILE] {
+        for path in ["aws/ingest.zip", "gcp/ingest/ingest", "gcp/ingest/Dockerfile", Manifest::FILE]
+        {
             let to = out_dir.join(path);
             create_parent(&to)?;
             fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;

@@ -16,8 +16,9 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
                 .map_err(|error| format!("{cloud}: object {name}: {error}"))?;
             let symbol = object.name().symbol.as_str();
             for trade in object.trades() {
-                let trade = published(symbol, trade)
-                    .map_err(|error| format!("{cloud}: object {name}, trade {}: {error}", trade.id))?;
+                let trade = published(symbol, trade).map_err(|error| {
+                    format!("{cloud}: object {name}, trade {}: {error}", trade.id)
+                })?;
                 archived.insert((trade.symbol.clone(), trade.id), trade);
             }
         }
@@ -39,7 +40,10 @@ fn differences(archived: &PublishedTrades, published: &PublishedTrades) -> Vec<S
     missing.chain(unknown.map(|key| format!("{} {} was never published", key.0, key.1))).collect()
 }
 
-fn published(symbol: &str, trade: &Trade) -> Result<PublishedTrade, bigdecimal::ParseBigDecimalError> {
+fn published(
+    symbol: &str,
+    trade: &Trade,
+) -> Result<PublishedTrade, bigdecimal::ParseBigDecimalError> {
     let decimal = |text: String| text.parse::<BigDecimal>();
     Ok(PublishedTrade {
         symbol: symbol.to_owned(),
@@ -50,4 +54,3 @@ fn published(symbol: &str, trade: &Trade) -> Result<PublishedTrade, bigdecimal::
         buyer_is_maker: trade.buyer_is_maker,
     })
 }
-

@@ -11,7 +11,9 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
     for (name, other) in snapshots {
         let other_digest = other.digest();
         if digest != other_digest {
-            return Err(format!("candles differ: {first_name} has {digest}, {name} {other_digest}"));
+            return Err(format!(
+                "candles differ: {first_name} has {digest}, {name} {other_digest}"
+            ));
         }
         let names = |archive: &[(String, bytes::Bytes)]| -> BTreeSet<String> {
             archive.iter().map(|(name, _)| name.clone()).collect()
@@ -19,7 +21,11 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
         let (ours, theirs) = (names(&first.archive), names(&other.archive));
         let differ: Vec<_> = ours.symmetric_difference(&theirs).collect();
         if !differ.is_empty() {
-            return Err(format!("{} objects are in one cloud only: {}", differ.len(), sample(differ)));
+            return Err(format!(
+                "{} objects are in one cloud only: {}",
+                differ.len(),
+                sample(differ)
+            ));
         }
     }
     Ok(format!("candles have digest {digest}"))

@@ -18,7 +18,8 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
             }
         }
         let dead: BTreeSet<&[u8]> = snapshot.dead_letters.iter().map(AsRef::as_ref).collect();
-        let text = |body: &&[u8]| String::from_utf8_lossy(body).chars().take(80).collect::<String>();
+        let text =
+            |body: &&[u8]| String::from_utf8_lossy(body).chars().take(80).collect::<String>();
         let healthy: Vec<_> = dead.difference(&poison).map(text).collect();
         if !healthy.is_empty() {
             let shown = sample(&healthy);
@@ -27,7 +28,10 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
         let missing: Vec<_> = poison.difference(&dead).map(text).collect();
         if !missing.is_empty() {
             let shown = sample(&missing);
-            return Err(format!("{cloud}: {} poison messages are no dead letters: {shown}", missing.len()));
+            return Err(format!(
+                "{cloud}: {} poison messages are no dead letters: {shown}",
+                missing.len()
+            ));
         }
         count = dead.len();
     }

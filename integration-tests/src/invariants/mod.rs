@@ -5,8 +5,8 @@ mod candles_equal_recomputation;
 mod clouds_agree;
 mod dead_letters_are_the_poison;
 mod faults_fired;
-mod nothing_counts_twice;
 mod nothing_accepted_is_lost;
+mod nothing_counts_twice;
 
 use std::collections::{BTreeMap, BTreeSet};
 

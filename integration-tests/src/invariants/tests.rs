@@ -105,7 +105,9 @@ fn a_trade_in_two_candles() {
         trades.push(again);
         let key = candle::CandleKey::at(&symbol(), Interval::M1, again.time_ms);
         snapshot.candles.retain(|candle| *candle.key() != key);
-        let mine = trades.iter().filter(|trade| Interval::M1.open_time_ms(trade.time_ms) == key.open_time_ms);
+        let mine = trades
+            .iter()
+            .filter(|trade| Interval::M1.open_time_ms(trade.time_ms) == key.open_time_ms);
         let mine: Vec<_> = mine.copied().collect();
         snapshot.candles.extend(candle::fold(&symbol(), &mine, &[Interval::M1]).into_values());
     }

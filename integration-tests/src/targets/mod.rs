@@ -75,7 +75,8 @@ impl Drive {
         let chunk = if self.rate.is_some() { 1 } else { CHUNK };
         for (n, messages) in self.workload.messages.chunks(chunk).enumerate() {
             if let Some(rate) = self.rate {
-                sleep_until(start + Duration::from_millis(sent_trades * 1000 / u64::from(rate))).await;
+                sleep_until(start + Duration::from_millis(sent_trades * 1000 / u64::from(rate)))
+                    .await;
             }
             cloud.publish(n * chunk, messages, &self.history).await?;
             sent_trades += messages.iter().map(crate::workload::Message::trades).sum::<u64>();

@@ -54,7 +54,11 @@ pub(crate) struct Ran {
 impl Ran {
     fn of(output: Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Self {
+            code: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     #[track_caller]
@@ -72,7 +76,8 @@ pub(crate) fn workspace() -> &'static Path {
 pub(crate) fn recording() -> Option<(PathBuf, String)> {
     let data = workspace().join("../shared/data");
     let trades = data.join("binance-spot-btcusdt-2024-08-08.jsonl.gz");
-    let candles = std::fs::read_to_string(data.join("binance-spot-btcusdt-2024-08-08.candles-1m.csv"));
+    let candles =
+        std::fs::read_to_string(data.join("binance-spot-btcusdt-2024-08-08.candles-1m.csv"));
     match candles {
         Ok(candles) => Some((trades, candles)),
         Err(error) => {

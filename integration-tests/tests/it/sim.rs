@@ -5,7 +5,8 @@ use crate::command::{Checkout, recording};
 #[test]
 fn the_verdict_holds_and_the_files_say_so_too() {
     let checkout = Checkout::new();
-    let ran = checkout.run(&["e2e", "--target", "sim", "--trades", "generate:5000:7", "--poison", "7"]);
+    let ran =
+        checkout.run(&["e2e", "--target", "sim", "--trades", "generate:5000:7", "--poison", "7"]);
     ran.assert_code(0);
     assert!(ran.stdout.contains("no verdict on the release binaries"), "{}", ran.stdout);
     let report = checkout.report();
@@ -35,7 +36,8 @@ fn functions_that_crash_between_two_effects_lose_nothing() {
 fn one_seed_gives_one_history_to_the_last_byte() {
     let [first, second] = [(), ()].map(|()| {
         let checkout = Checkout::new();
-        let words = ["e2e", "--target", "sim", "--trades", "generate:3000:5", "--kill-functions", "2"];
+        let words =
+            ["e2e", "--target", "sim", "--trades", "generate:3000:5", "--kill-functions", "2"];
         checkout.run(&words).assert_code(0);
         checkout.latest("history.jsonl") + &checkout.latest("candles-aws.jsonl")
     });

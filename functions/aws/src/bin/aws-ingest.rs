@@ -22,8 +22,7 @@ async fn run() -> anyhow::Result<()> {
     let seed = u64::from(std::process::id());
     let ingest = function::from_vars(&clients, |name| std::env::var(name).ok(), seed)?;
     let ingest = &ingest;
-    let handler = service_fn(async |event: LambdaEvent<_>| {
-        function::handle(ingest, event.payload).await
-    });
+    let handler =
+        service_fn(async |event: LambdaEvent<_>| function::handle(ingest, event.payload).await);
     lambda_runtime::run(handler).await.map_err(anyhow::Error::from_boxed)
 }

@@ -18,8 +18,8 @@ use crate::command::workspace;
 
 /// Both clouds, deployed, with nothing in them.
 pub(crate) async fn deployed(run_dir: &Path) -> Processes {
-    let tools = fetch::tools(&toolbox::Env::from_process(), &fetch::OnProgress::ignore());
-    let tools = tools.await.expect("the tools are there");
+    let (env, silent) = (toolbox::Env::from_process(), fetch::OnProgress::ignore());
+    let tools = fetch::tools(&env, &silent).await.expect("the tools are there");
     let settings = workspace().join(infra::settings::FILE);
     let settings = Settings::load(&settings, Some("local"), &[], std::iter::empty());
     let deployment = Deployment {
