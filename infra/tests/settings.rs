@@ -55,7 +55,8 @@ fn an_overlay_changes_what_it_names_and_nothing_else() {
     let (dev, local, prod) = (load(Some("dev")), load(Some("local")), load(Some("prod")));
     assert_eq!(dev, load(None));
     assert_eq!(local.project.environment, "local");
-    assert_eq!(local.aws.queue.visibility_timeout_s, 5);
+    assert_eq!(local.aws.queue.visibility_timeout_s, 3);
+    assert_eq!(dev.aws.queue.visibility_timeout_s, 180);
     assert_eq!(local.aws.queue.name, dev.aws.queue.name);
     assert_eq!(prod.aws.queue.name, "blockchain-core-prod-trade-data");
     assert_eq!(prod.aws.ingest.timeout_s, dev.aws.ingest.timeout_s);

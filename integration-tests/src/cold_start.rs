@@ -47,11 +47,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         samples.sort();
         (samples[samples.len() / 2], samples[samples.len() * 9 / 10])
     });
-    println!("zip of the ingest function   {:.2} MB", mega(zip.len()));
+    println!("zip of the ingest function   {}", megabytes(zip.len()));
     println!("cold start, {} starts each   p50        p90", args.starts);
     println!("  hello world                {:<10} {}", millis(hello.0), millis(hello.1));
     println!("  ingest                     {:<10} {}", millis(ingest.0), millis(ingest.1));
-    println!("  ratio                      {:.2}", ratio(ingest.0, hello.0));
+    println!("  ratio                      {}", ratio(ingest.0, hello.0));
     Ok(())
 }
 
@@ -102,15 +102,20 @@ impl Drop for KillOnDrop {
     }
 }
 
+/// In milliseconds with two decimals.
 fn millis(duration: Duration) -> String {
-    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+    let hundredths = duration.as_micros() / 10;
+    format!("{}.{:02} ms", hundredths / 100, hundredths % 100)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "two digits are printed")]
-fn mega(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
+/// In megabytes with two decimals.
+fn megabytes(bytes: u64) -> String {
+    let hundredths = bytes / 10_000;
+    format!("{}.{:02} MB", hundredths / 100, hundredths % 100)
 }
 
-fn ratio(a: Duration, b: Duration) -> f64 {
-    a.as_secs_f64() / b.as_secs_f64()
+/// With two decimals.
+fn ratio(a: Duration, b: Duration) -> String {
+    let hundredths = a.as_nanos() * 100 / b.as_nanos().max(1);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }

@@ -50,7 +50,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
         Place::Sim { note } => run.sim(note, &progress)?,
         Place::Processes(tools) => {
             let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-            runtime.block_on(run.processes(*tools, &progress))?
+            runtime.block_on(Box::pin(run.processes(*tools, &progress)))?
         }
     };
     if verdict == Verdict::Broken { Err(Failure::Verdict) } else { Ok(()) }
@@ -130,9 +130,9 @@ impl Run {
             settings: self.settings.clone(),
         };
         let say = |what: &str| progress.now(what);
-        let (verdict, processes) = until_interrupted(async {
+        let run = async {
             self.drive.history.begin();
-            let mut processes = Processes::start(&deployment, &self.drive.history, say)
+            let mut processes = Box::pin(Processes::start(&deployment, &self.drive.history, say))
                 .await
                 .map_err(Failure::Lacking)?;
             let (aws, gcp) = (processes.aws.clone(), processes.gcp.clone());
@@ -141,8 +141,8 @@ impl Run {
                 never = self.kill_functions(&mut processes) => match never {},
             };
             Ok((self.conclude(snapshots.into(), None, progress)?, processes))
-        })
-        .await?;
+        };
+        let (verdict, processes) = until_interrupted(Box::pin(run)).await?;
         if self.args.keep {
             eprintln!("The clouds stay until Ctrl-C. To point AWS's and Google's tools to them:");
             for (name, value) in processes.endpoints() {
@@ -347,18 +347,15 @@ pub(crate) async fn interrupted() -> anyhow::Result<()> {
 }
 
 fn reproduce(args: &E2e) -> String {
-    let mut command = format!("cargo xtask e2e --target {} --trades {}", args.target, args.trades);
-    for symbol in &args.symbols {
-        command += &format!(" --symbol {symbol}");
-    }
-    if args.poison > 0 {
-        command += &format!(" --poison {}", args.poison);
-    }
-    if let Some(rate) = args.rate {
-        command += &format!(" --rate {rate}");
-    }
-    if args.kill_functions > 0 {
-        command += &format!(" --kill-functions {}", args.kill_functions);
-    }
-    command
+    let mut words = vec![
+        "cargo xtask e2e".to_owned(),
+        format!("--target {}", args.target),
+        format!("--trades {}", args.trades),
+    ];
+    words.extend(args.symbols.iter().map(|symbol| format!("--symbol {symbol}")));
+    words.extend(args.rate.map(|rate| format!("--rate {rate}")));
+    words.extend((args.poison > 0).then(|| format!("--poison {}", args.poison)));
+    let kills = args.kill_functions;
+    words.extend((kills > 0).then(|| format!("--kill-functions {kills}")));
+    words.join(" ")
 }

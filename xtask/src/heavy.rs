@@ -42,8 +42,8 @@ pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
 }
 
 fn build_with(build: &mut Command) -> Result<(), Failure> {
-    let built = build.status().map_err(|error| Failure::lacking(format!("run cargo: {error}")))?;
-    if built.success() {
+    let status = build.status().map_err(|error| Failure::lacking(format!("run cargo: {error}")))?;
+    if status.success() {
         return Ok(());
     }
     Err(Failure::Lacking("the build failed; see above".to_owned()))

@@ -26,9 +26,8 @@ impl S3Archive {
 
     async fn try_put(&self, name: &str, bytes: Bytes) -> Result<TriedPut, PortError> {
         let put = self.client.put_object().bucket(&self.bucket).key(name).if_none_match("*");
-        let error = match put.body(ByteStream::from(bytes)).send().await {
-            Ok(_) => return Ok(TriedPut::Done(Put::Created)),
-            Err(error) => error,
+        let Err(error) = put.body(ByteStream::from(bytes)).send().await else {
+            return Ok(TriedPut::Done(Put::Created));
         };
         match error.raw_response().map(|response| response.status().as_u16()) {
             Some(412) => Ok(TriedPut::Done(Put::Present)),
@@ -61,7 +60,11 @@ impl Archive for S3Archive {
     async fn get(&self, name: &str) -> Result<Option<Bytes>, PortError> {
         let object = match self.client.get_object().bucket(&self.bucket).key(name).send().await {
             Ok(object) => object,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_no_such_key()) => {
+            Err(error)
+                if error.as_service_error().is_some_and(
+                    aws_sdk_s3::operation::get_object::GetObjectError::is_no_such_key,
+                ) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(port_error(SERVICE, "GetObject", &error)),

@@ -8,7 +8,7 @@ use pipeline::{Ingest, IngestConfig, Outcome};
 
 use crate::{Clients, DynamoStore, S3Archive};
 
-/// The ingest function over DynamoDB and S3.
+/// The ingest function over `DynamoDB` and S3.
 pub type AwsIngest = Ingest<S3Archive, DynamoStore>;
 
 /// Builds the function from its environment; `TWINCLOUD_TABLE` and `TWINCLOUD_BUCKET` beside what

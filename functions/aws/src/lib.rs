@@ -1,4 +1,4 @@
-//! The pipeline's ports over SQS, DynamoDB and S3, and the Lambda functions that use them.
+//! The pipeline's ports over SQS, `DynamoDB` and S3, and the Lambda functions that use them.
 //!
 //! The functions themselves are the thin mains in `src/bin`; [`function`] holds what they do with an event.
 

@@ -1,4 +1,4 @@
-//! Candles in DynamoDB: one item a candle, written by a condition on its version.
+//! Candles in `DynamoDB`: one item a candle, written by a condition on its version.
 //!
 //! Partition key `pk` is `SYMBOL#INTERVAL`, sort key `sk` the open time in milliseconds, so a chart is one query.
 

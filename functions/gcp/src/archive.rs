@@ -107,7 +107,7 @@ impl Archive for GcsArchive {
     async fn put_if_absent(&self, name: &str, bytes: Bytes) -> Result<Put, PortError> {
         let write = self.client.write_object(self.bucket_path(), name, bytes);
         let write = write.set_if_generation_match(0).set_content_type("application/gzip");
-        match write.send_buffered().await {
+        match Box::pin(write.send_buffered()).await {
             Ok(_) => Ok(Put::Created),
             Err(error) if error.http_status_code() == Some(412) => Ok(Put::Present),
             Err(error) => Err(port_error(SERVICE, "objects.insert", &error)),

@@ -116,7 +116,7 @@ impl<A: Archive, S: CandleStore> Ingest<A, S> {
             match written.map_err(IngestError::Store)? {
                 Stored::Written => return Ok(true),
                 Stored::Conflict => {
-                    tracing::debug!(candle = %key, attempt, "lost the compare-and-set")
+                    tracing::debug!(candle = %key, attempt, "lost the compare-and-set");
                 }
             }
         }

@@ -83,6 +83,7 @@ impl Processes {
     }
 
     /// Kills the Lambda function's process, if there is one now, and says which it was.
+    #[must_use]
     pub fn kill_bootstrap(&self) -> Option<u32> {
         let emulator = self.clouds.ministack.supervised.pid()?;
         crate::processes::kill_below(emulator, "bootstrap")

@@ -1,6 +1,9 @@
 //! Clouds in memory, in this process and in virtual time. The pipeline is the real one; the release binaries, the
 //! emulators and the network are not there.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use candle::Interval;
@@ -23,7 +26,7 @@ const WORKERS: usize = 3;
 const BATCH: usize = 10;
 const VISIBILITY: Duration = Duration::from_secs(5);
 /// A crash comes within so many effects.
-const CRASH_WITHIN: u64 = 30;
+const CRASH_WITHIN: u64 = 12;
 
 /// The settings of a simulated run.
 #[derive(Clone, Copy, Debug)]
@@ -72,14 +75,15 @@ impl Sim {
             archive: MemoryArchive::default(),
             store: MemoryStore::default(),
         };
+        let crashes = Arc::new(AtomicU32::new(self.crashes));
         for worker in 0..WORKERS {
             let seed = self.seed ^ ((worker as u64) << 8) ^ name as u64;
-            let crashes = if worker == 0 { self.crashes } else { 0 };
             let function = Function {
                 cloud: cloud.clone(),
                 effects: Effects::default(),
                 rng: ChaCha8Rng::seed_from_u64(seed),
-                crashes,
+                crashes_left: Arc::clone(&crashes),
+                crash_due: false,
                 drive: drive.clone(),
             };
             functions.spawn(function.run());
@@ -94,7 +98,10 @@ struct Function {
     cloud: MemoryCloud,
     effects: Effects,
     rng: ChaCha8Rng,
-    crashes: u32,
+    /// Crashes that nobody has taken on yet, shared by the functions of a cloud.
+    crashes_left: Arc<AtomicU32>,
+    /// This function has taken one on, and goes on until it has crashed.
+    crash_due: bool,
     drive: Drive,
 }
 
@@ -120,7 +127,7 @@ impl Function {
             if received.is_empty() {
                 continue;
             }
-            if self.crashes > 0 {
+            if self.takes_on_a_crash() {
                 self.effects.crash_after(self.rng.random_range(0..CRASH_WITHIN));
             }
             let bodies: Vec<_> = received.iter().map(|message| message.body.clone()).collect();
@@ -138,8 +145,15 @@ impl Function {
         }
     }
 
+    fn takes_on_a_crash(&mut self) -> bool {
+        let left = &self.crashes_left;
+        let take = || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        self.crash_due = self.crash_due || take();
+        self.crash_due
+    }
+
     fn crashed(&mut self) {
-        self.crashes -= 1;
+        self.crash_due = false;
         self.drive.history.record(Event::FaultFired {
             cloud: self.cloud.name,
             fault: "crash_function".to_owned(),

@@ -30,7 +30,7 @@ impl Checkout {
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Ran {
-        Ran::of(self.harness(words).output().expect("run the harness"))
+        Ran::of(&self.harness(words).output().expect("run the harness"))
     }
 
     /// A file of the latest run.
@@ -52,7 +52,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             code: output.status.code(),

@@ -5,7 +5,7 @@ use crate::on_emulators::deployed;
 #[tokio::test(flavor = "multi_thread")]
 async fn both_clouds_keep_the_contract_of_every_port() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let clouds = deployed(folder.path()).await;
+    let clouds = Box::pin(deployed(folder.path())).await;
     let (aws, gcp) = (&clouds.aws, &clouds.gcp);
     let symbol = "CONFORM".parse().expect("a symbol");
     tokio::join!(

@@ -4,31 +4,42 @@ mod conformance;
 mod e2e;
 mod ended;
 mod local_clouds;
+mod stack;
+mod topology;
 mod up_and_down;
 
 use std::path::Path;
 
 use harness::history::History;
+use harness::processes::emulators::Context;
 use harness::processes::fetch;
-use harness::processes::supervised::GuardProgram;
+use harness::processes::supervised::{GuardProgram, OnEvent};
 use harness::targets::processes::{Deployment, Processes};
 use infra::Settings;
 
 use crate::command::workspace;
 
-/// Both clouds, deployed, with nothing in them.
-pub(crate) async fn deployed(run_dir: &Path) -> Processes {
+/// What a single emulator is started with.
+pub(crate) async fn emulator_context(run_dir: &Path) -> Context {
     let (env, silent) = (toolbox::Env::from_process(), fetch::OnProgress::ignore());
     let tools = fetch::tools(&env, &silent).await.expect("the tools are there");
+    let guard = GuardProgram::at(crate::trees::HARNESS);
+    Context { tools, guard, run_dir: run_dir.to_owned(), on_event: OnEvent::ignore() }
+}
+
+/// Both clouds, deployed, with nothing in them.
+pub(crate) async fn deployed(run_dir: &Path) -> Processes {
+    let Context { tools, guard, .. } = emulator_context(run_dir).await;
     let settings = workspace().join(infra::settings::FILE);
     let settings = Settings::load(&settings, Some("local"), &[], std::iter::empty());
     let deployment = Deployment {
         tools,
-        guard: GuardProgram::at(crate::trees::HARNESS),
+        guard,
         run_dir: run_dir.to_owned(),
         artifacts: crate::command::artifacts(),
         settings: settings.expect("the settings are right"),
     };
     let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
-    Processes::start(&deployment, &history, |_| ()).await.expect("both clouds are deployed")
+    let started = Box::pin(Processes::start(&deployment, &history, |_| ()));
+    started.await.expect("both clouds are deployed")
 }

@@ -1,5 +1,4 @@
-//! The whole stack on an AWS emulator: made, used, changed and deleted. Runs when
-//! `TWINCLOUD_TEST_AWS_ENDPOINT` names one that runs functions as local processes.
+//! The whole stack on the AWS emulator: made, used, changed and deleted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,9 +11,12 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use deploy::artifact::{create_bucket, upload_artifact};
 use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self as cfn, Error, Limits, Outputs, Plan, Progress, StackRequest};
+use harness::processes::emulators::{Running, ministack};
 use infra::Settings;
 use infra::package::{Artifact, lambda_zip};
 use infra::render::{CodeLocation, STACK_TEMPLATE, stack_parameters, tags};
+
+use super::emulator_context;
 
 /// Takes a batch, fails the messages that say so, and tells its environment when asked.
 const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
@@ -30,6 +32,8 @@ while True:
 "#;
 
 struct Fixture {
+    _folder: tempfile::TempDir,
+    _emulator: Running,
     endpoint: String,
     config: SdkConfig,
     client: Client,
@@ -37,13 +41,14 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Names of its own for each test, so that they run side by side.
-    async fn new(name: &str) -> Option<Self> {
-        let Ok(endpoint) = std::env::var("TWINCLOUD_TEST_AWS_ENDPOINT") else {
-            eprintln!("skipped: TWINCLOUD_TEST_AWS_ENDPOINT isn't set");
-            return None;
-        };
-        let text = include_str!("../../../twincloud.toml");
+    /// An emulator of its own for each test.
+    async fn new(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let context = emulator_context(folder.path()).await;
+        let emulator = ministack::start(&context, &ministack::Options::default()).await;
+        let emulator = emulator.expect("the emulator starts");
+        let endpoint = emulator.endpoint.clone();
+        let text = include_str!("../../../../twincloud.toml");
         let sets = [
             format!("project.prefix=t-{name}-{}", std::process::id()),
             "aws.ingest.timeout_s=1".to_owned(),
@@ -61,7 +66,7 @@ impl Fixture {
         let config =
             aws_config(Some(&endpoint), &settings.aws.region, Some(emulator_credentials())).await;
         let client = Client::new(&config);
-        Some(Self { endpoint, config, client, settings })
+        Self { _folder: folder, _emulator: emulator, endpoint, config, client, settings }
     }
 
     fn stack(&self) -> String {
@@ -150,7 +155,7 @@ impl Seen {
 
 #[tokio::test]
 async fn made_used_changed_and_deleted() {
-    let Some(fixture) = Fixture::new("life").await else { return };
+    let fixture = Fixture::new("life").await;
     let code = fixture.upload().await;
     let mut parameters = fixture.parameters(&code);
 
@@ -244,7 +249,7 @@ async fn queues(fixture: &Fixture) -> Vec<String> {
 
 #[tokio::test]
 async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away() {
-    let Some(fixture) = Fixture::new("fail").await else { return };
+    let fixture = Fixture::new("fail").await;
     let parameters = fixture.parameters(&fixture.upload().await);
     // Behind the template's and the settings' back: SQS takes 43,200 at most.
     let broken = STACK_TEMPLATE
@@ -270,7 +275,7 @@ async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away()
 
 #[tokio::test]
 async fn a_name_that_is_taken_is_named() {
-    let Some(fixture) = Fixture::new("taken").await else { return };
+    let fixture = Fixture::new("taken").await;
     let parameters = fixture.parameters(&fixture.upload().await);
     let bucket = infra::names::aws_bucket(&fixture.settings, "000000000000");
     create_bucket(&fixture.config, &bucket).await.expect("someone else's bucket");
@@ -282,7 +287,7 @@ async fn a_name_that_is_taken_is_named() {
 
 #[tokio::test]
 async fn a_template_that_is_wrong_changes_nothing() {
-    let Some(fixture) = Fixture::new("wrong").await else { return };
+    let fixture = Fixture::new("wrong").await;
     for template in ["Resources: [", "Resources: {Q: {Type: 'AWS::Nothing::AtAll'}}"] {
         let error = fixture.apply(template, &BTreeMap::new()).await.err().expect("refused");
         println!("{error}");
@@ -297,7 +302,7 @@ async fn a_template_that_is_wrong_changes_nothing() {
 
 #[tokio::test]
 async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leaves_nothing() {
-    let Some(fixture) = Fixture::new("review").await else { return };
+    let fixture = Fixture::new("review").await;
     let template = "Resources: {Topic: {Type: 'AWS::SQS::Queue'}}";
     let stack = fixture.stack();
     fixture
@@ -325,7 +330,7 @@ async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leave
 
 #[tokio::test]
 async fn two_deploys_at_once_both_end_well() {
-    let Some(fixture) = Fixture::new("twice").await else { return };
+    let fixture = Fixture::new("twice").await;
     let code = fixture.upload().await;
     let parameters = fixture.parameters(&code);
     let (first, second) = tokio::join!(

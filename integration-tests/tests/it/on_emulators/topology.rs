@@ -1,35 +1,32 @@
-//! Google's topology on emulators. Runs where `TWINCLOUD_TEST_PUBSUB_ENDPOINT` and
-//! `TWINCLOUD_TEST_GCS_ENDPOINT` name them.
+//! Google's topics, subscriptions and bucket on the emulators.
 
 use std::path::Path;
 
 use deploy::google::{PushTarget, create_bucket, ensure_topology};
 use google_cloud_auth::credentials::anonymous;
 use google_cloud_pubsub::client::SubscriptionAdmin;
+use harness::processes::emulators;
 use infra::Settings;
 
+use super::emulator_context;
+
 fn settings(sets: &[&str]) -> Settings {
-    let text = include_str!("../../../twincloud.toml");
+    let text = include_str!("../../../../twincloud.toml");
     let mut sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
     sets.push(format!("project.prefix=t-{}", std::process::id()));
     Settings::parse(Path::new("twincloud.toml"), text, Some("local"), &sets, std::iter::empty())
         .expect("valid")
 }
 
-fn endpoint(variable: &str) -> Option<String> {
-    let endpoint = std::env::var(variable).ok();
-    if endpoint.is_none() {
-        eprintln!("skipped: {variable} isn't set");
-    }
-    endpoint
-}
-
 #[tokio::test]
 async fn made_once_and_changed_in_place() {
-    let Some(endpoint) = endpoint("TWINCLOUD_TEST_PUBSUB_ENDPOINT") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let context = emulator_context(folder.path()).await;
+    let emulator = emulators::pubsub::start(&context).await.expect("the emulator starts");
+    let endpoint = &emulator.endpoint;
     let push = |url| PushTarget { url, service_account: None };
     let before = settings(&[]);
-    let topology = ensure_topology(Some(&endpoint), &before, push("http://127.0.0.1:1/before"))
+    let topology = ensure_topology(Some(endpoint), &before, push("http://127.0.0.1:1/before"))
         .await
         .expect("make");
     let after = settings(&[
@@ -37,13 +34,13 @@ async fn made_once_and_changed_in_place() {
         "gcp.pubsub.max_backoff_ms=1500",
         "gcp.pubsub.max_delivery_attempts=7",
     ]);
-    let again = ensure_topology(Some(&endpoint), &after, push("http://127.0.0.1:1/after"))
+    let again = ensure_topology(Some(endpoint), &after, push("http://127.0.0.1:1/after"))
         .await
         .expect("change");
     assert_eq!(topology, again);
 
     let admin = SubscriptionAdmin::builder()
-        .with_endpoint(&endpoint)
+        .with_endpoint(endpoint)
         .with_credentials(anonymous::Builder::new().build())
         .build()
         .await
@@ -69,10 +66,13 @@ async fn made_once_and_changed_in_place() {
 
 #[tokio::test]
 async fn a_bucket_is_made_once() {
-    let Some(endpoint) = endpoint("TWINCLOUD_TEST_GCS_ENDPOINT") else { return };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let context = emulator_context(folder.path()).await;
+    let emulator = emulators::fake_gcs::start(&context).await.expect("the emulator starts");
+    let endpoint = &emulator.endpoint;
     let settings = settings(&[]);
-    let bucket = create_bucket(&endpoint, &settings).await.expect("make");
-    assert_eq!(bucket, create_bucket(&endpoint, &settings).await.expect("it is there already"));
+    let bucket = create_bucket(endpoint, &settings).await.expect("make");
+    assert_eq!(bucket, create_bucket(endpoint, &settings).await.expect("it is there already"));
 }
 
 #[tokio::test]

@@ -1,0 +1,49 @@
+output "account_id" {
+  description = "The account's number."
+  value       = local.account
+}
+
+output "deploy_role_arn" {
+  description = "The role that GitHub's jobs deploy with. Null where none may."
+  value       = one(aws_iam_role.deploy[*].arn)
+}
+
+output "plan_role_arn" {
+  description = "The role that GitHub's jobs plan with. Null where none may."
+  value       = one(aws_iam_role.plan[*].arn)
+}
+
+output "functions_boundary_arn" {
+  description = "The permissions boundary that the stack's roles must carry."
+  value       = aws_iam_policy.functions_boundary.arn
+}
+
+output "google_reader_role_arn" {
+  description = "The role that the Google side assumes to read the raw archive. Null where none may."
+  value       = one(aws_iam_role.google_reader[*].arn)
+}
+
+output "google_audience" {
+  description = "The audience that the Google side must ask its identity token for."
+  value       = var.google_audience
+}
+
+output "kms_key_arn" {
+  description = "The key."
+  value       = aws_kms_key.main.arn
+}
+
+output "kms_alias" {
+  description = "The key's alias."
+  value       = aws_kms_alias.main.name
+}
+
+output "alert_topic_arn" {
+  description = "The topic of alerts, for the stack's alarms."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "dashboard_name" {
+  description = "The CloudWatch dashboard."
+  value       = aws_cloudwatch_dashboard.main.dashboard_name
+}

@@ -1,0 +1,282 @@
+# Names follow the keys of twincloud.toml, from which the values are rendered.
+
+variable "region" {
+  description = "AWS region of the stack and of everything here that has one."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region, such as us-east-1."
+  }
+}
+
+variable "prefix" {
+  description = "Starts every name."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,28}[a-z0-9]$", var.prefix))
+    error_message = "prefix must be 3 to 30 of a-z, 0-9 and dashes, a letter first."
+  }
+}
+
+variable "environment" {
+  description = "The environment, such as dev or prod; stands behind the prefix in names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{0,11}$", var.environment))
+    error_message = "environment must be 1 to 12 of a-z and 0-9, a letter first."
+  }
+}
+
+variable "tags" {
+  description = "Further tags of everything. project, environment and managed-by are always there."
+  type        = map(string)
+  default     = {}
+}
+
+# Owned by the CloudFormation stack, referred to by name.
+
+variable "stack_name" {
+  description = "The CloudFormation stack. Null: prefix-environment."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.stack_name == null || can(regex("^[A-Za-z][A-Za-z0-9-]{0,127}$", var.stack_name))
+    error_message = "stack_name must be up to 128 letters, digits and dashes, a letter first."
+  }
+}
+
+variable "queue_name" {
+  description = "The SQS queue of trades."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.queue_name))
+    error_message = "queue_name must be 1 to 80 letters, digits, dashes and underscores."
+  }
+}
+
+variable "dead_letter_queue_name" {
+  description = "The SQS queue of messages that can't be processed."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,80}$", var.dead_letter_queue_name))
+    error_message = "dead_letter_queue_name must be 1 to 80 letters, digits, dashes and underscores."
+  }
+  validation {
+    condition     = var.dead_letter_queue_name != var.queue_name
+    error_message = "dead_letter_queue_name must not be the queue itself."
+  }
+}
+
+variable "table" {
+  description = "The DynamoDB table of candles."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.-]{3,255}$", var.table))
+    error_message = "table must be 3 to 255 letters, digits, dashes, dots and underscores."
+  }
+}
+
+variable "bucket_base" {
+  description = "Start of the name of the raw archive's bucket; a dash and the account's number follow."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,48}[a-z0-9]$", var.bucket_base))
+    error_message = "bucket_base must be 3 to 50 of a-z, 0-9, dots and dashes: 13 characters follow, and a bucket's name has at most 63."
+  }
+}
+
+variable "artifact_bucket_base" {
+  description = "Start of the name of the bucket that function code is uploaded to; a dash and the account's number follow."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,48}[a-z0-9]$", var.artifact_bucket_base))
+    error_message = "artifact_bucket_base must be 3 to 50 of a-z, 0-9, dots and dashes: 13 characters follow, and a bucket's name has at most 63."
+  }
+}
+
+variable "ingest_name" {
+  description = "The Lambda function that ingests."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_-]{1,64}$", var.ingest_name))
+    error_message = "ingest_name must be 1 to 64 letters, digits, dashes and underscores."
+  }
+}
+
+variable "replicate_name" {
+  description = "The Lambda function that copies from the peer. Null: there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.replicate_name == null || can(regex("^[A-Za-z0-9_-]{1,64}$", var.replicate_name))
+    error_message = "replicate_name must be 1 to 64 letters, digits, dashes and underscores."
+  }
+}
+
+# Who may deploy.
+
+variable "github_repository" {
+  description = "The only repository whose workflows may assume the roles, as OWNER/NAME. Null: no roles for GitHub."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be OWNER/NAME, one repository, without wildcards."
+  }
+}
+
+variable "github_environments" {
+  description = "GitHub environments whose jobs may deploy. Give each its approval rules in GitHub."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.github_environments : can(regex("^[A-Za-z0-9._-]+$", name))])
+    error_message = "github_environments must be names of letters, digits, dots, dashes and underscores, without wildcards."
+  }
+}
+
+variable "github_branches" {
+  description = "Branches whose jobs may deploy without an environment."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.github_branches : can(regex("^[A-Za-z0-9._/-]+$", name))])
+    error_message = "github_branches must be names of branches, without wildcards."
+  }
+}
+
+variable "github_pull_requests" {
+  description = "Whether jobs of pull requests may assume the plan role, which reads only."
+  type        = bool
+  default     = true
+}
+
+variable "create_github_oidc_provider" {
+  description = "Whether the account's provider for token.actions.githubusercontent.com is made here. An account can have one: false where it has it already."
+  type        = bool
+  default     = true
+}
+
+variable "require_functions_boundary" {
+  description = "Whether the deploy role may make only roles that carry the functions' permissions boundary. False lets it make a role that may do anything."
+  type        = bool
+  default     = true
+}
+
+variable "allow_destroy" {
+  description = "Whether the deploy role may empty the raw archive. Without it `destroy` ends at the full bucket."
+  type        = bool
+  default     = false
+}
+
+variable "state_bucket" {
+  description = "The bucket of this root's state, for the plan role to read. Null: the plan role can't plan this root."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.state_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket))
+    error_message = "state_bucket must be the name of an S3 bucket."
+  }
+}
+
+variable "state_key" {
+  description = "The key of this root's state in state_bucket."
+  type        = string
+  default     = "terraform/terraform.tfstate"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]*$", var.state_key))
+    error_message = "state_key must be a key without wildcards."
+  }
+}
+
+# The Google side.
+
+variable "google_replicate_subject" {
+  description = "Unique id (digits) of the Google service account that may read the raw archive: terraform-gcp's output replicate_service_account_unique_id. Null: no role for Google."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.google_replicate_subject == null || can(regex("^[0-9]{15,30}$", var.google_replicate_subject))
+    error_message = "google_replicate_subject must be the service account's unique id, digits only, not its e-mail address."
+  }
+}
+
+variable "google_audience" {
+  description = "The audience that the Google side asks its identity token for."
+  type        = string
+  default     = "sts.amazonaws.com"
+
+  validation {
+    condition     = length(var.google_audience) > 0 && !strcontains(var.google_audience, "*")
+    error_message = "google_audience must not be empty, and can't hold wildcards."
+  }
+}
+
+# Key, alerts, budget.
+
+variable "key_services" {
+  description = "AWS services through which principals of the account may use the key."
+  type        = list(string)
+  default     = ["sns"]
+
+  validation {
+    condition     = length(setsubtract(var.key_services, ["sns", "sqs", "s3", "dynamodb", "lambda"])) == 0
+    error_message = "key_services must be some of sns, sqs, s3, dynamodb, lambda."
+  }
+}
+
+variable "key_deletion_window_days" {
+  description = "Days in which a deleted key can still be brought back."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.key_deletion_window_days >= 7 && var.key_deletion_window_days <= 30
+    error_message = "key_deletion_window_days must be 7 to 30."
+  }
+}
+
+variable "alert_email" {
+  description = "Where alerts go by e-mail; AWS asks that address to confirm. Null: nowhere, subscribe to the topic by other means."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alert_email == null || can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", var.alert_email))
+    error_message = "alert_email must be an e-mail address."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = "Budget of a month in US dollars; alerts at 80 % and 100 % of it, and when the forecast is above it. 0: no budget."
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.monthly_budget_usd >= 0
+    error_message = "monthly_budget_usd can't be negative."
+  }
+}
+
+variable "budget_by_tag" {
+  description = "Whether the budget counts only what has this project's tag, not the whole account. The tag `project` must be an active cost allocation tag of the account."
+  type        = bool
+  default     = false
+}

@@ -1,0 +1,26 @@
+terraform {
+  # 1.10 is the first with a state lock in S3 itself (use_lockfile).
+  required_version = ">= 1.10"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+
+  # Bucket, key and region are given at init: `terraform init -backend-config=FILE`.
+  backend "s3" {
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  # The same tags that the CloudFormation stack hands on: an inventory finds both.
+  default_tags {
+    tags = local.tags
+  }
+}
