@@ -28,7 +28,6 @@ locals {
       Effect = "Allow"
       Action = [
         "cloudformation:DescribeStackDriftDetectionStatus",
-        "cloudformation:GetTemplateSummary",
         "cloudformation:ValidateTemplate",
         "cloudwatch:GetMetricData",
         "lambda:ListEventSourceMappings",
