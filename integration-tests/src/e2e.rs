@@ -79,7 +79,7 @@ impl Run {
     ) -> Result<(Self, Place), Failure> {
         let usage = |error| Failure::Usage(error);
         let seed = seed(&args.trades);
-        let mut settings = settings(&checkout.root).map_err(usage)?;
+        let mut settings = settings(&checkout.root, &args.sets).map_err(usage)?;
         progress.now(format!("reading {}", args.trades));
         let recipe = recipe(args, &settings, seed).map_err(usage)?;
         let workload = Arc::new(Workload::prepare(&recipe).map_err(usage)?);
@@ -112,6 +112,9 @@ impl Run {
     }
 
     fn sim(&self, note: String, progress: &Progress) -> anyhow::Result<Verdict> {
+        if self.args.keep {
+            progress.note("note: --keep has nothing to keep on sim");
+        }
         let sim = Sim {
             seed: self.seed,
             max_receive_count: self.settings.aws.queue.max_receive_count,
@@ -254,9 +257,9 @@ fn seed(trades: &Trades) -> u64 {
     u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
 }
 
-fn settings(root: &Path) -> anyhow::Result<Settings> {
+fn settings(root: &Path, sets: &[String]) -> anyhow::Result<Settings> {
     let path = root.join(infra::settings::FILE);
-    Ok(Settings::load(&path, Some("local"), &[], std::env::vars())?)
+    Ok(Settings::load(&path, Some("local"), sets, std::env::vars())?)
 }
 
 fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> {
@@ -353,6 +356,7 @@ fn reproduce(args: &E2e) -> String {
         format!("--trades {}", args.trades),
     ];
     words.extend(args.symbols.iter().map(|symbol| format!("--symbol {symbol}")));
+    words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.extend(args.rate.map(|rate| format!("--rate {rate}")));
     words.extend((args.poison > 0).then(|| format!("--poison {}", args.poison)));
     let kills = args.kill_functions;

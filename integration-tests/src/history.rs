@@ -34,7 +34,7 @@ impl CloudName {
 
 impl std::fmt::Display for CloudName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 

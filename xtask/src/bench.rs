@@ -24,7 +24,7 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Fold) {
-        heavy::run(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;
+        heavy::check(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;
     }
     if wanted(What::ColdStart) {
         heavy::build_all(false)?;

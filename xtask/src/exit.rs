@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 /// What a command came to.
 pub(crate) enum Failure {
+    /// A check failed, and said so: exit code 1.
+    Broken(String),
     /// The environment lacks something: exit code 3.
     Lacking(String),
-    /// A program that we ran said it all; its exit code is ours.
+    /// A program of ours said it all; its exit code is ours.
     Passed(u8),
 }
 
@@ -20,6 +22,10 @@ impl Failure {
 pub(crate) fn code(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Broken(why)) => {
+            eprintln!("error: {why}");
+            ExitCode::from(1)
+        }
         Err(Failure::Lacking(why)) => {
             eprintln!("error: {why}");
             ExitCode::from(3)

@@ -5,7 +5,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::exit::Failure;
 use crate::workspace;
@@ -71,16 +71,31 @@ pub(crate) fn package(print: Print) -> Result<(), Failure> {
     run(&mut package)
 }
 
-/// Runs a program to its end; its failure is ours.
+/// Runs a program of ours to its end; it has our exit codes.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
-    let program = command.get_program().to_owned();
-    let status = command
-        .status()
-        .map_err(|error| Failure::Lacking(format!("run {}: {error}", program.display())))?;
+    let status = status(command)?;
     if status.success() {
         return Ok(());
     }
     Err(Failure::Passed(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// Runs somebody else's program to its end; its exit codes mean what they mean there.
+pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
+    let status = status(command)?;
+    if status.success() {
+        return Ok(());
+    }
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    Err(Failure::Broken(format!("{} failed: {status}", words.join(" "))))
+}
+
+fn status(command: &mut Command) -> Result<ExitStatus, Failure> {
+    let program = command.get_program().to_owned();
+    command
+        .status()
+        .map_err(|error| Failure::Lacking(format!("run {}: {error}", program.display())))
 }
 
 /// The cargo that runs us, in the workspace.

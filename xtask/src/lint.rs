@@ -29,8 +29,8 @@ const CHECKS: [Check; 2] = [
 ];
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    heavy::run(heavy::cargo().args(["fmt", "--all", "--check"]))?;
-    heavy::run(heavy::cargo().args([
+    heavy::check(heavy::cargo().args(["fmt", "--all", "--check"]))?;
+    heavy::check(heavy::cargo().args([
         "clippy",
         "--workspace",
         "--all-targets",
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     for check in CHECKS {
         if heavy::has(check.program, &["--version"]) {
             eprintln!("running {}", check.program);
-            heavy::run(
+            heavy::check(
                 Command::new(check.program).args(check.args).current_dir(workspace::root()),
             )?;
         } else if args.require_tools {

@@ -18,7 +18,7 @@ mod lint;
 mod test;
 mod workspace;
 
-/// Deploys one event pipeline to AWS and to Google Cloud, and proves that losing either cloud loses nothing.
+/// One event pipeline on AWS and on Google Cloud: builds it, runs it on both, and gives a verdict.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 struct Cli {
@@ -46,7 +46,7 @@ enum Command {
     Bench(bench::Args),
     /// Check format, lints, dependencies and templates.
     Lint(lint::Args),
-    /// Run what CI runs: lint, build, test, fuzz, e2e.
+    /// Run what CI runs: lint, build, fuzz, e2e, test.
     Ci(ci::Args),
 }
 

@@ -4,18 +4,36 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
 /// Long enough for a cold service, short enough for several tries within a function's time limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The authorities that AWS's services have their certificates from, as <https://www.amazontrust.com/repository/>
+/// lists them.
+const AMAZON_ROOTS: &str = include_str!("../roots/amazon-trust-services.pem");
+
 /// Region, credentials and endpoint from the environment (`AWS_*`), with bounded waits.
+///
+/// A function talks to AWS alone, so it trusts the authorities of AWS alone; reading all those of the system would
+/// be most of its cold start. `SSL_CERT_FILE` or `SSL_CERT_DIR` bring others instead, such as a gateway's.
 pub async fn sdk_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+    let brings_others =
+        ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|v| std::env::var_os(v).is_some());
+    let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+    if !brings_others && let Ok(tls) = TlsContext::builder().with_trust_store(roots).build() {
+        let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        loader = loader.http_client(client.tls_context(tls).build_https());
+    }
+    loader.load().await
 }
 
 /// The clients of the services that the pipeline uses.
@@ -42,5 +60,20 @@ impl Clients {
             s3: aws_sdk_s3::Client::from_conf(s3),
             sqs: aws_sdk_sqs::Client::new(config),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_roots_are_five_certificates_and_a_client_takes_them() {
+        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
+        let roots = TrustStore::empty().with_pem_certificate(AMAZON_ROOTS);
+        let tls = TlsContext::builder().with_trust_store(roots).build().unwrap();
+        let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        // Panics if a certificate can't be read.
+        drop(client.tls_context(tls).build_https());
     }
 }

@@ -75,7 +75,13 @@ impl Manifest {
     pub fn read(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(Self::FILE);
         let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
-        serde_json::from_str(&text).map_err(|source| Error::Manifest { path, source })
+        let manifest: Self = serde_json::from_str(&text)
+            .map_err(|source| Error::Manifest { path: path.clone(), source })?;
+        if manifest.schema == Self::SCHEMA {
+            Ok(manifest)
+        } else {
+            Err(Error::Schema { path, found: manifest.schema })
+        }
     }
 
     /// The artifact that is made of this binary.

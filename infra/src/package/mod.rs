@@ -24,7 +24,7 @@ pub const LAMBDA_GLIBC: GlibcVersion = GlibcVersion(2, 34);
 pub enum Error {
     /// A release binary isn't there.
     #[error(
-        "no binary `{name}` in {}; build it first: cargo build --release --workspace --bins",
+        "no binary `{name}` in {}; build it first: cargo xtask build",
         folder.display()
     )]
     NoBinary {
@@ -61,6 +61,14 @@ pub enum Error {
         path: PathBuf,
         /// What the parser said.
         source: serde_json::Error,
+    },
+    /// `manifest.json` is another version's.
+    #[error("the manifest {} has schema {found}, not {}; package again", path.display(), Manifest::SCHEMA)]
+    Schema {
+        /// The manifest.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
     },
 }
 

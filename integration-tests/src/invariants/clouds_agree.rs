@@ -1,4 +1,4 @@
-//! Both clouds hold the same candles and the same archive objects.
+//! Both clouds hold the same candles, and the same archive objects to the last byte.
 
 use std::collections::BTreeSet;
 
@@ -15,15 +15,14 @@ pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
                 "candles differ: {first_name} has {digest}, {name} {other_digest}"
             ));
         }
-        let names = |archive: &[(String, bytes::Bytes)]| -> BTreeSet<String> {
-            archive.iter().map(|(name, _)| name.clone()).collect()
-        };
-        let (ours, theirs) = (names(&first.archive), names(&other.archive));
-        let differ: Vec<_> = ours.symmetric_difference(&theirs).collect();
+        let ours: BTreeSet<_> = first.archive.iter().collect();
+        let theirs: BTreeSet<_> = other.archive.iter().collect();
+        let differ: BTreeSet<_> =
+            ours.symmetric_difference(&theirs).map(|(name, _)| name).collect();
         if !differ.is_empty() {
+            let count = differ.len();
             return Err(format!(
-                "{} objects are in one cloud only: {}",
-                differ.len(),
+                "{count} objects are not in both clouds alike: {}",
                 sample(differ)
             ));
         }

@@ -157,6 +157,17 @@ fn one_object_more_in_one_cloud() {
 }
 
 #[test]
+fn an_object_compressed_another_way_in_one_cloud() {
+    let mut evidence = good();
+    let object = &mut gcp(&mut evidence).archive[0].1;
+    // The header's byte for the system: decompresses to the same, and is not the same.
+    let mut bytes = object.to_vec();
+    bytes[9] ^= 1;
+    *object = bytes.into();
+    assert_eq!(broken(&evidence), ["clouds agree"]);
+}
+
+#[test]
 fn a_healthy_message_among_the_dead_letters_and_poison_that_is_none() {
     let mut evidence = good();
     let batch = Batch { symbol: symbol(), trades: trades() };

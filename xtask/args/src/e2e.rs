@@ -33,6 +33,10 @@ pub struct E2e {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub kill_functions: u32,
 
+    /// Change a setting of twincloud.toml for this run; several by repeating.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
     /// Leave the clouds running after the verdict, until Ctrl-C.
     #[arg(long)]
     pub keep: bool,

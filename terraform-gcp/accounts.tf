@@ -1,0 +1,87 @@
+# One account a duty. None has a key.
+
+resource "google_service_account" "ingest" {
+  account_id   = "${local.short}-ingest"
+  display_name = "${local.name}: ingest service"
+  description  = "Writes the raw archive and the candles."
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_service_account" "replicate" {
+  account_id   = "${local.short}-replicate"
+  display_name = "${local.name}: replicate service"
+  description  = "Reads the peer, writes the raw archive and the candles. AWS knows it by its unique id."
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_service_account" "push" {
+  account_id   = "${local.short}-push"
+  display_name = "${local.name}: Pub/Sub push"
+  description  = "Calls the ingest service, and nothing else."
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_service_account" "schedule" {
+  account_id   = "${local.short}-schedule"
+  display_name = "${local.name}: schedule"
+  description  = "Calls the replicate service, and nothing else."
+
+  depends_on = [google_project_service.api]
+}
+
+locals {
+  writers = {
+    ingest    = google_service_account.ingest.member
+    replicate = google_service_account.replicate.member
+  }
+}
+
+# Read and write documents. roles/datastore.user could also delete them.
+resource "google_project_iam_custom_role" "candles" {
+  role_id     = "${local.role_prefix}_candles"
+  title       = "${local.name}: write candles"
+  description = "Reads and writes candles; deletes none."
+  permissions = [
+    "datastore.databases.get",
+    "datastore.entities.create",
+    "datastore.entities.get",
+    "datastore.entities.list",
+    "datastore.entities.update",
+  ]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "candles" {
+  for_each = local.writers
+
+  project = var.project
+  role    = google_project_iam_custom_role.candles.id
+  member  = each.value
+
+  # Firestore has no policy of its own: the condition holds the grant to one database.
+  condition {
+    title      = "one-database"
+    expression = "resource.name == \"projects/${var.project}/databases/${var.database}\""
+  }
+}
+
+# Create and read, which is all that an archive of immutable objects needs: to overwrite is to delete.
+resource "google_storage_bucket_iam_member" "create" {
+  for_each = local.writers
+
+  bucket = google_storage_bucket.archive.name
+  role   = "roles/storage.objectCreator"
+  member = each.value
+}
+
+resource "google_storage_bucket_iam_member" "view" {
+  for_each = local.writers
+
+  bucket = google_storage_bucket.archive.name
+  role   = "roles/storage.objectViewer"
+  member = each.value
+}

@@ -1,0 +1,154 @@
+# GitHub's jobs. The deploy account changes what the pipeline is made of, and can't change who may do what: accounts,
+# grants and identity federation are an administrator's. So whoever takes over a workflow can't let himself in for good.
+
+locals {
+  github_accounts = {
+    for key, subjects in { deploy = local.deploy_subjects, plan = local.plan_subjects } : key => subjects if length(subjects) > 0
+  }
+
+  # Whatever a plan reads.
+  read_roles = [
+    "roles/artifactregistry.reader",
+    "roles/cloudscheduler.viewer",
+    "roles/datastore.viewer",
+    "roles/iam.roleViewer",
+    "roles/iam.securityReviewer",
+    "roles/iam.serviceAccountViewer",
+    "roles/iam.workloadIdentityPoolViewer",
+    "roles/logging.viewer",
+    "roles/monitoring.viewer",
+    "roles/pubsub.viewer",
+    "roles/run.viewer",
+    "roles/serviceusage.serviceUsageConsumer", # the project pays for the calls
+    "roles/storage.bucketViewer",
+  ]
+
+  # None of these can set a policy.
+  write_roles = [
+    "roles/cloudscheduler.admin",
+    "roles/datastore.indexAdmin",
+    "roles/logging.configWriter",
+    "roles/monitoring.editor",
+    "roles/pubsub.editor",
+    "roles/run.developer",
+  ]
+
+  github_roles = {
+    for grant in flatten([
+      for account in keys(local.github_accounts) : [
+        for role in concat(local.read_roles, account == "deploy" ? local.write_roles : []) : { account = account, role = role }
+      ]
+    ]) : "${grant.account}/${grant.role}" => grant
+  }
+}
+
+resource "google_service_account" "github" {
+  for_each = local.github_accounts
+
+  account_id   = "${local.short}-${each.key}"
+  display_name = "${local.name}: ${each.key} from GitHub"
+  description  = each.key == "plan" ? "Plans; changes nothing." : "Deploys; grants nothing."
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_service_account_iam_member" "github" {
+  for_each = {
+    for pair in flatten([
+      for account, subjects in local.github_accounts : [for subject in subjects : { account = account, subject = subject }]
+    ]) : "${pair.account}/${pair.subject}" => pair
+  }
+
+  service_account_id = google_service_account.github[each.value.account].name
+  role               = "roles/iam.workloadIdentityUser"
+  member             = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/subject/${each.value.subject}"
+}
+
+resource "google_project_iam_member" "github" {
+  #checkov:skip=CKV_GCP_41:None of the roles is an impersonation role; see read_roles and write_roles
+  #checkov:skip=CKV_GCP_49:None of the roles manages accounts; see read_roles and write_roles
+  for_each = local.github_roles
+
+  project = var.project
+  role    = each.value.role
+  member  = google_service_account.github[each.value.account].member
+}
+
+# What no predefined role has without the right to set policies.
+resource "google_project_iam_custom_role" "configure" {
+  count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  role_id     = "${local.role_prefix}_configure"
+  title       = "${local.name}: configure"
+  description = "Changes the configuration of the bucket and of the database; not who may use them."
+  permissions = [
+    "datastore.databases.getMetadata",
+    "datastore.databases.update",
+    "storage.buckets.get",
+    "storage.buckets.update",
+  ]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "configure" {
+  count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  project = var.project
+  role    = google_project_iam_custom_role.configure[0].id
+  member  = google_service_account.github["deploy"].member
+}
+
+# A service, a push or a schedule that runs as an account may be made only by who may act as that account.
+resource "google_service_account_iam_member" "deploy_as" {
+  for_each = contains(keys(local.github_accounts), "deploy") ? {
+    ingest    = google_service_account.ingest.name
+    replicate = google_service_account.replicate.name
+    push      = google_service_account.push.name
+    schedule  = google_service_account.schedule.name
+  } : {}
+
+  service_account_id = each.value
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.github["deploy"].member
+}
+
+resource "google_artifact_registry_repository_iam_member" "deploy" {
+  count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  location   = google_artifact_registry_repository.images.location
+  repository = google_artifact_registry_repository.images.name
+  role       = "roles/artifactregistry.writer"
+  member     = google_service_account.github["deploy"].member
+}
+
+# State: the deploy account writes it, the plan account writes the lock only.
+
+resource "google_storage_bucket_iam_member" "state_write" {
+  count = var.state_bucket != null && contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  bucket = var.state_bucket
+  role   = "roles/storage.objectUser"
+  member = google_service_account.github["deploy"].member
+}
+
+resource "google_storage_bucket_iam_member" "state_read" {
+  count = var.state_bucket != null && contains(keys(local.github_accounts), "plan") ? 1 : 0
+
+  bucket = var.state_bucket
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.github["plan"].member
+}
+
+resource "google_storage_bucket_iam_member" "state_lock" {
+  count = var.state_bucket != null && contains(keys(local.github_accounts), "plan") ? 1 : 0
+
+  bucket = var.state_bucket
+  role   = "roles/storage.objectUser"
+  member = google_service_account.github["plan"].member
+
+  condition {
+    title      = "locks-only"
+    expression = "resource.name.endsWith(\".tflock\")"
+  }
+}

@@ -1,0 +1,88 @@
+# Identities from outside sign in with their own tokens: no key of an account exists.
+
+locals {
+  has_github = var.github_repository != null
+  has_aws    = var.aws_account_id != null && var.aws_replicate_role != null
+  has_pool   = local.has_github || local.has_aws
+
+  pool_id = coalesce(var.workload_identity_pool, local.short)
+
+  # The `sub` of GitHub's tokens, whole: nothing is matched by a pattern.
+  deploy_subjects = local.has_github ? concat(
+    [for name in var.github_environments : "repo:${var.github_repository}:environment:${name}"],
+    [for name in var.github_branches : "repo:${var.github_repository}:ref:refs/heads/${name}"],
+  ) : []
+  plan_subjects = local.has_github && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : []
+
+  aws_role_arn = local.has_aws ? "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_replicate_role}" : null
+}
+
+resource "google_iam_workload_identity_pool" "outside" {
+  count = local.has_pool ? 1 : 0
+
+  workload_identity_pool_id = local.pool_id
+  display_name              = local.short
+  description               = "GitHub's jobs and the AWS side of ${local.name}."
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_iam_workload_identity_pool_provider" "github" {
+  count = local.has_github ? 1 : 0
+
+  workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id
+  workload_identity_pool_provider_id = "github"
+  display_name                       = "GitHub Actions"
+  description                        = "Jobs of ${var.github_repository}."
+
+  attribute_mapping = {
+    "google.subject"       = "assertion.sub"
+    "attribute.repository" = "assertion.repository"
+  }
+
+  # Every repository of GitHub has tokens of this issuer.
+  attribute_condition = "assertion.repository == '${var.github_repository}'"
+
+  oidc {
+    issuer_uri = "https://token.actions.githubusercontent.com"
+  }
+}
+
+resource "google_iam_workload_identity_pool_provider" "aws" {
+  count = local.has_aws ? 1 : 0
+
+  workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id
+  workload_identity_pool_provider_id = "aws"
+  display_name                       = "AWS replicate"
+  description                        = "The role ${var.aws_replicate_role} of the account ${var.aws_account_id}."
+
+  # The user id and not the ARN, which can be longer than a subject may be. The role is the ARN of a session without the
+  # session's name.
+  attribute_mapping = {
+    "google.subject"     = "assertion.userid"
+    "attribute.aws_role" = "assertion.arn.extract('{account_arn}assumed-role/') + 'assumed-role/' + assertion.arn.extract('assumed-role/{role_name}/')"
+  }
+
+  attribute_condition = "assertion.arn.startsWith('${local.aws_role_arn}/')"
+
+  aws {
+    account_id = var.aws_account_id
+  }
+}
+
+# The AWS side reads the archive as itself, through no account of Google's. An object outside trades/ it can't read;
+# a listing is asked of the bucket.
+resource "google_storage_bucket_iam_member" "aws" {
+  count = local.has_aws ? 1 : 0
+
+  bucket = google_storage_bucket.archive.name
+  role   = "roles/storage.objectViewer"
+  member = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/attribute.aws_role/${local.aws_role_arn}"
+
+  condition {
+    title      = "trades-only"
+    expression = "resource.type != \"storage.googleapis.com/Object\" || resource.name.startsWith(\"projects/_/buckets/${var.bucket}/objects/trades/\")"
+  }
+
+  depends_on = [google_iam_workload_identity_pool_provider.aws]
+}
