@@ -72,7 +72,7 @@ locals {
 resource "google_monitoring_dashboard" "main" {
   dashboard_json = jsonencode({
     displayName = local.name
-    labels      = { for key, value in local.labels : key => value }
+    labels      = local.labels
     mosaicLayout = {
       columns = 48
       tiles = [

@@ -27,7 +27,6 @@ locals {
   write_roles = [
     "roles/cloudscheduler.admin",
     "roles/datastore.indexAdmin",
-    "roles/logging.configWriter",
     "roles/monitoring.editor",
     "roles/pubsub.editor",
     "roles/run.developer",
@@ -65,8 +64,6 @@ resource "google_service_account_iam_member" "github" {
 }
 
 resource "google_project_iam_member" "github" {
-  #checkov:skip=CKV_GCP_41:None of the roles is an impersonation role; see read_roles and write_roles
-  #checkov:skip=CKV_GCP_49:None of the roles manages accounts; see read_roles and write_roles
   for_each = local.github_roles
 
   project = var.project
@@ -74,18 +71,22 @@ resource "google_project_iam_member" "github" {
   member  = google_service_account.github[each.value.account].member
 }
 
-# What no predefined role has without the right to set policies.
+# What no predefined role has without the right to set policies, or to do much else.
+
 resource "google_project_iam_custom_role" "configure" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
   role_id     = "${local.role_prefix}_configure"
   title       = "${local.name}: configure"
-  description = "Changes the configuration of the bucket and of the database; not who may use them."
+  description = "Changes the configuration of the database, and metrics from logs."
   permissions = [
     "datastore.databases.getMetadata",
     "datastore.databases.update",
-    "storage.buckets.get",
-    "storage.buckets.update",
+    "logging.logMetrics.create",
+    "logging.logMetrics.delete",
+    "logging.logMetrics.get",
+    "logging.logMetrics.list",
+    "logging.logMetrics.update",
   ]
 
   depends_on = [google_project_service.api]
@@ -97,6 +98,25 @@ resource "google_project_iam_member" "configure" {
   project = var.project
   role    = google_project_iam_custom_role.configure[0].id
   member  = google_service_account.github["deploy"].member
+}
+
+resource "google_project_iam_custom_role" "configure_archive" {
+  count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  role_id     = "${local.role_prefix}_configure_archive"
+  title       = "${local.name}: configure the archive"
+  description = "Changes the configuration of a bucket; neither its policy nor its objects."
+  permissions = ["storage.buckets.get", "storage.buckets.update"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_storage_bucket_iam_member" "configure_archive" {
+  count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  bucket = google_storage_bucket.archive.name
+  role   = google_project_iam_custom_role.configure_archive[0].id
+  member = google_service_account.github["deploy"].member
 }
 
 # A service, a push or a schedule that runs as an account may be made only by who may act as that account.

@@ -1,18 +1,19 @@
 # Identities from outside sign in with their own tokens: no key of an account exists.
 
 locals {
-  has_github = var.github_repository != null
+  has_github = var.github_repository != null && length(local.github_subjects) > 0
   has_aws    = var.aws_account_id != null && var.aws_replicate_role != null
   has_pool   = local.has_github || local.has_aws
 
   pool_id = coalesce(var.workload_identity_pool, local.short)
 
   # The `sub` of GitHub's tokens, whole: nothing is matched by a pattern.
-  deploy_subjects = local.has_github ? concat(
+  deploy_subjects = var.github_repository != null ? concat(
     [for name in var.github_environments : "repo:${var.github_repository}:environment:${name}"],
     [for name in var.github_branches : "repo:${var.github_repository}:ref:refs/heads/${name}"],
   ) : []
-  plan_subjects = local.has_github && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : []
+  plan_subjects   = var.github_repository != null && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : []
+  github_subjects = concat(local.deploy_subjects, local.plan_subjects)
 
   aws_role_arn = local.has_aws ? "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_replicate_role}" : null
 }
@@ -28,6 +29,7 @@ resource "google_iam_workload_identity_pool" "outside" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
+  #checkov:skip=CKV_GCP_125:The check looks for one subject; the condition names the repository and each of its subjects
   count = local.has_github ? 1 : 0
 
   workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id
@@ -40,8 +42,8 @@ resource "google_iam_workload_identity_pool_provider" "github" {
     "attribute.repository" = "assertion.repository"
   }
 
-  # Every repository of GitHub has tokens of this issuer.
-  attribute_condition = "assertion.repository == '${var.github_repository}'"
+  # Every repository of GitHub has tokens of this issuer, and so has every job of this one.
+  attribute_condition = "assertion.repository == '${var.github_repository}' && assertion.sub in [${join(", ", [for subject in local.github_subjects : "'${subject}'"])}]"
 
   oidc {
     issuer_uri = "https://token.actions.githubusercontent.com"
@@ -49,6 +51,7 @@ resource "google_iam_workload_identity_pool_provider" "github" {
 }
 
 resource "google_iam_workload_identity_pool_provider" "aws" {
+  #checkov:skip=CKV_GCP_125:Of GitHub's tokens; this provider takes AWS roles
   count = local.has_aws ? 1 : 0
 
   workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id

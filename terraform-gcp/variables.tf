@@ -616,8 +616,8 @@ variable "alert_replication_lag_s" {
   default     = 1800
 
   validation {
-    condition     = var.alert_replication_lag_s >= 60 && var.alert_replication_lag_s <= 82800
-    error_message = "alert_replication_lag_s must be 60 to 82800: a metric's absence is noticed for at most 23 hours."
+    condition     = var.alert_replication_lag_s >= 120 && var.alert_replication_lag_s <= 82800 && var.alert_replication_lag_s % 60 == 0
+    error_message = "alert_replication_lag_s must be whole minutes, 120 to 82800: so long can a metric's absence be waited for."
   }
 }
 

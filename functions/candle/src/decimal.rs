@@ -12,11 +12,11 @@ use thiserror::Error;
 use crate::text::serde_as_text;
 
 /// What one unit of the base asset costs in the quote asset: 1e-8 units, at least one, at most
-/// 10^10 whole.
+/// 10^11 whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(u64);
 
-/// How much of the base asset is traded: 1e-8 units, at least one, at most 10^10 whole.
+/// How much of the base asset is traded: 1e-8 units, at least one, at most 10^11 whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(u64);
 
@@ -56,8 +56,8 @@ const QUOTE_DECIMALS: usize = 2 * DECIMALS;
 macro_rules! positive {
     ($type:ident) => {
         impl $type {
-            /// The greatest value: 10^10 whole units.
-            pub const MAX: Self = Self(1_000_000_000_000_000_000);
+            /// The greatest value: 10^11 whole units.
+            pub const MAX: Self = Self(10_000_000_000_000_000_000);
 
             /// Takes a number of 1e-8 units; zero and what is above [`Self::MAX`] are errors.
             pub const fn from_units(units: u64) -> Result<Self, DecimalError> {
@@ -214,7 +214,7 @@ mod tests {
             ("7", "7.00000000"),
             ("0.00000001", "0.00000001"),
             ("0.000000010000", "0.00000001"),
-            ("10000000000", "10000000000.00000000"),
+            ("100000000000", "100000000000.00000000"),
             ("00000000000000000000000000000000000000000000000001.5", "1.50000000"),
         ] {
             assert_eq!(price(text).as_deref(), Ok(shown), "{text}");
@@ -235,7 +235,7 @@ mod tests {
         }
         assert_eq!(price("1.000000001"), Err(TooPrecise { decimals: 8 }));
         for text in [
-            "10000000000.00000001",
+            "100000000000.00000001",
             "18446744073709551616",
             "9999999999999999999999999999999999999999",
         ] {
