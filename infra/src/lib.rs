@@ -5,5 +5,6 @@ pub mod names;
 pub mod package;
 pub mod render;
 pub mod settings;
+pub mod template;
 
 pub use settings::Settings;

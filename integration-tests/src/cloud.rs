@@ -80,16 +80,17 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
     pub async fn converge(
         &self,
         workload: &Workload,
+        intervals: &[Interval],
         history: &History,
     ) -> anyhow::Result<BTreeMap<MessageId, Bytes>> {
         let expected = expected_ids(workload);
         let poison = workload.poison().count();
         let mut dead_letters = BTreeMap::new();
-        let mut last = (usize::MAX, usize::MAX);
+        let mut last = (None, usize::MAX);
         let mut moved = Instant::now();
         let mut complete = false;
         loop {
-            let missing = self.missing(&workload.symbols, &expected).await;
+            let missing = self.missing(&workload.symbols, intervals, &expected).await;
             if missing == Some(0) && !complete {
                 complete = true;
                 history.record(Event::CandlesComplete { cloud: self.name });
@@ -101,7 +102,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
                 history.record(Event::Converged { cloud: self.name });
                 break;
             }
-            let now = (missing.unwrap_or(usize::MAX), dead_letters.len());
+            let now = (missing, dead_letters.len());
             if now != last {
                 (last, moved) = (now, Instant::now());
             }
@@ -123,21 +124,25 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         Ok(dead_letters)
     }
 
-    /// Expected trades that no one-day candle holds; `None` if the store can't be read just now.
+    /// Expected trades that a candle is still to get, over all intervals; `None` if the store can't be read now.
     async fn missing(
         &self,
         symbols: &Symbols,
+        intervals: &[Interval],
         expected: &BTreeMap<String, IdRanges>,
-    ) -> Option<usize> {
+    ) -> Option<u64> {
         let mut missing = 0;
         for symbol in symbols.iter() {
-            let candles = self.store.scan(symbol, Interval::D1).await.ok()?;
-            let mut held = IdRanges::default();
-            for candle in &candles {
-                held = held.union(candle.ids());
-            }
             let expected = expected.get(symbol.as_str())?;
-            missing += usize::try_from(expected.difference(&held).count()).unwrap_or(usize::MAX);
+            // The longest first: it is one candle to read, and the last to be complete.
+            for interval in intervals.iter().rev() {
+                let candles = self.store.scan(symbol, *interval).await.ok()?;
+                let held = candles.iter().fold(IdRanges::default(), |ids, c| ids.union(c.ids()));
+                missing += expected.difference(&held).count();
+                if missing > 0 {
+                    return Some(missing);
+                }
+            }
         }
         Some(missing)
     }

@@ -104,7 +104,10 @@ impl Run {
             let spread = u32::try_from(workload.frames.len() as u64 / seconds).unwrap_or(u32::MAX);
             (args.kill_functions > 0).then_some(spread.max(1))
         });
-        let drive = Drive { workload, rate, history };
+        let intervals = settings.trading.intervals.iter().map(|text| text.parse());
+        let intervals = intervals.collect::<Result<_, _>>().context("read trading.intervals");
+        let intervals = intervals.map_err(usage)?;
+        let drive = Drive { workload, intervals, rate, history };
         let args = E2e { target, trades: recipe.trades, ..args.clone() };
         let checkout = checkout.clone();
         let begun = Instant::now();
@@ -173,9 +176,14 @@ impl Run {
                 }
             };
             self.fired(CloudName::Aws, bootstrap);
-            if let Some(pid) = processes.kill_service().await {
-                self.fired(CloudName::Gcp, pid);
-            }
+            let service = loop {
+                // There is none between a crash and the restart.
+                match processes.kill_service().await {
+                    Some(pid) => break pid,
+                    None => tokio::time::sleep(KILL_RETRY).await,
+                }
+            };
+            self.fired(CloudName::Gcp, service);
         }
         std::future::pending().await
     }
@@ -224,7 +232,7 @@ impl Run {
         let evidence = Evidence {
             history: self.drive.history.finish().context("write the history")?,
             published,
-            intervals: Interval::ALL.to_vec(),
+            intervals: self.drive.intervals.clone(),
             snapshots,
             faults_asked: 2 * self.args.kill_functions as usize,
         };

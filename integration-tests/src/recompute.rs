@@ -44,7 +44,8 @@ pub fn parse(frames: &str) -> anyhow::Result<PublishedTrades> {
 
 fn parse_frame(line: &str) -> anyhow::Result<PublishedTrade> {
     let frame: Value = serde_json::from_str(line)?;
-    let data = &frame["data"];
+    // A combined stream wraps the frame of a raw one.
+    let data = frame.get("data").unwrap_or(&frame);
     let text = |key: &str| data[key].as_str().with_context(|| format!("no text {key}"));
     let number = |key: &str| data[key].as_u64().with_context(|| format!("no number {key}"));
     Ok(PublishedTrade {
@@ -118,7 +119,8 @@ mod tests {
             frame(1, 1_000, "10", "0.1", false),
             frame(2, 1_000, "9.25", "1", true),
             frame(3, 59_999, "10.5", "2", true),
-            frame(4, 60_000, "11", "3", false),
+            // As a raw stream sends it.
+            r#"{"e":"trade","s":"BTCUSDT","t":4,"T":60000,"p":"11","q":"3","m":false}"#.to_owned(),
         ];
         let trades = parse(&frames.join("\n")).unwrap();
         let expected = format!(

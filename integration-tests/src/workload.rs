@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use args::Trades;
 use candle::message;
 use candle::{Symbol, Symbols};
-use producer::{BatchLimits, Batcher, Generator, Recording, SourceTrade};
+use producer::{BatchLimits, Batcher, Generator, Recorded, Recording, SourceTrade};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,7 +17,7 @@ pub struct Workload {
     pub symbols: Symbols,
     /// The messages.
     pub messages: Vec<Message>,
-    /// The frame of each trade, duplicates too, in the order of the source.
+    /// The frame of each trade word for word, duplicates too, in the order of the source.
     pub frames: Vec<String>,
     /// Distinct trades.
     pub unique: usize,
@@ -77,33 +77,27 @@ pub struct Recipe {
 impl Workload {
     /// Reads or makes the trades and packs them.
     pub fn prepare(recipe: &Recipe) -> anyhow::Result<Self> {
-        let mut seen: BTreeMap<(Symbol, u64), SourceTrade> = BTreeMap::new();
+        let mut seen: BTreeMap<(Symbol, u64), Recorded> = BTreeMap::new();
         let mut symbols = BTreeSet::new();
         let mut batcher = Batcher::new(recipe.limits);
         let mut messages = Vec::new();
         let mut frames = Vec::new();
-        for trade in source(recipe)? {
-            let trade = trade?;
-            if !recipe.symbols.is_empty() && !recipe.symbols.contains(&trade.symbol) {
+        for recorded in source(recipe)? {
+            let recorded = recorded?;
+            let SourceTrade { symbol, trade } = recorded.trade.clone();
+            if !recipe.symbols.is_empty() && !recipe.symbols.contains(&symbol) {
                 continue;
             }
-            let key = (trade.symbol.clone(), trade.trade.id);
-            match seen.get(&key) {
-                Some(first) if *first != trade => bail!(
-                    "trade {} of {} is there twice and differs: {} and {}; an id names one trade",
-                    key.1,
-                    key.0,
-                    Generator::frame(first),
-                    Generator::frame(&trade),
-                ),
-                Some(_) => {}
-                None => {
-                    seen.insert(key, trade.clone());
-                }
+            frames.push(recorded.frame.clone());
+            let first = seen.entry((symbol.clone(), trade.id)).or_insert_with(|| recorded.clone());
+            if first.trade != recorded.trade {
+                let (id, first, second) = (trade.id, &first.frame, &recorded.frame);
+                bail!(
+                    "trade {id} of {symbol} is there twice and differs; an id names one trade: {first} and {second}"
+                );
             }
-            symbols.insert(trade.symbol.clone());
-            frames.push(Generator::frame(&trade));
-            messages.extend(batcher.push(&trade.symbol, trade.trade));
+            messages.extend(batcher.push(&symbol, trade));
+            symbols.insert(symbol);
         }
         messages.extend(batcher.finish());
         if messages.is_empty() {
@@ -121,7 +115,7 @@ impl Workload {
     }
 }
 
-type Source = Box<dyn Iterator<Item = anyhow::Result<SourceTrade>>>;
+type Source = Box<dyn Iterator<Item = anyhow::Result<Recorded>>>;
 
 fn source(recipe: &Recipe) -> anyhow::Result<Source> {
     Ok(match &recipe.trades {
@@ -131,7 +125,8 @@ fn source(recipe: &Recipe) -> anyhow::Result<Source> {
         }
         Trades::Generate { count, seed } => {
             let symbol = recipe.symbols.first().unwrap_or(&recipe.default_symbol).clone();
-            Box::new(Generator::new(symbol, *count, seed.unwrap_or(recipe.seed)).map(Ok))
+            let made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
+            Box::new(made.map(|trade| Ok(Recorded { frame: Generator::frame(&trade), trade })))
         }
     })
 }

@@ -9,4 +9,4 @@ pub mod recording;
 
 pub use batcher::{BatchLimits, Batcher};
 pub use generator::Generator;
-pub use recording::{Recording, SourceError, SourceTrade};
+pub use recording::{Recorded, Recording, SourceError, SourceTrade};

@@ -17,6 +17,15 @@ pub struct SourceTrade {
     pub trade: Trade,
 }
 
+/// A trade and the frame that it came in, word for word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The trade.
+    pub trade: SourceTrade,
+    /// The line of the recording.
+    pub frame: String,
+}
+
 /// Longest line taken; Binance's frames have some 200 bytes.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -64,14 +73,16 @@ impl Recording {
         }
     }
 
-    fn next_trade(&mut self) -> Result<Option<SourceTrade>, SourceError> {
+    fn next_trade(&mut self) -> Result<Option<Recorded>, SourceError> {
         while let Some(line) = self.next_line()? {
             if line.is_empty() {
                 continue;
             }
             match binance::decode(&line) {
                 Ok(Frame::Trade { symbol, trade }) => {
-                    return Ok(Some(SourceTrade { symbol, trade }));
+                    let trade = SourceTrade { symbol, trade };
+                    let frame = String::from_utf8_lossy(&line).into_owned();
+                    return Ok(Some(Recorded { trade, frame }));
                 }
                 Ok(Frame::Other { .. }) => {}
                 Err(cause) => {
@@ -85,7 +96,7 @@ impl Recording {
 }
 
 impl Iterator for Recording {
-    type Item = Result<SourceTrade, SourceError>;
+    type Item = Result<Recorded, SourceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_trade().transpose()
@@ -143,10 +154,16 @@ mod tests {
         path
     }
 
-    fn frames(count: u64) -> (Vec<SourceTrade>, String) {
-        let trades: Vec<_> = Generator::new("BTCUSDT".parse().unwrap(), count, 1).collect();
-        let text = trades.iter().map(|made| Generator::frame(made) + "\n").collect();
-        (trades, text)
+    fn frames(count: u64) -> (Vec<Recorded>, String) {
+        let trades = Generator::new("BTCUSDT".parse().unwrap(), count, 1);
+        let recorded: Vec<_> =
+            trades.map(|trade| Recorded { frame: Generator::frame(&trade), trade }).collect();
+        let text = recorded.iter().map(|recorded| recorded.frame.clone() + "\n").collect();
+        (recorded, text)
+    }
+
+    fn read(path: &Path) -> Vec<Recorded> {
+        Recording::open(path).unwrap().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -155,8 +172,7 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         gzip.write_all(text.as_bytes()).unwrap();
         for path in [write("plain", text.as_bytes()), write("gzip", &gzip.finish().unwrap())] {
-            let read: Vec<_> = Recording::open(&path).unwrap().map(Result::unwrap).collect();
-            assert_eq!(read, trades);
+            assert_eq!(read(&path), trades);
             std::fs::remove_file(path).unwrap();
         }
     }
@@ -166,8 +182,7 @@ mod tests {
         let (trades, text) = frames(2);
         let other = r#"{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":1}}"#;
         let path = write("mixed", format!("\n{other}\r\n{text}\n\n").as_bytes());
-        let read: Vec<_> = Recording::open(&path).unwrap().map(Result::unwrap).collect();
-        assert_eq!(read, trades);
+        assert_eq!(read(&path), trades);
         std::fs::remove_file(path).unwrap();
     }
 

@@ -1,6 +1,9 @@
 //! The container of a Cloud Run service.
 
+use serde_json::json;
+
 use super::elf::GlibcVersion;
+use crate::template;
 
 /// The image that a service's binary is put on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,20 +26,9 @@ impl Default for BaseImage {
 
 /// The Dockerfile of a service, whose binary lies beside it under the service's name. Another base
 /// image can be given with `--build-arg BASE_IMAGE=…`; no build step needs `BuildKit`.
-#[must_use]
-pub fn dockerfile(service: &str, base: &BaseImage) -> String {
-    let BaseImage { reference, .. } = base;
-    format!(
-        "ARG BASE_IMAGE={reference}\n\
-         FROM ${{BASE_IMAGE}}\n\
-         COPY {service} /{service}\n\
-         # The nonroot user, by number: the base image need not have a name for it.\n\
-         USER 65532:65532\n\
-         # Cloud Run sets PORT itself; this is for everywhere else.\n\
-         ENV PORT=8080\n\
-         EXPOSE 8080\n\
-         ENTRYPOINT [\"/{service}\"]\n"
-    )
+pub fn dockerfile(service: &str, base: &BaseImage) -> Result<String, template::Error> {
+    let values = json!({ "service": service, "base_image": base.reference });
+    template::render("Dockerfile.hbs", include_str!("../../templates/Dockerfile.hbs"), &values)
 }
 
 #[cfg(test)]
@@ -45,7 +37,8 @@ mod tests {
 
     #[test]
     fn of_the_ingest_service() {
-        insta::assert_snapshot!(dockerfile("ingest", &BaseImage::default()), @r#"
+        let dockerfile = dockerfile("ingest", &BaseImage::default()).expect("it renders");
+        insta::assert_snapshot!(dockerfile, @r#"
         ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
         FROM ${BASE_IMAGE}
         COPY ingest /ingest

@@ -16,6 +16,8 @@ pub use manifest::{Artifact, Manifest};
 
 use elf::GlibcVersion;
 
+use crate::template;
+
 /// The newest glibc that `provided.al2023` has.
 pub const LAMBDA_GLIBC: GlibcVersion = GlibcVersion(2, 34);
 
@@ -54,6 +56,9 @@ pub enum Error {
     /// The binary isn't fit for where it is to run.
     #[error(transparent)]
     Elf(#[from] elf::Error),
+    /// The Dockerfile couldn't be rendered.
+    #[error(transparent)]
+    Template(#[from] template::Error),
     /// `manifest.json` isn't what this version writes.
     #[error("read the manifest {}: {source}; package again", path.display())]
     Manifest {
@@ -183,7 +188,7 @@ fn package_service(
     // Takes the mode along, and a release binary's is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
     let dockerfile_path = out_dir.join(folder).join("Dockerfile");
-    fs::write(&dockerfile_path, dockerfile(service, base))
+    fs::write(&dockerfile_path, dockerfile(service, base)?)
         .map_err(failed("write", &dockerfile_path))?;
     Artifact::new(name, &path, Digest::of_file(&copy)?, &needs, &binary)
 }

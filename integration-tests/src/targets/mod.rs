@@ -3,17 +3,20 @@
 pub mod processes;
 pub mod sim;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use pipeline::ports::{Archive, CandleStore, Queue};
+use bytes::Bytes;
+use candle::Interval;
+use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event, History};
 use crate::snapshot::Snapshot;
-use crate::workload::Workload;
+use crate::workload::{Message, Workload};
 
 /// Messages published together.
 const CHUNK: usize = 20;
@@ -23,6 +26,8 @@ const CHUNK: usize = 20;
 pub struct Drive {
     /// What is sent.
     pub workload: Arc<Workload>,
+    /// The candles that the functions keep.
+    pub intervals: Vec<Interval>,
     /// Trades a second; `None`: as fast as they go.
     pub rate: Option<u32>,
     /// What happened.
@@ -57,11 +62,13 @@ impl Drive {
     async fn one<Q: Queue, A: Archive, S: CandleStore>(
         &self,
         cloud: &Cloud<Q, A, S>,
-    ) -> anyhow::Result<std::collections::BTreeMap<pipeline::ports::MessageId, bytes::Bytes>> {
+    ) -> anyhow::Result<BTreeMap<MessageId, Bytes>> {
         self.history.record(Event::PublishStarted { cloud: cloud.name });
         // Whoever waits sees candles grow while messages still go out.
-        let (published, converged) =
-            tokio::join!(self.publish(cloud), cloud.converge(&self.workload, &self.history));
+        let (published, converged) = tokio::join!(
+            self.publish(cloud),
+            cloud.converge(&self.workload, &self.intervals, &self.history)
+        );
         published.with_context(|| format!("publish to {}", cloud.name))?;
         converged
     }
@@ -79,7 +86,7 @@ impl Drive {
                     .await;
             }
             cloud.publish(n * chunk, messages, &self.history).await?;
-            sent_trades += messages.iter().map(crate::workload::Message::trades).sum::<u64>();
+            sent_trades += messages.iter().map(Message::trades).sum::<u64>();
         }
         Ok(())
     }

@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use candle::Interval;
 use cloud_memory::{Effects, MemoryArchive, MemoryQueue, MemoryStore, QueueConfig};
 use pipeline::ports::Queue as _;
 use pipeline::{Backoff, Ingest};
@@ -117,7 +116,7 @@ impl Function {
             self.cloud.archive.with_effects(self.effects.clone()),
             self.cloud.store.with_effects(self.effects.clone()),
             self.drive.workload.symbols.clone(),
-            Interval::ALL.to_vec(),
+            self.drive.intervals.clone(),
             backoff,
         );
         loop {

@@ -2,16 +2,11 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use harness::processes::supervised::{GuardProgram, Spec, Supervised};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::trees::{HARNESS, Marker, eventually, number_in, stat_field};
-
-const RUN_DIR: &str = "TWINCLOUD_TEST_RUN_DIR";
-const SCRIPT: &str = "TWINCLOUD_TEST_SCRIPT";
 
 fn guard(options: &[&str], script: &str) -> Child {
     let mut command = Command::new(HARNESS);
@@ -31,31 +26,22 @@ fn send(pid: u32, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(pid).expect("a pid")), signal).expect("it is there");
 }
 
-/// Run by the next test in a process of its own: a harness that supervises, and is then killed.
-#[tokio::test]
-#[ignore = "it is a part of after_kill_9_of_the_harness_nothing_is_left"]
-async fn harness_to_be_killed() {
-    let (Ok(run_dir), Ok(script)) = (std::env::var(RUN_DIR), std::env::var(SCRIPT)) else { return };
-    let spec = Spec::new("tree", "sh", run_dir).args(["-c", &script]);
-    let _supervised = Supervised::spawn(&GuardProgram::at(HARNESS), spec).await.expect("it starts");
-    tokio::time::sleep(Duration::from_mins(1)).await;
-}
-
 #[test]
-fn after_kill_9_of_the_harness_nothing_is_left() {
-    let run_dir = tempfile::tempdir().expect("a temporary folder");
+fn after_kill_9_of_who_started_it_nothing_is_left() {
     let marker = Marker::new();
-    let mut harness = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--exact", "guard::harness_to_be_killed", "--ignored"])
-        .env(RUN_DIR, run_dir.path())
-        .env(SCRIPT, marker.tree())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    // Stands for the harness: holds the only other end of the guard's standard input.
+    let mut starter =
+        Command::new("sleep").arg("600").stdout(Stdio::piped()).spawn().expect("it starts");
+    let pipe = starter.stdout.take().expect("its end of the pipe");
+    let mut guard = Command::new(HARNESS);
+    guard.args(["guard", "--", "sh", "-c", &marker.tree()]).stdin(pipe);
+    let mut guard =
+        guard.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the harness starts");
     marker.assert_count(Marker::SLEEPERS);
-    harness.kill().expect("SIGKILL is sent");
-    harness.wait().expect("it is dead");
+    starter.kill().expect("SIGKILL is sent");
+    starter.wait().expect("it is dead");
     marker.assert_count(0);
+    guard.wait().expect("it has ended");
 }
 
 #[test]
