@@ -319,8 +319,11 @@ const SIM_NOTE: &str =
 pub(crate) fn tools(progress: &Progress) -> anyhow::Result<Tools> {
     let env = toolbox::Env::from_process();
     if let Err(missing) = toolbox::Report::collect(&env).processes_target() {
-        let missing = missing.iter().map(|item| format!("{} ({})", item.name, item.how_to_get));
-        anyhow::bail!("this machine lacks {}", missing.collect::<Vec<_>>().join(", "));
+        // What is fetched once the rest is there needs nobody's doing.
+        let by_hand = missing.iter().filter(|item| !item.how_to_get.starts_with("nothing to do"));
+        let by_hand = by_hand.map(|item| format!("{} ({})", item.name, item.how_to_get));
+        let by_hand = by_hand.collect::<Vec<_>>().join(", ");
+        anyhow::bail!("this machine lacks {by_hand}; `cargo xtask doctor` says more");
     }
     let say = progress.clone();
     let on_progress = fetch::OnProgress::new(move |now| match now {

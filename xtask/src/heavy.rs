@@ -7,34 +7,40 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
+use args::Target;
+use toolbox::{Env, Report};
+
 use crate::exit::Failure;
 use crate::workspace;
 
 /// The programs that are packed as Lambda functions.
 const LAMBDA_BOOTSTRAPS: [&str; 1] = ["aws-ingest"];
 
-/// `e2e` sends messages through the packed functions, so it packs them first.
+/// `e2e` sends messages through the packed functions, so it packs them first; on `sim` there are none.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
-    build_all(args.json)?;
-    package(Print::Nothing)?;
+    let on_emulators = match args.target {
+        Target::Processes => true,
+        Target::Sim => false,
+        Target::Auto => Report::collect(&Env::from_process()).processes_target().is_ok(),
+    };
+    if on_emulators {
+        build_all(args.json)?;
+        package(Print::Nothing)?;
+    } else {
+        build_programs(args.json)?;
+    }
     exec_harness()
 }
 
 /// Runs the harness with our own arguments.
 pub(crate) fn harness() -> Result<(), Failure> {
-    build_all(false)?;
+    build_programs(false)?;
     exec_harness()
 }
 
-/// Builds all programs of the workspace, optimised.
+/// Builds the programs of the workspace and the Lambda bootstraps, optimised.
 pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
-    let mut build = cargo();
-    build.args(["build", "--release", "--workspace", "--bins"]);
-    if quiet {
-        build.arg("--quiet");
-    }
-    build_with(&mut build)?;
-
+    build_programs(quiet)?;
     // The Lambda bootstraps in their own profile and from their own package; see [profile.lambda]. At a fixed address:
     // relocating a bootstrap would be an eighth of its cold start.
     for bootstrap in LAMBDA_BOOTSTRAPS {
@@ -46,6 +52,15 @@ pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
         build_with(lambda.args(["--", "-C", "relocation-model=static"]))?;
     }
     Ok(())
+}
+
+fn build_programs(quiet: bool) -> Result<(), Failure> {
+    let mut build = cargo();
+    build.args(["build", "--release", "--workspace", "--bins"]);
+    if quiet {
+        build.arg("--quiet");
+    }
+    build_with(&mut build)
 }
 
 fn build_with(build: &mut Command) -> Result<(), Failure> {

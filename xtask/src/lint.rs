@@ -17,15 +17,29 @@ struct Check {
     program: &'static str,
     args: &'static [&'static str],
     get: &'static str,
+    /// Not to be had everywhere: its absence is never an error.
+    optional: bool,
 }
 
-const CHECKS: [Check; 2] = [
+const CHECKS: [Check; 3] = [
+    Check {
+        program: "terraform",
+        args: &["fmt", "-check", "-diff", "-recursive", "."],
+        get: "https://developer.hashicorp.com/terraform/install",
+        optional: true,
+    },
     Check {
         program: "cargo-deny",
         args: &["deny", "check", "bans", "licenses", "sources"],
         get: "cargo install cargo-deny --locked",
+        optional: false,
     },
-    Check { program: "cfn-lint", args: &["infra/aws/*.yaml"], get: "pip install cfn-lint" },
+    Check {
+        program: "cfn-lint",
+        args: &["infra/aws/*.yaml"],
+        get: "pip install cfn-lint",
+        optional: false,
+    },
 ];
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -45,7 +59,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             heavy::check(
                 Command::new(check.program).args(check.args).current_dir(workspace::root()),
             )?;
-        } else if args.require_tools {
+        } else if args.require_tools && !check.optional {
             let Check { program, get, .. } = check;
             return Err(Failure::Lacking(format!("no {program}: `{get}`")));
         } else {
