@@ -1,6 +1,7 @@
 //! A cloud as the harness sees it: its ports, and what a run does with them.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -75,12 +76,13 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         )
     }
 
-    /// Waits until every trade is in the candles and every poison is a dead letter, or until nothing moves any
-    /// more. The dead letters come back.
+    /// Waits until every trade is in the candles and every poison is a dead letter, or until all is published and
+    /// nothing moves any more. The dead letters come back.
     pub async fn converge(
         &self,
         workload: &Workload,
         intervals: &[Interval],
+        published: &AtomicBool,
         history: &History,
     ) -> anyhow::Result<BTreeMap<MessageId, Bytes>> {
         let expected = expected_ids(workload);
@@ -103,7 +105,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
                 break;
             }
             let now = (missing, dead_letters.len());
-            if now != last {
+            if now != last || !published.load(Ordering::Relaxed) {
                 (last, moved) = (now, Instant::now());
             }
             if moved.elapsed() > STALL {

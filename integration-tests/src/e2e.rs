@@ -31,6 +31,8 @@ use crate::workload::{Recipe, Workload};
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
 const SECONDS_PER_KILL: u64 = 2;
+/// With a rate, a message holds what comes in a quarter of a second, as a producer that batches by time has it.
+const MESSAGES_PER_S: u32 = 4;
 const KILL_RETRY: Duration = Duration::from_millis(20);
 
 /// Where the checkout and its artifacts are.
@@ -272,6 +274,7 @@ fn settings(root: &Path, sets: &[String]) -> anyhow::Result<Settings> {
 
 fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> {
     let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
+    let most = settings.producer.batch_max_trades;
     let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;
     let trades = match &args.trades {
         Trades::Generate { count, seed: None } => {
@@ -284,7 +287,8 @@ fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> 
         symbols: args.symbols.iter().map(symbol).collect::<Result<_, _>>()?,
         default_symbol: symbol(default)?,
         limits: BatchLimits {
-            max_trades: settings.producer.batch_max_trades as usize,
+            max_trades: args.rate.map_or(most, |rate| most.min(rate.div_ceil(MESSAGES_PER_S)))
+                as usize,
             max_bytes: settings.producer.batch_max_bytes as usize,
         },
         poison: args.poison,

@@ -5,6 +5,7 @@ pub mod sim;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -65,10 +66,15 @@ impl Drive {
     ) -> anyhow::Result<BTreeMap<MessageId, Bytes>> {
         self.history.record(Event::PublishStarted { cloud: cloud.name });
         // Whoever waits sees candles grow while messages still go out.
-        let (published, converged) = tokio::join!(
-            self.publish(cloud),
-            cloud.converge(&self.workload, &self.intervals, &self.history)
-        );
+        let all_published = AtomicBool::new(false);
+        let publish = async {
+            let published = self.publish(cloud).await;
+            all_published.store(true, Ordering::Relaxed);
+            published
+        };
+        let (workload, history) = (&self.workload, &self.history);
+        let converge = cloud.converge(workload, &self.intervals, &all_published, history);
+        let (published, converged) = tokio::join!(publish, converge);
         published.with_context(|| format!("publish to {}", cloud.name))?;
         converged
     }
