@@ -111,3 +111,36 @@ fn xtask_is_light() {
         assert!(heavy.is_empty(), "{name}, which xtask needs, depends on {heavy:?}");
     }
 }
+
+/// Packages and the features they are built with, for programs (`dev` false) or for programs and tests.
+fn features(dev: bool) -> BTreeMap<String, BTreeSet<String>> {
+    let edges = if dev { "normal,build,dev" } else { "normal,build" };
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--workspace", "--offline", "--prefix", "none", "--edges", edges]);
+    let output =
+        tree.args(["--format", "{p}|{f}"]).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = output.expect("run cargo");
+    let text = String::from_utf8(output.stdout).expect("cargo tree is UTF-8");
+    let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in text.lines() {
+        let (package, features) = line.trim_end_matches(" (*)").split_once('|').expect("a |");
+        packages.entry(package.to_owned()).or_default().insert(features.to_owned());
+    }
+    assert!(packages.len() > 100, "cargo tree lists {} packages", packages.len());
+    packages
+}
+
+/// Else the first `cargo xtask test` after a `cargo xtask e2e` would build the SDKs a second time.
+#[test]
+fn tests_ask_no_feature_that_programs_do_not_ask() {
+    let (programs, tests) = (features(false), features(true));
+    for (package, of_programs) in programs {
+        let of_tests = tests.get(&package).cloned().unwrap_or_default();
+        let only: Vec<_> = of_tests.difference(&of_programs).collect();
+        assert!(
+            only.is_empty(),
+            "tests build {package} with {only:?}, programs with {of_programs:?}: \
+             ask for the same features in integration-tests/Cargo.toml"
+        );
+    }
+}
