@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         fuzz.env_remove("RUSTUP_TOOLCHAIN");
         fuzz.args(["+nightly", "fuzz", "run", &target, &corpus, &seeds, "--"]);
         fuzz.arg(format!("-max_total_time={}", args.seconds));
-        fuzz.args(["-max_len=65536", "-rss_limit_mb=1024", "-print_final_stats=1"]);
+        fuzz.args(["-max_len=65536", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"]);
         heavy::check(&mut fuzz)?;
     }
     Ok(())

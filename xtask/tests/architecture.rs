@@ -122,7 +122,7 @@ fn features(dev: bool) -> BTreeMap<String, BTreeSet<String>> {
     let output = output.expect("run cargo");
     let text = String::from_utf8(output.stdout).expect("cargo tree is UTF-8");
     let mut packages: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         let (package, features) = line.trim_end_matches(" (*)").split_once('|').expect("a |");
         packages.entry(package.to_owned()).or_default().insert(features.to_owned());
     }
