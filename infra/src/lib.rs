@@ -1,6 +1,7 @@
 //! What a deployment is made of, without any cloud SDK: the settings, the names and values that are
 //! rendered from them, and the artifacts that are deployed. The engines that apply it are in `deploy`.
 
+pub mod files;
 pub mod names;
 pub mod package;
 pub mod render;

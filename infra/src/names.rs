@@ -21,11 +21,16 @@ pub fn aws_bucket(settings: &Settings, account: &str) -> String {
     format!("{}-{account}", aws_bucket_base(settings))
 }
 
+/// What the account's number stands behind, in the name of the bucket that function code is uploaded to.
+#[must_use]
+pub fn aws_artifact_bucket_base(settings: &Settings) -> String {
+    format!("{}-{}", settings.aws.artifact_bucket_prefix, settings.project.environment)
+}
+
 /// The bucket that function code is uploaded to, in the AWS account with this number.
 #[must_use]
 pub fn aws_artifact_bucket(settings: &Settings, account: &str) -> String {
-    let environment = &settings.project.environment;
-    format!("{}-{environment}-{account}", settings.aws.artifact_bucket_prefix)
+    format!("{}-{account}", aws_artifact_bucket_base(settings))
 }
 
 /// The raw archive's bucket on Google Cloud.

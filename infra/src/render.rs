@@ -44,7 +44,7 @@ impl Settings {
         env
     }
 
-    fn function_env(&self) -> BTreeMap<String, String> {
+    pub(crate) fn function_env(&self) -> BTreeMap<String, String> {
         owned([
             ("TWINCLOUD_SYMBOLS", self.trading.symbols.join(",")),
             ("TWINCLOUD_INTERVALS", self.trading.intervals.join(",")),
@@ -64,12 +64,24 @@ pub fn stack_parameters(
     code: &CodeLocation,
     endpoint: Option<&str>,
 ) -> BTreeMap<String, String> {
+    let mut parameters = stack_parameters_without_code(settings, endpoint);
+    parameters.extend(owned([
+        ("ArtifactBucket", code.bucket.clone()),
+        ("ArtifactKey", code.key.clone()),
+    ]));
+    parameters
+}
+
+/// [`stack_parameters`] before the code is uploaded: without the two that say where it is.
+#[must_use]
+pub fn stack_parameters_without_code(
+    settings: &Settings,
+    endpoint: Option<&str>,
+) -> BTreeMap<String, String> {
     let aws = &settings.aws;
     let env = settings.function_env();
     let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
     owned([
-        ("ArtifactBucket", code.bucket.clone()),
-        ("ArtifactKey", code.key.clone()),
         ("QueueName", aws.queue.name.clone()),
         ("DeadLetterQueueName", aws.queue.dead_letter_name.clone()),
         ("VisibilityTimeoutSeconds", aws.queue.visibility_timeout_s.to_string()),
@@ -99,13 +111,15 @@ pub fn stack_parameters(
 /// Tags of everything that is deployed; the inventory after a destroy looks for them.
 #[must_use]
 pub fn tags(settings: &Settings) -> BTreeMap<String, String> {
-    owned([
+    let mut tags = settings.project.tags.clone();
+    tags.extend(owned([
         ("project", settings.project.prefix.clone()),
         ("environment", settings.project.environment.clone()),
         ("managed-by", "twincloud".to_owned()),
-    ])
+    ]));
+    tags
 }
 
-fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
+pub(crate) fn owned<const N: usize>(pairs: [(&str, String); N]) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }

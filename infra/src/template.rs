@@ -1,7 +1,13 @@
 //! Text from templates in `infra/templates`, strictly: a value that is missing is an error that names it.
+//!
+//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file.
 
-use handlebars::{Handlebars, RenderError};
+use handlebars::{
+    Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError,
+    RenderErrorReason,
+};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Why a template gave no text.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +29,55 @@ pub(crate) fn render<T: Serialize>(
     handlebars.set_strict_mode(true);
     // The texts are not HTML.
     handlebars.register_escape_fn(handlebars::no_escape);
+    handlebars.register_helper("json", Box::new(json));
+    handlebars.register_helper("word", Box::new(word));
     handlebars
         .render_template(text, values)
         .map_err(|source| Error { template, source: Box::new(source) })
+}
+
+/// `{{json VALUE}}`
+fn json(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    out.write(&argument(helper)?.to_string())?;
+    Ok(())
+}
+
+/// `{{word VALUE}}`
+fn word(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let value = argument(helper)?;
+    out.write(&shell_word(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))?;
+    Ok(())
+}
+
+/// A helper's one argument. Strict mode lets a helper decide what a missing one is: an error.
+fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderError> {
+    let argument = helper.param(0).ok_or(RenderErrorReason::MissingVariable(None))?;
+    if argument.is_value_missing() {
+        let path = argument.relative_path().cloned();
+        return Err(RenderErrorReason::MissingVariable(path).into());
+    }
+    Ok(argument.value())
+}
+
+/// As it is where that is safe, else in single quotes.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@=+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -41,5 +93,17 @@ mod tests {
         assert_eq!(both, "a=<&>\nb=2\n");
         let error = rendered(json!({"first": 1})).expect_err("one is missing").to_string();
         assert!(error.starts_with("render x.hbs: ") && error.contains("second"), "{error}");
+    }
+    #[test]
+    fn any_value_as_json_and_a_text_as_a_word() {
+        let text = "{{json a.b}} {{json c}} {{word d}} {{word e}} {{word f}}";
+        let values =
+            json!({"a": {"b": null}, "c": {"x": ["\"", 1]}, "d": "a,b", "e": "(a)", "f": "it's"});
+        let rendered = render("x.hbs", text, &values).expect("all are there");
+        assert_eq!(rendered, r#"null {"x":["\"",1]} a,b '(a)' 'it'\''s'"#);
+        for text in ["{{json a.missing}}", "{{word missing}}"] {
+            let error = render("x.hbs", text, &values).expect_err("one is missing").to_string();
+            assert!(error.contains("missing"), "{error}");
+        }
     }
 }

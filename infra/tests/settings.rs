@@ -105,12 +105,12 @@ fn what_serialises_reads_back() {
 
 #[test]
 fn an_unknown_key_names_its_line_and_the_nearest() {
-    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:40: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
-    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:17: `produser`: unknown key; did you mean `producer`?");
-    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:101: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
-    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:88: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
-    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:80: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
-    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest");
+    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:55: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
+    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:19: `produser`: unknown key; did you mean `producer`?");
+    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:176: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
+    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:163: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
+    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:155: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
+    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest, replicate, foundation, budget, state");
     assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
     assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
     assert_snapshot!(set("aws.queue.name.more=x"), @"--set aws.queue.name.more=x: `aws.queue.name`: expected a string, found a table");
@@ -123,17 +123,17 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
 
 #[test]
 fn a_missing_key_names_its_table() {
-    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:37: `aws.queue.max_receive_count`: this key is missing");
+    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:52: `aws.queue.max_receive_count`: this key is missing");
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_says_what_was_expected() {
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:48: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
-    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:14: `trading.symbols`: expected a list, found the text `BTCUSDT`");
-    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:14: `trading.symbols`: expected a string, found `1`");
-    assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:47: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:16: `trading.symbols`: expected a list, found the text `BTCUSDT`");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:16: `trading.symbols`: expected a string, found `1`");
+    assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:62: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
     assert_snapshot!(set("aws.ingest.memory_mb=lots"), @"--set aws.ingest.memory_mb=lots: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `lots`");
     assert_snapshot!(set("aws.ingest.architecture=riscv"), @"--set aws.ingest.architecture=riscv: `aws.ingest.architecture`: unknown value `riscv`; there is: x86_64, arm64");
 }
@@ -158,8 +158,59 @@ fn a_value_that_a_cloud_would_refuse_is_refused_here() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_where() {
-    assert_snapshot!(changed("prefix = \"blockchain-core\" ", "prefix = "), @"twincloud.toml:10: not valid TOML: string values must be quoted, expected literal string");
+    assert_snapshot!(changed("prefix = \"blockchain-core\" ", "prefix = "), @"twincloud.toml:11: not valid TOML: string values must be quoted, expected literal string");
     assert_snapshot!(parse(FILE, Some("prd"), &[], &[]).expect_err("no such environment"), @"no environment `prd` in twincloud.toml; did you mean `prod`?");
     let error = Settings::load(Path::new("absent.toml"), None, &[], none()).expect_err("absent");
     assert_snapshot!(error, @"read the settings file absent.toml: No such file or directory (os error 2); run from the root of the workspace, or name the file");
+}
+
+#[test]
+fn what_terraform_would_refuse_is_refused_here() {
+    let mistakes = [
+        "project.tags.Team=data",
+        "project.tags.project=other",
+        "github.repository=*/name",
+        "github.branches=feature/*",
+        "alerts.email=somebody",
+        "alerts.error_percent=0",
+        "alerts.replication_lag_s=130",
+        "aws.replicate.role=arn:aws:iam::123456789012:role/replicate",
+        "aws.foundation.key_services=sns,sq",
+        "aws.foundation.key_deletion_window_days=6",
+        "aws.state.bucket=State",
+        "aws.state.key=/state",
+        "gcp.bucket_prefix=google",
+        "gcp.workload_identity_pool=gcp-pool",
+        "gcp.pubsub.publishers=allUsers",
+        "gcp.firestore.ttl_field=ids",
+        "gcp.archive.coldline_days=30",
+        "gcp.ingest.max_instances=0",
+        "gcp.ingest.cpu=3",
+        "gcp.ingest.memory=256Mi",
+        "gcp.replicate.schedule=hourly",
+        "gcp.replicate.timeout_s=1801",
+        "gcp.budget.billing_account=1234",
+        "gcp.budget.monthly=0",
+        "gcp.budget.monthly_usd=1",
+    ];
+    assert_snapshot!("refused", mistakes.map(set).join("\n"));
+}
+
+#[test]
+fn what_only_some_need_can_be_left_out_or_taken_away() {
+    let optional = ["[github]", "[alerts]", "[aws.foundation]", "[aws.budget]", "[gcp.archive]"];
+    let mut text = FILE.to_owned();
+    for table in optional {
+        let begin = text.find(table).expect("the table is in the file");
+        let end = text[begin + 1..].find("\n[").map_or(text.len(), |end| begin + 1 + end);
+        text.replace_range(begin..end, "");
+    }
+    let without = parse(&text, None, &[], &[]).expect("each has a default");
+    assert_eq!(without, load(None), "the file says the defaults");
+
+    let given = FILE.replacen("# repository = \"OWNER/NAME\"", "repository = \"a/b\"", 1);
+    let repository =
+        |sets: &[&str]| parse(&given, None, sets, &[]).expect("valid").github.repository;
+    assert_eq!(repository(&[]).as_deref(), Some("a/b"));
+    assert_eq!(repository(&["github.repository="]), None);
 }

@@ -29,13 +29,19 @@ pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     } else {
         build_programs(args.json)?;
     }
-    exec_harness()
+    exec("harness")
 }
 
 /// Runs the harness with our own arguments.
 pub(crate) fn harness() -> Result<(), Failure> {
     build_programs(false)?;
-    exec_harness()
+    exec("harness")
+}
+
+/// Runs the deploy engine with our own arguments.
+pub(crate) fn deploy(quiet: bool) -> Result<(), Failure> {
+    build_programs(quiet)?;
+    exec("deploy")
 }
 
 /// Builds the programs of the workspace and the Lambda bootstraps, optimised.
@@ -136,14 +142,15 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-fn exec_harness() -> Result<(), Failure> {
-    let harness = workspace::bin_dir().join("harness");
-    let error = Command::new(&harness)
+/// Becomes a program of ours, with our own arguments.
+fn exec(program: &str) -> Result<(), Failure> {
+    let program = workspace::bin_dir().join(program);
+    let error = Command::new(&program)
         .args(env::args_os().skip(1))
         .env("TWINCLOUD_ROOT", workspace::root())
         .env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir())
         .exec();
-    Err(Failure::Lacking(format!("run {}: {error}", harness.display())))
+    Err(Failure::Lacking(format!("run {}: {error}", program.display())))
 }
 
 /// Whether a program answers `--version`.

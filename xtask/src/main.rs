@@ -15,6 +15,7 @@ mod exit;
 mod fuzz;
 mod heavy;
 mod lint;
+mod render;
 mod test;
 mod workspace;
 
@@ -38,6 +39,8 @@ enum Command {
     Down(args::Down),
     /// Send trades through both clouds and give a verdict.
     E2e(args::E2e),
+    /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
+    Render(args::Render),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Up(_) | Command::Down(_) => heavy::harness(),
         Command::E2e(args) => heavy::e2e(args),
+        Command::Render(args) => render::run(args),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

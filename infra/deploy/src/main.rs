@@ -1,10 +1,12 @@
 //! The heavy half of the command line's deployment commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use infra::package::{BinDirs, Manifest, package_all};
+
+mod render;
 
 /// What is missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
@@ -33,12 +35,22 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write the values that Terraform, the stack and a shell take, from twincloud.toml
+    Render(args::Render),
 }
 
 fn main() -> ExitCode {
-    let Command::Package { bin_dir, lambda_bin_dir, out_dir, json } = Cli::parse().command;
-    let bins = BinDirs { lambda: &lambda_bin_dir, services: &bin_dir };
-    match package_all(bins, &out_dir) {
+    match Cli::parse().command {
+        Command::Package { bin_dir, lambda_bin_dir, out_dir, json } => {
+            let bins = BinDirs { lambda: &lambda_bin_dir, services: &bin_dir };
+            package(bins, &out_dir, json)
+        }
+        Command::Render(args) => render::run(&args),
+    }
+}
+
+fn package(bins: BinDirs<'_>, out_dir: &Path, json: bool) -> ExitCode {
+    match package_all(bins, out_dir) {
         Ok(manifest) => {
             print(&manifest, json);
             ExitCode::SUCCESS

@@ -191,8 +191,12 @@ impl<'de> de::Deserializer<'de> for &Node {
         }
     }
 
+    /// From an empty text: none, so that `--set key=` takes away what the file says.
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
-        visitor.visit_some(self)
+        match &self.kind {
+            Kind::Text(text) if text.is_empty() => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
     }
 
     serde::forward_to_deserialize_any! {

@@ -14,8 +14,9 @@ use std::path::Path;
 
 pub use error::{Error, Origin};
 pub use model::{
-    Architecture, Aws, AwsIngest, CompareAndSet, Firestore, Functions, Gcp, GcpIngest, Producer,
-    Project, Pubsub, Queue, Settings, Trading,
+    Alerts, Architecture, Archive, Aws, AwsBudget, AwsIngest, AwsReplicate, AwsState,
+    CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest, GcpReplicate,
+    GcpState, Github, Producer, Project, Pubsub, Queue, Settings, Trading,
 };
 
 use error::nearest;
@@ -123,7 +124,7 @@ fn read(mut tree: Node) -> Result<Settings, Error> {
         let origin = tree
             .at(invalid.key.split('.'))
             .map_or_else(|| tree.origin.clone(), |node| node.origin.clone());
-        key_error(&origin, invalid.key, &invalid.problem)
+        key_error(&origin, &invalid.key, &invalid.problem)
     })?;
     Ok(settings)
 }

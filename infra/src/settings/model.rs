@@ -1,4 +1,8 @@
 //! The types of `twincloud.toml`. A field is a key; its unit is in its name.
+//!
+//! What only some deployments need has a default, which is that of the Terraform variable it becomes.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +20,12 @@ pub struct Settings {
     pub functions: Functions,
     /// How a lost compare-and-set is tried again.
     pub compare_and_set: CompareAndSet,
+    /// Whose workflows may deploy.
+    #[serde(default)]
+    pub github: Github,
+    /// When somebody is told, and who.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// Everything on AWS.
     pub aws: Aws,
     /// Everything on Google Cloud.
@@ -30,6 +40,9 @@ pub struct Project {
     pub prefix: String,
     /// The environment that these settings are for.
     pub environment: String,
+    /// Further tags (on Google Cloud: labels) of everything that is deployed.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// `[trading]`
@@ -77,6 +90,46 @@ pub struct CompareAndSet {
     pub cap_ms: u64,
 }
 
+/// `[github]`, for both clouds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Github {
+    /// The only repository whose workflows may sign in, as `OWNER/NAME`.
+    pub repository: Option<String>,
+    /// GitHub environments whose jobs may deploy.
+    pub environments: Vec<String>,
+    /// Branches whose jobs may deploy without an environment.
+    pub branches: Vec<String>,
+    /// Whether jobs of pull requests may plan, which reads only.
+    pub pull_requests: bool,
+}
+
+impl Default for Github {
+    fn default() -> Self {
+        Self { repository: None, environments: vec![], branches: vec![], pull_requests: true }
+    }
+}
+
+/// `[alerts]`, for both clouds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Where alerts go by e-mail.
+    pub email: Option<String>,
+    /// Age of the oldest message that waits, in seconds, above which there is an alert.
+    pub oldest_unacked_s: u32,
+    /// Share of requests that fail, in percent, above which there is an alert.
+    pub error_percent: u32,
+    /// Age of the oldest trade that one cloud has and the other lacks, in seconds, above which there is an alert.
+    pub replication_lag_s: u32,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { email: None, oldest_unacked_s: 300, error_percent: 5, replication_lag_s: 1_800 }
+    }
+}
+
 /// `[aws]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +146,18 @@ pub struct Aws {
     pub queue: Queue,
     /// The Lambda function that ingests.
     pub ingest: AwsIngest,
+    /// The Lambda function that copies from the peer.
+    #[serde(default)]
+    pub replicate: AwsReplicate,
+    /// What an account has once, and who may get in: `terraform/`.
+    #[serde(default)]
+    pub foundation: Foundation,
+    /// The budget of the account.
+    #[serde(default)]
+    pub budget: AwsBudget,
+    /// Where Terraform keeps what it knows of `terraform/`.
+    #[serde(default)]
+    pub state: AwsState,
 }
 
 /// `[aws.queue]`
@@ -157,6 +222,84 @@ pub struct AwsIngest {
     pub log_retention_days: u32,
 }
 
+/// `[aws.replicate]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsReplicate {
+    /// The Lambda function, if there is one.
+    pub name: Option<String>,
+    /// Name, not ARN, of the role that it runs with, which Google Cloud lets read its raw archive.
+    pub role: Option<String>,
+}
+
+/// `[aws.foundation]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Foundation {
+    /// Whether the account's provider for GitHub's tokens is made; an account can have one.
+    pub create_github_oidc_provider: bool,
+    /// Whether the deploy role may make only roles with the functions' permissions boundary.
+    pub require_functions_boundary: bool,
+    /// Whether the deploy role may empty the raw archive.
+    pub allow_destroy: bool,
+    /// The audience that the Google side asks its identity token for.
+    pub google_audience: String,
+    /// Services through which the account's principals may use the key: some of [`Foundation::KEY_SERVICES`].
+    pub key_services: Vec<String>,
+    /// How long a deleted key can be brought back, in days.
+    pub key_deletion_window_days: u32,
+}
+
+impl Foundation {
+    /// The services that can use the key.
+    pub const KEY_SERVICES: [&str; 5] = ["sns", "sqs", "s3", "dynamodb", "lambda"];
+}
+
+impl Default for Foundation {
+    fn default() -> Self {
+        Self {
+            create_github_oidc_provider: true,
+            require_functions_boundary: true,
+            allow_destroy: false,
+            google_audience: "sts.amazonaws.com".to_owned(),
+            key_services: vec!["sns".to_owned()],
+            key_deletion_window_days: 30,
+        }
+    }
+}
+
+/// `[aws.budget]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsBudget {
+    /// Budget of a month in US dollars; 0 is none.
+    pub monthly_usd: u32,
+    /// Whether it counts only what has this project's tag.
+    pub by_tag: bool,
+}
+
+impl Default for AwsBudget {
+    fn default() -> Self {
+        Self { monthly_usd: 50, by_tag: false }
+    }
+}
+
+/// `[aws.state]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsState {
+    /// The bucket of the state.
+    pub bucket: Option<String>,
+    /// The state's key in it.
+    pub key: String,
+}
+
+impl Default for AwsState {
+    fn default() -> Self {
+        Self { bucket: None, key: "terraform/terraform.tfstate".to_owned() }
+    }
+}
+
 /// `[gcp]`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -167,12 +310,30 @@ pub struct Gcp {
     pub region: String,
     /// Start of the raw archive's bucket name; see [`crate::names::gcp_bucket`].
     pub bucket_prefix: String,
+    /// The Artifact Registry repository of images; where there is none, it is named after prefix and environment.
+    #[serde(default)]
+    pub image_repository: Option<String>,
+    /// Id of the pool of identities from outside; where there is none, it is named after prefix and environment.
+    #[serde(default)]
+    pub workload_identity_pool: Option<String>,
     /// The topic of trades, its subscription, and their dead letters.
     pub pubsub: Pubsub,
     /// Where candles are kept.
     pub firestore: Firestore,
+    /// The raw archive's bucket.
+    #[serde(default)]
+    pub archive: Archive,
     /// The Cloud Run service that ingests.
     pub ingest: GcpIngest,
+    /// The Cloud Run service that copies from the peer.
+    #[serde(default)]
+    pub replicate: GcpReplicate,
+    /// The budget of the project.
+    #[serde(default)]
+    pub budget: GcpBudget,
+    /// Where Terraform keeps what it knows of `terraform-gcp/`.
+    #[serde(default)]
+    pub state: GcpState,
 }
 
 /// `[gcp.pubsub]`
@@ -197,6 +358,9 @@ pub struct Pubsub {
     pub max_backoff_ms: u32,
     /// How long both subscriptions keep a message, in seconds.
     pub retention_s: u32,
+    /// Who may publish trades, as IAM members: `serviceAccount:…`.
+    #[serde(default)]
+    pub publishers: Vec<String>,
 }
 
 /// `[gcp.firestore]`
@@ -207,6 +371,60 @@ pub struct Firestore {
     pub database: String,
     /// The collection of candles.
     pub collection: String,
+    /// The collection below a chart that holds its candles.
+    #[serde(default = "candles_collection")]
+    pub candles_collection: String,
+    /// A region or multi-region; where there is none, `gcp.region`.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// Whether the database refuses to be deleted.
+    #[serde(default = "yes")]
+    pub delete_protection: bool,
+    /// Whether the database can be read as it was at any minute of the last 7 days.
+    #[serde(default = "yes")]
+    pub point_in_time_recovery: bool,
+    /// The timestamp field by which Firestore deletes a candle; where there is none, candles are kept.
+    #[serde(default)]
+    pub ttl_field: Option<String>,
+}
+
+fn candles_collection() -> String {
+    "candles".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[gcp.archive]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Archive {
+    /// A region or multi-region; where there is none, `gcp.region`.
+    pub location: Option<String>,
+    /// Whether destroying the bucket deletes what is in it.
+    pub force_destroy: bool,
+    /// Age at which an object moves to Nearline, in days.
+    pub nearline_days: u32,
+    /// Age at which an object moves to Coldline, in days.
+    pub coldline_days: u32,
+    /// Age at which an object moves to Archive, in days.
+    pub archive_days: u32,
+    /// How long an overwritten or deleted object can be brought back, in days.
+    pub noncurrent_days: u32,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self {
+            location: None,
+            force_destroy: false,
+            nearline_days: 30,
+            coldline_days: 90,
+            archive_days: 365,
+            noncurrent_days: 30,
+        }
+    }
 }
 
 /// `[gcp.ingest]`
@@ -217,4 +435,99 @@ pub struct GcpIngest {
     pub service: String,
     /// Requests that one instance takes at once.
     pub concurrency: u32,
+    /// Instances that are always there.
+    #[serde(default)]
+    pub min_instances: u32,
+    /// Most instances.
+    #[serde(default = "max_instances")]
+    pub max_instances: u32,
+    /// Processors of an instance: one of [`CPUS`](GcpIngest::CPUS).
+    #[serde(default = "cpu")]
+    pub cpu: String,
+    /// Memory of an instance, such as `512Mi`.
+    #[serde(default = "memory")]
+    pub memory: String,
+}
+
+impl GcpIngest {
+    /// The processors that an instance of a service can have.
+    pub const CPUS: [&str; 4] = ["1", "2", "4", "8"];
+}
+
+fn max_instances() -> u32 {
+    10
+}
+
+fn cpu() -> String {
+    "1".to_owned()
+}
+
+fn memory() -> String {
+    "512Mi".to_owned()
+}
+
+/// `[gcp.replicate]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GcpReplicate {
+    /// The Cloud Run service; where there is none, it is named after the prefix.
+    pub service: Option<String>,
+    /// Processors of an instance: one of [`CPUS`](GcpIngest::CPUS).
+    pub cpu: String,
+    /// Memory of an instance, such as `512Mi`.
+    pub memory: String,
+    /// When to replicate, as cron in UTC.
+    pub schedule: String,
+    /// What the schedule posts to.
+    pub path: String,
+    /// Longest run, in seconds.
+    pub timeout_s: u32,
+    /// Whether the schedule is paused.
+    pub paused: bool,
+}
+
+impl Default for GcpReplicate {
+    fn default() -> Self {
+        Self {
+            service: None,
+            cpu: cpu(),
+            memory: memory(),
+            schedule: "*/5 * * * *".to_owned(),
+            path: "/".to_owned(),
+            timeout_s: 900,
+            paused: false,
+        }
+    }
+}
+
+/// `[gcp.budget]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GcpBudget {
+    /// The billing account; where there is none, there is no budget.
+    pub billing_account: Option<String>,
+    /// Budget of a month in the billing account's currency.
+    pub monthly: u32,
+}
+
+impl Default for GcpBudget {
+    fn default() -> Self {
+        Self { billing_account: None, monthly: 50 }
+    }
+}
+
+/// `[gcp.state]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GcpState {
+    /// The bucket of the state.
+    pub bucket: Option<String>,
+    /// What the state's name in it starts with.
+    pub prefix: String,
+}
+
+impl Default for GcpState {
+    fn default() -> Self {
+        Self { bucket: None, prefix: "terraform-gcp".to_owned() }
+    }
 }

@@ -1,12 +1,19 @@
 //! The limits of the two clouds' services, checked before anything is sent to them.
 
+mod access;
+
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::error::nearest;
-use super::model::{Aws, CompareAndSet, Gcp, Producer, Project, Pubsub, Settings, Trading};
+use super::model::{
+    Archive, Aws, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate, Producer, Project,
+    Pubsub, Settings, Trading,
+};
 use crate::names;
+use access::shaped;
 
 /// Days that `CloudWatch` Logs can keep a log group for.
 const LOG_RETENTION_DAYS: [u32; 22] = [
@@ -16,7 +23,7 @@ const LOG_RETENTION_DAYS: [u32; 22] = [
 
 /// A value that the services wouldn't take.
 pub(super) struct Invalid {
-    pub(super) key: &'static str,
+    pub(super) key: Cow<'static, str>,
     pub(super) problem: String,
 }
 
@@ -32,13 +39,16 @@ pub(super) fn check(settings: &Settings) -> Checked {
         "a log filter can't be empty; the usual one is `info`",
     )?;
     compare_and_set(&settings.compare_and_set)?;
+    access::github(&settings.github)?;
+    access::alerts(&settings.alerts)?;
     aws(&settings.aws, settings)?;
     gcp(&settings.gcp, settings)
 }
 
 fn project(project: &Project) -> Checked {
     name("project.prefix", &project.prefix, 3..=30, "-", &LOWER)?;
-    name("project.environment", &project.environment, 1..=12, "", &LOWER)
+    name("project.environment", &project.environment, 1..=12, "", &LOWER)?;
+    access::tags(project)
 }
 
 fn trading(trading: &Trading) -> Checked {
@@ -133,20 +143,97 @@ fn aws(aws: &Aws, settings: &Settings) -> Checked {
         "aws.ingest.log_retention_days",
         LOG_RETENTION_DAYS.contains(&ingest.log_retention_days),
         problem,
-    )
+    )?;
+    access::aws_replicate(&aws.replicate)?;
+    access::foundation(&aws.foundation)?;
+    access::aws_state(&aws.state)
 }
 
 fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {
     name("gcp.project", &gcp.project, 6..=30, "-", &LOWER)?;
     name("gcp.region", &gcp.region, 5..=30, "-", &LOWER)?;
-    bucket("gcp.bucket_prefix", &names::gcp_bucket(settings))?;
+    let raw = names::gcp_bucket(settings);
+    bucket("gcp.bucket_prefix", &raw)?;
+    let problem = format!("the bucket's whole name, `{raw}`, can't have Google's name in it");
+    ensure("gcp.bucket_prefix", !raw.starts_with("goog") && !raw.contains("google"), problem)?;
+    access::image_repository(gcp.image_repository.as_deref())?;
+    access::pool(gcp.workload_identity_pool.as_deref())?;
     pubsub(&gcp.pubsub)?;
-    if gcp.firestore.database != "(default)" {
-        name("gcp.firestore.database", &gcp.firestore.database, 4..=63, "-", &LOWER)?;
+    firestore(&gcp.firestore)?;
+    archive(&gcp.archive)?;
+    gcp_ingest(&gcp.ingest)?;
+    gcp_replicate(&gcp.replicate)?;
+    access::gcp_budget(&gcp.budget)?;
+    access::gcp_state(&gcp.state)
+}
+
+fn firestore(firestore: &Firestore) -> Checked {
+    if firestore.database != "(default)" {
+        name("gcp.firestore.database", &firestore.database, 4..=63, "-", &LOWER)?;
     }
-    name("gcp.firestore.collection", &gcp.firestore.collection, 1..=255, "_-", &ANY)?;
-    name("gcp.ingest.service", &gcp.ingest.service, 1..=49, "-", &LOWER)?;
-    range("gcp.ingest.concurrency", gcp.ingest.concurrency, 1..=1_000)
+    name("gcp.firestore.collection", &firestore.collection, 1..=255, "_-", &ANY)?;
+    name("gcp.firestore.candles_collection", &firestore.candles_collection, 1..=255, "_-", &ANY)?;
+    if let Some(location) = &firestore.location {
+        name("gcp.firestore.location", location, 2..=30, "-", &LOWER)?;
+    }
+    if let Some(field) = &firestore.ttl_field {
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let fits = field.starts_with(letter)
+            && field.chars().all(|c| letter(c) || c.is_ascii_digit())
+            && field != "ids";
+        shaped("gcp.firestore.ttl_field", field, fits, "the name of a field, and not `ids`")?;
+    }
+    Ok(())
+}
+
+fn archive(archive: &Archive) -> Checked {
+    if let Some(location) = &archive.location {
+        name("gcp.archive.location", location, 2..=30, "-", &ANY)?;
+    }
+    let (nearline, coldline) = (archive.nearline_days, archive.coldline_days);
+    range("gcp.archive.nearline_days", nearline, 1..=36_500)?;
+    range("gcp.archive.coldline_days", coldline, nearline + 1..=36_500)?;
+    range("gcp.archive.archive_days", archive.archive_days, coldline + 1..=36_500)?;
+    range("gcp.archive.noncurrent_days", archive.noncurrent_days, 7..=36_500)
+}
+
+fn gcp_ingest(ingest: &GcpIngest) -> Checked {
+    name("gcp.ingest.service", &ingest.service, 1..=49, "-", &LOWER)?;
+    range("gcp.ingest.concurrency", ingest.concurrency, 1..=1_000)?;
+    range("gcp.ingest.min_instances", ingest.min_instances, 0..=100)?;
+    range("gcp.ingest.max_instances", ingest.max_instances, ingest.min_instances.max(1)..=1_000)?;
+    cpu("gcp.ingest.cpu", &ingest.cpu)?;
+    memory("gcp.ingest.memory", &ingest.memory)
+}
+
+fn gcp_replicate(replicate: &GcpReplicate) -> Checked {
+    if let Some(service) = &replicate.service {
+        name("gcp.replicate.service", service, 1..=49, "-", &LOWER)?;
+    }
+    cpu("gcp.replicate.cpu", &replicate.cpu)?;
+    memory("gcp.replicate.memory", &replicate.memory)?;
+    let schedule = &replicate.schedule;
+    let fields = schedule.split(' ').count() == 5 && !schedule.split(' ').any(str::is_empty);
+    shaped("gcp.replicate.schedule", schedule, fields, "cron with five fields, as */5 * * * *")?;
+    let path = &replicate.path;
+    shaped("gcp.replicate.path", path, path.starts_with('/'), "a path, which starts with a slash")?;
+    // As long as Cloud Scheduler waits.
+    range("gcp.replicate.timeout_s", replicate.timeout_s, 15..=1_800)
+}
+
+fn cpu(key: &'static str, cpu: &str) -> Checked {
+    let problem = format!("`{cpu}` isn't one of {}", GcpIngest::CPUS.join(", "));
+    ensure(key, GcpIngest::CPUS.contains(&cpu), problem)
+}
+
+fn memory(key: &'static str, memory: &str) -> Checked {
+    let mebibytes = [("Mi", 1), ("Gi", 1_024)].into_iter().find_map(|(unit, size)| {
+        let digits = memory.strip_suffix(unit)?;
+        let digits = digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)?;
+        digits.parse::<u32>().ok()?.checked_mul(size)
+    });
+    let fits = mebibytes.is_some_and(|mebibytes| mebibytes >= 512);
+    shaped(key, memory, fits, "such as 512Mi or 1Gi; Cloud Run wants at least 512Mi")
 }
 
 fn pubsub(pubsub: &Pubsub) -> Checked {
@@ -174,7 +261,8 @@ fn pubsub(pubsub: &Pubsub) -> Checked {
     range("gcp.pubsub.max_delivery_attempts", pubsub.max_delivery_attempts, 5..=100)?;
     range("gcp.pubsub.min_backoff_ms", pubsub.min_backoff_ms, 0..=600_000)?;
     range("gcp.pubsub.max_backoff_ms", pubsub.max_backoff_ms, pubsub.min_backoff_ms..=600_000)?;
-    range("gcp.pubsub.retention_s", pubsub.retention_s, 600..=2_678_400)
+    range("gcp.pubsub.retention_s", pubsub.retention_s, 600..=2_678_400)?;
+    access::publishers(&pubsub.publishers)
 }
 
 /// S3's rules for bucket names, which Cloud Storage shares.
@@ -245,6 +333,6 @@ fn unique(key: &'static str, values: &[String]) -> Checked {
     }
 }
 
-fn ensure(key: &'static str, holds: bool, problem: impl Into<String>) -> Checked {
-    if holds { Ok(()) } else { Err(Invalid { key, problem: problem.into() }) }
+fn ensure(key: impl Into<Cow<'static, str>>, holds: bool, problem: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err(Invalid { key: key.into(), problem: problem.into() }) }
 }

@@ -3,6 +3,8 @@
 
 mod e2e;
 mod local;
+mod render;
 
 pub use e2e::{E2e, Target, Trades};
 pub use local::{Down, Up};
+pub use render::Render;

@@ -1,0 +1,248 @@
+//! The files that Terraform, `CloudFormation` and a shell take, rendered from the settings.
+//!
+//! They belong outside of the Terraform roots: a `terraform.tfvars.json` that lies in a root is loaded
+//! by whatever runs there, its tests too.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::names;
+use crate::render::{self, CodeLocation, owned};
+use crate::settings::Settings;
+use crate::template;
+
+/// Where the files of an environment are, from the root of the workspace.
+#[must_use]
+pub fn folder(settings: &Settings) -> PathBuf {
+    Path::new("outputs/rendered").join(&settings.project.environment)
+}
+
+/// What is known only after something was deployed, built or uploaded. What is none is null in the
+/// files, or left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Known {
+    /// The AWS account's number, twelve digits.
+    pub aws_account: Option<String>,
+    /// Where the code of the AWS function was uploaded to.
+    pub code: Option<CodeLocation>,
+    /// An emulator's URL, for the AWS function to find it.
+    pub aws_endpoint: Option<String>,
+    /// Image of the Google ingest service, by digest: `HOST/PATH@sha256:DIGEST`.
+    pub ingest_image: Option<String>,
+    /// Image of the Google replicate service, by digest.
+    pub replicate_image: Option<String>,
+    /// Unique id of the Google account that replicates: `terraform-gcp/`'s output `replicate_service_account_unique_id`.
+    pub google_replicate_subject: Option<String>,
+}
+
+impl Known {
+    /// What isn't known yet and is known by and by, each with where it comes from.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        [
+            (self.aws_account.is_none(), "the AWS account's number: from the credentials"),
+            (self.code.is_none(), "where the AWS function's code is: from its upload"),
+            (self.ingest_image.is_none(), "the ingest image's digest: from its push"),
+            (self.replicate_image.is_none(), "the replicate image's digest: from its push"),
+            (
+                self.google_replicate_subject.is_none(),
+                "the id of Google's replicate account: from terraform-gcp's outputs",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(missing, what)| missing.then_some(what))
+        .collect()
+    }
+}
+
+/// A file that was rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it is, in the folder of rendered files.
+    pub path: &'static str,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Why the files could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The folder has a Terraform root in it where a root's values would be written.
+    #[error(
+        "{} is a Terraform root: what runs there would load the rendered values unasked, its tests too; name another folder with --out",
+        _0.display()
+    )]
+    IntoRoot(PathBuf),
+    /// The system said no.
+    #[error("write {}: {source}; name a folder that you may write to with --out", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl WriteError {
+    /// Whether another folder has to be named.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::IntoRoot(_))
+    }
+}
+
+macro_rules! templates {
+    ($($path:literal from $name:literal),* $(,)?) => {
+        [$(($path, $name, include_str!(concat!("../templates/", $name)))),*]
+    };
+}
+
+/// Each file, its template and the template's text.
+const TEMPLATES: [(&str, &str, &str); 7] = templates![
+    "terraform/terraform.tfvars.json" from "terraform.tfvars.json.hbs",
+    "terraform-gcp/terraform.tfvars.json" from "terraform-gcp.tfvars.json.hbs",
+    "aws.s3.tfbackend" from "aws.s3.tfbackend.hbs",
+    "gcp.gcs.tfbackend" from "gcp.gcs.tfbackend.hbs",
+    "stack-parameters.json" from "stack-parameters.json.hbs",
+    ".env" from "env.hbs",
+    ".env.gcp" from "env.gcp.hbs",
+];
+
+/// What the templates are filled with.
+#[derive(Serialize)]
+struct Values<'v> {
+    settings: &'v Settings,
+    known: &'v Known,
+    names: Names,
+    stack_parameters: BTreeMap<String, String>,
+    gcp_function_env: BTreeMap<String, String>,
+    aws_env: BTreeMap<String, String>,
+    gcp_env: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Names {
+    stack: String,
+    bucket_base: String,
+    artifact_bucket_base: String,
+    gcp_bucket: String,
+}
+
+/// Renders every file.
+pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template::Error> {
+    let endpoint = known.aws_endpoint.as_deref();
+    let values = Values {
+        settings,
+        known,
+        names: Names {
+            stack: names::stack(settings),
+            bucket_base: names::aws_bucket_base(settings),
+            artifact_bucket_base: names::aws_artifact_bucket_base(settings),
+            gcp_bucket: names::gcp_bucket(settings),
+        },
+        stack_parameters: match &known.code {
+            Some(code) => render::stack_parameters(settings, code, endpoint),
+            None => render::stack_parameters_without_code(settings, endpoint),
+        },
+        gcp_function_env: settings.gcp_function_env(),
+        aws_env: aws_env(settings, known),
+        gcp_env: gcp_env(settings, known),
+    };
+    TEMPLATES
+        .into_iter()
+        .map(|(path, name, text)| Ok(File { path, text: template::render(name, text, &values)? }))
+        .collect()
+}
+
+/// Writes the files into `folder`, each whole or not at all, and says where they are.
+pub fn write(files: &[File], folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
+    for file in files {
+        let inside = folder.join(file.path).with_file_name("variables.tf");
+        if inside.exists() {
+            return Err(WriteError::IntoRoot(inside.with_file_name("")));
+        }
+    }
+    files
+        .iter()
+        .map(|file| {
+            let path = folder.join(file.path);
+            match replace(&path, &file.text) {
+                Ok(()) => Ok(path),
+                Err(source) => Err(WriteError::Write { path, source }),
+            }
+        })
+        .collect()
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    fs::write(&part, text)?;
+    fs::rename(&part, path)
+}
+
+/// What a shell needs to look at AWS, and the function's own environment.
+fn aws_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+    let aws = &settings.aws;
+    let mut env = settings.function_env();
+    env.extend(owned([
+        ("AWS_REGION", aws.region.clone()),
+        ("TWINCLOUD_ENVIRONMENT", settings.project.environment.clone()),
+        ("TWINCLOUD_STACK", names::stack(settings)),
+        ("TWINCLOUD_QUEUE", aws.queue.name.clone()),
+        ("TWINCLOUD_DEAD_LETTER_QUEUE", aws.queue.dead_letter_name.clone()),
+        ("TWINCLOUD_TABLE", aws.table.clone()),
+        ("TWINCLOUD_INGEST", aws.ingest.name.clone()),
+    ]));
+    let optional = [
+        ("TWINCLOUD_REPLICATE", aws.replicate.name.clone()),
+        ("TWINCLOUD_AWS_ACCOUNT", known.aws_account.clone()),
+        ("AWS_ENDPOINT_URL", known.aws_endpoint.clone()),
+    ];
+    env.extend(given(optional));
+    if let Some(account) = &known.aws_account {
+        env.extend(owned([
+            ("TWINCLOUD_BUCKET", names::aws_bucket(settings, account)),
+            ("TWINCLOUD_ARTIFACT_BUCKET", names::aws_artifact_bucket(settings, account)),
+        ]));
+    }
+    env
+}
+
+/// What a shell needs to look at Google Cloud, and the services' own environment.
+fn gcp_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+    let gcp = &settings.gcp;
+    let pubsub = &gcp.pubsub;
+    let mut env = settings.gcp_function_env();
+    env.extend(owned([
+        ("GOOGLE_CLOUD_PROJECT", gcp.project.clone()),
+        ("GOOGLE_CLOUD_REGION", gcp.region.clone()),
+        ("TWINCLOUD_ENVIRONMENT", settings.project.environment.clone()),
+        ("TWINCLOUD_TOPIC", pubsub.topic.clone()),
+        ("TWINCLOUD_SUBSCRIPTION", pubsub.subscription.clone()),
+        ("TWINCLOUD_DEAD_LETTER_TOPIC", pubsub.dead_letter_topic.clone()),
+        ("TWINCLOUD_DEAD_LETTER_SUBSCRIPTION", pubsub.dead_letter_subscription.clone()),
+        ("TWINCLOUD_INGEST", gcp.ingest.service.clone()),
+    ]));
+    env.extend(given([
+        ("TWINCLOUD_REPLICATE", gcp.replicate.service.clone()),
+        ("TWINCLOUD_INGEST_IMAGE", known.ingest_image.clone()),
+        ("TWINCLOUD_REPLICATE_IMAGE", known.replicate_image.clone()),
+    ]));
+    env
+}
+
+/// Those that there are.
+fn given<const N: usize>(
+    pairs: [(&str, Option<String>); N],
+) -> impl Iterator<Item = (String, String)> {
+    pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)))
+}

@@ -1,0 +1,171 @@
+//! Who may get in, where state lies, who is told: what the Terraform roots add to the services.
+
+use std::borrow::Cow;
+
+use super::{ANY, Checked, LOWER, LOWER_OR_DIGIT, ensure, name, range, unique};
+use crate::settings::error::nearest;
+use crate::settings::model::{
+    Alerts, AwsReplicate, AwsState, Foundation, GcpBudget, GcpState, Github, Project,
+};
+
+/// Tags that everything has anyway.
+const OWN_TAGS: [&str; 3] = ["project", "environment", "managed-by"];
+
+pub(super) fn tags(project: &Project) -> Checked {
+    let mark = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    for (tag, value) in &project.tags {
+        let key = format!("project.tags.{tag}");
+        let problem = format!("`{tag}` is a tag that everything has already; choose another");
+        ensure(key.clone(), !OWN_TAGS.contains(&tag.as_str()), problem)?;
+        let named = (1..=63).contains(&tag.len())
+            && tag.chars().all(mark)
+            && tag.starts_with(|c: char| c.is_ascii_lowercase());
+        shaped(
+            key.clone(),
+            tag,
+            named,
+            "1 to 63 of a-z, 0-9, dashes and underscores, a letter first",
+        )?;
+        let valued = value.len() <= 63 && value.chars().all(mark);
+        shaped(key, value, valued, "up to 63 of a-z, 0-9, dashes and underscores")?;
+    }
+    Ok(())
+}
+
+pub(super) fn github(github: &Github) -> Checked {
+    if let Some(repository) = &github.repository {
+        let fits = repository.split_once('/').is_some_and(|(owner, name)| {
+            owner.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && made_of(owner, "-")
+                && made_of(name, "._-")
+        });
+        let spoken = "OWNER/NAME, one repository, without wildcards";
+        shaped("github.repository", repository, fits, spoken)?;
+    }
+    unique("github.environments", &github.environments)?;
+    for environment in &github.environments {
+        let spoken = "letters, digits, dots, dashes and underscores, without wildcards";
+        shaped("github.environments", environment, made_of(environment, "._-"), spoken)?;
+    }
+    unique("github.branches", &github.branches)?;
+    for branch in &github.branches {
+        let spoken = "the name of a branch, without wildcards";
+        shaped("github.branches", branch, made_of(branch, "._/-"), spoken)?;
+    }
+    Ok(())
+}
+
+pub(super) fn alerts(alerts: &Alerts) -> Checked {
+    if let Some(email) = &alerts.email {
+        let fits = email.split_once('@').is_some_and(|(name, host)| {
+            let dotted = host.rsplit_once('.').is_some_and(|(host, top)| {
+                !host.is_empty() && !top.is_empty() && !host.contains('@')
+            });
+            !name.is_empty() && dotted && !email.contains([' ', '"', '\\'])
+        });
+        shaped("alerts.email", email, fits, "an e-mail address")?;
+    }
+    range("alerts.oldest_unacked_s", alerts.oldest_unacked_s, 60..=2_678_400)?;
+    range("alerts.error_percent", alerts.error_percent, 1..=100)?;
+    // So long can a metric's absence be waited for.
+    range("alerts.replication_lag_s", alerts.replication_lag_s, 120..=82_800)?;
+    let problem = format!("{} s isn't whole minutes", alerts.replication_lag_s);
+    ensure("alerts.replication_lag_s", alerts.replication_lag_s.is_multiple_of(60), problem)
+}
+
+pub(super) fn aws_replicate(replicate: &AwsReplicate) -> Checked {
+    if let Some(function) = &replicate.name {
+        name("aws.replicate.name", function, 1..=64, "_-", &ANY)?;
+    }
+    if let Some(role) = &replicate.role {
+        let fits = role.len() <= 64 && made_of(role, "+=,.@_-");
+        let spoken = "the name of a role, up to 64 characters, without its path or ARN";
+        shaped("aws.replicate.role", role, fits, spoken)?;
+    }
+    Ok(())
+}
+
+pub(super) fn foundation(foundation: &Foundation) -> Checked {
+    let audience = &foundation.google_audience;
+    let fits = !audience.trim().is_empty() && !audience.contains('*');
+    shaped("aws.foundation.google_audience", audience, fits, "an audience, without wildcards")?;
+    unique("aws.foundation.key_services", &foundation.key_services)?;
+    for service in &foundation.key_services {
+        let known = Foundation::KEY_SERVICES.contains(&service.as_str());
+        let hint = nearest(service, Foundation::KEY_SERVICES);
+        let problem = format!("no service `{service}`{hint}");
+        ensure("aws.foundation.key_services", known, problem)?;
+    }
+    range("aws.foundation.key_deletion_window_days", foundation.key_deletion_window_days, 7..=30)
+}
+
+pub(super) fn aws_state(state: &AwsState) -> Checked {
+    if let Some(bucket) = &state.bucket {
+        name("aws.state.bucket", bucket, 3..=63, "-.", &LOWER_OR_DIGIT)?;
+    }
+    path("aws.state.key", &state.key)
+}
+
+pub(super) fn gcp_state(state: &GcpState) -> Checked {
+    if let Some(bucket) = &state.bucket {
+        name("gcp.state.bucket", bucket, 3..=63, "-_.", &LOWER_OR_DIGIT)?;
+    }
+    path("gcp.state.prefix", &state.prefix)
+}
+
+pub(super) fn gcp_budget(budget: &GcpBudget) -> Checked {
+    if let Some(account) = &budget.billing_account {
+        let parts: Vec<&str> = account.split('-').collect();
+        let digit = |c: char| matches!(c, '0'..='9' | 'A'..='F');
+        let fits =
+            parts.len() == 3 && parts.iter().all(|part| part.len() == 6 && part.chars().all(digit));
+        shaped("gcp.budget.billing_account", account, fits, "such as 012345-6789AB-CDEF01")?;
+    }
+    let problem = "must be at least 1; for no budget, give no gcp.budget.billing_account";
+    ensure("gcp.budget.monthly", budget.monthly >= 1, problem)
+}
+
+pub(super) fn pool(pool: Option<&str>) -> Checked {
+    let Some(pool) = pool else { return Ok(()) };
+    let key = "gcp.workload_identity_pool";
+    name(key, pool, 4..=32, "-", &LOWER_OR_DIGIT)?;
+    ensure(key, !pool.starts_with("gcp-"), "Google keeps ids that start with `gcp-` for itself")
+}
+
+pub(super) fn image_repository(repository: Option<&str>) -> Checked {
+    repository.map_or(Ok(()), |name_of| name("gcp.image_repository", name_of, 1..=63, "-", &LOWER))
+}
+
+pub(super) fn publishers(publishers: &[String]) -> Checked {
+    let key = "gcp.pubsub.publishers";
+    unique(key, publishers)?;
+    for member in publishers {
+        let kinds = ["serviceAccount:", "user:", "group:", "principal:", "principalSet:"];
+        let fits = kinds.iter().any(|kind| {
+            member.strip_prefix(kind).is_some_and(|who| !who.is_empty() && !who.contains(' '))
+        });
+        let spoken = "an IAM member that names somebody: serviceAccount:, user:, group:, principal: or principalSet:";
+        shaped(key, member, fits, spoken)?;
+    }
+    Ok(())
+}
+
+fn path(key: &'static str, value: &str) -> Checked {
+    let fits = made_of(value, "._/-") && value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let spoken = "letters, digits and any of `._/-`, a letter or digit first, without wildcards";
+    shaped(key, value, fits, spoken)
+}
+
+/// Whether a value is of letters, digits and these marks, and not empty.
+fn made_of(value: &str, marks: &str) -> bool {
+    !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
+}
+
+pub(super) fn shaped(
+    key: impl Into<Cow<'static, str>>,
+    value: &str,
+    fits: bool,
+    spoken: &str,
+) -> Checked {
+    ensure(key, fits, format!("`{value}` must be {spoken}"))
+}

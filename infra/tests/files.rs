@@ -1,0 +1,231 @@
+//! What is rendered fits the Terraform roots' variables, and looks as it looked.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hcl::{Body, Expression};
+use infra::Settings;
+use infra::files::{self, File, Known};
+use infra::render::CodeLocation;
+use serde_json::Value;
+
+fn settings(env: &str, sets: &[&str]) -> Settings {
+    let text = include_str!("../../twincloud.toml");
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    Settings::parse(Path::new("twincloud.toml"), text, Some(env), &sets, std::iter::empty())
+        .expect("valid")
+}
+
+fn everything() -> Known {
+    let image =
+        |name: &str| format!("registry.example/project/images/{name}@sha256:{}", "0".repeat(64));
+    Known {
+        aws_account: Some("123456789012".to_owned()),
+        code: Some(CodeLocation { bucket: "artifacts".to_owned(), key: "ingest/0.zip".to_owned() }),
+        aws_endpoint: None,
+        ingest_image: Some(image("ingest")),
+        replicate_image: Some(image("replicate")),
+        google_replicate_subject: Some("123456789012345678901".to_owned()),
+    }
+}
+
+/// A value for each setting that has none by default.
+const OPTIONAL: [&str; 17] = [
+    "project.tags.team=data",
+    "github.repository=owner/name",
+    "github.environments=dev,prod",
+    "github.branches=main",
+    "alerts.email=somebody@example.com",
+    "aws.replicate.name={prefix}-replicate",
+    "aws.replicate.role=replicate",
+    "aws.state.bucket=aws-state",
+    "gcp.image_repository=images",
+    "gcp.workload_identity_pool=outside",
+    "gcp.pubsub.publishers=serviceAccount:producer@project.iam.gserviceaccount.com",
+    "gcp.firestore.location=nam5",
+    "gcp.firestore.ttl_field=expires",
+    "gcp.archive.location=US",
+    "gcp.replicate.service={prefix}-replicate",
+    "gcp.budget.billing_account=012345-6789AB-CDEF01",
+    "gcp.state.bucket=gcp-state",
+];
+
+fn rendered(settings: &Settings, known: &Known) -> Vec<File> {
+    files::render(settings, known).expect("it renders")
+}
+
+fn json(files: &[File], path: &str) -> BTreeMap<String, Value> {
+    let file = files.iter().find(|file| file.path == path).expect("the file is rendered");
+    serde_json::from_str(&file.text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A variable as its root declares it.
+struct Variable {
+    type_of: String,
+    default: Option<Expression>,
+}
+
+fn declared(hcl: &str) -> BTreeMap<String, Variable> {
+    let body: Body = hcl::parse(hcl).expect("the root's variables parse");
+    body.blocks()
+        .filter(|block| block.identifier() == "variable")
+        .map(|block| {
+            let name = block.labels().first().expect("a variable has a name").as_str().to_owned();
+            let attribute = |key: &str| {
+                let mut all = block.body().attributes();
+                all.find(|attribute| attribute.key() == key).map(|a| a.expr().clone())
+            };
+            let type_of =
+                hcl::format::to_string(&attribute("type").expect("a variable has a type"))
+                    .expect("a type is an expression");
+            (name, Variable { type_of, default: attribute("default") })
+        })
+        .collect()
+}
+
+fn fits(type_of: &str, value: &Value) -> bool {
+    let (outer, inner) = type_of.trim_end_matches(')').split_once('(').unwrap_or((type_of, ""));
+    match outer {
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "bool" => value.is_boolean(),
+        "list" => value.as_array().is_some_and(|items| items.iter().all(|v| fits(inner, v))),
+        "map" => value.as_object().is_some_and(|map| map.values().all(|v| fits(inner, v))),
+        other => panic!("no rule for the type {other}"),
+    }
+}
+
+/// The roots: the rendered file, and the variables' HCL.
+const ROOTS: [(&str, &str); 2] = [
+    ("terraform/terraform.tfvars.json", include_str!("../../terraform/variables.tf")),
+    ("terraform-gcp/terraform.tfvars.json", include_str!("../../terraform-gcp/variables.tf")),
+];
+
+#[test]
+fn each_variable_is_rendered_and_each_rendered_one_declared() {
+    for (path, hcl) in ROOTS {
+        let declared = declared(hcl);
+        assert!(declared.len() > 20, "{path}: {} variables", declared.len());
+        let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
+        let names: Vec<_> = values.keys().collect();
+        assert_eq!(names, declared.keys().collect::<Vec<_>>(), "{path}");
+    }
+}
+
+#[test]
+fn the_types_fit_and_null_is_only_where_null_is_the_default() {
+    let bare = rendered(&settings("prod", &[]), &Known::default());
+    let full = rendered(&settings("prod", &OPTIONAL), &everything());
+    for (path, hcl) in ROOTS {
+        for (files, complete) in [(&bare, false), (&full, true)] {
+            let values = json(files, path);
+            for (name, variable) in declared(hcl) {
+                let value = &values[&name];
+                if value.is_null() {
+                    assert_eq!(variable.default, Some(Expression::Null), "{path}: {name} is null");
+                    assert!(!complete, "{path}: {name} is null, though it has a value");
+                } else {
+                    let type_of = &variable.type_of;
+                    assert!(fits(type_of, value), "{path}: {name} is {value}, not {type_of}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_settings_leave_open_is_the_variables_default() {
+    // Names and environments that the settings know are better than none.
+    let known_better = ["stack_name", "ingest_env", "replicate_env"];
+    for (path, hcl) in ROOTS {
+        let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
+        for (name, variable) in declared(hcl) {
+            let Some(default) = variable.default else { continue };
+            if known_better.contains(&name.as_str()) {
+                continue;
+            }
+            let default: hcl::Value = hcl::from_str::<BTreeMap<String, hcl::Value>>(&format!(
+                "it = {}",
+                hcl::format::to_string(&default).expect("a default is an expression")
+            ))
+            .expect("a default is a value")["it"]
+                .clone();
+            let default = serde_json::to_value(default).expect("a default is JSON");
+            assert_eq!(values[&name], default, "{path}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_stack_has_no_code_before_the_upload() {
+    let keys = |known: &Known| -> Vec<String> {
+        let files = rendered(&settings("dev", &[]), known);
+        let file = files.iter().find(|file| file.path == "stack-parameters.json").expect("there");
+        let list: Vec<BTreeMap<String, String>> = serde_json::from_str(&file.text).expect("JSON");
+        list.into_iter().map(|entry| entry["ParameterKey"].clone()).collect()
+    };
+    let (without, with) = (keys(&Known::default()), keys(&everything()));
+    let more: Vec<_> = with.iter().filter(|key| !without.contains(key)).collect();
+    assert_eq!(more, ["ArtifactBucket", "ArtifactKey"]);
+    assert_eq!(with.len(), without.len() + 2);
+}
+
+#[test]
+fn what_is_not_known_says_where_it_comes_from() {
+    assert_eq!(everything().missing(), [""; 0]);
+    insta::assert_snapshot!("not_known", Known::default().missing().join("\n"));
+}
+
+#[test]
+fn every_file_of_each_environment() {
+    for (name, env, sets, known) in [
+        ("dev", "dev", &[][..], Known::default()),
+        ("prod", "prod", &[][..], Known::default()),
+        ("prod_complete", "prod", &OPTIONAL[..], everything()),
+    ] {
+        let mut all = String::new();
+        for file in rendered(&settings(env, sets), &known) {
+            writeln!(all, "===== {}\n{}", file.path, file.text).expect("to a string");
+        }
+        insta::assert_snapshot!(name, all);
+    }
+}
+
+#[test]
+fn files_are_written_whole_and_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings("dev", &[]);
+    let files = rendered(&settings, &Known::default());
+    for _ in 0..2 {
+        let paths = files::write(&files, folder.path()).expect("written");
+        assert_eq!(paths.len(), 7);
+        for (path, file) in paths.iter().zip(&files) {
+            assert_eq!(std::fs::read_to_string(path).expect("there"), file.text);
+        }
+    }
+    // Nothing half-written stays.
+    let names = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 5 + 2, "five files and two folders");
+    assert_eq!(files::folder(&settings), Path::new("outputs/rendered/dev"));
+
+    let error = files::write(&files, &folder.path().join(".env")).expect_err("not a folder");
+    assert!(!error.is_usage());
+    let error = error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!("not_a_folder", error);
+}
+
+#[test]
+fn a_terraform_root_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("terraform-gcp");
+    std::fs::create_dir(&root).expect("made");
+    std::fs::write(root.join("variables.tf"), "").expect("written");
+    let files = rendered(&settings("dev", &[]), &Known::default());
+    let error = files::write(&files, folder.path()).expect_err("a root");
+    assert!(error.is_usage());
+    let error = error.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!("into_a_root", error);
+    let names = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(names, 1, "nothing was written");
+}
