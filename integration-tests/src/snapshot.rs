@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use candle::{Candle, Interval, csv};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
+use toolbox::verify::sha256;
 
 use crate::history::CloudName;
 
@@ -38,7 +38,7 @@ impl Snapshot {
     /// SHA-256 of [`Self::canonical`] in hex: what `sha256sum candles-CLOUD.jsonl` prints.
     #[must_use]
     pub fn digest(&self) -> String {
-        hex(&Sha256::digest(self.canonical()))
+        sha256(self.canonical().as_bytes())
     }
 
     /// The candles of an interval as CSV with a header, by symbol and open time.
@@ -53,9 +53,9 @@ impl Snapshot {
     /// Leaves the state in `dir`: `candles-CLOUD.csv` (one minute), `candles-CLOUD.jsonl` (all),
     /// `archive-CLOUD.jsonl` (names, sizes, hashes) and `dead-letters-CLOUD.jsonl`.
     pub fn write(&self, dir: &Path, cloud: CloudName) -> anyhow::Result<()> {
-        let archive = self.archive.iter().map(|(name, bytes)| {
-            json!({"name": name, "bytes": bytes.len(), "sha256": hex(&Sha256::digest(bytes))})
-        });
+        let archive = self.archive.iter().map(
+            |(name, bytes)| json!({"name": name, "bytes": bytes.len(), "sha256": sha256(bytes)}),
+        );
         let dead_letters =
             self.dead_letters.iter().map(|body| json!({"body": String::from_utf8_lossy(body)}));
         write(dir, &format!("candles-{cloud}.csv"), &self.csv(Interval::M1))?;
@@ -73,11 +73,4 @@ pub fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
 
 fn lines(values: impl Iterator<Item = serde_json::Value>) -> String {
     values.map(|value| value.to_string() + "\n").collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -3,6 +3,8 @@
 //! Objects go through the official client. Listing goes over the JSON API: the client's listing is gRPC only,
 //! which no emulator speaks.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use google_cloud_auth::credentials::{Builder, CacheableResource, Credentials};
 use google_cloud_gax::error::rpc::Code;
@@ -14,7 +16,10 @@ use crate::clients::no_credentials;
 use crate::error::port_error;
 
 const SERVICE: &str = "storage";
+const LIST: &str = "objects.list";
 const ENDPOINT: &str = "https://storage.googleapis.com";
+/// How long one page of a listing may take.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 /// What one page of a listing holds at most.
 const PAGE: usize = 1000;
 
@@ -38,7 +43,7 @@ impl GcsArchive {
         };
         Ok(Self {
             client: builder.with_credentials(credentials.clone()).build().await?,
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().timeout(LIST_TIMEOUT).build()?,
             credentials,
             endpoint: endpoint.unwrap_or(ENDPOINT).trim_end_matches('/').to_owned(),
             bucket: bucket.to_owned(),
@@ -83,8 +88,6 @@ impl GcsArchive {
         serde_json::from_slice(&body).map_err(|e| unknown(&e))
     }
 }
-
-const LIST: &str = "objects.list";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -40,8 +40,16 @@ struct Request {
 
 /// Every process below `ancestor`, children of children too.
 #[must_use]
+#[cfg(target_os = "linux")]
 pub fn below(ancestor: i32) -> Vec<i32> {
     descendants::of(ancestor)
+}
+
+/// None: elsewhere nothing is supervised.
+#[must_use]
+#[cfg(not(target_os = "linux"))]
+pub fn below(_: i32) -> Vec<i32> {
+    Vec::new()
 }
 
 /// Runs the guard. `argv` is what follows `guard` on the command line.
