@@ -6,3 +6,4 @@ pub mod artifact;
 pub mod aws;
 pub mod cloudformation;
 pub mod google;
+pub mod plan;

@@ -16,7 +16,7 @@ use aws_sdk_cloudformation::Client;
 use serde::Serialize;
 
 pub use error::Error;
-pub use plan::{Action, Change, Plan, PropertyChange, Replacement};
+pub use plan::Plan;
 pub use watch::StackEvent;
 
 use stack::{Found, Settled};

@@ -11,6 +11,8 @@ use aws_sdk_cloudformation::types::{
 };
 use serde::Serialize;
 
+use crate::plan::{Action, Change, PropertyChange, Replacement};
+
 use super::error::{Error, call};
 use super::{Limits, StackRequest, discard, validation};
 
@@ -33,60 +35,6 @@ pub struct Plan {
     pub changes: Vec<Change>,
 }
 
-/// What happens to one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// What is done.
-    pub action: Action,
-    /// The resource's name in the template.
-    pub logical_id: String,
-    /// Such as `AWS::SQS::Queue`.
-    pub resource_type: String,
-    /// For a change: whether another resource takes its place.
-    pub replacement: Replacement,
-    /// For a change: what of it changes, each once.
-    pub properties: Vec<PropertyChange>,
-}
-
-/// What is done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is made.
-    Add,
-    /// It is changed.
-    Modify,
-    /// It is deleted, or let go.
-    Remove,
-    /// It is there already, and is taken in.
-    Import,
-    /// Not known before it happens.
-    Dynamic,
-}
-
-/// Whether a changed resource is replaced, and what it holds is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Replacement {
-    /// It stays.
-    No,
-    /// It is replaced.
-    Yes,
-    /// Not known before it happens.
-    Maybe,
-}
-
-/// What changes of a resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct PropertyChange {
-    /// The property's path, such as `/Properties/MemorySize`, or another part such as `Tags`.
-    pub path: String,
-    /// The value before, where `CloudFormation` knows it.
-    pub before: Option<String>,
-    /// The value after, where `CloudFormation` knows it.
-    pub after: Option<String>,
-}
-
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.change_set.is_none() {
@@ -95,37 +43,6 @@ impl fmt::Display for Plan {
         let new = if self.creates { " (new)" } else { "" };
         writeln!(f, "stack {}{new}:", self.stack)?;
         self.changes.iter().try_for_each(|change| write!(f, "{change}"))
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.action {
-            Action::Add | Action::Import => '+',
-            Action::Modify | Action::Dynamic => '~',
-            Action::Remove => '-',
-        };
-        let replaced = match self.replacement {
-            Replacement::No => "",
-            Replacement::Yes => ", REPLACED",
-            Replacement::Maybe => ", may be replaced",
-        };
-        writeln!(f, "  {mark} {} ({}{replaced})", self.logical_id, self.resource_type)?;
-        self.properties.iter().try_for_each(|property| writeln!(f, "      {property}"))
-    }
-}
-
-impl fmt::Display for PropertyChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.path)?;
-        match (&self.before, &self.after) {
-            (None, None) => Ok(()),
-            (before, after) => {
-                let shown =
-                    |value: &Option<String>| value.clone().unwrap_or_else(|| "?".to_owned());
-                write!(f, ": {} -> {}", shown(before), shown(after))
-            }
-        }
     }
 }
 
@@ -263,7 +180,7 @@ fn typed(change: &ResourceChange) -> Change {
             Some(ChangeAction::Import) => Action::Import,
             _ => Action::Dynamic,
         },
-        logical_id: change.logical_resource_id().unwrap_or_default().to_owned(),
+        address: change.logical_resource_id().unwrap_or_default().to_owned(),
         resource_type: change.resource_type().unwrap_or_default().to_owned(),
         replacement: match change.replacement() {
             Some(Replaced::True) => Replacement::Yes,
@@ -325,7 +242,7 @@ mod tests {
     fn reads_like_a_diff() {
         let change = Change {
             action: Action::Modify,
-            logical_id: "IngestFunction".to_owned(),
+            address: "IngestFunction".to_owned(),
             resource_type: "AWS::Lambda::Function".to_owned(),
             replacement: Replacement::No,
             properties: vec![PropertyChange {

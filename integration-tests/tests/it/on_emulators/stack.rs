@@ -182,7 +182,7 @@ async fn made_used_changed_and_deleted() {
     println!("{}", seen.plan());
     let changes = &seen.plan.as_ref().expect("plan").changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].logical_id, "IngestFunction");
+    assert_eq!(changes[0].address, "IngestFunction");
     assert_eq!(changes[0].properties.len(), 1, "{changes:?}");
     assert_eq!(changes[0].properties[0].path, "/Properties/MemorySize");
 
