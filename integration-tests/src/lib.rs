@@ -12,7 +12,7 @@ pub mod invariants;
 pub mod local;
 pub mod outcome;
 pub mod processes;
-pub mod progress;
+pub use deploy::progress;
 pub mod recompute;
 pub mod report;
 pub mod run_dir;

@@ -44,6 +44,13 @@ pub(crate) fn deploy(quiet: bool) -> Result<(), Failure> {
     exec("deploy")
 }
 
+/// [`deploy`], with the artifacts that are to be deployed built and packed first.
+pub(crate) fn deploy_artifacts(quiet: bool) -> Result<(), Failure> {
+    build_all(quiet)?;
+    package(Print::Nothing)?;
+    exec("deploy")
+}
+
 /// Builds the programs of the workspace and the Lambda bootstraps, optimised.
 pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
     build_programs(quiet)?;

@@ -41,6 +41,18 @@ enum Command {
     E2e(args::E2e),
     /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
     Render(args::Render),
+    /// Say what a deploy would change, and change nothing.
+    Plan(args::Plan),
+    /// Deploy one cloud or both, and send a trade through as a smoke test.
+    Deploy(args::Deploy),
+    /// Delete what was deployed, and show that nothing is left.
+    Destroy(args::Destroy),
+    /// Print what a deploy gave: names, URLs, ARNs.
+    Outputs(args::Outputs),
+    /// Show both clouds side by side.
+    Status(args::Status),
+    /// Say what was changed by hand since the last deploy.
+    Drift(args::Drift),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -61,6 +73,12 @@ fn main() -> ExitCode {
         Command::Up(_) | Command::Down(_) => heavy::harness(),
         Command::E2e(args) => heavy::e2e(args),
         Command::Render(args) => render::run(args),
+        Command::Plan(args) => heavy::deploy_artifacts(args.json),
+        Command::Deploy(args) => heavy::deploy_artifacts(args.json),
+        Command::Destroy(args) => heavy::deploy(args.json),
+        Command::Outputs(args) => heavy::deploy(args.json),
+        Command::Status(args) => heavy::deploy(args.json),
+        Command::Drift(args) => heavy::deploy(args.json),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

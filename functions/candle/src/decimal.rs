@@ -58,6 +58,8 @@ macro_rules! positive {
         impl $type {
             /// The greatest value: 10^11 whole units.
             pub const MAX: Self = Self(10_000_000_000_000_000_000);
+            /// One whole unit.
+            pub const ONE: Self = Self(100_000_000);
 
             /// Takes a number of 1e-8 units; zero and what is above [`Self::MAX`] are errors.
             pub const fn from_units(units: u64) -> Result<Self, DecimalError> {

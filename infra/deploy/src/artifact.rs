@@ -69,11 +69,7 @@ pub async fn upload_artifact(
         let expected = artifact.sha256.clone();
         return Err(Error::Changed { path, found, expected });
     }
-    let extension = path.extension().map_or("bin".into(), |extension| extension.to_string_lossy());
-    let code = CodeLocation {
-        bucket: bucket.to_owned(),
-        key: format!("{}/{}.{extension}", artifact.name, artifact.sha256),
-    };
+    let code = CodeLocation { bucket: bucket.to_owned(), key: key(artifact) };
     let failed = |action, problem| Error::Call {
         action,
         bucket: code.bucket.clone(),
@@ -99,6 +95,13 @@ pub async fn upload_artifact(
         .await
         .map_err(|error| failed("upload", in_words(&error)))?;
     Ok(code)
+}
+
+/// Where an artifact lies in its bucket.
+fn key(artifact: &Artifact) -> String {
+    let extension = Path::new(&artifact.path).extension();
+    let extension = extension.map_or("bin".into(), |extension| extension.to_string_lossy());
+    format!("{}/{}.{extension}", artifact.name, artifact.sha256)
 }
 
 /// Creates a bucket. One that is there and belongs to this account is success.
@@ -141,7 +144,7 @@ fn refused<R: std::fmt::Debug>(
 }
 
 /// Emulators have no host names for buckets, so there the bucket is in the path.
-fn client(config: &SdkConfig) -> Client {
+pub(crate) fn client(config: &SdkConfig) -> Client {
     let emulated = config.endpoint_url().is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(emulated).build();
     Client::from_conf(config)

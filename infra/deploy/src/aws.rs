@@ -40,6 +40,27 @@ pub async fn aws_config(
     loader.load().await
 }
 
+/// The credentials can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("sign in to AWS: {problem}")]
+pub struct SignInError {
+    problem: String,
+}
+
+/// The number of the account that the credentials are for: twelve digits.
+pub async fn account(config: &SdkConfig) -> Result<String, SignInError> {
+    let client = aws_sdk_sts::Client::new(config);
+    let answer = client
+        .get_caller_identity()
+        .send()
+        .await
+        .map_err(|error| SignInError { problem: in_words(&error) })?;
+    let account = answer.account().filter(|account| !account.is_empty());
+    account.map(str::to_owned).ok_or_else(|| SignInError {
+        problem: "the answer has no account number; check the endpoint".to_owned(),
+    })
+}
+
 /// What emulators take as credentials: anything, and this means account 000000000000.
 #[must_use]
 pub fn emulator_credentials() -> Credentials {

@@ -4,6 +4,12 @@
 
 pub mod artifact;
 pub mod aws;
+pub mod bucket;
 pub mod cloudformation;
+pub mod commands;
 pub mod google;
+pub mod inventory;
 pub mod plan;
+pub mod progress;
+pub mod smoke;
+pub mod versions;

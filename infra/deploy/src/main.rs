@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use deploy::commands::{self, Checkout};
 use infra::package::{BinDirs, Manifest, package_all};
-
-mod render;
 
 /// What is missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
@@ -35,8 +34,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Write the values that Terraform, the stack and a shell take, from twincloud.toml
-    Render(args::Render),
+    #[command(flatten)]
+    Cloud(commands::Command),
 }
 
 fn main() -> ExitCode {
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
             let bins = BinDirs { lambda: &lambda_bin_dir, services: &bin_dir };
             package(bins, &out_dir, json)
         }
-        Command::Render(args) => render::run(&args),
+        Command::Cloud(command) => commands::run(&command, &Checkout::from_vars()),
     }
 }
 

@@ -33,6 +33,20 @@ impl Checkout {
         Ran::of(&self.harness(words).output().expect("run the harness"))
     }
 
+    /// A command of the deploy engine in this checkout; it finds the clouds that `up` started here.
+    pub(crate) fn deploy_command(&self, words: &[&str]) -> Command {
+        // Built with the same selection, beside the harness.
+        let mut command = Command::new(Path::new(HARNESS).with_file_name("deploy"));
+        command.args(words).current_dir(self.dir.path());
+        command.env("TWINCLOUD_ROOT", self.dir.path());
+        command.env("TWINCLOUD_ARTIFACTS", artifacts());
+        command
+    }
+
+    pub(crate) fn deploy(&self, words: &[&str]) -> Ran {
+        Ran::of(&self.deploy_command(words).output().expect("run the deploy engine"))
+    }
+
     /// A file of the latest run.
     pub(crate) fn latest(&self, name: &str) -> String {
         let path = self.dir.path().join("target/runs/latest").join(name);
@@ -52,13 +66,22 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self {
             code: output.status.code(),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
         }
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let json = serde_json::from_str(&self.stdout);
+        json.unwrap_or_else(|error| {
+            panic!("{error}: stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr)
+        })
     }
 
     #[track_caller]

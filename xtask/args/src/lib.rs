@@ -1,10 +1,12 @@
 //! The arguments that xtask and the programs it runs share: xtask lists and checks them in seconds, the program
 //! that does the work parses the same words again.
 
+mod deploy;
 mod e2e;
 mod local;
 mod render;
 
+pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
 pub use local::{Down, Up};
 pub use render::Render;

@@ -81,6 +81,14 @@ pub enum Error {
         /// How long was waited, in seconds.
         seconds: u64,
     },
+    /// The stack could not be compared with what is there.
+    #[error("look for drift of stack {stack}: {reason}; run the same command again")]
+    NoDrift {
+        /// The stack.
+        stack: String,
+        /// What `CloudFormation` said.
+        reason: String,
+    },
     /// There is no such stack.
     #[error("there is no stack {stack}; deploy it first")]
     NoStack {

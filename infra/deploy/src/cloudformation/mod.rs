@@ -3,6 +3,7 @@
 //!
 //! Every function can be interrupted at any point and called again: it takes up what is there.
 
+mod drift;
 mod error;
 mod plan;
 mod stack;
@@ -13,8 +14,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::TemplateStage;
 use serde::Serialize;
 
+pub use drift::drift;
 pub use error::Error;
 pub use plan::Plan;
 pub use watch::StackEvent;
@@ -22,6 +25,8 @@ pub use watch::StackEvent;
 use stack::{Found, Settled};
 use watch::Watch;
 
+/// The first pause between two looks; each further one is longer.
+const FIRST_POLL: Duration = Duration::from_millis(50);
 /// How often [`apply`] plans anew when other deploys come in between.
 const ROUNDS: u32 = 3;
 
@@ -198,6 +203,42 @@ pub async fn delete(
         stack::wait(client, name, &id, &status, limits, progress).await?;
     }
     stack::remove(client, name, &id, limits, progress).await
+}
+
+/// A stack as it was deployed last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    /// Its status, such as `UPDATE_COMPLETE`.
+    pub status: String,
+    /// The values of its parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// Its outputs.
+    pub outputs: Outputs,
+}
+
+/// A stack that is there.
+pub async fn deployed(client: &Client, name: &str) -> Result<Deployed, Error> {
+    match stack::find(client, name).await? {
+        Some(Found { status, parameters, outputs, .. }) => Ok(Deployed { status, parameters, outputs }),
+        None => Err(Error::NoStack { stack: name.to_owned() }),
+    }
+}
+
+/// The template that a stack was deployed from, as it was written.
+pub async fn template(client: &Client, name: &str) -> Result<String, Error> {
+    let answer = client
+        .get_template()
+        .stack_name(name)
+        .template_stage(TemplateStage::Original)
+        .send()
+        .await
+        .map_err(error::call("read the template of", name))?;
+    Ok(answer.template_body().unwrap_or_default().to_owned())
+}
+
+/// The stack's status, such as `UPDATE_COMPLETE`; none if it isn't there.
+pub async fn status(client: &Client, name: &str) -> Result<Option<String>, Error> {
+    Ok(stack::find(client, name).await?.map(|found| found.status))
 }
 
 /// The outputs of a stack that is there.

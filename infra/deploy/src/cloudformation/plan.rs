@@ -14,9 +14,8 @@ use serde::Serialize;
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
 use super::error::{Error, call};
-use super::{Limits, StackRequest, discard, validation};
+use super::{FIRST_POLL, Limits, StackRequest, discard, validation};
 
-const FIRST_POLL: Duration = Duration::from_millis(50);
 /// `CloudFormation`'s limit for a template in a request.
 const TEMPLATE_BYTES: usize = 51_200;
 

@@ -1,5 +1,7 @@
 //! Finding a stack, and bringing it into a state that can be worked with.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_cloudformation::Client;
 
 use super::error::{Error, call, is_absent};
@@ -10,6 +12,7 @@ use super::{Limits, Outputs, Progress};
 pub(super) struct Found {
     pub(super) id: String,
     pub(super) status: String,
+    pub(super) parameters: BTreeMap<String, String>,
     pub(super) outputs: Outputs,
 }
 
@@ -33,6 +36,16 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     Ok(answer.stacks().first().map(|stack| Found {
         id: stack.stack_id().unwrap_or(name).to_owned(),
         status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
+        parameters: stack
+            .parameters()
+            .iter()
+            .filter_map(|parameter| {
+                Some((
+                    parameter.parameter_key()?.to_owned(),
+                    parameter.parameter_value()?.to_owned(),
+                ))
+            })
+            .collect(),
         outputs: Outputs(
             stack
                 .outputs()

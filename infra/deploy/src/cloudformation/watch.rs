@@ -8,9 +8,8 @@ use aws_sdk_cloudformation::types::ResourceStatus;
 use serde::Serialize;
 
 use super::error::{Error, call, is_absent};
-use super::{Limits, Progress, validation};
+use super::{FIRST_POLL, Limits, Progress, validation};
 
-const FIRST_POLL: Duration = Duration::from_millis(50);
 const STACK: &str = "AWS::CloudFormation::Stack";
 
 /// Something that happened to a resource, or to the stack itself.

@@ -1,0 +1,212 @@
+//! AWS: the two stacks, the functions' code, and what they say of themselves.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::Client;
+use cloud_aws::{Clients, DynamoStore, SqsQueue};
+use infra::files::Known;
+use infra::names;
+use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
+
+use super::failure::Failure;
+use super::known::Outputs;
+use super::report;
+use super::site::{Site, now_ms};
+use crate::aws::{account, aws_config, emulator_credentials};
+use crate::cloudformation::{self as cfn, Limits, Plan, StackRequest};
+use crate::progress::Progress;
+use crate::{artifact, smoke};
+
+/// The alias that messages go to.
+pub(super) const LIVE: &str = "live";
+
+/// An AWS account, or an emulator of one.
+pub(super) struct Aws<'s> {
+    pub(super) site: &'s Site,
+    pub(super) config: SdkConfig,
+    pub(super) account: String,
+    pub(super) client: Client,
+    pub(super) limits: Limits,
+}
+
+/// What a stack shall be.
+pub(super) struct Wanted {
+    pub(super) name: String,
+    template: &'static str,
+    parameters: BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    pub(super) fn request(&self) -> StackRequest<'_> {
+        StackRequest {
+            name: &self.name,
+            template: self.template,
+            parameters: &self.parameters,
+            tags: &self.tags,
+        }
+    }
+}
+
+impl<'s> Aws<'s> {
+    /// Signs in, which shows whether the credentials are any good.
+    pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
+        let region = &site.settings.aws.region;
+        let config = match &site.local {
+            Some(local) => {
+                aws_config(Some(&local.aws_endpoint), region, Some(emulator_credentials())).await
+            }
+            None => aws_config(None, region, None).await,
+        };
+        let account = account(&config).await?;
+        let client = Client::new(&config);
+        Ok(Self { site, config, account, client, limits: Limits::default() })
+    }
+
+    pub(super) fn stack(&self) -> String {
+        names::stack(&self.site.settings)
+    }
+
+    pub(super) fn bootstrap(&self) -> String {
+        names::bootstrap_stack(&self.site.settings)
+    }
+
+    fn artifact_bucket(&self) -> String {
+        names::aws_artifact_bucket(&self.site.settings, &self.account)
+    }
+
+    /// Where the functions' code is, or will be once it is uploaded.
+    pub(super) fn code(&self) -> Result<Code, Failure> {
+        let manifest = self.site.manifest()?;
+        let object = |name: &str| -> Result<CodeObject, Failure> {
+            let artifact = manifest.artifact(name).with_context(|| {
+                format!("find {name} in the manifest; run `cargo xtask build`")
+            });
+            Ok(artifact::code_object(artifact.map_err(Failure::lacking)?)?)
+        };
+        let replicate = &self.site.settings.aws.replicate;
+        Ok(Code {
+            bucket: self.artifact_bucket(),
+            ingest: object("aws-ingest")?,
+            replicate: replicate.enabled.then(|| object("aws-replicate")).transpose()?,
+        })
+    }
+
+    pub(super) async fn upload(&self) -> Result<(), Failure> {
+        let manifest = self.site.manifest()?;
+        let folder = &self.site.checkout.artifacts;
+        for name in ["aws-ingest", "aws-replicate"] {
+            let Some(artifact) = manifest.artifact(name) else { continue };
+            artifact::upload_artifact(&self.config, &self.artifact_bucket(), folder, artifact)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What both stacks shall be, the first to be deployed first.
+    pub(super) fn wanted(&self, known: &Known) -> Result<[Wanted; 2], Failure> {
+        let settings = &self.site.settings;
+        let known = Known { aws_account: Some(self.account.clone()), ..known.clone() };
+        let stack = Wanted {
+            name: self.stack(),
+            template: STACK_TEMPLATE,
+            parameters: render::stack_parameters(settings, &self.code()?, &known),
+            tags: render::tags(settings),
+        };
+        Ok([self.wanted_bootstrap(), stack])
+    }
+
+    /// The stack that holds Terraform's state and the functions' code.
+    pub(super) fn wanted_bootstrap(&self) -> Wanted {
+        let settings = &self.site.settings;
+        Wanted {
+            name: self.bootstrap(),
+            template: BOOTSTRAP_TEMPLATE,
+            parameters: render::bootstrap_parameters(settings),
+            tags: render::tags(settings),
+        }
+    }
+
+    /// Finds out what would change. Each plan is to be executed or discarded.
+    pub(super) async fn plans(
+        &self,
+        wanted: &[Wanted],
+        progress: &Progress,
+    ) -> Result<Vec<Plan>, Failure> {
+        let mut plans = Vec::new();
+        for wanted in wanted {
+            progress.now(format!("planning stack {}", wanted.name));
+            let request = wanted.request();
+            let plan =
+                cfn::plan(&self.client, &request, &self.limits, &mut |p| report::stack(progress, &p))
+                    .await;
+            match plan {
+                Ok(plan) => plans.push(plan),
+                Err(error) => {
+                    self.discard(&plans).await;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(plans)
+    }
+
+    /// Throws plans away. One that can't be discarded is taken up by the next deploy.
+    pub(super) async fn discard(&self, plans: &[Plan]) {
+        for plan in plans {
+            let _ = cfn::discard(&self.client, plan, &self.limits).await;
+        }
+    }
+
+    pub(super) async fn execute(
+        &self,
+        plan: &Plan,
+        progress: &Progress,
+    ) -> Result<cfn::Outputs, cfn::Error> {
+        progress.now(format!("deploying stack {}", plan.stack));
+        cfn::execute(&self.client, plan, &self.limits, &mut |p| report::stack(progress, &p)).await
+    }
+
+    /// What the stack gave, and what else others need to know of this account.
+    pub(super) fn outputs(&self, stack: &cfn::Outputs) -> Outputs {
+        let mut outputs = stack.0.clone();
+        outputs.insert("Account".to_owned(), self.account.clone());
+        outputs.insert("Region".to_owned(), self.site.settings.aws.region.clone());
+        outputs.insert(
+            "StateBucket".to_owned(),
+            names::aws_state_bucket(&self.site.settings, &self.account),
+        );
+        outputs
+    }
+
+    /// The queue and the candles of a deployed stack.
+    pub(super) fn ports(&self, outputs: &cfn::Outputs) -> Result<Ports, cfn::Error> {
+        let clients = Clients::new(&self.config);
+        Ok(Ports {
+            queue: SqsQueue::new(clients.sqs.clone(), outputs.get("QueueUrl")?),
+            store: DynamoStore::new(clients.dynamodb.clone(), outputs.get("TableName")?),
+        })
+    }
+
+    /// Sends a trade through the deployed queue.
+    pub(super) async fn smoke(
+        &self,
+        outputs: &cfn::Outputs,
+        progress: &Progress,
+    ) -> Result<smoke::Passed, Failure> {
+        progress.now("smoke test: a trade on its way through the queue");
+        let Ports { queue, store } = self.ports(outputs)?;
+        let intervals = self.site.intervals()?;
+        let interval = *intervals.first().context("find an interval in trading.intervals")?;
+        let symbol = self.site.smoke_symbol()?;
+        Ok(smoke::test(&queue, &store, &symbol, interval, now_ms()).await?)
+    }
+}
+
+/// The ports of a deployed stack.
+pub(super) struct Ports {
+    pub(super) queue: SqsQueue,
+    pub(super) store: DynamoStore,
+}

@@ -1,0 +1,195 @@
+//! Google Cloud: Terraform on the cloud itself, the engine of our own on emulators.
+
+use anyhow::{Context as _, anyhow};
+use args::Part;
+use cloud_gcp::{FirestoreStore, PubSubQueue};
+use infra::files::Known;
+
+use super::deploy::{self, Deployed};
+use super::destroy::Destroyed;
+use super::failure::Failure;
+use super::known::{self, Outputs};
+use super::plan::Step;
+use super::site::{Site, now_ms};
+use super::status::{self, CloudStatus};
+use super::terraform::Session;
+use crate::plan::Change;
+use crate::progress::Progress;
+use crate::smoke;
+use crate::terraform::{Purpose, Root};
+
+mod emulated;
+mod images;
+
+pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    if site.local.is_some() {
+        return emulated::plan(site, progress).await;
+    }
+    let session = session(site, &with_images(site)?, progress).await?;
+    Ok(vec![Step::Terraform(session.plan(Purpose::Deploy).await?)])
+}
+
+/// The images' digests are known before they are pushed; where to, once the repository is there.
+fn with_images(site: &Site) -> Result<Known, Failure> {
+    let known = known::known(site)?;
+    let outputs = known::read(site, Part::Gcp)?.unwrap_or_default();
+    match outputs.get("image_repository") {
+        Some(repository) => images::references(site, repository, known),
+        None => Ok(known),
+    }
+}
+
+pub(super) async fn deploy(
+    site: &Site,
+    args: &args::Deploy,
+    progress: &Progress,
+) -> Result<Deployed, Failure> {
+    let outputs = match site.local {
+        Some(_) => emulated::deploy(site, args, progress).await?,
+        None => on_cloud(site, args, progress).await?,
+    };
+    known::write(site, Part::Gcp, &outputs)?;
+    let smoke = match outputs.get("ingest_url") {
+        Some(_) => Some(smoke(site, progress).await?),
+        None => None,
+    };
+    Ok(Deployed { part: Part::Gcp.to_string(), outputs, smoke })
+}
+
+/// The repository is made by the very root that wants the images in it: the first apply is without them.
+async fn on_cloud(
+    site: &Site,
+    args: &args::Deploy,
+    progress: &Progress,
+) -> Result<Outputs, Failure> {
+    let known = known::known(site)?;
+    let first = session(site, &known, progress).await?;
+    let mut outputs = first.outputs().await?;
+    if !outputs.contains_key("image_repository") {
+        outputs = apply(site, &first, args, progress).await?;
+        known::write(site, Part::Gcp, &outputs)?;
+    }
+    let repository = outputs.get("image_repository").context("find the repository of images")?;
+    let known = images::push(site, repository, known, progress).await?;
+    let second = session(site, &known, progress).await?;
+    apply(site, &second, args, progress).await
+}
+
+async fn apply(
+    site: &Site,
+    session: &Session<'_>,
+    args: &args::Deploy,
+    progress: &Progress,
+) -> Result<Outputs, Failure> {
+    let plan = session.plan(Purpose::Deploy).await?;
+    deploy::show(site, vec![Step::Terraform(plan.clone())], args.yes, progress)?;
+    session.apply(&plan).await?;
+    session.outputs().await
+}
+
+async fn session<'p>(
+    site: &Site,
+    known: &Known,
+    progress: &'p Progress,
+) -> Result<Session<'p>, Failure> {
+    if site.settings.gcp.state.bucket.is_none() {
+        return Err(Failure::usage(anyhow!(
+            "gcp.state.bucket has no value: it names the bucket that Terraform keeps its state in; terraform-gcp/README.md \
+             says how to make one"
+        )));
+    }
+    known::render(site, known)?;
+    let root = Root::google(&site.checkout.root, &site.settings);
+    Session::open(site, root, progress).await
+}
+
+pub(super) async fn drift(site: &Site, progress: &Progress) -> Result<Vec<Change>, Failure> {
+    if site.local.is_some() {
+        return emulated::drift(site).await;
+    }
+    session(site, &with_images(site)?, progress).await?.drift().await
+}
+
+pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+    if site.local.is_some() {
+        return emulated::outputs(site).await;
+    }
+    session(site, &known::known(site)?, progress).await?.outputs().await
+}
+
+pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+    if site.local.is_some() {
+        return emulated::destroy(site, progress).await;
+    }
+    // A null image takes a service away, and here all goes.
+    let session = session(site, &known::known(site)?, progress).await?;
+    session.destroy().await?;
+    let left = session.resources().await?;
+    let left = left.into_iter().map(|address| crate::inventory::Item {
+        resource_type: address.split('.').next().unwrap_or_default().to_owned(),
+        name: address,
+        component: None,
+    });
+    Ok(Destroyed { part: Part::Gcp.to_string(), kept: Vec::new(), left: left.collect() })
+}
+
+/// Sends a trade through the deployed topic.
+async fn smoke(site: &Site, progress: &Progress) -> Result<smoke::Passed, Failure> {
+    progress.now("smoke test: a trade on its way through the topic");
+    let Ports { queue, store } = Ports::open(site).await?;
+    let interval = *site.intervals()?.first().context("find an interval in trading.intervals")?;
+    let symbol = site.smoke_symbol()?;
+    Ok(smoke::test(&queue, &store, &symbol, interval, now_ms()).await?)
+}
+
+/// The ports of a deployment.
+struct Ports {
+    queue: PubSubQueue,
+    store: FirestoreStore,
+}
+
+impl Ports {
+    async fn open(site: &Site) -> Result<Self, Failure> {
+        let gcp = &site.settings.gcp;
+        let local = site.local.as_ref();
+        let pubsub = local.map(|local| local.pubsub_endpoint.as_str());
+        let firestore = local.map(|local| local.firestore_endpoint.as_str());
+        let (topic, subscription) = (&gcp.pubsub.topic, &gcp.pubsub.subscription);
+        let queue = PubSubQueue::connect(pubsub, &gcp.project, topic, subscription).await?;
+        let (database, collection) = (&gcp.firestore.database, &gcp.firestore.collection);
+        let store = FirestoreStore::connect(firestore, &gcp.project, database, collection).await?;
+        Ok(Self { queue, store })
+    }
+}
+
+pub(super) async fn status(site: &Site, progress: &Progress) -> CloudStatus {
+    let mut status = CloudStatus::default();
+    if let Err(failure) = fill(site, &mut status, progress).await {
+        status.take::<()>(Err(failure));
+    }
+    status
+}
+
+async fn fill(site: &Site, status: &mut CloudStatus, progress: &Progress) -> Result<(), Failure> {
+    if site.local.is_some() {
+        emulated::fill(site, status).await?;
+    } else {
+        let session = session(site, &known::known(site)?, progress).await?;
+        let resources = session.resources().await?;
+        if resources.is_empty() {
+            return Ok(());
+        }
+        status.stack = Some(format!("{} resources", resources.len()));
+        let outputs = session.outputs().await?;
+        let image = |name: &str| outputs.get(name).map(|image| images::in_brief(name, image));
+        status.functions =
+            ["ingest_image", "replicate_image"].into_iter().filter_map(image).collect();
+        status.drift = status.take(session.drift().await).map(|changes| changes.len());
+    }
+    if status.stack.is_some() {
+        let ports = Ports::open(site).await?;
+        let candles = status::last_candles(site, &ports.store).await;
+        status.last_candles = status.take(candles).unwrap_or_default();
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What earlier deploys gave, kept in files: the engines meet only through these outputs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use args::Part;
+use infra::files::{self, Known};
+
+use super::failure::Failure;
+use super::site::Site;
+
+/// A part's outputs by name.
+pub(super) type Outputs = BTreeMap<String, String>;
+
+/// `outputs/ENVIRONMENT/PART.json`.
+pub(super) fn file(site: &Site, part: Part) -> PathBuf {
+    site.outputs_dir().join(format!("{part}.json"))
+}
+
+/// Keeps a part's outputs for the others, whole or not at all.
+pub(super) fn write(site: &Site, part: Part, outputs: &Outputs) -> anyhow::Result<()> {
+    let path = file(site, part);
+    let mut text = serde_json::to_string_pretty(outputs)?;
+    text.push('\n');
+    replace(&path, &text).with_context(|| format!("write {}", path.display()))
+}
+
+/// What was kept of a part; none if it was never deployed from here.
+pub(super) fn read(site: &Site, part: Part) -> anyhow::Result<Option<Outputs>> {
+    let path = file(site, part);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let outputs = serde_json::from_str(&text).with_context(|| {
+                format!("read {}; delete it and run `cargo xtask outputs {part}`", path.display())
+            })?;
+            Ok(Some(outputs))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
+    }
+}
+
+/// Forgets a part that was destroyed.
+pub(super) fn forget(site: &Site, part: Part) -> anyhow::Result<()> {
+    let path = file(site, part);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("delete {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is known by now, of all parts.
+pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
+    let of = |part| -> anyhow::Result<Outputs> { Ok(read(site, part)?.unwrap_or_default()) };
+    let (aws, gcp, foundation) = (of(Part::Aws)?, of(Part::Gcp)?, of(Part::Foundation)?);
+    let get = |outputs: &Outputs, name: &str| outputs.get(name).cloned();
+    Ok(Known {
+        aws_account: get(&aws, "Account").or_else(|| get(&foundation, "account_id")),
+        aws_endpoint: site.local.as_ref().map(|local| local.aws_endpoint.clone()),
+        gcs_endpoint: site.local.as_ref().map(|local| local.storage_endpoint.clone()),
+        ingest_image: get(&gcp, "ingest_image"),
+        replicate_image: get(&gcp, "replicate_image"),
+        google_replicate_subject: get(&gcp, "replicate_service_account_unique_id"),
+        google_audience_for_aws: get(&gcp, "aws_workload_identity_audience"),
+        google_reader_role_arn: get(&foundation, "google_reader_role_arn"),
+        alert_topic_arn: get(&foundation, "alert_topic_arn"),
+        functions_boundary_arn: get(&foundation, "functions_boundary_arn"),
+        ..Known::default()
+    })
+}
+
+/// Renders the files that Terraform and a shell take, with all that is known.
+pub(super) fn render(site: &Site, known: &Known) -> Result<PathBuf, Failure> {
+    let folder = site.checkout.root.join(files::folder(&site.settings));
+    let rendered = files::render(&site.settings, known)?;
+    files::write(&rendered, &folder).map_err(Failure::lacking)?;
+    Ok(folder)
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let part = path.with_extension("part");
+    fs::write(&part, text)?;
+    fs::rename(&part, path)
+}

@@ -1,0 +1,99 @@
+//! What a person types: `cargo xtask plan`, `deploy`, `destroy`, `outputs`, `status`, `drift`.
+//!
+//! Settings become values, values become a plan, a plan is shown, agreed to and applied, and what came of it is kept
+//! as outputs: one road for every engine.
+
+mod ask;
+mod aws;
+mod code_only;
+mod deploy;
+mod destroy;
+mod drift;
+mod failure;
+mod gcp;
+mod known;
+mod outputs;
+mod plan;
+mod render;
+mod report;
+mod site;
+mod status;
+mod terraform;
+
+use std::env;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use failure::Failure;
+pub use site::Checkout;
+
+/// One of the commands.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
+    Render(args::Render),
+    /// Say what a deploy would change, and change nothing.
+    Plan(args::Plan),
+    /// Deploy one cloud or both, and send a trade through as a smoke test.
+    Deploy(args::Deploy),
+    /// Delete what was deployed, and show that nothing is left.
+    Destroy(args::Destroy),
+    /// Print what a deploy gave: names, URLs, ARNs.
+    Outputs(args::Outputs),
+    /// Show both clouds side by side.
+    Status(args::Status),
+    /// Say what was changed by hand since the last deploy.
+    Drift(args::Drift),
+}
+
+/// Runs a command to its end, or until Ctrl-C or SIGTERM.
+#[must_use]
+pub fn run(command: &Command, checkout: &Checkout) -> ExitCode {
+    let done = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(Box::pin(until_interrupted(command, checkout))),
+        Err(error) => Err(error.into()),
+    };
+    done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
+}
+
+async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut work = std::pin::pin!(dispatch(command, checkout));
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // Terraform saves its state and lets go of its lock, and is waited for.
+        if !terraform::is_running() {
+            return Err(interrupted());
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::Interrupted(
+        "interrupted: what was started in the cloud goes on there; run the same command again to take it up".to_owned(),
+    )
+}
+
+async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure> {
+    match command {
+        Command::Render(args) => render::run(args, checkout),
+        Command::Plan(args) => plan::run(args, checkout).await,
+        Command::Deploy(args) => deploy::run(args, checkout).await,
+        Command::Destroy(args) => destroy::run(args, checkout).await,
+        Command::Outputs(args) => outputs::run(args, checkout).await,
+        Command::Status(args) => status::run(args, checkout).await,
+        Command::Drift(args) => drift::run(args, checkout).await,
+    }
+}
+
+/// The variables that may hold settings.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -1,0 +1,113 @@
+//! `cargo xtask plan`: what a deploy would change.
+
+use std::fmt;
+
+use args::Part;
+use serde::Serialize;
+
+use super::failure::Failure;
+use super::site::{Checkout, Site};
+use super::{aws::Aws, gcp, known, report, terraform};
+use crate::cloudformation;
+use crate::plan::Change;
+use crate::progress::Progress;
+
+/// What one engine would change.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "engine", rename_all = "snake_case")]
+pub(super) enum Step {
+    /// A stack.
+    CloudFormation(cloudformation::Plan),
+    /// A Terraform root.
+    Terraform(crate::terraform::Plan),
+    /// Google's services on emulators.
+    Google(crate::google::Plan),
+}
+
+impl Step {
+    pub(super) fn changes(&self) -> &[Change] {
+        match self {
+            Self::CloudFormation(plan) => &plan.changes,
+            Self::Terraform(plan) => &plan.changes,
+            Self::Google(plan) => &plan.changes,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CloudFormation(plan) => plan.fmt(f),
+            Self::Terraform(plan) => plan.fmt(f),
+            Self::Google(plan) => plan.fmt(f),
+        }
+    }
+}
+
+/// What a deploy would change, engine by engine.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Plans {
+    pub(super) environment: String,
+    pub(super) target: String,
+    /// How many resources change.
+    pub(super) changes: usize,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Plans {
+    pub(super) fn of(site: &Site, steps: Vec<Step>) -> Self {
+        Self {
+            environment: site.settings.project.environment.clone(),
+            target: site.target().to_string(),
+            changes: steps.iter().map(|step| step.changes().len()).sum(),
+            steps,
+        }
+    }
+}
+
+impl fmt::Display for Plans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| step.fmt(f))?;
+        match self.changes {
+            0 => writeln!(f, "{} on {}: no changes", self.environment, self.target),
+            1 => writeln!(f, "{} on {}: 1 resource changes", self.environment, self.target),
+            n => writeln!(f, "{} on {}: {n} resources change", self.environment, self.target),
+        }
+    }
+}
+
+pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Failure> {
+    let site = Site::open(&args.place, checkout)?;
+    let progress = Progress::default();
+    let mut steps = Vec::new();
+    for part in args.part.parts() {
+        steps.extend(of(&site, *part, &progress).await?);
+    }
+    progress.finish();
+    report::print(&Plans::of(&site, steps), args.json)
+}
+
+/// Plans one part, and leaves nothing behind.
+pub(super) async fn of(
+    site: &Site,
+    part: Part,
+    progress: &Progress,
+) -> Result<Vec<Step>, Failure> {
+    match part {
+        Part::Aws => {
+            let aws = Aws::open(site).await?;
+            let wanted = aws.wanted(&known::known(site)?)?;
+            let plans = aws.plans(&wanted, progress).await?;
+            aws.discard(&plans).await;
+            Ok(plans.into_iter().map(Step::CloudFormation).collect())
+        }
+        Part::Gcp => gcp::plan(site, progress).await,
+        Part::Foundation => terraform::plan(site, part, progress).await,
+        Part::All => unreachable_all(),
+    }
+}
+
+/// `Part::parts` has split it.
+pub(super) fn unreachable_all<T>() -> Result<T, Failure> {
+    Err(Failure::usage(anyhow::anyhow!("`all` is not one part")))
+}

@@ -1,0 +1,45 @@
+//! `cargo xtask render`: the values that Terraform, the stack and a shell take.
+
+use std::path::PathBuf;
+
+use args::{DeployTarget, Place, Render};
+use infra::Settings;
+use infra::files;
+use serde_json::json;
+
+use super::failure::Failure;
+use super::known;
+use super::site::{Checkout, Site};
+
+pub(super) fn run(args: &Render, checkout: &Checkout) -> Result<(), Failure> {
+    let target = DeployTarget::Cloud;
+    let place = Place { env: args.env.clone(), sets: args.sets.clone(), target };
+    let site = Site::open(&place, checkout)?;
+    let known = known::known(&site)?;
+    let rendered = files::render(&site.settings, &known)?;
+    let folder = args.out.clone();
+    let folder = folder.unwrap_or_else(|| checkout.root.join(files::folder(&site.settings)));
+    let paths = files::write(&rendered, &folder).map_err(|error| {
+        if error.is_usage() { Failure::usage(error) } else { Failure::lacking(error) }
+    })?;
+    print(&site.settings, &paths, &known.missing(), args.json);
+    Ok(())
+}
+
+fn print(settings: &Settings, paths: &[PathBuf], missing: &[&str], json: bool) {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    if json {
+        let environment = &settings.project.environment;
+        println!(
+            "{}",
+            json!({ "environment": environment, "files": paths, "not_known_yet": missing })
+        );
+        return;
+    }
+    for path in paths {
+        println!("{path}");
+    }
+    for what in missing {
+        eprintln!("note: not known yet, so null or left out: {what}");
+    }
+}

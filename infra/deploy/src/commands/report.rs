@@ -1,0 +1,52 @@
+//! What a person sees while a command works, and what it prints in the end.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+use crate::cloudformation::Progress as StackProgress;
+use crate::progress::Progress;
+use crate::terraform::Progress as TerraformProgress;
+
+/// What a stack operation does, line by line.
+pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
+    match what {
+        StackProgress::Waiting { status } => {
+            progress.now(format!("waiting for another operation: the stack is {status}"));
+        }
+        StackProgress::Clearing { status } => {
+            progress.note(format!("the stack is {status}: clearing away what was left of it"));
+        }
+        StackProgress::Planned(_) => {}
+        StackProgress::Event(event) => progress.note(event.to_string()),
+    }
+}
+
+/// What Terraform does, line by line.
+pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
+    match what {
+        TerraformProgress::WaitingForLock => progress.now("somebody else works on the state: waiting"),
+        TerraformProgress::Unlocked { id } => {
+            progress.note(format!("took off the lock {id} of a run that was killed here"));
+        }
+        TerraformProgress::Adopted { address } => {
+            progress.note(format!("{address} was made by a run that was killed here: taken into the state"));
+        }
+        TerraformProgress::Uncertain { address } => {
+            progress.note(format!("{address} was being made by a run that was killed here: it may be there"));
+        }
+        TerraformProgress::Event(event) => progress.note(event.to_string()),
+        TerraformProgress::Stopping => progress.note("stopping: Terraform ends what it is at, and keeps its state"),
+    }
+}
+
+/// Prints a value on standard output, for a person or for a script.
+pub(super) fn print<T: Serialize + fmt::Display>(value: &T, json: bool) -> Result<(), Failure> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(value)?);
+    } else {
+        print!("{value}");
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Where a command works: the checkout, the environment's settings, and the clouds.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use args::{DeployTarget, Place};
+use candle::{Interval, Symbol};
+use infra::Settings;
+use infra::package::Manifest;
+use infra::settings::FILE;
+
+use super::failure::Failure;
+use crate::local::LocalClouds;
+
+/// The environment of the emulators.
+const LOCAL: &str = "local";
+
+/// Where the checkout and its artifacts are.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The folder of twincloud.toml.
+    pub root: PathBuf,
+    /// Where `cargo xtask build` leaves the artifacts.
+    pub artifacts: PathBuf,
+}
+
+impl Checkout {
+    /// As `cargo xtask` tells it.
+    #[must_use]
+    pub fn from_vars() -> Self {
+        let folder = |variable, default: &str| {
+            let folder = env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
+            std::path::absolute(&folder).unwrap_or(folder)
+        };
+        Self {
+            root: folder("TWINCLOUD_ROOT", "."),
+            artifacts: folder("TWINCLOUD_ARTIFACTS", "target/artifacts"),
+        }
+    }
+}
+
+/// Where a command works.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) checkout: Checkout,
+    pub(super) settings: Settings,
+    /// The emulators; none: the real clouds.
+    pub(super) local: Option<LocalClouds>,
+}
+
+impl Site {
+    /// Reads the settings and finds the clouds.
+    pub(super) fn open(place: &Place, checkout: &Checkout) -> Result<Self, Failure> {
+        let local = match place.target {
+            DeployTarget::Cloud => None,
+            DeployTarget::Processes => {
+                Some(LocalClouds::find(&checkout.root).map_err(Failure::lacking)?)
+            }
+        };
+        let env = place.env.as_deref().or(local.is_some().then_some(LOCAL));
+        let settings =
+            Settings::load(&checkout.root.join(FILE), env, &place.sets, super::variables());
+        let settings = settings.map_err(Failure::usage)?;
+        Ok(Self { checkout: checkout.clone(), settings, local })
+    }
+
+    pub(super) fn target(&self) -> DeployTarget {
+        if self.local.is_some() { DeployTarget::Processes } else { DeployTarget::Cloud }
+    }
+
+    /// `dev on cloud`, for headings.
+    pub(super) fn title(&self) -> String {
+        format!("{} on {}", self.settings.project.environment, self.target())
+    }
+
+    /// What `cargo xtask build` made.
+    pub(super) fn manifest(&self) -> Result<Manifest, Failure> {
+        Manifest::read(&self.checkout.artifacts).map_err(Failure::lacking)
+    }
+
+    /// The symbol of a smoke test's trade.
+    pub(super) fn smoke_symbol(&self) -> anyhow::Result<Symbol> {
+        Symbol::parse(&self.settings.trading.smoke_symbol).context("read trading.smoke_symbol")
+    }
+
+    /// The intervals of candles, the shortest first.
+    pub(super) fn intervals(&self) -> anyhow::Result<Vec<Interval>> {
+        let intervals = self.settings.trading.intervals.iter().map(|text| text.parse());
+        let mut intervals: Vec<Interval> =
+            intervals.collect::<Result<_, _>>().context("read trading.intervals")?;
+        intervals.sort();
+        Ok(intervals)
+    }
+
+    /// Where the files of this environment are.
+    pub(super) fn outputs_dir(&self) -> PathBuf {
+        self.checkout.root.join("outputs").join(&self.settings.project.environment)
+    }
+
+    /// Whether it takes more than a yes to destroy it.
+    pub(super) fn is_protected(&self) -> bool {
+        self.settings.aws.deletion_protection || self.settings.project.environment == "prod"
+    }
+}
+
+/// Epoch milliseconds.
+pub(super) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,245 @@
+//! The two Terraform roots: the AWS foundation here, Google's with `gcp.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context as _;
+use args::Part;
+use infra::names;
+use serde_json::Value;
+
+use super::aws::Aws;
+use super::deploy::{self, Deployed};
+use super::failure::Failure;
+use super::known::{self, Outputs};
+use super::plan::Step;
+use super::report;
+use super::site::Site;
+use crate::aws::in_words;
+use crate::inventory::Item;
+use crate::plan::Change;
+use crate::progress::Progress;
+use crate::terraform::{Error, Plan, Purpose, Root, Terraform};
+
+/// Calls under way of a program that takes Ctrl-C itself.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether Terraform is at work: it is told of Ctrl-C, ends what it is at, and is waited for.
+pub(super) fn is_running() -> bool {
+    RUNNING.load(Ordering::Relaxed) > 0
+}
+
+struct Guard;
+
+impl Guard {
+    fn new() -> Self {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A root that is ready.
+pub(super) struct Session<'s> {
+    terraform: Terraform,
+    root: Root,
+    progress: &'s Progress,
+}
+
+impl<'s> Session<'s> {
+    /// Finds the program, and gets the root ready.
+    pub(super) async fn open(
+        site: &Site,
+        root: Root,
+        progress: &'s Progress,
+    ) -> Result<Self, Failure> {
+        let terraform = Terraform::find(&site.settings).await.map_err(failed)?;
+        progress.now(format!("{}: getting ready", root.name));
+        let _running = Guard::new();
+        terraform.init(&root).await.map_err(failed)?;
+        Ok(Self { terraform, root, progress })
+    }
+
+    pub(super) async fn plan(&self, purpose: Purpose) -> Result<Plan, Failure> {
+        self.progress.now(format!("{}: planning", self.root.name));
+        let _running = Guard::new();
+        let plan = self.terraform.plan(&self.root, purpose, &mut |p| {
+            report::terraform(self.progress, &p);
+        });
+        plan.await.map_err(failed)
+    }
+
+    pub(super) async fn apply(&self, plan: &Plan) -> Result<(), Failure> {
+        self.progress.now(format!("{}: applying", self.root.name));
+        let _running = Guard::new();
+        let applied = self.terraform.apply(&self.root, plan, &mut |p| {
+            report::terraform(self.progress, &p);
+        });
+        applied.await.map_err(failed)
+    }
+
+    pub(super) async fn destroy(&self) -> Result<(), Failure> {
+        let plan = self.plan(Purpose::Destroy).await?;
+        self.apply(&plan).await
+    }
+
+    pub(super) async fn drift(&self) -> Result<Vec<Change>, Failure> {
+        let _running = Guard::new();
+        let drift = self.terraform.drift(&self.root, &mut |p| report::terraform(self.progress, &p));
+        drift.await.map_err(failed)
+    }
+
+    pub(super) async fn outputs(&self) -> Result<Outputs, Failure> {
+        let _running = Guard::new();
+        Ok(texts(self.terraform.outputs(&self.root).await.map_err(failed)?))
+    }
+
+    pub(super) async fn resources(&self) -> Result<Vec<String>, Failure> {
+        let _running = Guard::new();
+        self.terraform.resources(&self.root).await.map_err(failed)
+    }
+}
+
+fn failed(error: Error) -> Failure {
+    if error.is_environment() { Failure::lacking(error) } else { error.into() }
+}
+
+/// Outputs as texts; those that are null are left out.
+fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
+    let texts = outputs.into_iter().filter_map(|(name, value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some((name, text)),
+        other => Some((name, other.to_string())),
+    });
+    texts.collect()
+}
+
+/// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
+async fn foundation<'s>(
+    aws: &Aws<'_>,
+    progress: &'s Progress,
+) -> Result<Session<'s>, Failure> {
+    let site = aws.site;
+    let known = infra::files::Known {
+        aws_account: Some(aws.account.clone()),
+        ..known::known(site)?
+    };
+    known::render(site, &known)?;
+    let mut root = Root::aws(&site.checkout.root, &site.settings);
+    root.backend.insert("bucket".to_owned(), names::aws_state_bucket(&site.settings, &aws.account));
+    if let Some(local) = &site.local {
+        root = root.on_aws_emulator(&local.aws_endpoint);
+    }
+    Session::open(site, root, progress).await
+}
+
+/// What a deploy of the foundation would change. Without its bucket there is nothing yet to compare with.
+pub(super) async fn plan(
+    site: &Site,
+    part: Part,
+    progress: &Progress,
+) -> Result<Vec<Step>, Failure> {
+    let aws = Aws::open(site).await?;
+    let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
+    aws.discard(&bootstrap).await;
+    let is_new = bootstrap.iter().any(|plan| plan.creates);
+    let mut steps: Vec<Step> = bootstrap.into_iter().map(Step::CloudFormation).collect();
+    if is_new {
+        progress.note(format!("{part}: terraform/ is planned once the stack {} is there, which holds its state", aws.bootstrap()));
+    } else {
+        let session = foundation(&aws, progress).await?;
+        steps.push(Step::Terraform(session.plan(Purpose::Deploy).await?));
+    }
+    Ok(steps)
+}
+
+pub(super) async fn deploy_foundation(
+    site: &Site,
+    args: &args::Deploy,
+    progress: &Progress,
+) -> Result<Deployed, Failure> {
+    let aws = Aws::open(site).await?;
+    // Before anything is made: a foundation without Terraform would end half-way.
+    Terraform::find(&site.settings).await.map_err(failed)?;
+    let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
+    let steps = bootstrap.iter().cloned().map(Step::CloudFormation).collect();
+    if let Err(refused) = deploy::show(site, steps, args.yes, progress) {
+        aws.discard(&bootstrap).await;
+        return Err(refused);
+    }
+    for plan in &bootstrap {
+        aws.execute(plan, progress).await?;
+    }
+    let session = foundation(&aws, progress).await?;
+    let plan = session.plan(Purpose::Deploy).await?;
+    deploy::show(site, vec![Step::Terraform(plan.clone())], args.yes, progress)?;
+    session.apply(&plan).await?;
+    let outputs = session.outputs().await?;
+    known::write(site, Part::Foundation, &outputs)?;
+    Ok(Deployed { part: Part::Foundation.to_string(), outputs, smoke: None })
+}
+
+pub(super) async fn destroy_foundation(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
+    if !has_state(aws).await? {
+        return Ok(());
+    }
+    foundation(aws, progress).await?.destroy().await
+}
+
+pub(super) async fn drift(
+    site: &Site,
+    _part: Part,
+    progress: &Progress,
+) -> Result<Vec<Change>, Failure> {
+    let aws = Aws::open(site).await?;
+    foundation(&aws, progress).await?.drift().await
+}
+
+pub(super) async fn outputs(
+    site: &Site,
+    part: Part,
+    progress: &Progress,
+) -> Result<Outputs, Failure> {
+    let aws = Aws::open(site).await?;
+    if !has_state(&aws).await? {
+        return Err(anyhow::anyhow!("{part} is not deployed; `cargo xtask deploy {part}` does it").into());
+    }
+    foundation(&aws, progress).await?.outputs().await
+}
+
+/// Whether the foundation's state knows any resource.
+pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
+    #[derive(serde::Deserialize)]
+    struct State {
+        #[serde(default)]
+        resources: Vec<Value>,
+    }
+    let bucket = names::aws_state_bucket(&aws.site.settings, &aws.account);
+    let key = &aws.site.settings.aws.state.key;
+    let client = crate::artifact::client(&aws.config);
+    let answer = match client.get_object().bucket(&bucket).key(key).send().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            use aws_sdk_s3::error::ProvideErrorMetadata as _;
+            if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) {
+                return Ok(false);
+            }
+            let problem = in_words(&error);
+            return Err(anyhow::anyhow!("read Terraform's state s3://{bucket}/{key}: {problem}").into());
+        }
+    };
+    let bytes = answer.body.collect().await.context("read Terraform's state")?.into_bytes();
+    let state: State = serde_json::from_slice(&bytes)
+        .with_context(|| format!("read Terraform's state s3://{bucket}/{key}"))?;
+    Ok(!state.resources.is_empty())
+}
+
+/// A deleted key stays for days, and keeps its tags.
+pub(super) fn is_key(item: &Item) -> bool {
+    item.name.contains(":kms:")
+}

@@ -1,0 +1,106 @@
+//! What is there by its tags: after a destroy, nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use aws_config::SdkConfig;
+use aws_sdk_resourcegroupstagging::Client;
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use serde::Serialize;
+
+use crate::aws::in_words;
+
+/// The tag that says which part of a deployment a resource belongs to.
+pub const COMPONENT: &str = "component";
+
+/// Something that was deployed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Item {
+    /// Its type, as far as its name tells: `sqs`, `lambda:function`, `google_pubsub_topic`.
+    pub resource_type: String,
+    /// Its ARN or full name.
+    pub name: String,
+    /// The tag `component`, if it has one.
+    pub component: Option<String>,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.resource_type, self.name)
+    }
+}
+
+/// The tags could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("look for what carries the tags {tags}: {problem}")]
+pub struct Error {
+    tags: String,
+    problem: String,
+}
+
+/// Everything on AWS that carries all of `tags`, sorted. AWS's index of tags is some seconds behind,
+/// and may show for a while what was deleted.
+pub async fn aws(
+    config: &SdkConfig,
+    tags: &BTreeMap<String, String>,
+) -> Result<Vec<Item>, Error> {
+    let client = Client::new(config);
+    let filters: Vec<TagFilter> = tags
+        .iter()
+        .map(|(key, value)| TagFilter::builder().key(key).values(value).build())
+        .collect();
+    let mut items = Vec::new();
+    let mut next = None;
+    loop {
+        let page = client
+            .get_resources()
+            .set_tag_filters(Some(filters.clone()))
+            .set_pagination_token(next.take())
+            .send()
+            .await
+            .map_err(|error| Error { tags: in_brief(tags), problem: in_words(&error) })?;
+        items.extend(page.resource_tag_mapping_list().iter().map(|mapping| {
+            let arn = mapping.resource_arn().unwrap_or_default();
+            let component = mapping.tags().iter().find(|tag| tag.key() == COMPONENT);
+            Item {
+                resource_type: type_of(arn),
+                name: arn.to_owned(),
+                component: component.map(|tag| tag.value().to_owned()),
+            }
+        }));
+        next = page.pagination_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if next.is_none() {
+            items.sort();
+            return Ok(items);
+        }
+    }
+}
+
+fn in_brief(tags: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(", ")
+}
+
+/// `arn:aws:lambda:R:A:function:N` is a `lambda:function`, `arn:aws:sqs:R:A:N` is of `sqs`.
+fn type_of(arn: &str) -> String {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let service = parts.next().unwrap_or(arn);
+    let resource = parts.nth(2).unwrap_or_default();
+    match resource.split_once([':', '/']) {
+        Some((kind, _)) => format!("{service}:{kind}"),
+        None => service.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_tells_the_type() {
+        assert_eq!(type_of("arn:aws:lambda:us-east-1:000000000000:function:ingest"), "lambda:function");
+        assert_eq!(type_of("arn:aws:sqs:us-east-1:000000000000:trades"), "sqs");
+        assert_eq!(type_of("arn:aws:dynamodb:us-east-1:000000000000:table/candles"), "dynamodb:table");
+        assert_eq!(type_of("arn:aws:s3:::bucket"), "s3");
+    }
+}
