@@ -1,5 +1,5 @@
-//! The engines that apply what `infra` describes: `CloudFormation`, the artifact bucket, and
-//! Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
+//! The engines that apply what `infra` describes: `CloudFormation`, Terraform, the artifact
+//! bucket, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
 //! the endpoint and the credentials differ.
 
 pub mod artifact;
@@ -7,3 +7,4 @@ pub mod aws;
 pub mod cloudformation;
 pub mod google;
 pub mod plan;
+pub mod terraform;
