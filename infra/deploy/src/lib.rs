@@ -1,5 +1,5 @@
-//! The engines that apply what `infra` describes: `CloudFormation`, the artifact bucket, and
-//! Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
+//! The engines that apply what `infra` describes: `CloudFormation`, Terraform, the artifact
+//! bucket, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
 //! the endpoint and the credentials differ.
 
 pub mod artifact;
@@ -9,7 +9,9 @@ pub mod cloudformation;
 pub mod commands;
 pub mod google;
 pub mod inventory;
+pub mod local;
 pub mod plan;
 pub mod progress;
 pub mod smoke;
+pub mod terraform;
 pub mod versions;

@@ -26,6 +26,9 @@ pub struct Settings {
     /// When somebody is told, and who.
     #[serde(default)]
     pub alerts: Alerts,
+    /// How Terraform is run.
+    #[serde(default)]
+    pub terraform: Terraform,
     /// Everything on AWS.
     pub aws: Aws,
     /// Everything on Google Cloud.
@@ -128,6 +131,16 @@ impl Default for Alerts {
     fn default() -> Self {
         Self { email: None, oldest_unacked_s: 300, error_percent: 5, replication_lag_s: 1_800 }
     }
+}
+
+/// `[terraform]`: the program that applies both roots, as it is on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Terraform {
+    /// Name or path of the program. Where there is none: `terraform`, else `tofu`.
+    pub program: Option<String>,
+    /// A mirror of providers. Where there is none: the registry, or what the program's own configuration says.
+    pub plugin_dir: Option<String>,
 }
 
 /// `[aws]`

@@ -41,6 +41,7 @@ pub(super) fn check(settings: &Settings) -> Checked {
     compare_and_set(&settings.compare_and_set)?;
     access::github(&settings.github)?;
     access::alerts(&settings.alerts)?;
+    access::terraform(&settings.terraform)?;
     aws(&settings.aws, settings)?;
     gcp(&settings.gcp, settings)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{ANY, Checked, LOWER, LOWER_OR_DIGIT, ensure, name, range, unique};
 use crate::settings::error::nearest;
 use crate::settings::model::{
-    Alerts, AwsReplicate, AwsState, Foundation, GcpBudget, GcpState, Github, Project,
+    Alerts, AwsReplicate, AwsState, Foundation, GcpBudget, GcpState, Github, Project, Terraform,
 };
 
 /// Tags that everything has anyway.
@@ -53,6 +53,17 @@ pub(super) fn github(github: &Github) -> Checked {
         shaped("github.branches", branch, made_of(branch, "._/-"), spoken)?;
     }
     Ok(())
+}
+
+pub(super) fn terraform(terraform: &Terraform) -> Checked {
+    let keys = [
+        ("terraform.program", &terraform.program),
+        ("terraform.plugin_dir", &terraform.plugin_dir),
+    ];
+    keys.into_iter().try_for_each(|(key, value)| {
+        let blank = value.as_ref().is_some_and(|value| value.trim().is_empty());
+        ensure(key, !blank, "can't be empty; take the key away to have none")
+    })
 }
 
 pub(super) fn alerts(alerts: &Alerts) -> Checked {

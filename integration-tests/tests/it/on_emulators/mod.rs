@@ -6,6 +6,7 @@ mod e2e;
 mod ended;
 mod local_clouds;
 mod stack;
+mod terraform;
 mod topology;
 mod up_and_down;
 
