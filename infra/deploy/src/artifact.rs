@@ -10,7 +10,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use infra::package::{Artifact, Digest};
-use infra::render::CodeLocation;
+use infra::render::CodeObject;
 
 use crate::aws::in_words;
 
@@ -62,17 +62,17 @@ pub async fn upload_artifact(
     bucket: &str,
     folder: &Path,
     artifact: &Artifact,
-) -> Result<CodeLocation, Error> {
+) -> Result<CodeObject, Error> {
     let path = folder.join(&artifact.path);
-    let found = Digest::of_file(&path)?.sha256;
-    if found != artifact.sha256 {
-        let expected = artifact.sha256.clone();
+    let digest = Digest::of_file(&path)?;
+    if digest.sha256 != artifact.sha256 {
+        let (found, expected) = (digest.sha256, artifact.sha256.clone());
         return Err(Error::Changed { path, found, expected });
     }
-    let code = CodeLocation { bucket: bucket.to_owned(), key: key(artifact) };
+    let code = code_object(artifact);
     let failed = |action, problem| Error::Call {
         action,
-        bucket: code.bucket.clone(),
+        bucket: bucket.to_owned(),
         key: code.key.clone(),
         problem,
     };
@@ -97,11 +97,16 @@ pub async fn upload_artifact(
     Ok(code)
 }
 
-/// Where an artifact lies in its bucket.
-fn key(artifact: &Artifact) -> String {
+/// Where an artifact lies in its bucket, or will once it is uploaded.
+#[must_use]
+pub fn code_object(artifact: &Artifact) -> CodeObject {
     let extension = Path::new(&artifact.path).extension();
     let extension = extension.map_or("bin".into(), |extension| extension.to_string_lossy());
-    format!("{}/{}.{extension}", artifact.name, artifact.sha256)
+    let digest = Digest { bytes: artifact.bytes, sha256: artifact.sha256.clone() };
+    CodeObject {
+        key: format!("{}/{}.{extension}", artifact.name, artifact.sha256),
+        sha256_base64: digest.sha256_base64(),
+    }
 }
 
 /// Creates a bucket. One that is there and belongs to this account is success.

@@ -39,3 +39,37 @@ pub enum Error {
         problem: String,
     },
 }
+
+/// What `up` leaves.
+#[derive(Deserialize)]
+struct State {
+    pid: u32,
+    endpoints: BTreeMap<String, String>,
+}
+
+impl LocalClouds {
+    /// The clouds that run now, of the workspace at `root`.
+    pub fn find(root: &Path) -> Result<Self, Error> {
+        let path = root.join(STATE);
+        let text = fs::read_to_string(&path).map_err(|_| Error::NotRunning)?;
+        let unreadable = |problem: String| Error::Unreadable { path: path.clone(), problem };
+        let state: State =
+            serde_json::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        // What a killed process left behind is no cloud.
+        if !Path::new("/proc").join(state.pid.to_string()).exists() {
+            return Err(Error::NotRunning);
+        }
+        let endpoint = |name: &str| {
+            let host = state.endpoints.get(name);
+            let host = host.ok_or_else(|| unreadable(format!("{name} is missing")))?;
+            Ok(if host.contains("://") { host.clone() } else { format!("http://{host}") })
+        };
+        Ok(Self {
+            pid: state.pid,
+            aws_endpoint: endpoint("AWS_ENDPOINT_URL")?,
+            pubsub_endpoint: endpoint("PUBSUB_EMULATOR_HOST")?,
+            firestore_endpoint: endpoint("FIRESTORE_EMULATOR_HOST")?,
+            storage_endpoint: endpoint("STORAGE_EMULATOR_HOST")?,
+        })
+    }
+}

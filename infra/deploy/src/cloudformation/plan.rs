@@ -1,7 +1,7 @@
 //! A change set as a value: what it would do, to show, to serialise, and to execute.
 
 use std::fmt;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
@@ -65,7 +65,8 @@ pub(super) async fn make(
         .template_body(request.template)
         .set_parameters(Some(parameters(request)))
         .set_tags(Some(tags(request)))
-        .capabilities(Capability::CapabilityIam)
+        // The role that Google Cloud knows by name has one of its own.
+        .capabilities(Capability::CapabilityNamedIam)
         .send()
         .await
         .map_err(call("plan", request.name))?;

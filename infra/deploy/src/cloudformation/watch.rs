@@ -1,7 +1,7 @@
 //! A stack's events, in order and each once.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::ResourceStatus;

@@ -84,7 +84,7 @@ impl<'s> Aws<'s> {
             let artifact = manifest.artifact(name).with_context(|| {
                 format!("find {name} in the manifest; run `cargo xtask build`")
             });
-            Ok(artifact::code_object(artifact.map_err(Failure::lacking)?)?)
+            Ok(artifact::code_object(artifact.map_err(Failure::lacking)?))
         };
         let replicate = &self.site.settings.aws.replicate;
         Ok(Code {

@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// A Terraform root.
     Terraform(crate::terraform::Plan),
     /// Google's services on emulators.
-    Google(crate::google::Plan),
+    Google(crate::cloudformation::Plan),
 }
 
 impl Step {

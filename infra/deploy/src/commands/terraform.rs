@@ -19,7 +19,7 @@ use crate::aws::in_words;
 use crate::inventory::Item;
 use crate::plan::Change;
 use crate::progress::Progress;
-use crate::terraform::{Error, Plan, Purpose, Root, Terraform};
+use crate::terraform::{self, Error, Plan, Purpose, Root, Terraform};
 
 /// Calls under way of a program that takes Ctrl-C itself.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -65,22 +65,22 @@ impl<'s> Session<'s> {
         Ok(Self { terraform, root, progress })
     }
 
+    fn told(&self) -> impl FnMut(terraform::Progress<'_>) + Send {
+        |what| report::terraform(self.progress, &what)
+    }
+
     pub(super) async fn plan(&self, purpose: Purpose) -> Result<Plan, Failure> {
         self.progress.now(format!("{}: planning", self.root.name));
         let _running = Guard::new();
-        let plan = self.terraform.plan(&self.root, purpose, &mut |p| {
-            report::terraform(self.progress, &p);
-        });
-        plan.await.map_err(failed)
+        let mut told = self.told();
+        self.terraform.plan(&self.root, purpose, &mut told).await.map_err(failed)
     }
 
     pub(super) async fn apply(&self, plan: &Plan) -> Result<(), Failure> {
         self.progress.now(format!("{}: applying", self.root.name));
         let _running = Guard::new();
-        let applied = self.terraform.apply(&self.root, plan, &mut |p| {
-            report::terraform(self.progress, &p);
-        });
-        applied.await.map_err(failed)
+        let mut told = self.told();
+        self.terraform.apply(&self.root, plan, &mut told).await.map_err(failed)
     }
 
     pub(super) async fn destroy(&self) -> Result<(), Failure> {
@@ -90,8 +90,8 @@ impl<'s> Session<'s> {
 
     pub(super) async fn drift(&self) -> Result<Vec<Change>, Failure> {
         let _running = Guard::new();
-        let drift = self.terraform.drift(&self.root, &mut |p| report::terraform(self.progress, &p));
-        drift.await.map_err(failed)
+        let mut told = self.told();
+        self.terraform.drift(&self.root, &mut told).await.map_err(failed)
     }
 
     pub(super) async fn outputs(&self) -> Result<Outputs, Failure> {

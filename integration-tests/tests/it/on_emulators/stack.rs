@@ -13,12 +13,13 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self as cfn, Error, Limits, Outputs, Plan, Progress, StackRequest};
 use harness::processes::emulators::{Running, ministack};
 use infra::Settings;
+use infra::files::Known;
 use infra::package::{Artifact, lambda_zip};
-use infra::render::{CodeLocation, STACK_TEMPLATE, stack_parameters, tags};
+use infra::render::{Code, STACK_TEMPLATE, stack_parameters, tags};
 
 use super::emulator_context;
 
-/// Takes a batch, fails the messages that say so, and tells its environment when asked.
+/// Both functions: takes a batch and fails the messages that say so; a schedule's event has none.
 const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
 import json, os, urllib.request
 api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
@@ -26,7 +27,7 @@ while True:
     with urllib.request.urlopen(api + "next") as answer:
         request = answer.headers["Lambda-Runtime-Aws-Request-Id"]
         event = json.load(answer)
-    failed = [r["messageId"] for r in event["Records"] if "poison" in r["body"]]
+    failed = [r["messageId"] for r in event.get("Records", []) if "poison" in r["body"]]
     body = json.dumps({"batchItemFailures": [{"itemIdentifier": i} for i in failed]})
     urllib.request.urlopen(api + request + "/response", data=body.encode())
 "#;
@@ -73,13 +74,13 @@ impl Fixture {
         infra::names::stack(&self.settings)
     }
 
-    async fn upload(&self) -> CodeLocation {
+    async fn upload(&self, bootstrap_text: &str) -> Code {
         let bucket = infra::names::aws_artifact_bucket(&self.settings, "000000000000");
         create_bucket(&self.config, &bucket).await.expect("create the bucket");
         create_bucket(&self.config, &bucket).await.expect("it is there already");
         let folder = tempfile::tempdir().expect("folder");
         let bootstrap = folder.path().join("bootstrap");
-        std::fs::write(&bootstrap, BOOTSTRAP).expect("write");
+        std::fs::write(&bootstrap, bootstrap_text).expect("write");
         let digest = lambda_zip(&bootstrap, &folder.path().join("ingest.zip")).expect("zip");
         let artifact = Artifact {
             name: "aws-ingest".to_owned(),
@@ -88,7 +89,7 @@ impl Fixture {
             sha256: digest.sha256,
             arch: "x86_64".to_owned(),
             glibc_max: None,
-            uncompressed_bytes: BOOTSTRAP.len() as u64,
+            uncompressed_bytes: bootstrap_text.len() as u64,
         };
         let code =
             upload_artifact(&self.config, &bucket, folder.path(), &artifact).await.expect("upload");
@@ -101,11 +102,12 @@ impl Fixture {
             .await
             .expect_err("not what the manifest says");
         assert!(error.to_string().contains("package again"), "{error}");
-        code
+        Code { bucket, ingest: code.clone(), replicate: Some(code) }
     }
 
-    fn parameters(&self, code: &CodeLocation) -> BTreeMap<String, String> {
-        stack_parameters(&self.settings, code, Some(&self.endpoint))
+    fn parameters(&self, code: &Code) -> BTreeMap<String, String> {
+        let known = Known { aws_endpoint: Some(self.endpoint.clone()), ..Known::default() };
+        stack_parameters(&self.settings, code, &known)
     }
 
     async fn apply(
@@ -156,7 +158,7 @@ impl Seen {
 #[tokio::test]
 async fn made_used_changed_and_deleted() {
     let fixture = Fixture::new("life").await;
-    let code = fixture.upload().await;
+    let code = fixture.upload(BOOTSTRAP).await;
     let mut parameters = fixture.parameters(&code);
 
     let started = Instant::now();
@@ -250,7 +252,7 @@ async fn queues(fixture: &Fixture) -> Vec<String> {
 #[tokio::test]
 async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away() {
     let fixture = Fixture::new("fail").await;
-    let parameters = fixture.parameters(&fixture.upload().await);
+    let parameters = fixture.parameters(&fixture.upload(BOOTSTRAP).await);
     // Behind the template's and the settings' back: SQS takes 43,200 at most.
     let broken = STACK_TEMPLATE
         .replace("VisibilityTimeout: !Ref VisibilityTimeoutSeconds", "VisibilityTimeout: 999999");
@@ -276,7 +278,7 @@ async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away()
 #[tokio::test]
 async fn a_name_that_is_taken_is_named() {
     let fixture = Fixture::new("taken").await;
-    let parameters = fixture.parameters(&fixture.upload().await);
+    let parameters = fixture.parameters(&fixture.upload(BOOTSTRAP).await);
     let bucket = infra::names::aws_bucket(&fixture.settings, "000000000000");
     create_bucket(&fixture.config, &bucket).await.expect("someone else's bucket");
     let error = fixture.apply(STACK_TEMPLATE, &parameters).await.err().expect("the name is taken");
@@ -331,7 +333,7 @@ async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leave
 #[tokio::test]
 async fn two_deploys_at_once_both_end_well() {
     let fixture = Fixture::new("twice").await;
-    let code = fixture.upload().await;
+    let code = fixture.upload(BOOTSTRAP).await;
     let parameters = fixture.parameters(&code);
     let (first, second) = tokio::join!(
         fixture.apply(STACK_TEMPLATE, &parameters),
