@@ -15,8 +15,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let fuzz_seconds = args.fuzz_seconds.to_string();
-    let steps: [&[&str]; 5] = [
+    let steps: [&[&str]; 6] = [
         &["lint", "--require-tools"],
+        &["terraform"],
         &["build"],
         &["fuzz", "--if-available", "--seconds", &fuzz_seconds],
         &["e2e", "--target", "processes", "--poison", "3"],

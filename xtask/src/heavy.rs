@@ -121,9 +121,27 @@ pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
+    Err(Failure::Broken(format!("{} failed: {status}", words(command))))
+}
+
+/// Runs somebody else's program to its end, and gives what it said instead of showing it.
+pub(crate) fn captured(command: &mut Command) -> Result<String, Failure> {
+    let shown = words(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| Failure::Lacking(format!("run {shown}: {error}")))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    if output.status.success() {
+        return Ok(said);
+    }
+    Err(Failure::Broken(format!("{shown} failed: {}\n{}", output.status, said.trim())))
+}
+
+fn words(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
-    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
-    Err(Failure::Broken(format!("{} failed: {status}", words.join(" "))))
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 fn status(command: &mut Command) -> Result<ExitStatus, Failure> {

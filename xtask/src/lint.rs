@@ -1,8 +1,10 @@
 //! `cargo xtask lint`: everything that is checked without running it.
 
 use std::process::Command;
+use std::thread;
 
 use crate::exit::Failure;
+use crate::terraform::{self, Depth};
 use crate::{heavy, workspace};
 
 #[derive(clap::Args)]
@@ -12,35 +14,56 @@ pub(crate) struct Args {
     require_tools: bool,
 }
 
-/// A check by a program that a machine may lack.
+/// Checks by a program that a machine may lack.
 struct Check {
     program: &'static str,
-    args: &'static [&'static str],
+    /// Its arguments, run by run.
+    runs: &'static [&'static [&'static str]],
     get: &'static str,
-    /// Not to be had everywhere: its absence is never an error.
-    optional: bool,
 }
 
-const CHECKS: [Check; 3] = [
-    Check {
-        program: "terraform",
-        args: &["fmt", "-check", "-diff", "-recursive", "."],
-        get: "https://developer.hashicorp.com/terraform/install",
-        optional: true,
-    },
+const QUICK: [Check; 3] = [
     Check {
         program: "cargo-deny",
-        args: &["deny", "check", "bans", "licenses", "sources"],
+        runs: &[&["deny", "check", "bans", "licenses", "sources"]],
         get: "cargo install cargo-deny --locked",
-        optional: false,
     },
+    Check { program: "cfn-lint", runs: &[&["infra/aws/*.yaml"]], get: "pipx install cfn-lint" },
     Check {
-        program: "cfn-lint",
-        args: &["infra/aws/*.yaml"],
-        get: "pip install cfn-lint",
-        optional: false,
+        program: "zizmor",
+        runs: &[&["--offline", "--quiet", "--color=never", ".github/workflows"]],
+        get: "pipx install zizmor",
     },
 ];
+
+/// It fetches neither modules nor rules: a check is the same everywhere.
+macro_rules! checkov {
+    ($framework:literal in $folder:literal) => {
+        &[
+            "--directory",
+            $folder,
+            "--framework",
+            $framework,
+            "--compact",
+            "--quiet",
+            "--skip-download",
+            "--download-external-modules",
+            "false",
+        ]
+    };
+}
+
+/// A run for each folder: it counts those of one run together, and shows them over and over.
+const CHECKOV: Check = Check {
+    program: "checkov",
+    runs: &[
+        checkov!("cloudformation" in "infra/aws"),
+        checkov!("terraform" in "terraform"),
+        checkov!("terraform" in "terraform-gcp"),
+        checkov!("github_actions" in ".github"),
+    ],
+    get: "pipx install checkov",
+};
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     heavy::check(heavy::cargo().args(["fmt", "--all", "--check"]))?;
@@ -53,18 +76,56 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         "-D",
         "warnings",
     ]))?;
-    for check in CHECKS {
-        if heavy::has(check.program, &["--version"]) {
-            eprintln!("running {}", check.program);
-            heavy::check(
-                Command::new(check.program).args(check.args).current_dir(workspace::root()),
-            )?;
-        } else if args.require_tools && !check.optional {
-            let Check { program, get, .. } = check;
-            return Err(Failure::Lacking(format!("no {program}: `{get}`")));
-        } else {
-            eprintln!("note: not checked: no {} (`{}`)", check.program, check.get);
+    let require = args.require_tools;
+    // Checkov is the slow one, and uses one core; the others are done beside it.
+    let (slow, quick) = thread::scope(|scope| {
+        let slow = scope.spawn(move || checked(&CHECKOV, require));
+        let mut quick: Vec<_> = QUICK.iter().flat_map(|check| checked(check, require)).collect();
+        quick.push(terraform::check(Depth::Validate, false));
+        (slow.join(), quick)
+    });
+    // It doesn't panic; if it did, its trace is on the screen.
+    let slow = slow.map_err(|_| Failure::lacking("run checkov: its thread panicked"))?;
+    let mut failures = Vec::new();
+    for outcome in quick.into_iter().chain(slow) {
+        match outcome {
+            Ok(said) => eprint!("{said}"),
+            Err(failure) => failures.push(failure),
         }
     }
-    Ok(())
+    all(failures)
+}
+
+/// Runs a program's checks, and gives what it said to each.
+fn checked(check: &Check, require: bool) -> Vec<Result<String, Failure>> {
+    let Check { program, runs, get } = check;
+    if !heavy::has(program, &["--version"]) {
+        let missing = format!("no {program} (`{get}`)");
+        return vec![if require {
+            Err(Failure::Lacking(missing))
+        } else {
+            Ok(format!("note: not checked: {missing}\n"))
+        }];
+    }
+    let run = |args: &&[&str]| {
+        let mut command = Command::new(program);
+        let said = heavy::captured(command.args(*args).current_dir(workspace::root()))?;
+        let said = said.trim();
+        let newline = if said.is_empty() { "" } else { "\n" };
+        Ok(format!("{said}{newline}fine: {program} {}\n", args.join(" ")))
+    };
+    runs.iter().map(run).collect()
+}
+
+/// All that is broken at once; where nothing is, the first that is lacking.
+fn all(failures: Vec<Failure>) -> Result<(), Failure> {
+    let mut broken = Vec::new();
+    let mut other = Ok(());
+    for failure in failures {
+        match failure {
+            Failure::Broken(why) => broken.push(why),
+            failure => other = other.and(Err(failure)),
+        }
+    }
+    if broken.is_empty() { other } else { Err(Failure::Broken(broken.join("\n\n"))) }
 }

@@ -16,6 +16,7 @@ mod fuzz;
 mod heavy;
 mod lint;
 mod render;
+mod terraform;
 mod test;
 mod workspace;
 
@@ -59,9 +60,11 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Measure what the READMEs claim.
     Bench(bench::Args),
-    /// Check format, lints, dependencies and templates.
+    /// Check format, lints, dependencies, templates, Terraform roots and workflows.
     Lint(lint::Args),
-    /// Run what CI runs: lint, build, fuzz, e2e, test.
+    /// Format, validate and test both Terraform roots; the tests mock the providers.
+    Terraform(terraform::Args),
+    /// Run what CI runs: lint, terraform, build, fuzz, e2e, test.
     Ci(ci::Args),
 }
 
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Lint(args) => lint::run(args),
+        Command::Terraform(args) => terraform::run(args),
         Command::Ci(args) => ci::run(args),
     };
     exit::code(done)

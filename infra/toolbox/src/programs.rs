@@ -11,7 +11,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// A program of the user's.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// Names to look for, the preferred one first, each with the arguments that make it tell its version.
+    /// Names to look for, the preferred one first, each with the arguments that make it tell its version; without any it
+    /// isn't asked.
     candidates: &'static [(&'static str, &'static [&'static str])],
     pub(crate) needed_for: &'static [Need],
     pub(crate) how_to_get: fn(Platform) -> String,
@@ -21,7 +22,7 @@ pub(crate) struct Program {
 
 const BROKEN: &str = "does not run";
 
-pub(crate) const ALL: [Program; 6] = [
+pub(crate) const ALL: [Program; 8] = [
     Program {
         name: "C linker",
         candidates: &[("cc", &["--version"]), ("gcc", &["--version"]), ("clang", &["--version"])],
@@ -66,6 +67,27 @@ pub(crate) const ALL: [Program; 6] = [
         when_it_fails: BROKEN,
     },
     Program {
+        name: "checkov",
+        // Seconds pass until it says its version, and everybody who looks at the machine would wait for that.
+        candidates: &[("checkov", &[])],
+        needed_for: &[Need::Check],
+        how_to_get: |platform| match platform {
+            Platform::MacOs => "brew install checkov".to_owned(),
+            _ => "pipx install checkov".to_owned(),
+        },
+        when_it_fails: BROKEN,
+    },
+    Program {
+        name: "zizmor",
+        candidates: &[("zizmor", &["--version"])],
+        needed_for: &[Need::Check],
+        how_to_get: |platform| match platform {
+            Platform::MacOs => "brew install zizmor".to_owned(),
+            _ => "pipx install zizmor".to_owned(),
+        },
+        when_it_fails: BROKEN,
+    },
+    Program {
         name: "terraform or tofu",
         candidates: &[("terraform", &["version"]), ("tofu", &["version"])],
         needed_for: &[Need::Deploy],
@@ -102,6 +124,9 @@ impl Program {
             let names: Vec<&str> = self.candidates.iter().map(|(name, _)| *name).collect();
             return Err(format!("no {} on PATH", names.join(" or ")));
         };
+        if args.is_empty() {
+            return Ok((path, "version not asked for".to_owned()));
+        }
         let output = process::run(env.command(&path).args(*args), LIMIT)
             .map_err(|error| error.to_string())?;
         if output.success {

@@ -202,6 +202,24 @@ pub enum Error {
         /// How many more errors there were.
         others: usize,
     },
+    /// The state could not be written down, and lies in a file of the machine.
+    #[error(
+        "{action} {root}: the state can't be saved where it belongs: {reason}; it is in {}: once that is mended, \
+         `{program} -chdir={} state push errored.tfstate`, then run the same command again",
+        work.join("errored.tfstate").display(), work.display()
+    )]
+    Unsaved {
+        /// What was being done.
+        action: &'static str,
+        /// The root.
+        root: String,
+        /// What was said.
+        reason: String,
+        /// The program.
+        program: String,
+        /// Where the root is run.
+        work: PathBuf,
+    },
     /// Told to stop, it did.
     #[error(
         "{action} {root}: interrupted; the state is saved and the lock is gone; run the same command again to go on"
@@ -316,11 +334,15 @@ pub(super) fn of_run(
         errors.push(Diagnostic::from_text(&ended.stderr));
     }
     let name = root.name.clone();
+    let program = terraform.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let work = root.work.clone();
+    let unsaved = ["Failed to save state", "Failed to persist state"];
+    if let Some(error) = errors.iter().find(|error| unsaved.contains(&&*error.summary)) {
+        return Error::Unsaved { action, root: name, reason: in_words(error), program, work };
+    }
     if ended.interrupted {
         return Error::Interrupted { action, root: name };
     }
-    let program = terraform.program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let work = root.work.clone();
     let first = &errors[0];
     let reason = in_words(first);
     let setting =

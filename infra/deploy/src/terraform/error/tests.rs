@@ -66,6 +66,20 @@ fn the_first_error_comes_first_with_its_resource() {
 }
 
 #[test]
+fn a_state_that_could_not_be_saved_comes_before_what_failed_before_it() {
+    let stdout = [
+        diagnostic("creating KMS Key", "", Some("aws_kms_key.main")),
+        diagnostic("Failed to save state", "Error saving state: failed to upload state", None),
+    ];
+    let error = error(&stdout.join("\n"), "");
+    let text = error.to_string();
+    assert!(
+        text.contains("terraform -chdir=outputs/work/dev/terraform state push errored.tfstate"),
+        "{text}"
+    );
+}
+
+#[test]
 fn errors_in_boxes_are_read_too() {
     let text =
         "╷\n│ Error: Failed to read the file\n│ \n│ open plan: no such file\n│ or directory\n╵\n";

@@ -1,0 +1,131 @@
+//! `cargo xtask terraform`: both roots are formatted, valid, and true to their own tests. No account is needed: the
+//! tests mock the providers.
+//!
+//! It works in copies below `target`, so that no lock file and no `.terraform` gets into a root. It has no settings file:
+//! of the settings, only what the environment says of `[terraform]` counts.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, io};
+
+use crate::exit::Failure;
+use crate::{heavy, workspace};
+
+const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
+/// What Terraform says where it can't get a provider.
+const NO_PROVIDER: [&str; 2] =
+    ["Failed to query available provider packages", "Failed to install provider"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Fail where Terraform or a provider can't be had, instead of leaving out what needs it.
+    #[arg(long)]
+    require_providers: bool,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Format, types, references.
+    Validate,
+    /// The tests too.
+    Test,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let said = check(Depth::Test, args.require_providers)?;
+    println!("{}", said.trim_end());
+    Ok(())
+}
+
+/// Checks both roots, and gives what was said; what can't be checked here is a note in it.
+pub(crate) fn check(depth: Depth, require: bool) -> Result<String, Failure> {
+    let Some(program) = program() else {
+        let missing =
+            "no terraform or tofu on PATH: https://developer.hashicorp.com/terraform/install";
+        return if require {
+            Err(Failure::lacking(missing))
+        } else {
+            Ok(format!("note: not checked: {missing}\n"))
+        };
+    };
+    let mut format = Command::new(&program);
+    format.args(["fmt", "-check", "-diff", "-recursive"]).args(ROOTS);
+    let mut said = heavy::captured(format.current_dir(workspace::root()))?;
+    for root in ROOTS {
+        said += &check_root(&program, root, depth, require)?;
+    }
+    Ok(said)
+}
+
+fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<String, Failure> {
+    let copy = workspace::target_dir().join("terraform").join(root);
+    copy_root(&workspace::root().join(root), &copy)
+        .map_err(|error| Failure::lacking(format!("copy {root} to {}: {error}", copy.display())))?;
+    let terraform = |args: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(&copy);
+        command.env("CHECKPOINT_DISABLE", "1").env("TF_IN_AUTOMATION", "1");
+        command.env_remove("TF_DATA_DIR").env_remove("TF_CLI_ARGS");
+        command
+    };
+    let mut init = terraform(&["init", "-backend=false", "-input=false", "-no-color"]);
+    if let Some(mirror) = env::var_os("TWINCLOUD_TERRAFORM__PLUGIN_DIR") {
+        let mirror = workspace::root().join(mirror);
+        init.arg(format!("-plugin-dir={}", mirror.display()));
+    }
+    match heavy::captured(&mut init) {
+        Ok(_) => {}
+        Err(Failure::Broken(why)) if NO_PROVIDER.iter().any(|words| why.contains(words)) => {
+            let missing = format!(
+                "{root}: its provider can't be had here (a mirror of providers: TWINCLOUD_TERRAFORM__PLUGIN_DIR=DIR)"
+            );
+            return if require {
+                Err(Failure::Lacking(format!("{missing}\n{why}")))
+            } else {
+                Ok(format!("note: not validated: {missing}\n"))
+            };
+        }
+        Err(failure) => return Err(failure),
+    }
+    let mut said = format!("{root}: ");
+    said += &heavy::captured(&mut terraform(&["validate", "-no-color"]))?;
+    if depth == Depth::Test {
+        said += &heavy::captured(&mut terraform(&["test", "-no-color"]))?;
+    }
+    Ok(said)
+}
+
+/// The program that the settings would take, as far as the environment says so.
+fn program() -> Option<String> {
+    let named = env::var("TWINCLOUD_TERRAFORM__PROGRAM").ok();
+    let names =
+        named.map_or_else(|| vec!["terraform".to_owned(), "tofu".to_owned()], |name| vec![name]);
+    names.into_iter().find(|name| heavy::has(name, &["version"]))
+}
+
+/// Copies the `.tf` and the test files anew, and leaves what the program made there.
+fn copy_root(from: &Path, to: &Path) -> io::Result<()> {
+    for folder in [PathBuf::new(), PathBuf::from("tests")] {
+        let (from, to) = (from.join(&folder), to.join(&folder));
+        fs::create_dir_all(&to)?;
+        for old in files(&to)? {
+            fs::remove_file(old)?;
+        }
+        for file in files(&from)? {
+            if let Some(name) = file.file_name() {
+                fs::copy(&file, to.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let configuration = |path: &PathBuf| {
+        path.extension().is_some_and(|extension| extension == "tf" || extension == "hcl")
+            && path.file_name().is_some_and(|name| name != ".terraform.lock.hcl")
+    };
+    let paths = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    Ok(paths.collect::<io::Result<Vec<_>>>()?.into_iter().filter(configuration).collect())
+}
