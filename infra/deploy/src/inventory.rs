@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use aws_config::SdkConfig;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_resourcegroupstagging::Client;
 use aws_sdk_resourcegroupstagging::types::TagFilter;
 use serde::Serialize;
@@ -70,10 +71,25 @@ pub async fn aws(
         }));
         next = page.pagination_token().filter(|token| !token.is_empty()).map(str::to_owned);
         if next.is_none() {
-            items.sort();
-            return Ok(items);
+            break;
         }
     }
+    let mut there = Vec::new();
+    for item in items {
+        if is_there(config, &item).await {
+            there.push(item);
+        }
+    }
+    there.sort();
+    Ok(there)
+}
+
+/// Whether a table is still there. The emulator's index goes on showing the tags of one that was deleted.
+async fn is_there(config: &SdkConfig, item: &Item) -> bool {
+    let Some((_, table)) = item.name.split_once(":table/") else { return true };
+    let client = aws_sdk_dynamodb::Client::new(config);
+    let answer = client.describe_table().table_name(table).send().await;
+    !answer.is_err_and(|error| error.code() == Some("ResourceNotFoundException"))
 }
 
 fn in_brief(tags: &BTreeMap<String, String>) -> String {

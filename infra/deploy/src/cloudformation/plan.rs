@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime};
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::operation::describe_change_set::DescribeChangeSetOutput;
 use aws_sdk_cloudformation::types::{
-    Capability, ChangeSetStatus, ChangeSetType, Parameter, ResourceChange, ResourceChangeDetail,
-    Tag,
+    Capability, ChangeSetStatus, ChangeSetType, ChangeSource, EvaluationType, Parameter,
+    ResourceChange, ResourceChangeDetail, Tag,
 };
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub struct Plan {
     pub change_set: Option<String>,
     /// Resource by resource.
     pub changes: Vec<Change>,
+    /// What refers to something that changes, and changes itself only if that comes out as another.
+    pub dependents: Vec<Change>,
 }
 
 impl fmt::Display for Plan {
@@ -41,7 +43,15 @@ impl fmt::Display for Plan {
         }
         let new = if self.creates { " (new)" } else { "" };
         writeln!(f, "stack {}{new}:", self.stack)?;
-        self.changes.iter().try_for_each(|change| write!(f, "{change}"))
+        self.changes.iter().try_for_each(|change| write!(f, "{change}"))?;
+        self.dependents.iter().try_for_each(|change| {
+            let replaced = match change.replacement {
+                Replacement::No => "",
+                Replacement::Yes | Replacement::Maybe => ", may be replaced",
+            };
+            let Change { address, resource_type, .. } = change;
+            writeln!(f, "  ? {address} ({resource_type}{replaced}): if what it refers to comes out as another")
+        })
     }
 }
 
@@ -77,6 +87,7 @@ pub(super) async fn make(
         creates,
         change_set: Some(change_set.clone()),
         changes: Vec::new(),
+        dependents: Vec::new(),
     };
     let ready = wait(client, &plan.stack, &change_set, limits).await?;
     if ready.status() == Some(&ChangeSetStatus::Failed) {
@@ -94,7 +105,7 @@ pub(super) async fn make(
         };
         return Err(Error::Rejected { stack: plan.stack, reason });
     }
-    plan.changes = changes(client, &plan.stack, ready).await?;
+    (plan.changes, plan.dependents) = changes(client, &plan.stack, ready).await?;
     Ok(plan)
 }
 
@@ -145,18 +156,19 @@ async fn changes(
     client: &Client,
     stack: &str,
     first: DescribeChangeSetOutput,
-) -> Result<Vec<Change>, Error> {
+) -> Result<(Vec<Change>, Vec<Change>), Error> {
     let change_set = first.change_set_id().unwrap_or_default().to_owned();
     let mut page = first;
-    let mut changes = Vec::new();
+    let (mut changes, mut dependents) = (Vec::new(), Vec::new());
     loop {
-        let resources = page.changes().iter().filter_map(|change| change.resource_change());
-        changes.extend(resources.map(typed));
+        for change in page.changes().iter().filter_map(|change| change.resource_change()) {
+            if is_dependent(change) { &mut dependents } else { &mut changes }.push(typed(change));
+        }
         match page.next_token() {
             Some(next) => {
                 page = describe(client, stack, &change_set, Some(next.to_owned())).await?;
             }
-            None => return Ok(changes),
+            None => return Ok((changes, dependents)),
         }
     }
 }
@@ -164,6 +176,19 @@ async fn changes(
 /// Whether a change set failed because there is nothing in it; only its reason tells.
 fn is_empty(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
+}
+
+/// Whether a resource changes only if another one's name or attribute does: nothing of its own does.
+fn is_dependent(change: &ResourceChange) -> bool {
+    let details = change.details();
+    let follows = |detail: &ResourceChangeDetail| {
+        let by_other = matches!(
+            detail.change_source(),
+            Some(ChangeSource::ResourceReference | ChangeSource::ResourceAttribute)
+        );
+        by_other && detail.evaluation() == Some(&EvaluationType::Dynamic)
+    };
+    !details.is_empty() && details.iter().all(follows)
 }
 
 fn typed(change: &ResourceChange) -> Change {
@@ -235,6 +260,7 @@ mod tests {
             creates: false,
             change_set: (!changes.is_empty()).then(|| "arn".to_owned()),
             changes,
+            dependents: Vec::new(),
         }
     }
 
