@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::names;
-use crate::render::{self, CodeLocation, owned};
+use crate::render::{self, Code, owned};
 use crate::settings::Settings;
 use crate::template;
 
@@ -28,10 +28,20 @@ pub fn folder(settings: &Settings) -> PathBuf {
 pub struct Known {
     /// The AWS account's number, twelve digits.
     pub aws_account: Option<String>,
-    /// Where the code of the AWS function was uploaded to.
-    pub code: Option<CodeLocation>,
-    /// An emulator's URL, for the AWS function to find it.
+    /// Where the code of the AWS functions was uploaded to.
+    pub code: Option<Code>,
+    /// An AWS emulator's URL, for the functions of both clouds to find it.
     pub aws_endpoint: Option<String>,
+    /// A Cloud Storage emulator's URL, for the AWS function that copies from it.
+    pub gcs_endpoint: Option<String>,
+    /// The topic that the stack's alarms publish to: `terraform/`'s output `alert_topic_arn`.
+    pub alert_topic_arn: Option<String>,
+    /// The most that a role of the stack may do: `terraform/`'s output `functions_boundary_arn`.
+    pub functions_boundary_arn: Option<String>,
+    /// The role by which the Google side reads AWS's archive: `terraform/`'s output `google_reader_role_arn`.
+    pub google_reader_role_arn: Option<String>,
+    /// The audience for which the AWS side signs in at Google: `terraform-gcp/`'s output `aws_workload_identity_audience`.
+    pub google_audience_for_aws: Option<String>,
     /// Image of the Google ingest service, by digest: `HOST/PATH@sha256:DIGEST`.
     pub ingest_image: Option<String>,
     /// Image of the Google replicate service, by digest.
@@ -46,12 +56,25 @@ impl Known {
     pub fn missing(&self) -> Vec<&'static str> {
         [
             (self.aws_account.is_none(), "the AWS account's number: from the credentials"),
-            (self.code.is_none(), "where the AWS function's code is: from its upload"),
+            (self.code.is_none(), "where the AWS functions' code is: from its upload"),
             (self.ingest_image.is_none(), "the ingest image's digest: from its push"),
             (self.replicate_image.is_none(), "the replicate image's digest: from its push"),
             (
                 self.google_replicate_subject.is_none(),
                 "the id of Google's replicate account: from terraform-gcp's outputs",
+            ),
+            (self.alert_topic_arn.is_none(), "the topic of alerts: from terraform's outputs"),
+            (
+                self.functions_boundary_arn.is_none(),
+                "the boundary of the stack's roles: from terraform's outputs",
+            ),
+            (
+                self.google_reader_role_arn.is_none(),
+                "the role by which Google reads AWS's archive: from terraform's outputs",
+            ),
+            (
+                self.google_audience_for_aws.is_none(),
+                "the audience by which AWS reads Google's archive: from terraform-gcp's outputs",
             ),
         ]
         .into_iter()
@@ -103,11 +126,12 @@ macro_rules! templates {
 }
 
 /// Each file, its template and the template's text.
-const TEMPLATES: [(&str, &str, &str); 7] = templates![
+const TEMPLATES: [(&str, &str, &str); 8] = templates![
     "terraform/terraform.tfvars.json" from "terraform.tfvars.json.hbs",
     "terraform-gcp/terraform.tfvars.json" from "terraform-gcp.tfvars.json.hbs",
     "aws.s3.tfbackend" from "aws.s3.tfbackend.hbs",
     "gcp.gcs.tfbackend" from "gcp.gcs.tfbackend.hbs",
+    "bootstrap-parameters.json" from "bootstrap-parameters.json.hbs",
     "stack-parameters.json" from "stack-parameters.json.hbs",
     ".env" from "env.hbs",
     ".env.gcp" from "env.gcp.hbs",
@@ -119,8 +143,10 @@ struct Values<'v> {
     settings: &'v Settings,
     known: &'v Known,
     names: Names,
+    bootstrap_parameters: BTreeMap<String, String>,
     stack_parameters: BTreeMap<String, String>,
     gcp_function_env: BTreeMap<String, String>,
+    gcp_replicate_env: BTreeMap<String, String>,
     aws_env: BTreeMap<String, String>,
     gcp_env: BTreeMap<String, String>,
 }
@@ -128,28 +154,42 @@ struct Values<'v> {
 #[derive(Serialize)]
 struct Names {
     stack: String,
+    bootstrap_stack: String,
     bucket_base: String,
     artifact_bucket_base: String,
     gcp_bucket: String,
+    state_bucket: Option<String>,
+    replicate: Option<String>,
+    replicate_role: Option<String>,
 }
 
 /// Renders every file.
 pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template::Error> {
-    let endpoint = known.aws_endpoint.as_deref();
+    let replicates = settings.aws.replicate.enabled;
+    let state_bucket = match &known.aws_account {
+        Some(account) => Some(names::aws_state_bucket(settings, account)),
+        None => settings.aws.state.bucket.clone(),
+    };
     let values = Values {
         settings,
         known,
         names: Names {
             stack: names::stack(settings),
+            bootstrap_stack: names::bootstrap_stack(settings),
             bucket_base: names::aws_bucket_base(settings),
             artifact_bucket_base: names::aws_artifact_bucket_base(settings),
             gcp_bucket: names::gcp_bucket(settings),
+            state_bucket,
+            replicate: replicates.then(|| names::aws_replicate(settings)),
+            replicate_role: replicates.then(|| names::aws_replicate_role(settings)),
         },
+        bootstrap_parameters: render::bootstrap_parameters(settings),
         stack_parameters: match &known.code {
-            Some(code) => render::stack_parameters(settings, code, endpoint),
-            None => render::stack_parameters_without_code(settings, endpoint),
+            Some(code) => render::stack_parameters(settings, code, known),
+            None => render::stack_parameters_without_code(settings, known),
         },
         gcp_function_env: settings.gcp_function_env(),
+        gcp_replicate_env: settings.gcp_replicate_env(known),
         aws_env: aws_env(settings, known),
         gcp_env: gcp_env(settings, known),
     };
@@ -202,8 +242,9 @@ fn aws_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
         ("TWINCLOUD_TABLE", aws.table.clone()),
         ("TWINCLOUD_INGEST", aws.ingest.name.clone()),
     ]));
+    let replicate = aws.replicate.enabled.then(|| names::aws_replicate(settings));
     let optional = [
-        ("TWINCLOUD_REPLICATE", aws.replicate.name.clone()),
+        ("TWINCLOUD_REPLICATE", replicate),
         ("TWINCLOUD_AWS_ACCOUNT", known.aws_account.clone()),
         ("AWS_ENDPOINT_URL", known.aws_endpoint.clone()),
     ];

@@ -33,6 +33,48 @@ pub fn aws_artifact_bucket(settings: &Settings, account: &str) -> String {
     format!("{}-{account}", aws_artifact_bucket_base(settings))
 }
 
+/// The `CloudFormation` stack of the two buckets that all else begins with: `blockchain-core-dev-bootstrap`.
+#[must_use]
+pub fn bootstrap_stack(settings: &Settings) -> String {
+    format!("{}-bootstrap", stack(settings))
+}
+
+/// What the account's number stands behind, in the name of the bucket that `bootstrap.yaml` makes for Terraform's
+/// state; none where the settings name a bucket that is there already.
+#[must_use]
+pub fn aws_state_bucket_base(settings: &Settings) -> Option<String> {
+    let state = &settings.aws.state;
+    if state.bucket.is_some() {
+        return None;
+    }
+    let project = &settings.project;
+    let prefix = state.bucket_prefix.clone().unwrap_or_else(|| format!("{}-state", project.prefix));
+    Some(format!("{prefix}-{}", project.environment))
+}
+
+/// The bucket of Terraform's state, in the AWS account with this number.
+#[must_use]
+pub fn aws_state_bucket(settings: &Settings, account: &str) -> String {
+    match (&settings.aws.state.bucket, aws_state_bucket_base(settings)) {
+        (None, Some(base)) => format!("{base}-{account}"),
+        (given, _) => given.clone().unwrap_or_default(),
+    }
+}
+
+/// The Lambda function that copies from the peer.
+#[must_use]
+pub fn aws_replicate(settings: &Settings) -> String {
+    let name = settings.aws.replicate.name.clone();
+    name.unwrap_or_else(|| format!("{}-replicate", settings.project.prefix))
+}
+
+/// Name of the role that it runs with, by which Google Cloud knows it.
+#[must_use]
+pub fn aws_replicate_role(settings: &Settings) -> String {
+    let role = settings.aws.replicate.role.clone();
+    role.unwrap_or_else(|| format!("{}-replicate", stack(settings)))
+}
+
 /// The raw archive's bucket on Google Cloud.
 #[must_use]
 pub fn gcp_bucket(settings: &Settings) -> String {

@@ -1,22 +1,41 @@
-//! What the settings become outside: the functions' environment, and the parameters and tags of the stack.
+//! What the settings become outside: the functions' environment, and the parameters and tags of the stacks.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::Known;
 use crate::names;
 use crate::settings::Settings;
+
+mod revision;
 
 /// `infra/aws/stack.yaml`, the template of everything on AWS.
 pub const STACK_TEMPLATE: &str = include_str!("../aws/stack.yaml");
 
-/// Function code in a bucket, where `CloudFormation` finds it.
+/// `infra/aws/bootstrap.yaml`, the template of the two buckets that all else begins with.
+pub const BOOTSTRAP_TEMPLATE: &str = include_str!("../aws/bootstrap.yaml");
+
+/// The functions' code in a bucket, where `CloudFormation` finds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CodeLocation {
+#[serde(deny_unknown_fields)]
+pub struct Code {
     /// The bucket's name.
     pub bucket: String,
+    /// The function that ingests.
+    pub ingest: CodeObject,
+    /// The function that copies from the peer; without its code it isn't made.
+    pub replicate: Option<CodeObject>,
+}
+
+/// One function's zip in that bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeObject {
     /// The object's key; holds the content's hash, so another content is another key.
     pub key: String,
+    /// SHA-256 of the zip in base64, as Lambda says it.
+    pub sha256_base64: String,
 }
 
 impl Settings {
@@ -27,6 +46,19 @@ impl Settings {
         env.extend(owned([
             ("TWINCLOUD_TABLE", self.aws.table.clone()),
             ("TWINCLOUD_BUCKET", names::aws_bucket(self, account)),
+        ]));
+        env
+    }
+
+    /// The environment of the AWS function that copies from Google Cloud. What isn't known is empty, and then it has
+    /// no way in.
+    #[must_use]
+    pub fn aws_replicate_env(&self, account: &str, known: &Known) -> BTreeMap<String, String> {
+        let mut env = self.aws_function_env(account);
+        env.extend(owned([
+            ("TWINCLOUD_PEER_BUCKET", names::gcp_bucket(self)),
+            ("TWINCLOUD_PEER_ENDPOINT", known.gcs_endpoint.clone().unwrap_or_default()),
+            ("TWINCLOUD_PEER_AUDIENCE", known.google_audience_for_aws.clone().unwrap_or_default()),
         ]));
         env
     }
@@ -44,9 +76,27 @@ impl Settings {
         env
     }
 
+    /// The environment of the Google function that copies from AWS. What isn't known is empty, and then it has no
+    /// way in.
+    #[must_use]
+    pub fn gcp_replicate_env(&self, known: &Known) -> BTreeMap<String, String> {
+        let bucket = known.aws_account.as_ref().map(|account| names::aws_bucket(self, account));
+        let mut env = self.gcp_function_env();
+        env.extend(owned([
+            ("TWINCLOUD_PEER_BUCKET", bucket.unwrap_or_default()),
+            ("TWINCLOUD_PEER_REGION", self.aws.region.clone()),
+            ("TWINCLOUD_PEER_ENDPOINT", known.aws_endpoint.clone().unwrap_or_default()),
+            ("TWINCLOUD_PEER_ROLE", known.google_reader_role_arn.clone().unwrap_or_default()),
+            ("TWINCLOUD_PEER_AUDIENCE", self.aws.foundation.google_audience.clone()),
+        ]));
+        env
+    }
+
     pub(crate) fn function_env(&self) -> BTreeMap<String, String> {
+        let mut symbols = self.trading.symbols.clone();
+        symbols.push(self.trading.smoke_symbol.clone());
         owned([
-            ("TWINCLOUD_SYMBOLS", self.trading.symbols.join(",")),
+            ("TWINCLOUD_SYMBOLS", symbols.join(",")),
             ("TWINCLOUD_INTERVALS", self.trading.intervals.join(",")),
             ("TWINCLOUD_CAS_ATTEMPTS", self.compare_and_set.attempts.to_string()),
             ("TWINCLOUD_CAS_BASE_MS", self.compare_and_set.base_ms.to_string()),
@@ -56,32 +106,38 @@ impl Settings {
     }
 }
 
-/// The values of `stack.yaml`'s parameters, all of them. `endpoint` is an emulator's URL, for the
-/// function to find it; on AWS there is none.
+/// The values of `stack.yaml`'s parameters, all of them. Where the code of the function that copies isn't given,
+/// nothing of that function is made. What `known` says of code is not looked at.
 #[must_use]
 pub fn stack_parameters(
     settings: &Settings,
-    code: &CodeLocation,
-    endpoint: Option<&str>,
+    code: &Code,
+    known: &Known,
 ) -> BTreeMap<String, String> {
-    let mut parameters = stack_parameters_without_code(settings, endpoint);
+    let mut parameters = stack_parameters_without_code(settings, known);
+    let replicate = code.replicate.as_ref();
     parameters.extend(owned([
         ("ArtifactBucket", code.bucket.clone()),
-        ("ArtifactKey", code.key.clone()),
+        ("ArtifactKey", code.ingest.key.clone()),
+        ("CodeSha256", code.ingest.sha256_base64.clone()),
+        ("ReplicateArtifactKey", replicate.map(|code| code.key.clone()).unwrap_or_default()),
     ]));
+    if replicate.is_none() {
+        parameters.insert("ReplicateEnabled".to_owned(), "false".to_owned());
+    }
+    let revision = revision::of(STACK_TEMPLATE, "IngestFunction", "Revision", &parameters);
+    parameters.insert("Revision".to_owned(), revision);
     parameters
 }
 
-/// [`stack_parameters`] before the code is uploaded: without the two that say where it is.
+/// [`stack_parameters`] before the code is uploaded: without those that say where it is and what.
 #[must_use]
 pub fn stack_parameters_without_code(
     settings: &Settings,
-    endpoint: Option<&str>,
+    known: &Known,
 ) -> BTreeMap<String, String> {
     let aws = &settings.aws;
-    let env = settings.function_env();
-    let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
-    owned([
+    let mut parameters = owned([
         ("QueueName", aws.queue.name.clone()),
         ("DeadLetterQueueName", aws.queue.dead_letter_name.clone()),
         ("VisibilityTimeoutSeconds", aws.queue.visibility_timeout_s.to_string()),
@@ -89,7 +145,13 @@ pub fn stack_parameters_without_code(
         ("MessageRetentionSeconds", aws.queue.retention_s.to_string()),
         ("DeadLetterRetentionSeconds", aws.queue.dead_letter_retention_s.to_string()),
         ("TableName", aws.table.clone()),
+        ("DeletionProtection", aws.deletion_protection.to_string()),
+        ("TtlAttribute", aws.ttl_attribute.clone().unwrap_or_default()),
         ("ArchiveBucketBase", names::aws_bucket_base(settings)),
+        ("StandardIaDays", aws.archive.standard_ia_days.to_string()),
+        ("GlacierIrDays", aws.archive.glacier_ir_days.to_string()),
+        ("DeepArchiveDays", aws.archive.deep_archive_days.to_string()),
+        ("NoncurrentDays", aws.archive.noncurrent_days.to_string()),
         ("FunctionName", aws.ingest.name.clone()),
         ("Architecture", aws.ingest.architecture.as_str().to_owned()),
         ("MemoryMegabytes", aws.ingest.memory_mb.to_string()),
@@ -98,13 +160,65 @@ pub fn stack_parameters_without_code(
         ("BatchWindowSeconds", aws.ingest.batch_window_s.to_string()),
         ("MaximumConcurrency", aws.ingest.max_concurrency.to_string()),
         ("LogRetentionDays", aws.ingest.log_retention_days.to_string()),
+        ("AlertTopicArn", known.alert_topic_arn.clone().unwrap_or_default()),
+        ("OldestMessageSeconds", settings.alerts.oldest_unacked_s.to_string()),
+        ("ReplicationLagSeconds", settings.alerts.replication_lag_s.to_string()),
+        ("MetricNamespace", settings.project.prefix.clone()),
+        ("PermissionsBoundaryArn", known.functions_boundary_arn.clone().unwrap_or_default()),
+    ]);
+    parameters.extend(environment(settings, known));
+    parameters.extend(replicate(settings, known));
+    parameters
+}
+
+/// What both functions read.
+fn environment(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+    let env = settings.function_env();
+    let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
+    owned([
         ("Symbols", from_env("TWINCLOUD_SYMBOLS")),
         ("Intervals", from_env("TWINCLOUD_INTERVALS")),
         ("CompareAndSetAttempts", from_env("TWINCLOUD_CAS_ATTEMPTS")),
         ("CompareAndSetBaseMilliseconds", from_env("TWINCLOUD_CAS_BASE_MS")),
         ("CompareAndSetCapMilliseconds", from_env("TWINCLOUD_CAS_CAP_MS")),
         ("LogFilter", from_env("RUST_LOG")),
-        ("EndpointUrl", endpoint.unwrap_or_default().to_owned()),
+        ("EndpointUrl", known.aws_endpoint.clone().unwrap_or_default()),
+    ])
+}
+
+/// The function that copies from the peer.
+fn replicate(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+    let replicate = &settings.aws.replicate;
+    let env = settings.aws_replicate_env("", known);
+    let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
+    let rate = match replicate.schedule_minutes {
+        1 => "rate(1 minute)".to_owned(),
+        minutes => format!("rate({minutes} minutes)"),
+    };
+    let state = if replicate.paused { "DISABLED" } else { "ENABLED" };
+    owned([
+        ("ReplicateEnabled", replicate.enabled.to_string()),
+        ("ReplicateFunctionName", names::aws_replicate(settings)),
+        ("ReplicateRoleName", names::aws_replicate_role(settings)),
+        ("ReplicateMemoryMegabytes", replicate.memory_mb.to_string()),
+        ("ReplicateTimeoutSeconds", replicate.timeout_s.to_string()),
+        ("ReplicateReserveConcurrency", replicate.reserve_concurrency.to_string()),
+        ("ReplicateLogRetentionDays", replicate.log_retention_days.to_string()),
+        ("ReplicateSchedule", rate),
+        ("ReplicateScheduleState", state.to_owned()),
+        ("PeerBucket", from_env("TWINCLOUD_PEER_BUCKET")),
+        ("PeerEndpoint", from_env("TWINCLOUD_PEER_ENDPOINT")),
+        ("PeerAudience", from_env("TWINCLOUD_PEER_AUDIENCE")),
+    ])
+}
+
+/// The values of `bootstrap.yaml`'s parameters, all of them.
+#[must_use]
+pub fn bootstrap_parameters(settings: &Settings) -> BTreeMap<String, String> {
+    owned([
+        ("StateBucketBase", names::aws_state_bucket_base(settings).unwrap_or_default()),
+        ("ArtifactBucketBase", names::aws_artifact_bucket_base(settings)),
+        ("NoncurrentDays", settings.aws.state.noncurrent_days.to_string()),
     ])
 }
 

@@ -10,7 +10,7 @@ use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use infra::package::{Artifact, Digest};
-use infra::render::CodeLocation;
+use infra::render::CodeObject;
 
 use crate::aws::in_words;
 
@@ -62,21 +62,21 @@ pub async fn upload_artifact(
     bucket: &str,
     folder: &Path,
     artifact: &Artifact,
-) -> Result<CodeLocation, Error> {
+) -> Result<CodeObject, Error> {
     let path = folder.join(&artifact.path);
-    let found = Digest::of_file(&path)?.sha256;
-    if found != artifact.sha256 {
-        let expected = artifact.sha256.clone();
+    let digest = Digest::of_file(&path)?;
+    if digest.sha256 != artifact.sha256 {
+        let (found, expected) = (digest.sha256, artifact.sha256.clone());
         return Err(Error::Changed { path, found, expected });
     }
     let extension = path.extension().map_or("bin".into(), |extension| extension.to_string_lossy());
-    let code = CodeLocation {
-        bucket: bucket.to_owned(),
+    let code = CodeObject {
         key: format!("{}/{}.{extension}", artifact.name, artifact.sha256),
+        sha256_base64: digest.sha256_base64(),
     };
     let failed = |action, problem| Error::Call {
         action,
-        bucket: code.bucket.clone(),
+        bucket: bucket.to_owned(),
         key: code.key.clone(),
         problem,
     };

@@ -14,6 +14,8 @@ pub use archive::lambda_zip;
 pub use docker::{BaseImage, dockerfile};
 pub use manifest::{Artifact, Manifest};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use elf::GlibcVersion;
 
 use crate::template;
@@ -110,6 +112,16 @@ impl Digest {
             let _ = write!(sha256, "{byte:02x}");
         }
         Self { bytes: content.len() as u64, sha256 }
+    }
+
+    /// SHA-256 in base64, as Lambda says it.
+    #[must_use]
+    pub fn sha256_base64(&self) -> String {
+        let digits = self.sha256.as_bytes().chunks(2);
+        let bytes: Vec<u8> = digits
+            .filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        BASE64_STANDARD.encode(bytes)
     }
 }
 

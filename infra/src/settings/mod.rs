@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use error::{Error, Origin};
 pub use model::{
-    Alerts, Architecture, Archive, Aws, AwsBudget, AwsIngest, AwsReplicate, AwsState,
+    Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
     CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest, GcpReplicate,
     GcpState, Github, Producer, Project, Pubsub, Queue, Settings, Trading,
 };

@@ -53,6 +53,14 @@ pub struct Trading {
     pub symbols: Vec<String>,
     /// Lengths of candles: some of [`Trading::INTERVALS`].
     pub intervals: Vec<String>,
+    /// A symbol that nobody trades: the functions accept it beside the others, so that a deploy can send one trade
+    /// of it the whole way and touch no real candle.
+    #[serde(default = "smoke_symbol")]
+    pub smoke_symbol: String,
+}
+
+fn smoke_symbol() -> String {
+    "TWINCLOUDSMOKE".to_owned()
 }
 
 impl Trading {
@@ -142,6 +150,12 @@ pub struct Aws {
     pub bucket_prefix: String,
     /// Start of the name of the bucket that function code is uploaded to.
     pub artifact_bucket_prefix: String,
+    /// Whether the table refuses to be deleted.
+    #[serde(default)]
+    pub deletion_protection: bool,
+    /// The attribute by which `DynamoDB` deletes a candle; where there is none, candles are kept.
+    #[serde(default)]
+    pub ttl_attribute: Option<String>,
     /// The queue of trades and its dead-letter queue.
     pub queue: Queue,
     /// The Lambda function that ingests.
@@ -149,6 +163,9 @@ pub struct Aws {
     /// The Lambda function that copies from the peer.
     #[serde(default)]
     pub replicate: AwsReplicate,
+    /// How the raw archive's objects age.
+    #[serde(default)]
+    pub archive: AwsArchive,
     /// What an account has once, and who may get in: `terraform/`.
     #[serde(default)]
     pub foundation: Foundation,
@@ -223,13 +240,69 @@ pub struct AwsIngest {
 }
 
 /// `[aws.replicate]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsReplicate {
-    /// The Lambda function, if there is one.
+    /// Whether there is one.
+    pub enabled: bool,
+    /// The Lambda function; where there is none, it is named after the prefix.
     pub name: Option<String>,
-    /// Name, not ARN, of the role that it runs with, which Google Cloud lets read its raw archive.
+    /// Name, not ARN, of the role that it runs with, which Google Cloud lets read its raw archive; where there is
+    /// none, it is named after prefix and environment.
     pub role: Option<String>,
+    /// Memory in mebibytes; processor time goes with it.
+    pub memory_mb: u32,
+    /// Longest run, in seconds.
+    pub timeout_s: u32,
+    /// How often it runs, in minutes.
+    pub schedule_minutes: u32,
+    /// Whether the schedule is paused.
+    pub paused: bool,
+    /// Whether one invocation is set aside for it from what the account has, and is then the only one at a time.
+    pub reserve_concurrency: bool,
+    /// How long logs are kept, in days.
+    pub log_retention_days: u32,
+}
+
+impl Default for AwsReplicate {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            name: None,
+            role: None,
+            memory_mb: 256,
+            timeout_s: 300,
+            schedule_minutes: 1,
+            paused: false,
+            reserve_concurrency: false,
+            log_retention_days: 30,
+        }
+    }
+}
+
+/// `[aws.archive]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwsArchive {
+    /// Age at which an object moves to Standard-IA, in days.
+    pub standard_ia_days: u32,
+    /// Age at which an object moves to Glacier Instant Retrieval, in days.
+    pub glacier_ir_days: u32,
+    /// Age at which an object moves to Glacier Deep Archive, in days; 0 is never.
+    pub deep_archive_days: u32,
+    /// How long an overwritten or deleted object can be brought back, in days.
+    pub noncurrent_days: u32,
+}
+
+impl Default for AwsArchive {
+    fn default() -> Self {
+        Self {
+            standard_ia_days: 30,
+            glacier_ir_days: 90,
+            deep_archive_days: 365,
+            noncurrent_days: 30,
+        }
+    }
 }
 
 /// `[aws.foundation]`
@@ -288,15 +361,25 @@ impl Default for AwsBudget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsState {
-    /// The bucket of the state.
+    /// Start of the name of the bucket that `bootstrap.yaml` makes for the state; where there is none, it is named
+    /// after the prefix. See [`crate::names::aws_state_bucket`].
+    pub bucket_prefix: Option<String>,
+    /// A bucket that is there already, in its place; then none is made.
     pub bucket: Option<String>,
     /// The state's key in it.
     pub key: String,
+    /// How long an overwritten state, or deleted function code, can be brought back, in days.
+    pub noncurrent_days: u32,
 }
 
 impl Default for AwsState {
     fn default() -> Self {
-        Self { bucket: None, key: "terraform/terraform.tfstate".to_owned() }
+        Self {
+            bucket_prefix: None,
+            bucket: None,
+            key: "terraform/terraform.tfstate".to_owned(),
+            noncurrent_days: 90,
+        }
     }
 }
 

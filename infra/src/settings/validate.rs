@@ -9,8 +9,8 @@ use std::ops::RangeInclusive;
 
 use super::error::nearest;
 use super::model::{
-    Archive, Aws, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate, Producer, Project,
-    Pubsub, Settings, Trading,
+    Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
+    Producer, Project, Pubsub, Settings, Trading,
 };
 use crate::names;
 use access::shaped;
@@ -59,11 +59,12 @@ fn trading(trading: &Trading) -> Checked {
     )?;
     unique("trading.symbols", &trading.symbols)?;
     for symbol in &trading.symbols {
-        let fits = (2..=20).contains(&symbol.len())
-            && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
-        let problem = format!("`{symbol}` isn't a symbol: 2 to 20 of A-Z and 0-9, such as BTCUSDT");
-        ensure("trading.symbols", fits, problem)?;
+        self::symbol("trading.symbols", symbol)?;
     }
+    symbol("trading.smoke_symbol", &trading.smoke_symbol)?;
+    let problem = "is one of trading.symbols: a smoke test would change its candles; name one that nobody trades";
+    let apart = !trading.symbols.contains(&trading.smoke_symbol);
+    ensure("trading.smoke_symbol", apart, format!("`{}` {problem}", trading.smoke_symbol))?;
     ensure(
         "trading.intervals",
         !trading.intervals.is_empty(),
@@ -76,6 +77,13 @@ fn trading(trading: &Trading) -> Checked {
         ensure("trading.intervals", known, hint())?;
     }
     Ok(())
+}
+
+fn symbol(key: &'static str, symbol: &str) -> Checked {
+    let fits = (2..=20).contains(&symbol.len())
+        && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let problem = format!("`{symbol}` isn't a symbol: 2 to 20 of A-Z and 0-9, such as BTCUSDT");
+    ensure(key, fits, problem)
 }
 
 fn producer(producer: &Producer) -> Checked {
@@ -135,18 +143,50 @@ fn aws(aws: &Aws, settings: &Settings) -> Checked {
         windowed,
         "must be at least 1 s when aws.ingest.batch_size is more than 10",
     )?;
-    let problem = format!(
-        "CloudWatch Logs doesn't keep logs for {} days, but for one of {LOG_RETENTION_DAYS:?}",
-        ingest.log_retention_days
-    );
-    ensure(
-        "aws.ingest.log_retention_days",
-        LOG_RETENTION_DAYS.contains(&ingest.log_retention_days),
-        problem,
-    )?;
-    access::aws_replicate(&aws.replicate)?;
+    log_retention("aws.ingest.log_retention_days", ingest.log_retention_days)?;
+    if let Some(attribute) = &aws.ttl_attribute {
+        let own = ["pk", "sk", "version"];
+        let fits = (1..=255).contains(&attribute.len()) && !own.contains(&attribute.as_str());
+        let spoken = "the name of an attribute, and not `pk`, `sk` or `version`";
+        shaped("aws.ttl_attribute", attribute, fits, spoken)?;
+    }
+    aws_archive(&aws.archive)?;
+    aws_replicate(&aws.replicate, settings)?;
     access::foundation(&aws.foundation)?;
-    access::aws_state(&aws.state)
+    access::aws_state(settings)
+}
+
+fn log_retention(key: &'static str, days: u32) -> Checked {
+    let problem = format!(
+        "CloudWatch Logs doesn't keep logs for {days} days, but for one of {LOG_RETENTION_DAYS:?}"
+    );
+    ensure(key, LOG_RETENTION_DAYS.contains(&days), problem)
+}
+
+fn aws_archive(archive: &AwsArchive) -> Checked {
+    // S3 moves no object younger than 30 days, and leaves it where it is for as long.
+    let (infrequent, instant) = (archive.standard_ia_days, archive.glacier_ir_days);
+    range("aws.archive.standard_ia_days", infrequent, 30..=36_500)?;
+    range("aws.archive.glacier_ir_days", instant, infrequent + 30..=36_500)?;
+    if archive.deep_archive_days > 0 {
+        // Glacier Instant Retrieval bills 90 days at least.
+        range("aws.archive.deep_archive_days", archive.deep_archive_days, instant + 90..=36_500)?;
+    }
+    range("aws.archive.noncurrent_days", archive.noncurrent_days, 1..=36_500)
+}
+
+fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Checked {
+    access::aws_replicate(replicate, settings)?;
+    range("aws.replicate.memory_mb", replicate.memory_mb, 128..=10_240)?;
+    range("aws.replicate.timeout_s", replicate.timeout_s, 1..=900)?;
+    range("aws.replicate.schedule_minutes", replicate.schedule_minutes, 1..=1_440)?;
+    // The alarm takes silence for lag.
+    let (minutes, lag_s) = (replicate.schedule_minutes, settings.alerts.replication_lag_s);
+    let problem = format!(
+        "{minutes} minutes are not less than alerts.replication_lag_s, {lag_s} s: there would be an alert between two runs"
+    );
+    ensure("aws.replicate.schedule_minutes", minutes * 60 < lag_s, problem)?;
+    log_retention("aws.replicate.log_retention_days", replicate.log_retention_days)
 }
 
 fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {

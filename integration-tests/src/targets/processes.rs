@@ -11,8 +11,9 @@ use deploy::artifact;
 use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self, Limits, Outputs, StackRequest};
 use deploy::google::{self, PushTarget};
+use infra::files::Known;
 use infra::package::Manifest;
-use infra::render::{self, STACK_TEMPLATE};
+use infra::render::{self, Code, STACK_TEMPLATE};
 use infra::{Settings, names};
 use toolbox::Tools;
 
@@ -160,11 +161,14 @@ async fn deploy_stack(
     let ingest = manifest.artifact("aws-ingest").context("find aws-ingest in the manifest")?;
     let bucket = names::aws_artifact_bucket(settings, ACCOUNT);
     artifact::create_bucket(config, &bucket).await?;
-    let code = artifact::upload_artifact(config, &bucket, artifacts, ingest).await?;
+    let ingest = artifact::upload_artifact(config, &bucket, artifacts, ingest).await?;
+    let code = Code { bucket, ingest, replicate: None };
+    let known =
+        Known { aws_endpoint: config.endpoint_url().map(ToOwned::to_owned), ..Known::default() };
     let request = StackRequest {
         name: &names::stack(settings),
         template: STACK_TEMPLATE,
-        parameters: &render::stack_parameters(settings, &code, config.endpoint_url()),
+        parameters: &render::stack_parameters(settings, &code, &known),
         tags: &render::tags(settings),
     };
     let client = aws_sdk_cloudformation::Client::new(config);

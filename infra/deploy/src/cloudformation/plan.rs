@@ -66,7 +66,8 @@ pub(super) async fn make(
         .template_body(request.template)
         .set_parameters(Some(parameters(request)))
         .set_tags(Some(tags(request)))
-        .capabilities(Capability::CapabilityIam)
+        // The role that Google Cloud knows by name has one of its own.
+        .capabilities(Capability::CapabilityNamedIam)
         .send()
         .await
         .map_err(call("plan", request.name))?;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{ANY, Checked, LOWER, LOWER_OR_DIGIT, ensure, name, range, unique};
+use super::{ANY, Checked, LOWER, LOWER_OR_DIGIT, bucket, ensure, name, range, unique};
+use crate::names;
 use crate::settings::error::nearest;
 use crate::settings::model::{
-    Alerts, AwsReplicate, AwsState, Foundation, GcpBudget, GcpState, Github, Project,
+    Alerts, AwsReplicate, Foundation, GcpBudget, GcpState, Github, Project, Settings,
 };
 
 /// Tags that everything has anyway.
@@ -73,16 +74,23 @@ pub(super) fn alerts(alerts: &Alerts) -> Checked {
     ensure("alerts.replication_lag_s", alerts.replication_lag_s.is_multiple_of(60), problem)
 }
 
-pub(super) fn aws_replicate(replicate: &AwsReplicate) -> Checked {
-    if let Some(function) = &replicate.name {
-        name("aws.replicate.name", function, 1..=64, "_-", &ANY)?;
-    }
-    if let Some(role) = &replicate.role {
-        let fits = role.len() <= 64 && made_of(role, "+=,.@_-");
-        let spoken = "the name of a role, up to 64 characters, without its path or ARN";
-        shaped("aws.replicate.role", role, fits, spoken)?;
-    }
-    Ok(())
+pub(super) fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Checked {
+    let function = names::aws_replicate(settings);
+    name("aws.replicate.name", &function, 1..=64, "_-", &ANY)?;
+    let problem = "must not be the ingest function";
+    ensure("aws.replicate.name", function != settings.aws.ingest.name, problem)?;
+    let Some(role) = &replicate.role else { return Ok(()) };
+    let fits = role.len() <= 64 && made_of(role, "+=,.@_-");
+    let spoken = "the name of a role, up to 64 characters, without its path or ARN";
+    shaped("aws.replicate.role", role, fits, spoken)?;
+    // What the deploy role may make, and not one of the foundation's own.
+    let stack = names::stack(settings);
+    let own = ["deploy", "google-reader", "plan"];
+    let fits = role
+        .strip_prefix(&format!("{stack}-"))
+        .is_some_and(|rest| !rest.is_empty() && !own.contains(&rest));
+    let spoken = format!("{stack}-… and not a role of terraform/ (-{})", own.join(", -"));
+    shaped("aws.replicate.role", role, fits, &spoken)
 }
 
 pub(super) fn foundation(foundation: &Foundation) -> Checked {
@@ -99,10 +107,14 @@ pub(super) fn foundation(foundation: &Foundation) -> Checked {
     range("aws.foundation.key_deletion_window_days", foundation.key_deletion_window_days, 7..=30)
 }
 
-pub(super) fn aws_state(state: &AwsState) -> Checked {
+pub(super) fn aws_state(settings: &Settings) -> Checked {
+    let state = &settings.aws.state;
     if let Some(bucket) = &state.bucket {
         name("aws.state.bucket", bucket, 3..=63, "-.", &LOWER_OR_DIGIT)?;
+    } else {
+        bucket("aws.state.bucket_prefix", &names::aws_state_bucket(settings, &"0".repeat(12)))?;
     }
+    range("aws.state.noncurrent_days", state.noncurrent_days, 1..=36_500)?;
     path("aws.state.key", &state.key)
 }
 

@@ -13,12 +13,13 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self as cfn, Error, Limits, Outputs, Plan, Progress, StackRequest};
 use harness::processes::emulators::{Running, ministack};
 use infra::Settings;
+use infra::files::Known;
 use infra::package::{Artifact, lambda_zip};
-use infra::render::{CodeLocation, STACK_TEMPLATE, stack_parameters, tags};
+use infra::render::{Code, STACK_TEMPLATE, stack_parameters, tags};
 
 use super::emulator_context;
 
-/// Takes a batch, fails the messages that say so, and tells its environment when asked.
+/// Both functions: takes a batch and fails the messages that say so; a schedule's event has none.
 const BOOTSTRAP: &str = r#"#!/usr/bin/env python3
 import json, os, urllib.request
 api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
@@ -26,7 +27,7 @@ while True:
     with urllib.request.urlopen(api + "next") as answer:
         request = answer.headers["Lambda-Runtime-Aws-Request-Id"]
         event = json.load(answer)
-    failed = [r["messageId"] for r in event["Records"] if "poison" in r["body"]]
+    failed = [r["messageId"] for r in event.get("Records", []) if "poison" in r["body"]]
     body = json.dumps({"batchItemFailures": [{"itemIdentifier": i} for i in failed]})
     urllib.request.urlopen(api + request + "/response", data=body.encode())
 "#;
@@ -73,13 +74,13 @@ impl Fixture {
         infra::names::stack(&self.settings)
     }
 
-    async fn upload(&self) -> CodeLocation {
+    async fn upload(&self, bootstrap_text: &str) -> Code {
         let bucket = infra::names::aws_artifact_bucket(&self.settings, "000000000000");
         create_bucket(&self.config, &bucket).await.expect("create the bucket");
         create_bucket(&self.config, &bucket).await.expect("it is there already");
         let folder = tempfile::tempdir().expect("folder");
         let bootstrap = folder.path().join("bootstrap");
-        std::fs::write(&bootstrap, BOOTSTRAP).expect("write");
+        std::fs::write(&bootstrap, bootstrap_text).expect("write");
         let digest = lambda_zip(&bootstrap, &folder.path().join("ingest.zip")).expect("zip");
         let artifact = Artifact {
             name: "aws-ingest".to_owned(),
@@ -88,7 +89,7 @@ impl Fixture {
             sha256: digest.sha256,
             arch: "x86_64".to_owned(),
             glibc_max: None,
-            uncompressed_bytes: BOOTSTRAP.len() as u64,
+            uncompressed_bytes: bootstrap_text.len() as u64,
         };
         let code =
             upload_artifact(&self.config, &bucket, folder.path(), &artifact).await.expect("upload");
@@ -101,11 +102,12 @@ impl Fixture {
             .await
             .expect_err("not what the manifest says");
         assert!(error.to_string().contains("package again"), "{error}");
-        code
+        Code { bucket, ingest: code.clone(), replicate: Some(code) }
     }
 
-    fn parameters(&self, code: &CodeLocation) -> BTreeMap<String, String> {
-        stack_parameters(&self.settings, code, Some(&self.endpoint))
+    fn parameters(&self, code: &Code) -> BTreeMap<String, String> {
+        let known = Known { aws_endpoint: Some(self.endpoint.clone()), ..Known::default() };
+        stack_parameters(&self.settings, code, &known)
     }
 
     async fn apply(
@@ -155,14 +157,17 @@ impl Seen {
 
 #[tokio::test]
 async fn made_used_changed_and_deleted() {
-    let fixture = Fixture::new("life").await;
-    let code = fixture.upload().await;
-    let mut parameters = fixture.parameters(&code);
+    let mut fixture = Fixture::new("life").await;
+    let code = fixture.upload(BOOTSTRAP).await;
+    let parameters = fixture.parameters(&code);
 
     let started = Instant::now();
     let (outputs, seen) = fixture.apply(STACK_TEMPLATE, &parameters).await.expect("create");
     println!("created in {:?}\n{}\n{}", started.elapsed(), seen.plan(), seen.events.join("\n"));
-    assert!(seen.plan.as_ref().is_some_and(|plan| plan.creates && plan.changes.len() == 9));
+    let resources =
+        STACK_TEMPLATE.lines().filter(|line| line.starts_with("    Type: AWS::")).count();
+    let plan = seen.plan.as_ref().expect("plan");
+    assert_eq!((plan.creates, plan.changes.len()), (true, resources), "{plan}");
     assert!(
         seen.events
             .iter()
@@ -177,14 +182,22 @@ async fn made_used_changed_and_deleted() {
     assert_eq!(again, outputs);
     assert!(seen.plan().contains("no changes"), "{}", seen.plan());
 
-    parameters.insert("MemoryMegabytes".to_owned(), "512".to_owned());
-    let (_, seen) = fixture.apply(STACK_TEMPLATE, &parameters).await.expect("update");
+    fixture.settings.aws.queue.retention_s = 3_600;
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&code)).await.expect("update");
     println!("{}", seen.plan());
     let changes = &seen.plan.as_ref().expect("plan").changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].address, "IngestFunction");
+    assert_eq!(changes[0].address, "Queue");
     assert_eq!(changes[0].properties.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].properties[0].path, "/Properties/MemorySize");
+    assert_eq!(changes[0].properties[0].path, "/Properties/MessageRetentionPeriod");
+
+    let without = Code { replicate: None, ..code };
+    let (outputs, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&without)).await.expect("update");
+    let changes = &seen.plan.as_ref().expect("plan").changes;
+    assert!(changes.iter().all(|change| change.address.starts_with("Replicat")), "{changes:?}");
+    assert!(!outputs.0.keys().any(|key| key.starts_with("Replicate")), "{outputs:?}");
 
     fixture.delete().await;
     fixture.delete().await;
@@ -192,6 +205,91 @@ async fn made_used_changed_and_deleted() {
     assert!(matches!(error, Error::NoStack { .. }), "{error}");
     let left = queues(&fixture).await;
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A version keeps code and configuration; what runs is what the alias stands on.
+#[tokio::test]
+async fn another_function_is_another_version_and_the_alias_moves_to_it() {
+    let mut fixture = Fixture::new("alias").await;
+    let lambda = aws_sdk_lambda::Client::new(&fixture.config);
+    let first = fixture.upload(BOOTSTRAP).await;
+    let (outputs, _) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&first)).await.expect("create");
+    let live = alias(&fixture, &lambda).await;
+    assert_eq!(outputs.get("FunctionVersion").expect("output"), live.version);
+    assert_eq!(live.memory_mb, 256);
+    poison_alone_is_a_dead_letter(&fixture, &outputs).await;
+
+    // Configuration is of the version too.
+    fixture.settings.aws.ingest.memory_mb = 512;
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&first)).await.expect("another size");
+    println!("{}", seen.plan());
+    let larger = alias(&fixture, &lambda).await;
+    assert_ne!(larger.version, live.version);
+    assert_eq!(larger.memory_mb, 512);
+
+    let second = fixture.upload(&format!("{BOOTSTRAP}# second\n")).await;
+    fixture.apply(STACK_TEMPLATE, &fixture.parameters(&second)).await.expect("other code");
+    let other = alias(&fixture, &lambda).await;
+    assert_ne!(other.version, larger.version);
+    assert_eq!(other.code_sha256, second.ingest.sha256_base64);
+
+    // Code alone, past the stack; then the stack comes to the same code, publishes its own version, and goes on.
+    let third = fixture.upload(&format!("{BOOTSTRAP}# third\n")).await;
+    let by_hand = move_to(&fixture, &lambda, &third).await;
+    assert_ne!(by_hand, other.version);
+    let (outputs, _) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&third)).await.expect("the same code");
+    let last = alias(&fixture, &lambda).await;
+    assert_eq!(last.code_sha256, third.ingest.sha256_base64);
+    assert_eq!(outputs.get("FunctionVersion").expect("output"), last.version);
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&third)).await.expect("nothing to do");
+    assert!(seen.plan().contains("no changes"), "{}", seen.plan());
+
+    // Each version is kept, so the alias can go back.
+    let name = &fixture.settings.aws.ingest.name;
+    let versions = lambda.list_versions_by_function().function_name(name).send().await;
+    let versions = versions.expect("list the versions");
+    let kept: Vec<&str> = versions.versions().iter().filter_map(|v| v.version()).collect();
+    let all = [&live.version, &larger.version, &other.version, &by_hand, &last.version];
+    assert!(all.iter().all(|version| kept.contains(&version.as_str())), "{kept:?} of {all:?}");
+    fixture.delete().await;
+}
+
+/// What the alias stands on.
+struct Live {
+    version: String,
+    memory_mb: i32,
+    code_sha256: String,
+}
+
+async fn alias(fixture: &Fixture, lambda: &aws_sdk_lambda::Client) -> Live {
+    let name = &fixture.settings.aws.ingest.name;
+    let alias = lambda.get_alias().function_name(name).name("live").send().await;
+    let version = alias.expect("the alias").function_version.expect("it has a version");
+    let of_version =
+        lambda.get_function_configuration().function_name(name).qualifier(&version).send().await;
+    let of_version = of_version.expect("the version");
+    Live {
+        version,
+        memory_mb: of_version.memory_size.expect("memory"),
+        code_sha256: of_version.code_sha256.expect("hash"),
+    }
+}
+
+/// Publishes other code and moves the alias to it, as a deploy of code alone does. Gives its version.
+async fn move_to(fixture: &Fixture, lambda: &aws_sdk_lambda::Client, code: &Code) -> String {
+    let name = &fixture.settings.aws.ingest.name;
+    let update = lambda.update_function_code().function_name(name);
+    let updated = update.s3_bucket(&code.bucket).s3_key(&code.ingest.key).send().await;
+    assert_eq!(updated.expect("update").code_sha256(), Some(code.ingest.sha256_base64.as_str()));
+    let published = lambda.publish_version().function_name(name).send().await.expect("publish");
+    let version = published.version.expect("a version has a number");
+    let alias = lambda.update_alias().function_name(name).name("live").function_version(&version);
+    alias.send().await.expect("move the alias");
+    version
 }
 
 async fn poison_alone_is_a_dead_letter(fixture: &Fixture, outputs: &Outputs) {
@@ -250,7 +348,7 @@ async fn queues(fixture: &Fixture) -> Vec<String> {
 #[tokio::test]
 async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away() {
     let fixture = Fixture::new("fail").await;
-    let parameters = fixture.parameters(&fixture.upload().await);
+    let parameters = fixture.parameters(&fixture.upload(BOOTSTRAP).await);
     // Behind the template's and the settings' back: SQS takes 43,200 at most.
     let broken = STACK_TEMPLATE
         .replace("VisibilityTimeout: !Ref VisibilityTimeoutSeconds", "VisibilityTimeout: 999999");
@@ -276,7 +374,7 @@ async fn a_failure_names_the_first_resource_and_its_reason_and_is_cleared_away()
 #[tokio::test]
 async fn a_name_that_is_taken_is_named() {
     let fixture = Fixture::new("taken").await;
-    let parameters = fixture.parameters(&fixture.upload().await);
+    let parameters = fixture.parameters(&fixture.upload(BOOTSTRAP).await);
     let bucket = infra::names::aws_bucket(&fixture.settings, "000000000000");
     create_bucket(&fixture.config, &bucket).await.expect("someone else's bucket");
     let error = fixture.apply(STACK_TEMPLATE, &parameters).await.err().expect("the name is taken");
@@ -331,7 +429,7 @@ async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leave
 #[tokio::test]
 async fn two_deploys_at_once_both_end_well() {
     let fixture = Fixture::new("twice").await;
-    let code = fixture.upload().await;
+    let code = fixture.upload(BOOTSTRAP).await;
     let parameters = fixture.parameters(&code);
     let (first, second) = tokio::join!(
         fixture.apply(STACK_TEMPLATE, &parameters),

@@ -1,0 +1,102 @@
+//! What a published version of a function is made of, as a short text: another function is another revision.
+//!
+//! An alias stands on a version, and a version keeps what the function was when it was published. `CloudFormation`
+//! publishes one only if a property of the version's own changes, so the revision is one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+/// How much of the hash; enough to tell the versions of a function apart.
+const BYTES: usize = 8;
+
+/// The revision of `resource` in `template`: a hash of its lines, and of the values of all `parameters` in them but
+/// `own`, which the revision itself goes into.
+pub(super) fn of(
+    template: &str,
+    resource: &str,
+    own: &str,
+    parameters: &BTreeMap<String, String>,
+) -> String {
+    let lines = lines_of(template, resource);
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    };
+    add(&lines);
+    // Its zip is another's bytes under another key, and in the hash by what is in it.
+    let code = ["ArtifactBucket", "ArtifactKey", own];
+    let used = references(&lines);
+    let values = parameters
+        .iter()
+        .filter(|(name, _)| used.contains(name.as_str()) && !code.contains(&name.as_str()));
+    for (name, value) in values {
+        add(name);
+        add(value);
+    }
+    add(parameters.get("CodeSha256").map_or("", String::as_str));
+    let mut revision = String::with_capacity(2 * BYTES);
+    for byte in hash.finalize().into_iter().take(BYTES) {
+        // Writing to a String can't fail.
+        let _ = write!(revision, "{byte:02x}");
+    }
+    revision
+}
+
+/// What follows `!Ref` and `${` in these lines.
+fn references(lines: &str) -> BTreeSet<&str> {
+    let behind = |mark| lines.split(mark).skip(1);
+    behind("!Ref ")
+        .chain(behind("${"))
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).next())
+        .collect()
+}
+
+/// A resource's lines, without comments, from its name to the next resource's.
+fn lines_of(template: &str, resource: &str) -> String {
+    let heading = format!("  {resource}:");
+    let mut lines = String::new();
+    let inside = template.lines().skip_while(|line| line.trim_end() != heading).skip(1);
+    for line in inside.take_while(|line| line.is_empty() || line.starts_with("    ")) {
+        if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+            lines.push_str(line);
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "Resources:\n  Other:\n    A: !Ref Unused\n\n  It:\n    A: [!Ref Size]\n    # !Ref Unused\n    B: !Sub \"${Name} ${Revision}\"\n    C: !If [X, !Ref Url, 1]\n\n  Last:\n    A: !Ref Unused\n";
+
+    fn revision(template: &str, changes: &[(&str, &str)]) -> String {
+        let mut parameters = BTreeMap::new();
+        for name in ["Unused", "Size", "Name", "Url", "Revision", "CodeSha256"] {
+            parameters.insert(name.to_owned(), "1".to_owned());
+        }
+        for (name, value) in changes {
+            parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
+        of(template, "It", "Revision", &parameters)
+    }
+
+    #[test]
+    fn what_is_used_changes_it_and_nothing_else() {
+        let base = revision(TEMPLATE, &[]);
+        assert_eq!(base.len(), 2 * BYTES);
+        for name in ["Size", "Name", "Url", "CodeSha256"] {
+            assert_ne!(revision(TEMPLATE, &[(name, "2")]), base, "{name}");
+        }
+        for name in ["Unused", "Revision"] {
+            assert_eq!(revision(TEMPLATE, &[(name, "2")]), base, "{name}");
+        }
+        assert_ne!(revision(&TEMPLATE.replace("B: ", "D: "), &[]), base);
+        assert_eq!(revision(&TEMPLATE.replace("# !Ref", "# other !Ref"), &[]), base);
+        assert_eq!(revision(&TEMPLATE.replace("Last", "Else"), &[]), base);
+    }
+}
