@@ -17,12 +17,9 @@ resource "aws_iam_policy" "functions_boundary" {
         Sid    = "Queues"
         Effect = "Allow"
         Action = [
-          "sqs:ChangeMessageVisibility",
           "sqs:DeleteMessage",
           "sqs:GetQueueAttributes",
-          "sqs:GetQueueUrl",
           "sqs:ReceiveMessage",
-          "sqs:SendMessage",
         ]
         Resource = local.queue_arns
       },
@@ -51,25 +48,11 @@ resource "aws_iam_policy" "functions_boundary" {
         Resource = local.log_group_arns
       },
       {
-        # What a schedule's role does.
-        Sid      = "Invoke"
-        Effect   = "Allow"
-        Action   = "lambda:InvokeFunction"
-        Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
-      },
-      {
         # Neither takes a resource.
         Sid      = "Trace"
         Effect   = "Allow"
         Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
         Resource = "*"
-      },
-      {
-        Sid       = "Metrics"
-        Effect    = "Allow"
-        Action    = "cloudwatch:PutMetricData"
-        Resource  = "*"
-        Condition = { StringEquals = { "cloudwatch:namespace" = var.prefix } }
       },
     ]
   })

@@ -14,11 +14,12 @@ locals {
   })
 
   # What CloudFormation owns, by name only.
-  stack_name      = coalesce(var.stack_name, local.name)
-  bucket          = "${var.bucket_base}-${local.account}"
-  artifact_bucket = "${var.artifact_bucket_base}-${local.account}"
-  queues          = [var.queue_name, var.dead_letter_queue_name]
-  functions       = compact([var.ingest_name, var.replicate_name])
+  stack_name           = coalesce(var.stack_name, local.name)
+  bootstrap_stack_name = coalesce(var.bootstrap_stack_name, "${local.name}-bootstrap")
+  bucket               = "${var.bucket_base}-${local.account}"
+  artifact_bucket      = "${var.artifact_bucket_base}-${local.account}"
+  queues               = [var.queue_name, var.dead_letter_queue_name]
+  functions            = compact([var.ingest_name, var.replicate_name])
 
   # ARNs of the same.
   bucket_arn          = "arn:${local.partition}:s3:::${local.bucket}"
@@ -33,10 +34,10 @@ locals {
       "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:/aws/lambda/${name}:*",
     ]
   ])
-  rule_arn     = "arn:${local.partition}:events:${var.region}:${local.account}:rule/${var.prefix}-*"
-  schedule_arn = "arn:${local.partition}:scheduler:${var.region}:${local.account}:schedule/*/${var.prefix}-*"
-  alarm_arn    = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:${var.prefix}-*"
-  stack_arn    = "arn:${local.partition}:cloudformation:${var.region}:${local.account}:stack/${local.stack_name}/*"
+  rule_arn      = "arn:${local.partition}:events:${var.region}:${local.account}:rule/${local.stack_name}-*"
+  alarm_arn     = "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:${local.stack_name}-*"
+  stack_arn     = "arn:${local.partition}:cloudformation:${var.region}:${local.account}:stack/${local.stack_name}/*"
+  bootstrap_arn = "arn:${local.partition}:cloudformation:${var.region}:${local.account}:stack/${local.bootstrap_stack_name}/*"
   # CloudFormation starts the names of a stack's roles with the stack's name.
   function_roles_arn = "arn:${local.partition}:iam::${local.account}:role/${local.stack_name}-*"
 

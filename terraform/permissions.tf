@@ -20,7 +20,7 @@ locals {
         "cloudformation:ListChangeSets",
         "cloudformation:ListStackResources",
       ]
-      Resource = local.stack_arn
+      Resource = [local.stack_arn, local.bootstrap_arn]
     },
     {
       # None of these takes a resource.
@@ -84,8 +84,10 @@ locals {
         "lambda:GetFunctionCodeSigningConfig",
         "lambda:GetFunctionConcurrency",
         "lambda:GetFunctionConfiguration",
+        "lambda:GetFunctionEventInvokeConfig",
         "lambda:GetFunctionRecursionConfig",
         "lambda:GetPolicy",
+        "lambda:GetProvisionedConcurrencyConfig",
         "lambda:GetRuntimeManagementConfig",
         "lambda:ListAliases",
         "lambda:ListTags",
@@ -96,7 +98,7 @@ locals {
     {
       Sid      = "ReadLogs"
       Effect   = "Allow"
-      Action   = ["logs:FilterLogEvents", "logs:ListTagsForResource"]
+      Action   = ["logs:DescribeMetricFilters", "logs:FilterLogEvents", "logs:ListTagsForResource"]
       Resource = local.log_group_arns
     },
     {
@@ -107,9 +109,8 @@ locals {
         "events:DescribeRule",
         "events:ListTagsForResource",
         "events:ListTargetsByRule",
-        "scheduler:GetSchedule",
       ]
-      Resource = [local.rule_arn, local.schedule_arn, local.alarm_arn]
+      Resource = [local.rule_arn, local.alarm_arn]
     },
     {
       Sid      = "ReadFunctionRoles"
@@ -125,7 +126,7 @@ locals {
       Sid      = "PlanStack"
       Effect   = "Allow"
       Action   = ["cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet"]
-      Resource = local.stack_arn
+      Resource = [local.stack_arn, local.bootstrap_arn]
     },
     {
       Sid      = "ReadCode"
@@ -235,6 +236,13 @@ locals {
         Resource = local.stack_arn
       },
       {
+        # It finds out that the buckets are as they should be. An administrator makes and changes them.
+        Sid      = "PlanBootstrap"
+        Effect   = "Allow"
+        Action   = ["cloudformation:CreateChangeSet", "cloudformation:DeleteChangeSet"]
+        Resource = local.bootstrap_arn
+      },
+      {
         Sid      = "UploadCode"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject"]
@@ -294,16 +302,19 @@ locals {
           "lambda:CreateFunction",
           "lambda:DeleteAlias",
           "lambda:DeleteFunction",
+          "lambda:DeleteFunctionEventInvokeConfig",
           "lambda:InvokeFunction", # the smoke test's
           "lambda:PublishVersion",
           "lambda:PutFunctionConcurrency",
           "lambda:DeleteFunctionConcurrency",
+          "lambda:PutFunctionEventInvokeConfig",
           "lambda:RemovePermission",
           "lambda:TagResource",
           "lambda:UntagResource",
           "lambda:UpdateAlias",
           "lambda:UpdateFunctionCode",
           "lambda:UpdateFunctionConfiguration",
+          "lambda:UpdateFunctionEventInvokeConfig",
         ]
         Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
       },
@@ -327,7 +338,9 @@ locals {
         Action = [
           "logs:CreateLogGroup",
           "logs:DeleteLogGroup",
+          "logs:DeleteMetricFilter",
           "logs:DeleteRetentionPolicy",
+          "logs:PutMetricFilter",
           "logs:PutRetentionPolicy",
           "logs:TagResource",
           "logs:UntagResource",
@@ -350,11 +363,8 @@ locals {
           "events:RemoveTargets",
           "events:TagResource",
           "events:UntagResource",
-          "scheduler:CreateSchedule",
-          "scheduler:DeleteSchedule",
-          "scheduler:UpdateSchedule",
         ]
-        Resource = [local.rule_arn, local.schedule_arn, local.alarm_arn]
+        Resource = [local.rule_arn, local.alarm_arn]
       },
       # A function's role, never wider than the boundary. The deploy role can't change the boundary, nor itself.
       merge(
@@ -384,7 +394,7 @@ locals {
         Effect    = "Allow"
         Action    = "iam:PassRole"
         Resource  = local.function_roles_arn
-        Condition = { StringEquals = { "iam:PassedToService" = ["lambda.amazonaws.com", "scheduler.amazonaws.com"] } }
+        Condition = { StringEquals = { "iam:PassedToService" = ["lambda.amazonaws.com"] } }
       },
       {
         # The names of this root's roles start as the stack's do.

@@ -49,6 +49,17 @@ variable "stack_name" {
   }
 }
 
+variable "bootstrap_stack_name" {
+  description = "The CloudFormation stack of the state's and the code's bucket. Null: prefix-environment-bootstrap."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.bootstrap_stack_name == null || can(regex("^[A-Za-z][A-Za-z0-9-]{0,127}$", var.bootstrap_stack_name))
+    error_message = "bootstrap_stack_name must be up to 128 letters, digits and dashes, a letter first."
+  }
+}
+
 variable "queue_name" {
   description = "The SQS queue of trades."
   type        = string

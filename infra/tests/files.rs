@@ -7,7 +7,7 @@ use std::path::Path;
 use hcl::{Body, Expression};
 use infra::Settings;
 use infra::files::{self, File, Known};
-use infra::render::CodeLocation;
+use infra::render::{Code, CodeObject};
 use serde_json::Value;
 
 fn settings(env: &str, sets: &[&str]) -> Settings {
@@ -20,10 +20,26 @@ fn settings(env: &str, sets: &[&str]) -> Settings {
 fn everything() -> Known {
     let image =
         |name: &str| format!("registry.example/project/images/{name}@sha256:{}", "0".repeat(64));
+    let object = |name: &str| CodeObject {
+        key: format!("{name}/0.zip"),
+        sha256_base64: format!("{}=", "A".repeat(43)),
+    };
     Known {
         aws_account: Some("123456789012".to_owned()),
-        code: Some(CodeLocation { bucket: "artifacts".to_owned(), key: "ingest/0.zip".to_owned() }),
+        code: Some(Code {
+            bucket: "artifacts".to_owned(),
+            ingest: object("ingest"),
+            replicate: Some(object("replicate")),
+        }),
         aws_endpoint: None,
+        gcs_endpoint: None,
+        alert_topic_arn: Some("arn:aws:sns:us-east-1:123456789012:alerts".to_owned()),
+        functions_boundary_arn: Some("arn:aws:iam::123456789012:policy/boundary".to_owned()),
+        google_reader_role_arn: Some("arn:aws:iam::123456789012:role/reader".to_owned()),
+        google_audience_for_aws: Some(
+            "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws"
+                .to_owned(),
+        ),
         ingest_image: Some(image("ingest")),
         replicate_image: Some(image("replicate")),
         google_replicate_subject: Some("123456789012345678901".to_owned()),
@@ -31,14 +47,15 @@ fn everything() -> Known {
 }
 
 /// A value for each setting that has none by default.
-const OPTIONAL: [&str; 17] = [
+const OPTIONAL: [&str; 18] = [
     "project.tags.team=data",
     "github.repository=owner/name",
     "github.environments=dev,prod",
     "github.branches=main",
     "alerts.email=somebody@example.com",
     "aws.replicate.name={prefix}-replicate",
-    "aws.replicate.role=replicate",
+    "aws.replicate.role={prefix}-{environment}-copy",
+    "aws.ttl_attribute=expires",
     "aws.state.bucket=aws-state",
     "gcp.image_repository=images",
     "gcp.workload_identity_pool=outside",
@@ -137,7 +154,14 @@ fn the_types_fit_and_null_is_only_where_null_is_the_default() {
 #[test]
 fn what_the_settings_leave_open_is_the_variables_default() {
     // Names and environments that the settings know are better than none.
-    let known_better = ["stack_name", "ingest_env", "replicate_env"];
+    let known_better = [
+        "stack_name",
+        "bootstrap_stack_name",
+        "ingest_env",
+        "replicate_env",
+        "replicate_name",
+        "aws_replicate_role",
+    ];
     for (path, hcl) in ROOTS {
         let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
         for (name, variable) in declared(hcl) {
@@ -167,8 +191,11 @@ fn the_stack_has_no_code_before_the_upload() {
     };
     let (without, with) = (keys(&Known::default()), keys(&everything()));
     let more: Vec<_> = with.iter().filter(|key| !without.contains(key)).collect();
-    assert_eq!(more, ["ArtifactBucket", "ArtifactKey"]);
-    assert_eq!(with.len(), without.len() + 2);
+    assert_eq!(
+        more,
+        ["ArtifactBucket", "ArtifactKey", "CodeSha256", "ReplicateArtifactKey", "Revision"]
+    );
+    assert_eq!(with.len(), without.len() + more.len());
 }
 
 #[test]
@@ -199,14 +226,14 @@ fn files_are_written_whole_and_again() {
     let files = rendered(&settings, &Known::default());
     for _ in 0..2 {
         let paths = files::write(&files, folder.path()).expect("written");
-        assert_eq!(paths.len(), 7);
+        assert_eq!(paths.len(), 8);
         for (path, file) in paths.iter().zip(&files) {
             assert_eq!(std::fs::read_to_string(path).expect("there"), file.text);
         }
     }
     // Nothing half-written stays.
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 5 + 2, "five files and two folders");
+    assert_eq!(names, 6 + 2, "six files and two folders");
     assert_eq!(files::folder(&settings), Path::new("outputs/rendered/dev"));
 
     let error = files::write(&files, &folder.path().join(".env")).expect_err("not a folder");

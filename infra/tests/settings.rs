@@ -114,7 +114,7 @@ fn what_serialises_reads_back() {
 
 #[test]
 fn an_unknown_key_names_its_line_and_the_nearest() {
-    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:55: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
+    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:58: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
     assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:19: `produser`: unknown key; did you mean `producer`?");
     assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:181: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
     assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:168: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
@@ -132,12 +132,12 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
 
 #[test]
 fn a_missing_key_names_its_table() {
-    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:52: `aws.queue.max_receive_count`: this key is missing");
+    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:55: `aws.queue.max_receive_count`: this key is missing");
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_says_what_was_expected() {
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:66: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
     assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
     assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
     assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:16: `trading.symbols`: expected a list, found the text `BTCUSDT`");

@@ -1,26 +1,55 @@
-//! The template and what is rendered for it must agree.
+//! The templates and what is rendered for them must agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use infra::Settings;
-use infra::render::{CodeLocation, STACK_TEMPLATE, stack_parameters};
+use infra::files::Known;
+use infra::render::{
+    BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE, bootstrap_parameters, stack_parameters,
+};
 
-fn settings() -> Settings {
+const ACCOUNT: &str = "123456789012";
+
+fn with(sets: &[&str]) -> Settings {
     let text = include_str!("../../twincloud.toml");
-    Settings::parse(Path::new("twincloud.toml"), text, None, &[], std::iter::empty())
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    Settings::parse(Path::new("twincloud.toml"), text, None, &sets, std::iter::empty())
         .expect("valid")
 }
 
+fn settings() -> Settings {
+    with(&[])
+}
+
+fn code() -> Code {
+    let object = |name: &str, letter: &str| CodeObject {
+        key: format!("{name}/0.zip"),
+        sha256_base64: format!("{}=", letter.repeat(43)),
+    };
+    Code {
+        bucket: "artifacts".to_owned(),
+        ingest: object("ingest", "A"),
+        replicate: Some(object("replicate", "B")),
+    }
+}
+
+fn parameters_of(settings: &Settings) -> BTreeMap<String, String> {
+    stack_parameters(settings, &code(), &Known::default())
+}
+
 fn parameters() -> BTreeMap<String, String> {
-    let code = CodeLocation { bucket: "artifacts".to_owned(), key: "ingest/0.zip".to_owned() };
-    stack_parameters(&settings(), &code, None)
+    parameters_of(&settings())
 }
 
 /// The keys right below a line, by indentation: all that is needed of YAML here.
-fn keys_below(heading: &str) -> BTreeSet<&'static str> {
+fn keys_below(template: &'static str, headings: &[&str]) -> BTreeSet<&'static str> {
     let depth = |line: &str| line.len() - line.trim_start().len();
-    let mut lines = STACK_TEMPLATE.lines().skip_while(|line| line.trim_end() != heading);
+    let mut lines = template.lines().peekable();
+    for heading in headings {
+        while lines.next_if(|line| line.trim_end() != *heading).is_some() {}
+        assert!(lines.peek().is_some(), "`{heading}` isn't in the template");
+    }
     let top = depth(lines.next().expect("the heading is in the template"));
     let below: Vec<&str> = lines
         .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
@@ -34,50 +63,159 @@ fn keys_below(heading: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
+/// Each template with what is rendered for it.
+fn templates() -> [(&'static str, BTreeMap<String, String>); 2] {
+    [(STACK_TEMPLATE, parameters()), (BOOTSTRAP_TEMPLATE, bootstrap_parameters(&settings()))]
+}
+
 #[test]
 fn each_parameter_is_rendered_and_each_rendered_one_declared() {
-    let rendered = parameters();
-    let rendered: BTreeSet<&str> = rendered.keys().map(String::as_str).collect();
-    assert_eq!(rendered, keys_below("Parameters:"));
+    for (template, rendered) in templates() {
+        let rendered: BTreeSet<&str> = rendered.keys().map(String::as_str).collect();
+        assert_eq!(rendered, keys_below(template, &["Parameters:"]));
+    }
 }
 
 #[test]
 fn each_parameter_is_used() {
-    for parameter in keys_below("Parameters:") {
-        let used = [format!("!Ref {parameter}"), format!("${{{parameter}}}")]
-            .iter()
-            .any(|usage| STACK_TEMPLATE.contains(usage));
-        assert!(used, "`{parameter}` isn't used in the template");
+    for (template, _) in templates() {
+        for parameter in keys_below(template, &["Parameters:"]) {
+            let used = [format!("!Ref {parameter}"), format!("${{{parameter}}}")]
+                .iter()
+                .any(|usage| template.contains(usage));
+            assert!(used, "`{parameter}` isn't used in the template");
+        }
     }
 }
 
 #[test]
-fn the_function_has_the_environment_that_the_settings_say() {
-    let env = settings().aws_function_env("123456789012");
-    let mut expected: BTreeSet<&str> = env.keys().map(String::as_str).collect();
-    expected.insert("AWS_ENDPOINT_URL");
-    assert_eq!(keys_below("        Variables:"), expected);
+fn each_parameter_of_the_stack_is_in_a_group() {
+    let resources = STACK_TEMPLATE.find("\nParameters:").expect("parameters");
+    let words: BTreeSet<&str> =
+        STACK_TEMPLATE[..resources].split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let ungrouped: Vec<_> = keys_below(STACK_TEMPLATE, &["Parameters:"])
+        .into_iter()
+        .filter(|name| !words.contains(name))
+        .collect();
+    assert!(ungrouped.is_empty(), "{ungrouped:?}");
 }
 
 #[test]
-fn no_role_is_wide() {
-    for line in STACK_TEMPLATE.lines().map(str::trim) {
-        assert!(!line.starts_with("Action: \"*\""), "{line}");
-        assert!(!line.starts_with("Resource: \"*\""), "{line}");
+fn the_functions_have_the_environment_that_the_settings_say() {
+    let (settings, known) = (settings(), Known::default());
+    for (function, env) in [
+        ("  IngestFunction:", settings.aws_function_env(ACCOUNT)),
+        ("  ReplicateFunction:", settings.aws_replicate_env(ACCOUNT, &known)),
+    ] {
+        let mut expected: BTreeSet<&str> = env.keys().map(String::as_str).collect();
+        expected.insert("AWS_ENDPOINT_URL");
+        assert_eq!(keys_below(STACK_TEMPLATE, &[function, "        Variables:"]), expected);
     }
-    // The one action with a star is of the statement that denies plain HTTP.
-    assert_eq!(STACK_TEMPLATE.matches(":*").count(), 1 + 1, "one in an Action, one in a comment");
 }
 
 #[test]
-fn the_template_fits_into_a_request() {
+fn everything_that_can_have_a_tag_says_which_part_it_is_of() {
+    // What CloudFormation gives no tags.
+    let bare = [
+        "AWS::Lambda::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
+        "AWS::Logs::MetricFilter",
+        "AWS::S3::BucketPolicy",
+    ];
+    for template in [STACK_TEMPLATE, BOOTSTRAP_TEMPLATE] {
+        let resources = template.split_once("\nResources:").expect("resources").1;
+        let resources = resources.split_once("\nOutputs:").expect("outputs").0;
+        for block in resources.split("\n\n") {
+            let kind = block.lines().find_map(|line| line.strip_prefix("    Type: "));
+            let Some(kind) = kind else { panic!("no type: {block}") };
+            let tagged = block.contains("\n      Tags:\n        - { Key: component, Value: ");
+            assert_ne!(tagged, bare.contains(&kind), "{block}");
+        }
+    }
+}
+
+#[test]
+fn the_templates_fit_into_a_request() {
     // CloudFormation's limit for a template that isn't in a bucket.
-    assert!(STACK_TEMPLATE.len() <= 51_200, "{} bytes", STACK_TEMPLATE.len());
+    for (template, _) in templates() {
+        assert!(template.len() <= 51_200, "{} bytes", template.len());
+    }
+}
+
+#[test]
+fn a_revision_is_of_all_that_a_version_keeps_and_of_nothing_else() {
+    let revision = |sets: &[&str]| parameters_of(&with(sets))["Revision"].clone();
+    let base = revision(&[]);
+    for same in
+        ["aws.queue.max_receive_count=7", "aws.replicate.memory_mb=512", "alerts.email=a@b.c"]
+    {
+        assert_eq!(revision(&[same]), base, "{same}");
+    }
+    for other in [
+        "aws.ingest.memory_mb=512",
+        "aws.ingest.timeout_s=31",
+        "aws.ingest.architecture=arm64",
+        "functions.log=debug",
+        "trading.symbols=ETHUSDT",
+        "compare_and_set.attempts=13",
+    ] {
+        assert_ne!(revision(&[other]), base, "{other}");
+    }
+    let mut code = code();
+    code.ingest.key = "elsewhere".to_owned();
+    let moved = stack_parameters(&settings(), &code, &Known::default());
+    assert_eq!(moved["Revision"], base, "the same code in another place");
+    code.ingest.sha256_base64 = format!("{}=", "C".repeat(43));
+    let other = stack_parameters(&settings(), &code, &Known::default());
+    assert_ne!(other["Revision"], base, "other code");
+}
+
+#[test]
+fn without_its_code_or_where_it_is_turned_off_nothing_replicates() {
+    assert_eq!(parameters()["ReplicateEnabled"], "true");
+    assert_eq!(parameters_of(&with(&["aws.replicate.enabled=false"]))["ReplicateEnabled"], "false");
+    let without = Code { replicate: None, ..code() };
+    let parameters = stack_parameters(&settings(), &without, &Known::default());
+    assert_eq!(parameters["ReplicateEnabled"], "false");
+    assert_eq!(parameters["ReplicateArtifactKey"], "");
+}
+
+#[test]
+fn a_schedule_in_eventbridges_words() {
+    let schedule = |sets: &[&str]| {
+        let parameters = parameters_of(&with(sets));
+        (parameters["ReplicateSchedule"].clone(), parameters["ReplicateScheduleState"].clone())
+    };
+    assert_eq!(schedule(&[]), ("rate(1 minute)".to_owned(), "ENABLED".to_owned()));
+    let sets = ["aws.replicate.schedule_minutes=5", "aws.replicate.paused=true"];
+    assert_eq!(schedule(&sets), ("rate(5 minutes)".to_owned(), "DISABLED".to_owned()));
+}
+
+#[test]
+fn a_state_bucket_that_is_there_already_is_not_made() {
+    let given = with(&["aws.state.bucket=mine"]);
+    assert_eq!(bootstrap_parameters(&given)["StateBucketBase"], "");
+    assert_eq!(infra::names::aws_state_bucket(&given, ACCOUNT), "mine");
+    let made = infra::names::aws_state_bucket(&settings(), ACCOUNT);
+    let base = &bootstrap_parameters(&settings())["StateBucketBase"];
+    assert_eq!(made, format!("{base}-{ACCOUNT}"));
+    assert_eq!(infra::names::bootstrap_stack(&settings()), "blockchain-core-dev-bootstrap");
 }
 
 #[test]
 fn values_and_environments() {
+    let (settings, known) = (settings(), Known::default());
     insta::assert_json_snapshot!("parameters", parameters());
-    insta::assert_json_snapshot!("aws_function_env", settings().aws_function_env("123456789012"));
-    insta::assert_json_snapshot!("gcp_function_env", settings().gcp_function_env());
+    insta::assert_json_snapshot!("bootstrap_parameters", bootstrap_parameters(&settings));
+    insta::assert_json_snapshot!("aws_function_env", settings.aws_function_env(ACCOUNT));
+    insta::assert_json_snapshot!("aws_replicate_env", settings.aws_replicate_env(ACCOUNT, &known));
+    insta::assert_json_snapshot!("gcp_function_env", settings.gcp_function_env());
+    let known = Known {
+        aws_account: Some(ACCOUNT.to_owned()),
+        google_reader_role_arn: Some(format!("arn:aws:iam::{ACCOUNT}:role/reader")),
+        ..known
+    };
+    insta::assert_json_snapshot!("gcp_replicate_env", settings.gcp_replicate_env(&known));
 }

@@ -120,12 +120,10 @@ pub(super) fn foundation(foundation: &Foundation) -> Checked {
 
 pub(super) fn aws_state(settings: &Settings) -> Checked {
     let state = &settings.aws.state;
-    match &state.bucket {
-        Some(bucket) => name("aws.state.bucket", bucket, 3..=63, "-.", &LOWER_OR_DIGIT)?,
-        None => {
-            let whole = names::aws_state_bucket(settings, &"0".repeat(12));
-            bucket("aws.state.bucket_prefix", &whole)?;
-        }
+    if let Some(bucket) = &state.bucket {
+        name("aws.state.bucket", bucket, 3..=63, "-.", &LOWER_OR_DIGIT)?;
+    } else {
+        bucket("aws.state.bucket_prefix", &names::aws_state_bucket(settings, &"0".repeat(12)))?;
     }
     range("aws.state.noncurrent_days", state.noncurrent_days, 1..=36_500)?;
     path("aws.state.key", &state.key)

@@ -157,14 +157,17 @@ impl Seen {
 
 #[tokio::test]
 async fn made_used_changed_and_deleted() {
-    let fixture = Fixture::new("life").await;
+    let mut fixture = Fixture::new("life").await;
     let code = fixture.upload(BOOTSTRAP).await;
-    let mut parameters = fixture.parameters(&code);
+    let parameters = fixture.parameters(&code);
 
     let started = Instant::now();
     let (outputs, seen) = fixture.apply(STACK_TEMPLATE, &parameters).await.expect("create");
     println!("created in {:?}\n{}\n{}", started.elapsed(), seen.plan(), seen.events.join("\n"));
-    assert!(seen.plan.as_ref().is_some_and(|plan| plan.creates && plan.changes.len() == 9));
+    let resources =
+        STACK_TEMPLATE.lines().filter(|line| line.starts_with("    Type: AWS::")).count();
+    let plan = seen.plan.as_ref().expect("plan");
+    assert_eq!((plan.creates, plan.changes.len()), (true, resources), "{plan}");
     assert!(
         seen.events
             .iter()
@@ -179,14 +182,22 @@ async fn made_used_changed_and_deleted() {
     assert_eq!(again, outputs);
     assert!(seen.plan().contains("no changes"), "{}", seen.plan());
 
-    parameters.insert("MemoryMegabytes".to_owned(), "512".to_owned());
-    let (_, seen) = fixture.apply(STACK_TEMPLATE, &parameters).await.expect("update");
+    fixture.settings.aws.queue.retention_s = 3_600;
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&code)).await.expect("update");
     println!("{}", seen.plan());
     let changes = &seen.plan.as_ref().expect("plan").changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].address, "IngestFunction");
+    assert_eq!(changes[0].address, "Queue");
     assert_eq!(changes[0].properties.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].properties[0].path, "/Properties/MemorySize");
+    assert_eq!(changes[0].properties[0].path, "/Properties/MessageRetentionPeriod");
+
+    let without = Code { replicate: None, ..code };
+    let (outputs, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&without)).await.expect("update");
+    let changes = &seen.plan.as_ref().expect("plan").changes;
+    assert!(changes.iter().all(|change| change.address.starts_with("Replicat")), "{changes:?}");
+    assert!(!outputs.0.keys().any(|key| key.starts_with("Replicate")), "{outputs:?}");
 
     fixture.delete().await;
     fixture.delete().await;
@@ -194,6 +205,91 @@ async fn made_used_changed_and_deleted() {
     assert!(matches!(error, Error::NoStack { .. }), "{error}");
     let left = queues(&fixture).await;
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A version keeps code and configuration; what runs is what the alias stands on.
+#[tokio::test]
+async fn another_function_is_another_version_and_the_alias_moves_to_it() {
+    let mut fixture = Fixture::new("alias").await;
+    let lambda = aws_sdk_lambda::Client::new(&fixture.config);
+    let first = fixture.upload(BOOTSTRAP).await;
+    let (outputs, _) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&first)).await.expect("create");
+    let live = alias(&fixture, &lambda).await;
+    assert_eq!(outputs.get("FunctionVersion").expect("output"), live.version);
+    assert_eq!(live.memory_mb, 256);
+    poison_alone_is_a_dead_letter(&fixture, &outputs).await;
+
+    // Configuration is of the version too.
+    fixture.settings.aws.ingest.memory_mb = 512;
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&first)).await.expect("another size");
+    println!("{}", seen.plan());
+    let larger = alias(&fixture, &lambda).await;
+    assert_ne!(larger.version, live.version);
+    assert_eq!(larger.memory_mb, 512);
+
+    let second = fixture.upload(&format!("{BOOTSTRAP}# second\n")).await;
+    fixture.apply(STACK_TEMPLATE, &fixture.parameters(&second)).await.expect("other code");
+    let other = alias(&fixture, &lambda).await;
+    assert_ne!(other.version, larger.version);
+    assert_eq!(other.code_sha256, second.ingest.sha256_base64);
+
+    // Code alone, past the stack; then the stack comes to the same code, publishes its own version, and goes on.
+    let third = fixture.upload(&format!("{BOOTSTRAP}# third\n")).await;
+    let by_hand = move_to(&fixture, &lambda, &third).await;
+    assert_ne!(by_hand, other.version);
+    let (outputs, _) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&third)).await.expect("the same code");
+    let last = alias(&fixture, &lambda).await;
+    assert_eq!(last.code_sha256, third.ingest.sha256_base64);
+    assert_eq!(outputs.get("FunctionVersion").expect("output"), last.version);
+    let (_, seen) =
+        fixture.apply(STACK_TEMPLATE, &fixture.parameters(&third)).await.expect("nothing to do");
+    assert!(seen.plan().contains("no changes"), "{}", seen.plan());
+
+    // Each version is kept, so the alias can go back.
+    let name = &fixture.settings.aws.ingest.name;
+    let versions = lambda.list_versions_by_function().function_name(name).send().await;
+    let versions = versions.expect("list the versions");
+    let kept: Vec<&str> = versions.versions().iter().filter_map(|v| v.version()).collect();
+    let all = [&live.version, &larger.version, &other.version, &by_hand, &last.version];
+    assert!(all.iter().all(|version| kept.contains(&version.as_str())), "{kept:?} of {all:?}");
+    fixture.delete().await;
+}
+
+/// What the alias stands on.
+struct Live {
+    version: String,
+    memory_mb: i32,
+    code_sha256: String,
+}
+
+async fn alias(fixture: &Fixture, lambda: &aws_sdk_lambda::Client) -> Live {
+    let name = &fixture.settings.aws.ingest.name;
+    let alias = lambda.get_alias().function_name(name).name("live").send().await;
+    let version = alias.expect("the alias").function_version.expect("it has a version");
+    let of_version =
+        lambda.get_function_configuration().function_name(name).qualifier(&version).send().await;
+    let of_version = of_version.expect("the version");
+    Live {
+        version,
+        memory_mb: of_version.memory_size.expect("memory"),
+        code_sha256: of_version.code_sha256.expect("hash"),
+    }
+}
+
+/// Publishes other code and moves the alias to it, as a deploy of code alone does. Gives its version.
+async fn move_to(fixture: &Fixture, lambda: &aws_sdk_lambda::Client, code: &Code) -> String {
+    let name = &fixture.settings.aws.ingest.name;
+    let update = lambda.update_function_code().function_name(name);
+    let updated = update.s3_bucket(&code.bucket).s3_key(&code.ingest.key).send().await;
+    assert_eq!(updated.expect("update").code_sha256(), Some(code.ingest.sha256_base64.as_str()));
+    let published = lambda.publish_version().function_name(name).send().await.expect("publish");
+    let version = published.version.expect("a version has a number");
+    let alias = lambda.update_alias().function_name(name).name("live").function_version(&version);
+    alias.send().await.expect("move the alias");
+    version
 }
 
 async fn poison_alone_is_a_dead_letter(fixture: &Fixture, outputs: &Outputs) {
