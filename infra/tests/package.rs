@@ -5,9 +5,11 @@ use std::path::Path;
 
 use infra::package::{BinDirs, Digest, Error, Manifest, package_all};
 
+const BINARIES: [&str; 4] = ["aws-ingest", "gcp-ingest", "aws-replicate", "gcp-replicate"];
+
 /// A release folder whose binaries are this very test: real ELF files that fit this machine.
 fn bin_dir(folder: &Path) {
-    for name in ["aws-ingest", "gcp-ingest"] {
+    for name in BINARIES {
         fs::copy("/proc/self/exe", folder.join(name)).expect("copy");
     }
 }
@@ -27,13 +29,19 @@ fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
     assert_eq!(Manifest::read(out.path()).expect("read"), first);
 
     let names: Vec<&str> = first.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
-    assert_eq!(names, ["aws/ingest.zip", "gcp/ingest/ingest"]);
+    assert_eq!(
+        names,
+        ["aws/ingest.zip", "gcp/ingest/ingest", "aws/replicate.zip", "gcp/replicate/replicate"]
+    );
     for artifact in &first.artifacts {
         let digest = Digest::of_file(&out.path().join(&artifact.path)).expect("read");
         assert_eq!((digest.bytes, &digest.sha256), (artifact.bytes, &artifact.sha256));
     }
-    let dockerfile = fs::read_to_string(out.path().join("gcp/ingest/Dockerfile")).expect("read");
-    assert!(dockerfile.contains("COPY ingest /ingest\n"), "{dockerfile}");
+    for service in ["ingest", "replicate"] {
+        let path = out.path().join("gcp").join(service).join("Dockerfile");
+        let dockerfile = fs::read_to_string(path).expect("read");
+        assert!(dockerfile.contains(&format!("COPY {service} /{service}\n")), "{dockerfile}");
+    }
 }
 
 #[test]
@@ -59,7 +67,7 @@ fn a_manifest_of_another_kind_is_refused() {
 fn compile_small(folder: &Path) -> bool {
     let source = folder.join("main.c");
     fs::write(&source, "int main(void) { return 0; }").expect("write");
-    let built = ["aws-ingest", "gcp-ingest"].iter().all(|name| {
+    let built = BINARIES.iter().all(|name| {
         let output = folder.join(name);
         std::process::Command::new("cc")
             .arg("-o")

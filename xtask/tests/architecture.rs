@@ -85,12 +85,34 @@ fn one_cloud_does_not_know_the_other() {
     }
 }
 
+/// Where a program must know both, it is one of these. `replicate` is where one cloud reads the other's archive.
+#[test]
+fn only_few_know_both_clouds() {
+    let all = dependencies();
+    let both = |name: &&String| {
+        let reached = reach(&all, name);
+        reached.contains("cloud-aws") && reached.contains("cloud-gcp")
+    };
+    let know_both: BTreeSet<&str> = all.keys().filter(both).map(String::as_str).collect();
+    let may = BTreeSet::from(["replicate", "deploy", "producer", "harness"]);
+    assert!(know_both.is_subset(&may), "{know_both:?} know both clouds; only {may:?} may");
+    assert!(know_both.contains("replicate"));
+}
+
 #[test]
 fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
     let all = dependencies();
-    for name in
-        ["candle", "pipeline", "cloud-aws", "cloud-gcp", "producer", "infra", "deploy", "toolbox"]
-    {
+    for name in [
+        "candle",
+        "pipeline",
+        "cloud-aws",
+        "cloud-gcp",
+        "replicate",
+        "producer",
+        "infra",
+        "deploy",
+        "toolbox",
+    ] {
         for above in ["harness", "conformance", "cloud-memory"] {
             assert!(!reach(&all, name).contains(above), "{name} reaches {above}");
         }

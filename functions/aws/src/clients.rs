@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -17,10 +17,16 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const AMAZON_ROOTS: &str = include_str!("../roots/amazon-trust-services.pem");
 
 /// Region, credentials and endpoint from the environment (`AWS_*`), with bounded waits.
+pub async fn sdk_config() -> SdkConfig {
+    config_loader().load().await
+}
+
+/// [`sdk_config`] before it is loaded, for one who knows better where AWS is, or who asks.
 ///
 /// A function talks to AWS alone, so it trusts the authorities of AWS alone; reading all those of the system would
 /// be most of its cold start. `SSL_CERT_FILE` or `SSL_CERT_DIR` bring others instead, such as a gateway's.
-pub async fn sdk_config() -> SdkConfig {
+#[must_use]
+pub fn config_loader() -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
@@ -33,7 +39,7 @@ pub async fn sdk_config() -> SdkConfig {
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         loader = loader.http_client(client.tls_context(tls).build_https());
     }
-    loader.load().await
+    loader
 }
 
 /// The clients of the services that the pipeline uses.

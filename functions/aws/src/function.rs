@@ -4,25 +4,33 @@ use anyhow::Context as _;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use pipeline::config::required;
 use pipeline::ports::{Archive, CandleStore};
-use pipeline::{Ingest, IngestConfig, Outcome};
+use pipeline::{ConfigError, Ingest, IngestConfig, Outcome};
 
 use crate::{Clients, DynamoStore, S3Archive};
 
 /// The ingest function over `DynamoDB` and S3.
 pub type AwsIngest = Ingest<S3Archive, DynamoStore>;
 
-/// Builds the function from its environment; `TWINCLOUD_TABLE` and `TWINCLOUD_BUCKET` beside what
-/// [`IngestConfig`] reads.
+/// Builds the function from its environment: what [`archive_and_store`] and [`IngestConfig`] read.
 pub fn from_vars(
     clients: &Clients,
     get: impl Fn(&str) -> Option<String>,
     seed: u64,
 ) -> anyhow::Result<AwsIngest> {
     let config = IngestConfig::from_vars(&get)?;
-    let archive = S3Archive::new(clients.s3.clone(), required(&get, "TWINCLOUD_BUCKET")?);
-    let store = DynamoStore::new(clients.dynamodb.clone(), required(&get, "TWINCLOUD_TABLE")?);
+    let (archive, store) = archive_and_store(clients, &get)?;
     let backoff = config.backoff(seed);
     Ok(Ingest::new(archive, store, config.symbols, config.intervals, backoff))
+}
+
+/// The archive and the candles that the environment names: `TWINCLOUD_BUCKET` and `TWINCLOUD_TABLE`.
+pub fn archive_and_store(
+    clients: &Clients,
+    get: impl Fn(&str) -> Option<String>,
+) -> Result<(S3Archive, DynamoStore), ConfigError> {
+    let archive = S3Archive::new(clients.s3.clone(), required(&get, "TWINCLOUD_BUCKET")?);
+    let store = DynamoStore::new(clients.dynamodb.clone(), required(&get, "TWINCLOUD_TABLE")?);
+    Ok((archive, store))
 }
 
 /// Ingests the messages of an event and names those that must come again (`ReportBatchItemFailures`).

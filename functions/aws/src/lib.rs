@@ -4,6 +4,7 @@
 
 mod archive;
 mod clients;
+mod cursor;
 mod error;
 pub mod function;
 pub mod log;
@@ -11,6 +12,7 @@ mod queue;
 mod store;
 
 pub use archive::S3Archive;
-pub use clients::{Clients, sdk_config};
+pub use clients::{Clients, config_loader, sdk_config};
+pub use cursor::DynamoCursor;
 pub use queue::SqsQueue;
 pub use store::DynamoStore;

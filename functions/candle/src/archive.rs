@@ -13,6 +13,7 @@
 //! gzip library to another.
 
 mod content;
+mod digest;
 mod hour;
 mod name;
 
@@ -22,6 +23,7 @@ use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use thiserror::Error;
 
+pub use digest::NamesDigest;
 pub use hour::{Hour, HourError};
 pub use name::{NameError, ObjectName};
 

@@ -36,7 +36,7 @@ mod text;
 mod trade;
 mod varint;
 
-pub use archive::{ArchiveError, ArchiveObject, Hour, ObjectName};
+pub use archive::{ArchiveError, ArchiveObject, Hour, NamesDigest, ObjectName};
 pub use candle::{Candle, OutsideWindow};
 pub use decimal::{DecimalError, Price, Quantity, QuoteVolume, Volume};
 pub use fold::{fold, fold_into, group};

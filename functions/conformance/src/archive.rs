@@ -64,6 +64,11 @@ async fn lists_in_pages<A: Archive>(archive: &A, scope: &str) {
         paged.extend(page);
     }
     assert_eq!(paged, expected, "pages of 3 are the whole list");
+    // What it starts behind need not be a name that is there.
+    let behind = format!("{prefix}/0/~");
+    let rest = ok(archive.list(&prefix, Some(&behind), 100).await);
+    let expected: Vec<_> = expected.into_iter().filter(|name| *name > behind).collect();
+    assert_eq!(rest, expected, "the names that sort behind one that is not there");
     let nothing = ok(archive.list(&format!("conformance/{scope}/nothing"), None, 10).await);
     assert_eq!(nothing, Vec::<String>::new(), "a prefix without objects");
 }

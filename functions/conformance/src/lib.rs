@@ -4,9 +4,11 @@
 //! own (letters and digits), so that checks can share one bucket, table or queue.
 
 mod archive;
+mod cursor;
 mod queue;
 mod store;
 
 pub use archive::archive;
+pub use cursor::cursor;
 pub use queue::queue;
 pub use store::store;

@@ -36,10 +36,23 @@ pub struct GcsArchive {
 impl GcsArchive {
     /// The archive in `bucket`, at an emulator's `endpoint` or at the real service.
     pub async fn connect(endpoint: Option<&str>, bucket: &str) -> anyhow::Result<Self> {
+        let credentials = match endpoint {
+            Some(_) => no_credentials(),
+            None => Builder::default().build()?,
+        };
+        Self::connect_as(endpoint, bucket, credentials).await
+    }
+
+    /// The archive in `bucket`, as one who shows these credentials.
+    pub async fn connect_as(
+        endpoint: Option<&str>,
+        bucket: &str,
+        credentials: Credentials,
+    ) -> anyhow::Result<Self> {
         let builder = Storage::builder();
-        let (builder, credentials) = match endpoint {
-            Some(endpoint) => (builder.with_endpoint(endpoint), no_credentials()),
-            None => (builder, Builder::default().build()?),
+        let builder = match endpoint {
+            Some(endpoint) => builder.with_endpoint(endpoint),
+            None => builder,
         };
         Ok(Self {
             client: builder.with_credentials(credentials.clone()).build().await?,

@@ -5,6 +5,7 @@
 
 mod archive;
 mod clients;
+mod cursor;
 mod error;
 pub mod event;
 pub mod log;
@@ -14,5 +15,6 @@ mod store;
 
 pub use archive::GcsArchive;
 pub use clients::Endpoints;
+pub use cursor::FirestoreCursor;
 pub use queue::PubSubQueue;
 pub use store::FirestoreStore;

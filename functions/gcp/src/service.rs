@@ -26,13 +26,22 @@ const WAITING: usize = 64;
 /// The ingest service over Firestore and Cloud Storage.
 pub type GcpIngest = Ingest<GcsArchive, FirestoreStore>;
 
-/// Builds the service from its environment; `TWINCLOUD_BUCKET`, `TWINCLOUD_GCP_PROJECT`,
-/// `TWINCLOUD_FIRESTORE_DATABASE` and `TWINCLOUD_FIRESTORE_COLLECTION` beside what [`IngestConfig`] reads.
+/// Builds the service from its environment: what [`archive_and_store`] and [`IngestConfig`] read.
 pub async fn from_vars(
     get: impl Fn(&str) -> Option<String>,
     seed: u64,
 ) -> anyhow::Result<GcpIngest> {
     let config = IngestConfig::from_vars(&get)?;
+    let (archive, store) = archive_and_store(&get).await?;
+    let backoff = config.backoff(seed);
+    Ok(Ingest::new(archive, store, config.symbols, config.intervals, backoff))
+}
+
+/// The archive and the candles that the environment names: `TWINCLOUD_BUCKET`, `TWINCLOUD_GCP_PROJECT`,
+/// `TWINCLOUD_FIRESTORE_DATABASE` and `TWINCLOUD_FIRESTORE_COLLECTION`.
+pub async fn archive_and_store(
+    get: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<(GcsArchive, FirestoreStore)> {
     let endpoints = Endpoints::from_vars(&get);
     let bucket = required(&get, "TWINCLOUD_BUCKET")?;
     let archive = GcsArchive::connect(endpoints.storage.as_deref(), &bucket).await?;
@@ -43,8 +52,7 @@ pub async fn from_vars(
         &required(&get, "TWINCLOUD_FIRESTORE_COLLECTION")?,
     )
     .await?;
-    let backoff = config.backoff(seed);
-    Ok(Ingest::new(archive, store, config.symbols, config.intervals, backoff))
+    Ok((archive, store))
 }
 
 /// Serves until `stop` is ready, then finishes the requests under way.

@@ -47,6 +47,11 @@ impl FirestoreStore {
         Ok(Self { db, collection: collection.to_owned() })
     }
 
+    /// What the cursor is put beside.
+    pub(crate) fn place(&self) -> (&FirestoreDb, &str) {
+        (&self.db, &self.collection)
+    }
+
     /// The document above the candles of a chart; it need not exist.
     fn parent(&self, symbol: &Symbol, interval: Interval) -> Result<String, PortError> {
         let path = self.db.parent_path(&self.collection, format!("{symbol}_{interval}"));
@@ -117,7 +122,7 @@ fn lost(error: &FirestoreError) -> bool {
     }
 }
 
-fn port_error(operation: &'static str, error: &FirestoreError) -> PortError {
+pub(crate) fn port_error(operation: &'static str, error: &FirestoreError) -> PortError {
     let unknown = match error {
         FirestoreError::DatabaseError(error) => {
             error.retry_possible || matches!(error.public.code.as_str(), "Internal" | "Unknown")

@@ -2,11 +2,13 @@
 //! seeded scheduler a run repeats exactly. It also counts its effects and can stop the caller between any two.
 
 mod archive;
+mod cursor;
 mod effects;
 mod queue;
 mod store;
 
 pub use archive::MemoryArchive;
+pub use cursor::MemoryCursor;
 pub use effects::Effects;
 pub use queue::{MemoryQueue, QueueConfig};
 pub use store::MemoryStore;

@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
-use cloud_memory::{Effects, MemoryArchive, MemoryQueue, MemoryStore, QueueConfig};
+use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryStore, QueueConfig};
 
 #[tokio::test(start_paused = true)]
 async fn archive() {
     conformance::archive(&MemoryArchive::new(Effects::default()), "memory").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn cursor() {
+    conformance::cursor(&MemoryCursor::new(Effects::default())).await;
 }
 
 #[tokio::test(start_paused = true)]

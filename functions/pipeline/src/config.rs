@@ -7,6 +7,8 @@
 //! | `TWINCLOUD_CAS_ATTEMPTS` | tries at a contended candle | 10 |
 //! | `TWINCLOUD_CAS_BASE_MS` | ceiling of the first wait between them | 10 |
 //! | `TWINCLOUD_CAS_CAP_MS` | ceiling of every wait | 1000 |
+//! | `TWINCLOUD_REPLICATE_WINDOW_S` | the latest time that every run of replicate compares | 7200 |
+//! | `TWINCLOUD_REPLICATE_DEEP_NAMES` | names of older times that a run compares at most | 20000 |
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use candle::{Interval, Symbols};
 
 use crate::Backoff;
+use crate::replicate::Limits;
 
 /// The settings of an ingest function.
 #[derive(Clone, Debug)]
@@ -51,6 +54,30 @@ impl IngestConfig {
     }
 }
 
+/// The settings of a replicate function.
+#[derive(Clone, Debug)]
+pub struct ReplicateConfig {
+    /// Symbols and intervals are those of ingest.
+    pub ingest: IngestConfig,
+    /// How much a run compares.
+    pub limits: Limits,
+}
+
+impl ReplicateConfig {
+    /// Reads the settings through `get`, which looks a variable up.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let defaults = Limits::default();
+        let window_s = optional(&get, "TWINCLOUD_REPLICATE_WINDOW_S", defaults.window.as_secs())?;
+        let deep_names = optional(&get, "TWINCLOUD_REPLICATE_DEEP_NAMES", defaults.deep_names_max)?;
+        let limits = Limits {
+            window: Duration::from_secs(window_s),
+            deep_names_max: deep_names,
+            ..defaults
+        };
+        Ok(Self { ingest: IngestConfig::from_vars(&get)?, limits })
+    }
+}
+
 /// The value of a variable that must be set.
 pub fn required(
     get: impl Fn(&str) -> Option<String>,
@@ -62,7 +89,8 @@ pub fn required(
     }
 }
 
-fn optional<T: FromStr<Err: Display>>(
+/// The value of a variable, else `default`.
+pub fn optional<T: FromStr<Err: Display>>(
     get: impl Fn(&str) -> Option<String>,
     name: &'static str,
     default: T,

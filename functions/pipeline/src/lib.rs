@@ -1,14 +1,18 @@
 //! The machinery between a queue and a candle: what any workload of this shape needs, and no cloud.
 //!
-//! [`ports`] says what the pipeline asks of a cloud; [`ingest`] is the one way in which trades become
-//! archive objects and candles. Live traffic, a retry, a replay and a copy from the other cloud all take it.
+//! [`ports`] says what the pipeline asks of a cloud; [`ingest`] turns messages into archive
+//! objects, [`replicate`] copies those of the other cloud, and both get trades into candles by [`fold`].
 
 pub mod backoff;
 pub mod config;
+pub mod fold;
 pub mod ingest;
 pub mod ports;
+pub mod replicate;
 
 pub use backoff::Backoff;
-pub use config::{ConfigError, IngestConfig};
+pub use config::{ConfigError, IngestConfig, ReplicateConfig};
+pub use fold::Fold;
 pub use ingest::{Ingest, Ingested, Outcome};
-pub use ports::{Archive, CandleStore, PortError, Queue};
+pub use ports::{Archive, CandleStore, Cursor, PortError, Queue};
+pub use replicate::{Replicate, Report};

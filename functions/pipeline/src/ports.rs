@@ -76,6 +76,16 @@ pub enum Stored {
     Conflict,
 }
 
+/// Where the last deep comparison of two archives has got to. It only saves time: one that is lost, old, or of
+/// another deployment leads to names being compared again, and to nothing else.
+pub trait Cursor: Send + Sync {
+    /// The text that was saved last, if any.
+    fn load(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
+
+    /// Keeps `text`, in place of what was there.
+    fn save(&self, text: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
 /// At-least-once delivery with a dead-letter queue behind it. Order is not promised.
 pub trait Queue: Send + Sync {
     /// Publishes each body as one message; the answers stand in the order of the bodies.

@@ -134,11 +134,41 @@ pub struct BinDirs<'a> {
     pub services: &'a Path,
 }
 
-/// Packages `aws-ingest` and `gcp-ingest` into `out_dir`:
+/// What is packaged, in the manifest's order: the binary's name, and what becomes of it.
+const PACKAGES: [(&str, Kind); 4] = [
+    ("aws-ingest", Kind::Lambda { zip: "aws/ingest.zip" }),
+    ("gcp-ingest", Kind::Service { folder: "gcp/ingest" }),
+    ("aws-replicate", Kind::Lambda { zip: "aws/replicate.zip" }),
+    ("gcp-replicate", Kind::Service { folder: "gcp/replicate" }),
+];
+
+/// How a binary is packaged.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// As the bootstrap in a zip.
+    Lambda { zip: &'static str },
+    /// In a folder, beside a Dockerfile, under the folder's own name.
+    Service { folder: &'static str },
+}
+
+impl Kind {
+    /// The files that it becomes.
+    fn files(self) -> Vec<String> {
+        match self {
+            Self::Lambda { zip } => vec![zip.to_owned()],
+            Self::Service { folder } => {
+                vec![format!("{folder}/{}", service_name(folder)), format!("{folder}/Dockerfile")]
+            }
+        }
+    }
+}
+
+/// Packages the functions into `out_dir`:
 ///
 /// ```text
-/// aws/ingest.zip
+/// aws/{ingest,replicate}.zip
 /// gcp/ingest/{ingest,Dockerfile}
+/// gcp/replicate/{replicate,Dockerfile}
 /// manifest.json
 /// ```
 ///
@@ -147,11 +177,11 @@ pub struct BinDirs<'a> {
 pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
     let staging = out_dir.join(format!(".staging-{}", std::process::id()));
     let packaged = package_into(bins, &staging).and_then(|manifest| {
-        for path in ["aws/ingest.zip", "gcp/ingest/ingest", "gcp/ingest/Dockerfile", Manifest::FILE]
-        {
-            let to = out_dir.join(path);
+        let files = PACKAGES.iter().flat_map(|(_, kind)| kind.files());
+        for path in files.chain([Manifest::FILE.to_owned()]) {
+            let to = out_dir.join(&path);
             create_parent(&to)?;
-            fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;
+            fs::rename(staging.join(&path), &to).map_err(failed("put in place", &to))?;
         }
         Ok(manifest)
     });
@@ -162,12 +192,18 @@ pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error>
 
 fn package_into(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
     let base = BaseImage::default();
-    let manifest = Manifest::new(vec![
-        package_lambda("aws-ingest", bins.lambda, out_dir, "aws/ingest.zip")?,
-        package_service("gcp-ingest", bins.services, out_dir, "gcp/ingest", &base)?,
-    ]);
+    let package = |&(name, kind): &(&'static str, Kind)| match kind {
+        Kind::Lambda { zip } => package_lambda(name, bins.lambda, out_dir, zip),
+        Kind::Service { folder } => package_service(name, bins.services, out_dir, folder, &base),
+    };
+    let artifacts: Result<Vec<_>, _> = PACKAGES.iter().map(package).collect();
+    let manifest = Manifest::new(artifacts?);
     manifest.write(out_dir)?;
     Ok(manifest)
+}
+
+fn service_name(folder: &str) -> &str {
+    folder.rsplit('/').next().unwrap_or(folder)
 }
 
 fn package_lambda(
@@ -193,7 +229,7 @@ fn package_service(
 ) -> Result<Artifact, Error> {
     let binary = binary(name, bin_dir)?;
     let needs = elf::check_glibc(&binary, base.glibc)?;
-    let service = folder.rsplit('/').next().unwrap_or(folder);
+    let service = service_name(folder);
     let path = format!("{folder}/{service}");
     let copy = out_dir.join(&path);
     create_parent(&copy)?;

@@ -1,0 +1,51 @@
+//! The cursor of replication: an item beside the candles, in a partition of its own.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use pipeline::ports::{Cursor, PortError};
+
+use crate::error::port_error;
+
+const SERVICE: &str = "dynamodb";
+/// No chart's: those have a `#` in it.
+const PARTITION: &str = "replicate-cursor";
+const PLACE: &str = "place";
+
+/// A cursor in a table of candles.
+#[derive(Clone, Debug)]
+pub struct DynamoCursor {
+    client: Client,
+    table: String,
+}
+
+impl DynamoCursor {
+    /// The cursor in `table`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+}
+
+impl Cursor for DynamoCursor {
+    async fn load(&self) -> Result<Option<String>, PortError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let got = get.set_key(Some(key())).send().await;
+        let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
+        Ok(item.and_then(|item| item.get(PLACE)?.as_s().ok().cloned()))
+    }
+
+    async fn save(&self, text: &str) -> Result<(), PortError> {
+        let mut item = key();
+        item.insert(PLACE.to_owned(), AttributeValue::S(text.to_owned()));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(drop).map_err(|e| port_error(SERVICE, "PutItem", &e))
+    }
+}
+
+fn key() -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(PARTITION.to_owned())),
+        ("sk".to_owned(), AttributeValue::N("0".to_owned())),
+    ])
+}

@@ -1,0 +1,44 @@
+//! One value for many names: whether two archives hold the same.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// Digest of names of archive objects in their order. As a name has the hash of its content in it, archives with
+/// one digest hold the same trades in the same objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NamesDigest([u8; 32]);
+
+impl NamesDigest {
+    /// Of names that ascend.
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut hash = Sha256::new();
+        for name in names {
+            hash.update(name.as_bytes());
+            hash.update(b"\n");
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// In lowercase hex: what `sha256sum` says of a list of the names, one a line.
+impl fmt::Display for NamesDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_that_of_the_list() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(NamesDigest::of([]).to_string(), empty);
+        // printf 'a\nb\n' | sha256sum
+        let two = "911169ddaaf146aff539f58c26c489af3b892dff0fe283c1c264c65ae5aa59a2";
+        assert_eq!(NamesDigest::of(["a", "b"]).to_string(), two);
+        assert_ne!(NamesDigest::of(["a", "b"]), NamesDigest::of(["ab"]));
+    }
+}

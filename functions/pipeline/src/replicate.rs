@@ -1,0 +1,302 @@
+//! Copies from the other cloud's archive what is missing here, and folds it.
+//!
+//! **Pull only.** A run lists both archives, gets what the peer has and this cloud lacks, and publishes nothing: there
+//! is no queue in here, so a copy can't come back as an echo. From the peer it only reads.
+//!
+//! **Order of effects: candle, then archive.** The other way round from ingest, whose queue delivers again after a
+//! crash. Here nothing does: the next run sees what is in the archive and leaves it out. So the archive object is
+//! the mark that its trades are in the candles, and is put last; after a crash before it, the next run folds the
+//! same trades again, which changes nothing.
+//!
+//! **What is compared.** Every run compares the latest hours (the window). It then goes on with the deep pass, a
+//! round through the whole archive, hour by hour, from where the run before it stopped: that finds a hole of any
+//! age. The clock only decides where the window begins, and the cursor only where the deep pass does.
+//!
+//! **Symbols** that this deployment does not trade are not copied but named in the report: an object here would say
+//! that its trades are in candles.
+
+mod copy;
+mod hours;
+mod peer;
+mod place;
+mod report;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use candle::{Hour, ObjectName, Symbol, Symbols};
+use tokio::time::{Instant, timeout_at};
+
+pub use hours::{HourOfNames, Hours};
+pub use report::{Names, Report};
+
+use crate::backoff::Backoff;
+use crate::fold::{Fold, FoldError};
+use crate::ports::{Archive, CandleStore, Cursor, PortError};
+use peer::Peer;
+use place::Place;
+
+/// Objects that are copied together: their trades cost one write a candle.
+const CHUNK: usize = 64;
+/// Symbols of the peer that are looked for beyond those traded here.
+const OTHER_SYMBOLS_MAX: usize = 100;
+
+/// How much a run does.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The latest time, which every run compares.
+    pub window: Duration,
+    /// Names of the peer that the deep pass of one run compares at most.
+    pub deep_names_max: usize,
+    /// How long one answer of the peer may take.
+    pub answer: Duration,
+    /// Tries at each question to the peer.
+    pub tries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            window: Duration::from_hours(2),
+            deep_names_max: 20_000,
+            answer: Duration::from_secs(10),
+            tries: 4,
+        }
+    }
+}
+
+/// Copies from the archive of a peer `P` into the archive `A` and the candles `S` of this cloud.
+#[derive(Debug)]
+pub struct Replicate<A, S, P, C> {
+    archive: A,
+    fold: Fold<S>,
+    peer: Peer<P>,
+    cursor: C,
+    symbols: Vec<Symbol>,
+    limits: Limits,
+}
+
+impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
+    /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed` spreads the
+    /// waits between tries at the peer.
+    pub fn new(
+        archive: A,
+        fold: Fold<S>,
+        peer: P,
+        cursor: C,
+        symbols: &Symbols,
+        limits: Limits,
+        seed: u64,
+    ) -> Self {
+        let base = Duration::from_millis(100);
+        let backoff = Backoff::new(limits.tries, base, Duration::from_secs(2), seed);
+        let peer = Peer::new(peer, backoff, limits.answer);
+        let symbols = symbols.iter().cloned().collect();
+        Self { archive, fold, peer, cursor, symbols, limits }
+    }
+
+    /// Compares and copies until all that this run may compare is compared, or until four fifths of the time are
+    /// over; at `deadline` it is cut off, wherever it is, which is what a crash is: harmless.
+    ///
+    /// `now_ms` is the time of day. A wrong one makes the window longer or shorter, and `lag_s` wrong.
+    pub async fn run(&self, now_ms: u64, deadline: Instant) -> Report {
+        let start = Instant::now();
+        let no_new_work = start + deadline.saturating_duration_since(start) * 4 / 5;
+        let mut run = Run { report: Report::new(now_ms), no_new_work, deadline };
+        // Boxed: its type is as deep as two clouds' clients, and so would that of every caller be.
+        let passes: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.passes(&mut run));
+        match timeout_at(deadline, passes).await {
+            Ok(Ok(())) => {}
+            Ok(Err(Stop::Time)) | Err(_) => run.report.out_of_time = true,
+            Ok(Err(stop)) => run.report.failed = Some(stop.to_string()),
+        }
+        run.report.finish(start.elapsed());
+        run.report
+    }
+
+    async fn passes(&self, run: &mut Run) -> Result<(), Stop> {
+        self.look_for_other_symbols(run).await?;
+        let window_ms = u64::try_from(self.limits.window.as_millis()).unwrap_or(u64::MAX);
+        let first = Hour::at(run.report.now_ms.saturating_sub(window_ms));
+        for symbol in &self.symbols {
+            let after = Some(ObjectName::hour_prefix(symbol, first));
+            self.walk(symbol, after, None, usize::MAX, run).await?;
+        }
+        run.report.window_compared = true;
+        self.deep(run).await
+    }
+
+    /// One round through the archive, or as much of it as this run may do, beginning where the cursor says.
+    async fn deep(&self, run: &mut Run) -> Result<(), Stop> {
+        let place = self.load_cursor().await;
+        let mut left = self.limits.deep_names_max;
+        for symbol in &self.symbols {
+            let after = match &place {
+                Some(place) if *symbol < place.symbol => continue,
+                Some(place) if *symbol == place.symbol => Some(place.after()),
+                _ => None,
+            };
+            left = self.deep_walk(symbol, after, None, left, run).await?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+        run.report.end_reached = true;
+        for symbol in &self.symbols {
+            // What was passed over above.
+            let until = match &place {
+                Some(place) if *symbol < place.symbol => None,
+                Some(place) if *symbol == place.symbol => Some(place.folder()),
+                _ => break,
+            };
+            left = self.deep_walk(symbol, None, until, left, run).await?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+        run.report.complete = run.report.nothing_left_behind();
+        if place.is_some() {
+            self.save_cursor("").await;
+        }
+        Ok(())
+    }
+
+    /// [`Self::walk`] in steps, with the cursor saved after each; how many names may still be compared, 0 if the walk
+    /// did not come to its end.
+    async fn deep_walk(
+        &self,
+        symbol: &Symbol,
+        mut after: Option<String>,
+        until: Option<String>,
+        mut left: usize,
+        run: &mut Run,
+    ) -> Result<usize, Stop> {
+        const STEP: usize = 2_000;
+        loop {
+            let step = STEP.min(left);
+            let walked = self.walk(symbol, after, until.as_deref(), step, run).await?;
+            let Some(folder) = walked.stopped_behind else {
+                // At least one, so that 0 is left only where names are.
+                return Ok(left.saturating_sub(walked.names).max(1));
+            };
+            self.save_cursor(&folder).await;
+            after = Some(Place::after_folder(&folder));
+            left = left.saturating_sub(walked.names);
+            if left == 0 {
+                return Ok(0);
+            }
+            run.check_time()?;
+        }
+    }
+
+    /// Compares the hours of a symbol behind the name `after` up to the folder `until`, and copies what is missing.
+    /// Whole hours, at least one, and no further one once `names_max` names are compared.
+    async fn walk(
+        &self,
+        symbol: &Symbol,
+        after: Option<String>,
+        until: Option<&str>,
+        names_max: usize,
+        run: &mut Run,
+    ) -> Result<Walked, Stop> {
+        let prefix = ObjectName::symbol_prefix(symbol);
+        let mut theirs = Hours::new(prefix.clone(), after.clone());
+        let mut ours = Hours::new(prefix, after);
+        let mut walked = Walked::default();
+        let mut missing: Vec<String> = Vec::new();
+        loop {
+            run.check_time()?;
+            let hour = theirs.next(&self.peer.by(run.deadline)).await.map_err(Stop::Peer)?;
+            let Some(hour) = hour.filter(|hour| until.is_none_or(|until| &*hour.folder <= until))
+            else {
+                walked.stopped_behind = None;
+                break;
+            };
+            walked.names += hour.names.len();
+            run.report.listed += hour.names.len();
+            let here = ours.seek(&self.archive, &hour.folder).await.map_err(Stop::Here)?;
+            missing.extend(hour.missing_in(here.as_ref()));
+            walked.stopped_behind = Some(hour.folder);
+            while missing.len() >= CHUNK {
+                let chunk: Vec<_> = missing.drain(..CHUNK).collect();
+                self.copy(&chunk, run).await?;
+                run.check_time()?;
+            }
+            if walked.names >= names_max {
+                break;
+            }
+        }
+        if !missing.is_empty() {
+            self.copy(&missing, run).await?;
+        }
+        Ok(walked)
+    }
+
+    async fn look_for_other_symbols(&self, run: &mut Run) -> Result<(), Stop> {
+        let peer = self.peer.by(run.deadline);
+        let mut after: Option<String> = None;
+        for _ in 0..self.symbols.len() + OTHER_SYMBOLS_MAX {
+            let first = peer.list(ObjectName::ROOT, after.as_deref(), 1).await;
+            let Some(name) = first.map_err(Stop::Peer)?.into_iter().next() else { break };
+            let path = name.strip_prefix(ObjectName::ROOT).unwrap_or_default();
+            let symbol = path.split('/').next().unwrap_or_default();
+            if !symbol.parse().is_ok_and(|symbol: Symbol| self.symbols.contains(&symbol)) {
+                run.report.other_symbols.add(symbol);
+            }
+            // `0` is the character behind `/`: what follows is behind all names of this symbol.
+            after = Some(format!("{}{symbol}0", ObjectName::ROOT));
+        }
+        Ok(())
+    }
+
+    async fn load_cursor(&self) -> Option<Place> {
+        let text = self.cursor.load().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "no cursor: the deep pass begins at the beginning");
+            None
+        })?;
+        text.parse().ok().filter(|place: &Place| self.symbols.contains(&place.symbol))
+    }
+
+    async fn save_cursor(&self, text: &str) {
+        if let Err(error) = self.cursor.save(text).await {
+            tracing::warn!(%error, "the cursor is not saved: names will be compared again");
+        }
+    }
+}
+
+/// A run under way.
+struct Run {
+    report: Report,
+    no_new_work: Instant,
+    deadline: Instant,
+}
+
+impl Run {
+    fn check_time(&self) -> Result<(), Stop> {
+        if Instant::now() < self.no_new_work { Ok(()) } else { Err(Stop::Time) }
+    }
+}
+
+/// How far a walk came.
+#[derive(Default)]
+struct Walked {
+    names: usize,
+    /// The folder of the last compared hour, if others may follow it.
+    stopped_behind: Option<String>,
+}
+
+/// Why a run ends before it is through.
+#[derive(Debug, thiserror::Error)]
+enum Stop {
+    #[error("the time is over")]
+    Time,
+    #[error("the peer does not answer: {0}")]
+    Peer(PortError),
+    #[error("the peer lists but does not deliver: {0}")]
+    NotDelivered(PortError),
+    #[error("here: {0}")]
+    Here(PortError),
+    #[error("here: {0}")]
+    Fold(FoldError),
+}

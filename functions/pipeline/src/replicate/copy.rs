@@ -1,0 +1,120 @@
+//! Objects of the peer become candles and objects here.
+
+use bytes::Bytes;
+use candle::message::Batch;
+use candle::{ArchiveObject, ObjectName};
+use futures::StreamExt as _;
+use futures::stream;
+
+use super::{Replicate, Run, Stop};
+use crate::ports::{Archive, CandleStore, Cursor, PortError, Put};
+
+/// Requests under way at once.
+const CONCURRENCY: usize = 16;
+
+impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
+    /// Copies these objects: get, verify, fold, put; all of them to one step before any of them to the next. One
+    /// that can't be copied is named in the report and leaves the others alone, unless nothing came at all.
+    pub(super) async fn copy(&self, names: &[String], run: &mut Run) -> Result<(), Stop> {
+        let fetches: Vec<_> = names.iter().map(|name| self.fetch(name, run)).collect();
+        let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENCY).collect().await;
+        let mut objects = Vec::with_capacity(names.len());
+        let mut refusal = None;
+        let mut came = 0;
+        for (name, fetched) in names.iter().zip(fetched) {
+            match fetched {
+                Fetched::Object(object) => {
+                    let times = object.batch.trades.iter().map(|trade| trade.time_ms);
+                    run.report.lacked(times.min());
+                    objects.push(object);
+                    came += 1;
+                }
+                Fetched::Corrupted(why) => {
+                    run.report.lacked(hour_start_ms(name));
+                    tracing::error!(object = name, why, "corrupted at the peer: not copied");
+                    run.report.corrupted.add(name);
+                    came += 1;
+                }
+                Fetched::Not(error) => {
+                    run.report.lacked(hour_start_ms(name));
+                    tracing::warn!(object = name, %error, "listed by the peer, not delivered");
+                    run.report.undelivered.add(name);
+                    refusal = Some(error);
+                }
+            }
+        }
+        match refusal {
+            Some(error) if came == 0 => Err(Stop::NotDelivered(error)),
+            _ => self.commit(objects, run).await,
+        }
+    }
+
+    /// Candles first: an object in the archive says that its trades are in them.
+    async fn commit(&self, objects: Vec<Object<'_>>, run: &mut Run) -> Result<(), Stop> {
+        let batches: Vec<&Batch> = objects.iter().map(|object| &object.batch).collect();
+        let folded = self.fold.batches(&batches).await;
+        let mut failed = None;
+        let mut puts = Vec::with_capacity(objects.len());
+        for (object, folded) in objects.into_iter().zip(folded) {
+            match folded {
+                Ok(_) => puts.push(object),
+                Err(error) => failed = Some(Stop::Fold(error)),
+            }
+        }
+        let puts: Vec<_> = puts.into_iter().map(|object| self.put(object)).collect();
+        let mut put = stream::iter(puts).buffer_unordered(CONCURRENCY);
+        while let Some((put, bytes, trades)) = put.next().await {
+            match put {
+                Ok(Put::Created) => run.report.copied(bytes, trades),
+                // Ingest had it from its own queue in the meantime.
+                Ok(Put::Present) => run.report.present += 1,
+                Err(error) => failed = Some(Stop::Here(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn put(&self, object: Object<'_>) -> (Result<Put, PortError>, usize, usize) {
+        let (bytes, trades) = (object.bytes.len(), object.batch.trades.len());
+        (self.archive.put_if_absent(object.name, object.bytes).await, bytes, trades)
+    }
+
+    async fn fetch<'n>(&self, name: &'n str, run: &Run) -> Fetched<'n> {
+        let bytes = match self.peer.by(run.deadline).get(name).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Fetched::Not(gone(name)),
+            Err(error) => return Fetched::Not(error),
+        };
+        match ArchiveObject::decode(name, &bytes) {
+            Ok(object) => Fetched::Object(Object { name, bytes, batch: object.into_batch() }),
+            Err(error) => Fetched::Corrupted(error.to_string()),
+        }
+    }
+}
+
+/// What became of one object of the peer.
+enum Fetched<'n> {
+    Object(Object<'n>),
+    /// It is not what its name says.
+    Corrupted(String),
+    Not(PortError),
+}
+
+/// An object whose content is what its name says.
+struct Object<'n> {
+    name: &'n str,
+    /// As the peer has it: a copy is the same to the last byte.
+    bytes: Bytes,
+    batch: Batch,
+}
+
+fn gone(name: &str) -> PortError {
+    let detail = format!("{name} is listed and can't be found");
+    let fault = crate::ports::Fault::Unknown;
+    PortError { service: "peer", operation: "get", fault, detail }
+}
+
+/// For an object that can't be read: its trades may be as old as its hour.
+fn hour_start_ms(name: &str) -> Option<u64> {
+    name.parse().ok().map(|name: ObjectName| name.hour.start_ms())
+}

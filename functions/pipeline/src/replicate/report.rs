@@ -1,0 +1,150 @@
+//! What a run has done.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Names that a report spells out; more are only counted.
+const NAMES_SHOWN: usize = 20;
+
+/// What a run has done, and what is left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each with a name")]
+pub struct Report {
+    /// Names of the peer that were compared; those of the window twice, if the deep pass came there too.
+    pub listed: usize,
+    /// Objects that are here now because of this run.
+    pub copied: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// Their trades, all of which are in candles.
+    pub trades: usize,
+    /// Objects that were missing when listed, and were there when they were to be put.
+    pub present: usize,
+    /// Objects of the peer whose content is not what their name says: not copied.
+    pub corrupted: Names,
+    /// Objects that the peer lists and did not give.
+    pub undelivered: Names,
+    /// Symbols of the peer that this deployment does not trade: not copied.
+    pub other_symbols: Names,
+    /// Age of the oldest trade that the peer has and that was missing here when the run began, else 0. An object that
+    /// could not be read counts from its hour's beginning.
+    pub lag_s: u64,
+    /// Whether the latest hours are compared.
+    pub window_compared: bool,
+    /// Whether the deep pass came to the archive's end: the runs since it was last at the beginning, together, have
+    /// compared everything.
+    pub end_reached: bool,
+    /// Whether this run alone has compared everything, and all of it is here, other symbols left aside.
+    pub complete: bool,
+    /// Whether the run was cut short by its deadline.
+    pub out_of_time: bool,
+    /// Why the run ended early, if it failed.
+    pub failed: Option<String>,
+    /// How long it took.
+    pub took_ms: u64,
+    #[serde(skip)]
+    pub(super) now_ms: u64,
+    #[serde(skip)]
+    oldest_lacked_ms: Option<u64>,
+}
+
+impl Report {
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self { now_ms, ..Self::default() }
+    }
+
+    pub(super) fn lacked(&mut self, time_ms: Option<u64>) {
+        self.oldest_lacked_ms = [self.oldest_lacked_ms, time_ms].into_iter().flatten().min();
+    }
+
+    pub(super) fn copied(&mut self, bytes: usize, trades: usize) {
+        self.copied += 1;
+        self.bytes += bytes;
+        self.trades += trades;
+    }
+
+    pub(super) fn finish(&mut self, took: Duration) {
+        let age_ms = self.oldest_lacked_ms.map(|oldest| self.now_ms.saturating_sub(oldest));
+        self.lag_s = age_ms.unwrap_or(0) / 1000;
+        self.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    }
+
+    /// Whether all that was compared is here.
+    #[must_use]
+    pub fn nothing_left_behind(&self) -> bool {
+        self.corrupted.count == 0 && self.undelivered.count == 0 && self.failed.is_none()
+    }
+
+    /// One line: `replicated` with `lag_s`, or `not replicated` if not even the latest hours could be compared, as
+    /// nobody knows the lag then.
+    pub fn log(&self) {
+        let Self { listed, copied, bytes, trades, present, lag_s, took_ms, .. } = self;
+        let (corrupted, undelivered) = (&self.corrupted, &self.undelivered);
+        let failed = self.failed.as_deref().unwrap_or_default();
+        if self.window_compared {
+            tracing::info!(
+                lag_s,
+                listed,
+                copied,
+                bytes,
+                trades,
+                present,
+                corrupted = %corrupted,
+                corrupted_count = corrupted.count,
+                undelivered = %undelivered,
+                undelivered_count = undelivered.count,
+                other_symbols = %self.other_symbols,
+                complete = self.complete,
+                end_reached = self.end_reached,
+                out_of_time = self.out_of_time,
+                failed,
+                took_ms,
+                "replicated"
+            );
+        } else {
+            tracing::error!(
+                failed,
+                out_of_time = self.out_of_time,
+                listed,
+                copied,
+                trades,
+                took_ms,
+                "not replicated"
+            );
+        }
+    }
+}
+
+/// Some names: how many, and the first of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Names {
+    /// How many there are.
+    pub count: usize,
+    /// The first of them.
+    pub first: Vec<String>,
+}
+
+impl Names {
+    /// One that is named already is not counted again.
+    pub(super) fn add(&mut self, name: &str) {
+        if self.first.iter().any(|first| first == name) {
+            return;
+        }
+        self.count += 1;
+        if self.first.len() < NAMES_SHOWN {
+            self.first.push(name.to_owned());
+        }
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.first.join(" "))?;
+        match self.count - self.first.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Where the other cloud's archive is, and by what right it is read, as the environment says.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `TWINCLOUD_PEER_BUCKET` | the peer's bucket; without it there is no peer |
+//! | `TWINCLOUD_PEER_ENDPOINT` | an emulator's URL; not set, or empty, on the clouds |
+//! | `TWINCLOUD_PEER_AUDIENCE` | the audience for which the peer takes our identity |
+//! | `TWINCLOUD_PEER_ROLE` | on Google Cloud: the AWS role that reads, as an ARN |
+//! | `TWINCLOUD_PEER_REGION` | on Google Cloud: the region of the bucket |
+//!
+//! A deployment is of use without a peer: the other cloud may not be there yet. A function says so and does nothing.
+
+use anyhow::Context as _;
+use aws_credential_types::Credentials;
+use cloud_aws::{Clients, S3Archive, config_loader};
+use cloud_gcp::GcsArchive;
+
+use crate::federation;
+
+/// The region of an emulator that none is named for.
+const EMULATOR_REGION: &str = "us-east-1";
+
+/// Google's archive, as AWS reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GooglePeer {
+    bucket: String,
+    place: GooglePlace,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum GooglePlace {
+    Emulator { endpoint: String },
+    Cloud { audience: String },
+}
+
+impl GooglePeer {
+    /// Reads the variables through `get`.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, NoPeer> {
+        let bucket = set(&get, "TWINCLOUD_PEER_BUCKET")?;
+        let place = match set(&get, "TWINCLOUD_PEER_ENDPOINT") {
+            Ok(endpoint) => GooglePlace::Emulator { endpoint },
+            Err(_) => GooglePlace::Cloud { audience: set(&get, "TWINCLOUD_PEER_AUDIENCE")? },
+        };
+        Ok(Self { bucket, place })
+    }
+
+    /// The archive. Nobody is asked for a token before the first request.
+    pub async fn connect(&self) -> anyhow::Result<GcsArchive> {
+        match &self.place {
+            GooglePlace::Emulator { endpoint } => {
+                GcsArchive::connect(Some(endpoint), &self.bucket).await
+            }
+            GooglePlace::Cloud { audience } => {
+                let credentials = federation::google_credentials(audience, federation::GOOGLE_STS)?;
+                GcsArchive::connect_as(None, &self.bucket, credentials).await
+            }
+        }
+    }
+}
+
+/// AWS's archive, as Google Cloud reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsPeer {
+    bucket: String,
+    region: String,
+    place: AwsPlace,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum AwsPlace {
+    Emulator { endpoint: String },
+    Cloud { audience: String, role: String },
+}
+
+impl AwsPeer {
+    /// Reads the variables through `get`.
+    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, NoPeer> {
+        let bucket = set(&get, "TWINCLOUD_PEER_BUCKET")?;
+        let region = set(&get, "TWINCLOUD_PEER_REGION");
+        if let Ok(endpoint) = set(&get, "TWINCLOUD_PEER_ENDPOINT") {
+            let region = region.unwrap_or_else(|_| EMULATOR_REGION.to_owned());
+            return Ok(Self { bucket, region, place: AwsPlace::Emulator { endpoint } });
+        }
+        let audience = set(&get, "TWINCLOUD_PEER_AUDIENCE")?;
+        let role = set(&get, "TWINCLOUD_PEER_ROLE")?;
+        Ok(Self { bucket, region: region?, place: AwsPlace::Cloud { audience, role } })
+    }
+
+    /// The archive. Nobody is asked for a token before the first request.
+    pub async fn connect(&self) -> anyhow::Result<S3Archive> {
+        let region = aws_config::Region::new(self.region.clone());
+        let loader = config_loader().region(region.clone());
+        let config = match &self.place {
+            AwsPlace::Emulator { endpoint } => {
+                let test = Credentials::new("test", "test", None, None, "emulator");
+                loader.endpoint_url(endpoint).credentials_provider(test).load().await
+            }
+            AwsPlace::Cloud { audience, role } => {
+                let sts = config_loader().region(region).no_credentials().load().await;
+                let identity = federation::AwsIdentity::new(audience, role, &sts, None);
+                let identity = identity.context("prepare the identity for AWS")?;
+                loader.credentials_provider(identity).load().await
+            }
+        };
+        Ok(S3Archive::new(Clients::new(&config).s3, &self.bucket))
+    }
+}
+
+/// There is no peer: a variable is not set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no peer: {variable} is not set")]
+pub struct NoPeer {
+    /// The variable.
+    pub variable: &'static str,
+}
+
+fn set(get: impl Fn(&str) -> Option<String>, variable: &'static str) -> Result<String, NoPeer> {
+    get(variable).filter(|value| !value.is_empty()).ok_or(NoPeer { variable })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars<'v>(vars: &'v [(&str, &str)]) -> impl Fn(&str) -> Option<String> + 'v {
+        |name| vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_an_emulator_needs_no_right() {
+        let missing = |set: &[(&str, &str)]| {
+            (
+                GooglePeer::from_vars(vars(set)).err().map(|no| no.variable),
+                AwsPeer::from_vars(vars(set)).err().map(|no| no.variable),
+            )
+        };
+        let bucket = ("TWINCLOUD_PEER_BUCKET", "b");
+        let both = |variable| (Some(variable), Some(variable));
+        assert_eq!(missing(&[]), both("TWINCLOUD_PEER_BUCKET"));
+        assert_eq!(missing(&[("TWINCLOUD_PEER_BUCKET", "")]), both("TWINCLOUD_PEER_BUCKET"));
+        assert_eq!(missing(&[bucket]), both("TWINCLOUD_PEER_AUDIENCE"));
+        let audience = ("TWINCLOUD_PEER_AUDIENCE", "a");
+        assert_eq!(missing(&[bucket, audience]), (None, Some("TWINCLOUD_PEER_ROLE")));
+        let role = ("TWINCLOUD_PEER_ROLE", "r");
+        assert_eq!(missing(&[bucket, audience, role]), (None, Some("TWINCLOUD_PEER_REGION")));
+        let region = ("TWINCLOUD_PEER_REGION", "eu-west-1");
+        assert_eq!(missing(&[bucket, audience, role, region]), (None, None));
+        let endpoint = ("TWINCLOUD_PEER_ENDPOINT", "http://127.0.0.1:1");
+        assert_eq!(missing(&[bucket, endpoint]), (None, None));
+    }
+}
