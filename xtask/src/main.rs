@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod fuzz;
 mod heavy;
+mod image;
 mod lint;
 mod render;
 mod test;
@@ -31,7 +32,7 @@ struct Cli {
 enum Command {
     /// Say what this machine has, what it lacks, and how to get it.
     Doctor(doctor::Args),
-    /// Build the functions and pack what is deployed: zips, images' contexts, manifest.json.
+    /// Build the functions and pack what is deployed: zips, images, manifest.json.
     Build(build::Args),
     /// Start local clouds that stay until `down`.
     Up(args::Up),
@@ -41,6 +42,8 @@ enum Command {
     E2e(args::E2e),
     /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
     Render(args::Render),
+    /// Push the images of the Google services to a registry.
+    Image(args::Image),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Up(_) | Command::Down(_) => heavy::harness(),
         Command::E2e(args) => heavy::e2e(args),
         Command::Render(args) => render::run(args),
+        Command::Image(args) => image::run(args),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

@@ -1,9 +1,10 @@
-//! The engines that apply what `infra` describes: `CloudFormation`, the artifact bucket, and
-//! Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
+//! The engines that apply what `infra` describes: `CloudFormation`, the artifact bucket, the
+//! images' registry, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
 //! the endpoint and the credentials differ.
 
 pub mod artifact;
 pub mod aws;
 pub mod cloudformation;
 pub mod google;
+pub mod images;
 pub mod plan;

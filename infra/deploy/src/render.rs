@@ -1,22 +1,16 @@
 //! `deploy render`: the values that Terraform, the stack and a shell take.
 
-use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use infra::Settings;
 use infra::files::{self, Known};
-use infra::settings::FILE;
 use serde_json::json;
 
-/// Another word on the command line, or another setting, is needed.
-const USAGE: u8 = 2;
+use crate::{USAGE, failed, root};
 
 pub(crate) fn run(args: &args::Render) -> ExitCode {
-    let root = PathBuf::from(env::var_os("TWINCLOUD_ROOT").unwrap_or_default());
-    let vars = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let settings = match Settings::load(&root.join(FILE), args.env.as_deref(), &args.sets, vars) {
+    let settings = match root::settings(args.env.as_deref(), &args.sets) {
         Ok(settings) => settings,
         Err(error) => return failed(&error, USAGE),
     };
@@ -25,18 +19,13 @@ pub(crate) fn run(args: &args::Render) -> ExitCode {
         Ok(rendered) => rendered,
         Err(error) => return failed(&error, 1),
     };
-    let folder = args.out.clone().unwrap_or_else(|| root.join(files::folder(&settings)));
+    let folder = args.out.clone().unwrap_or_else(|| root::folder().join(files::folder(&settings)));
     match files::write(&rendered, &folder) {
         Ok(paths) => print(&settings, &paths, &known.missing(), args.json),
         Err(error) if error.is_usage() => return failed(&error, USAGE),
         Err(error) => return failed(&error, crate::ENVIRONMENT),
     }
     ExitCode::SUCCESS
-}
-
-fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
 }
 
 fn print(settings: &Settings, paths: &[PathBuf], missing: &[&str], json: bool) {

@@ -2,9 +2,11 @@
 //! that does the work parses the same words again.
 
 mod e2e;
+mod image;
 mod local;
 mod render;
 
 pub use e2e::{E2e, Target, Trades};
+pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
 pub use render::Render;

@@ -89,6 +89,7 @@ impl Fixture {
             arch: "x86_64".to_owned(),
             glibc_max: None,
             uncompressed_bytes: BOOTSTRAP.len() as u64,
+            image_digest: None,
         };
         let code =
             upload_artifact(&self.config, &bucket, folder.path(), &artifact).await.expect("upload");
