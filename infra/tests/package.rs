@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use infra::package::{BinDirs, Digest, Error, Manifest, package_all};
+use infra::package::{BinDirs, Digest, Error, Manifest, Service, package_all};
 
 const BINARIES: [&str; 4] = ["aws-ingest", "gcp-ingest", "aws-replicate", "gcp-replicate"];
 
@@ -18,13 +18,11 @@ fn bin_dir(folder: &Path) {
 fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
     let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     // A small binary: best compression is slow in a build that isn't optimised.
-    if !compile_small(bins.path()) {
+    if !compile_small(bins.path(), &["-static"]) {
         return;
     }
-    let first = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
-        .expect("package");
-    let second = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
-        .expect("package again");
+    let first = package_all(both(bins.path()), None, out.path()).expect("package");
+    let second = package_all(both(bins.path()), None, out.path()).expect("package again");
     assert_eq!(first, second);
     assert_eq!(Manifest::read(out.path()).expect("read"), first);
 
@@ -37,11 +35,27 @@ fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
         let digest = Digest::of_file(&out.path().join(&artifact.path)).expect("read");
         assert_eq!((digest.bytes, &digest.sha256), (artifact.bytes, &artifact.sha256));
     }
-    for service in ["ingest", "replicate"] {
-        let path = out.path().join("gcp").join(service).join("Dockerfile");
-        let dockerfile = fs::read_to_string(path).expect("read");
-        assert!(dockerfile.contains(&format!("COPY {service} /{service}\n")), "{dockerfile}");
+    for service in Service::ALL {
+        let image = service.layout(out.path()).read().expect("read the image");
+        let artifact = first.artifact(service.binary).expect("the service is in the manifest");
+        assert_eq!(artifact.image_digest.as_deref(), Some(image.digest()));
+        assert_eq!(artifact.glibc_max, None, "it is static");
     }
+}
+
+#[test]
+fn a_service_that_needs_a_c_library_is_refused() {
+    let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    if !compile_small(bins.path(), &[]) {
+        return;
+    }
+    let error = package_all(both(bins.path()), None, out.path()).expect_err("it is dynamic");
+    assert!(matches!(error, Error::Dynamic { .. }), "{error}");
+    assert!(error.is_environment());
+}
+
+fn both(bins: &Path) -> BinDirs<'_> {
+    BinDirs { lambda: bins, services: bins }
 }
 
 #[test]
@@ -49,8 +63,7 @@ fn a_missing_binary_says_how_to_build_it() {
     let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     bin_dir(bins.path());
     fs::remove_file(bins.path().join("aws-ingest")).expect("remove");
-    let error = package_all(BinDirs { lambda: bins.path(), services: bins.path() }, out.path())
-        .expect_err("no binary");
+    let error = package_all(both(bins.path()), None, out.path()).expect_err("no binary");
     assert!(matches!(error, Error::NoBinary { name: "aws-ingest", .. }), "{error}");
     assert!(error.is_environment());
 }
@@ -64,12 +77,14 @@ fn a_manifest_of_another_kind_is_refused() {
     assert!(matches!(error, Error::Manifest { .. }), "{error}");
 }
 
-fn compile_small(folder: &Path) -> bool {
+fn compile_small(folder: &Path, for_services: &[&str]) -> bool {
     let source = folder.join("main.c");
     fs::write(&source, "int main(void) { return 0; }").expect("write");
     let built = BINARIES.iter().all(|name| {
         let output = folder.join(name);
+        let options = if name.starts_with("gcp-") { for_services } else { &[] };
         std::process::Command::new("cc")
+            .args(options)
             .arg("-o")
             .args([&output, &source])
             .status()

@@ -198,6 +198,8 @@ fn what_terraform_would_refuse_is_refused_here() {
         "gcp.ingest.memory=256Mi",
         "gcp.replicate.schedule=hourly",
         "gcp.replicate.timeout_s=1801",
+        "gcp.images.base=gcr.io/distroless/static-debian12:nonroot",
+        "gcp.images.target=x86_64-unknown-linux-gnux32",
         "gcp.budget.billing_account=1234",
         "gcp.budget.monthly=0",
         "gcp.budget.monthly_usd=1",

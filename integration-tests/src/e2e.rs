@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use args::{E2e, Target, Trades};
 use candle::{Interval, Symbol};
 use infra::Settings;
+use infra::package::image::ImageReference;
 use producer::BatchLimits;
 use tokio::signal::unix::{SignalKind, signal};
 use toolbox::Tools;
@@ -62,6 +63,7 @@ struct Run {
     args: E2e,
     checkout: Checkout,
     settings: Settings,
+    gcp_image: Option<ImageReference>,
     seed: u64,
     dir: RunDir,
     drive: Drive,
@@ -88,7 +90,9 @@ impl Run {
         // The functions take what is sent, whatever the settings name.
         settings.trading.symbols = workload.symbols.iter().map(ToString::to_string).collect();
 
-        let place = choose(args.target, progress)?;
+        let gcp_image = args.gcp_image.as_deref().map(str::parse::<ImageReference>).transpose();
+        let gcp_image = gcp_image.context("read --gcp-image").map_err(usage)?;
+        let place = choose(args, progress)?;
         let dir = RunDir::create(&checkout.root, "e2e")?;
         let history =
             History::create(&dir.path.join("history.jsonl")).context("create the history")?;
@@ -113,7 +117,7 @@ impl Run {
         let args = E2e { target, trades: recipe.trades, ..args.clone() };
         let checkout = checkout.clone();
         let begun = Instant::now();
-        Ok((Self { args, checkout, settings, seed, dir, drive, begun }, place))
+        Ok((Self { args, checkout, settings, gcp_image, seed, dir, drive, begun }, place))
     }
 
     fn sim(&self, note: String, progress: &Progress) -> anyhow::Result<Verdict> {
@@ -136,6 +140,7 @@ impl Run {
             run_dir: self.dir.path.clone(),
             artifacts: self.checkout.artifacts.clone(),
             settings: self.settings.clone(),
+            gcp_image: self.gcp_image.clone(),
         };
         let say = |what: &str| progress.now(what);
         let run = async {
@@ -177,11 +182,11 @@ impl Run {
                     None => tokio::time::sleep(KILL_RETRY).await,
                 }
             };
-            self.fired(CloudName::Aws, bootstrap);
+            self.fired(CloudName::Aws, format!("kill -9 {bootstrap}"));
             let service = loop {
                 // There is none between a crash and the restart.
                 match processes.kill_service().await {
-                    Some(pid) => break pid,
+                    Some(how) => break how,
                     None => tokio::time::sleep(KILL_RETRY).await,
                 }
             };
@@ -190,8 +195,8 @@ impl Run {
         std::future::pending().await
     }
 
-    fn fired(&self, cloud: CloudName, pid: u32) {
-        let (fault, detail) = ("kill_function".to_owned(), format!("kill -9 {pid}"));
+    fn fired(&self, cloud: CloudName, detail: String) {
+        let fault = "kill_function".to_owned();
         self.drive.history.record(Event::FaultFired { cloud, fault, detail });
     }
 
@@ -244,6 +249,7 @@ impl Run {
         Ok(Report {
             verdict: if broken { Verdict::Broken } else { Verdict::Holds },
             target: self.args.target.to_string(),
+            gcp_image: self.gcp_image.as_ref().map(ToString::to_string),
             note,
             seed: self.seed,
             duration_ms: u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -297,7 +303,13 @@ fn recipe(args: &E2e, settings: &Settings, seed: u64) -> anyhow::Result<Recipe> 
 }
 
 /// The place that was asked for, or for `auto` the best that can be had.
-fn choose(target: Target, progress: &Progress) -> Result<Place, Failure> {
+fn choose(args: &E2e, progress: &Progress) -> Result<Place, Failure> {
+    let target = args.target;
+    if target == Target::Sim && args.gcp_image.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "--gcp-image needs --target processes: on sim nothing is run"
+        )));
+    }
     if target == Target::Sim {
         return Ok(Place::Sim { note: SIM_NOTE.to_owned() });
     }
@@ -308,7 +320,7 @@ fn choose(target: Target, progress: &Progress) -> Result<Place, Failure> {
             }
             Ok(Place::Processes(Box::new(tools)))
         }
-        Err(error) if target == Target::Auto => {
+        Err(error) if target == Target::Auto && args.gcp_image.is_none() => {
             progress.note(format!("target: sim, because processes can't be had: {error:#}"));
             let note = format!("{SIM_NOTE} For one on them: {error:#}");
             Ok(Place::Sim { note })
@@ -372,6 +384,7 @@ fn reproduce(args: &E2e) -> String {
     ];
     words.extend(args.symbols.iter().map(|symbol| format!("--symbol {symbol}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
+    words.extend(args.gcp_image.iter().map(|image| format!("--gcp-image {image}")));
     words.extend(args.rate.map(|rate| format!("--rate {rate}")));
     words.extend((args.poison > 0).then(|| format!("--poison {}", args.poison)));
     let kills = args.kill_functions;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use harness::e2e::{self, Checkout};
 use harness::outcome::Failure;
-use harness::processes::guard;
+use harness::processes::{container, guard};
 use harness::{cold_start, local};
 
 /// The harness; `cargo xtask` lists what it does and runs it.
@@ -30,6 +30,9 @@ enum Command {
     /// Keep local clouds running: what `up` leaves behind.
     #[command(hide = true)]
     Serve,
+    /// Hold a container: what the guard starts in the place of a program.
+    #[command(hide = true)]
+    Container(container::Args),
     /// Measure the cold start of the Lambda bootstrap.
     #[command(hide = true)]
     BenchColdStart(cold_start::Args),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Up(args) => local::up(&args, &checkout),
         Command::Down(_) => local::down(&checkout),
         Command::Serve => local::serve(&checkout),
+        Command::Container(args) => return container::hold(&args),
         Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)

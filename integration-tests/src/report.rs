@@ -15,6 +15,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// `processes` or `sim`.
     pub target: String,
+    /// The image that the Cloud Run service was a container of; without, the packed program itself was run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcp_image: Option<String>,
     /// What the verdict does not cover, if anything.
     pub note: Option<String>,
     /// Of the generator, and of everything random in the harness.
@@ -111,6 +114,9 @@ impl fmt::Display for Report {
         for finding in &self.invariants {
             let mark = if finding.verdict == Verdict::Holds { "holds " } else { "BROKEN" };
             writeln!(f, "{mark}     {}: {}", finding.name, finding.detail)?;
+        }
+        if let Some(image) = &self.gcp_image {
+            writeln!(f, "image      {image}")?;
         }
         if let Some(note) = &self.note {
             writeln!(f, "note       {note}")?;

@@ -1,6 +1,6 @@
 //! The programs that do the heavy work: built from one package selection, then run in our place.
 //!
-//! Always the same two selections: another would change feature unification and rebuild a hundred crates.
+//! Always the same selections: another would change feature unification and rebuild a hundred crates.
 
 use std::env;
 use std::ffi::OsStr;
@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use args::Target;
+use serde_json::Value;
 use toolbox::{Env, Report};
 
 use crate::exit::Failure;
@@ -16,6 +17,8 @@ use crate::workspace;
 /// The programs that are packed as Lambda functions, and the package of each.
 const LAMBDA_BOOTSTRAPS: [(&str, &str); 2] =
     [("cloud-aws", "aws-ingest"), ("replicate", "aws-replicate")];
+/// See `[profile.service]`.
+const SERVICE_PROFILE: &str = "service";
 
 /// `e2e` sends messages through the packed functions, so it packs them first; on `sim` there are none.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
@@ -52,7 +55,7 @@ pub(crate) fn deploy_artifacts(quiet: bool) -> Result<(), Failure> {
     exec("deploy")
 }
 
-/// Builds the programs of the workspace and the Lambda bootstraps, optimised.
+/// Builds the programs of the workspace, the Lambda bootstraps and the Cloud Run services, optimised.
 pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
     build_programs(quiet)?;
     // The Lambda bootstraps in their own profile and from their own package; see [profile.lambda]. At a fixed address:
@@ -65,7 +68,41 @@ pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
         }
         build_with(lambda.args(["--", "-C", "relocation-model=static"]))?;
     }
+    build_services(quiet)
+}
+
+/// Builds the Cloud Run services for images without a C library: static, and at a fixed address, so that there is nothing
+/// to relocate. The deploy engine says which there are, and for which target.
+fn build_services(quiet: bool) -> Result<(), Failure> {
+    let wanted = services()?;
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    for service in wanted["services"].as_array().into_iter().flatten() {
+        let mut build = cargo();
+        build.args(["rustc", "--profile", SERVICE_PROFILE]);
+        build.args(["--package", &text(service, "package"), "--bin", &text(service, "binary")]);
+        if let Some(target) = wanted["target"].as_str() {
+            build.args(["--target", target]);
+        }
+        if quiet {
+            build.arg("--quiet");
+        }
+        build.args(["--", "-C", "target-feature=+crt-static", "-C", "relocation-model=static"]);
+        build_with(&mut build)?;
+    }
     Ok(())
+}
+
+fn services() -> Result<Value, Failure> {
+    let mut deploy = program("deploy");
+    let output = deploy.arg("services").stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| {
+        Failure::Lacking(format!("run {}: {error}", deploy.get_program().display()))
+    })?;
+    if !output.status.success() {
+        return Err(passed(output.status));
+    }
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Failure::Broken(format!("read what `deploy services` says: {error}")))
 }
 
 fn build_programs(quiet: bool) -> Result<(), Failure> {
@@ -95,8 +132,11 @@ pub(crate) enum Print {
 
 /// Packs the functions into what is deployed.
 pub(crate) fn package(print: Print) -> Result<(), Failure> {
-    let mut package = Command::new(workspace::bin_dir().join("deploy"));
-    package.arg("package").arg("--bin-dir").arg(workspace::bin_dir());
+    let target = services()?["target"].as_str().map(str::to_owned);
+    let mut package = program("deploy");
+    package.arg("package");
+    package.arg("--service-bin-dir");
+    package.arg(workspace::target_dir().join(target.unwrap_or_default()).join(SERVICE_PROFILE));
     package.arg("--lambda-bin-dir").arg(workspace::lambda_bin_dir());
     package.arg("--out-dir").arg(workspace::artifacts_dir());
     match print {
@@ -113,7 +153,11 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Passed(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    Err(passed(status))
+}
+
+fn passed(status: ExitStatus) -> Failure {
+    Failure::Passed(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// Runs somebody else's program to its end; its exit codes mean what they mean there.
@@ -169,14 +213,18 @@ pub(crate) fn cargo() -> Command {
 }
 
 /// Becomes a program of ours, with our own arguments.
-fn exec(program: &str) -> Result<(), Failure> {
-    let program = workspace::bin_dir().join(program);
-    let error = Command::new(&program)
-        .args(env::args_os().skip(1))
-        .env("TWINCLOUD_ROOT", workspace::root())
-        .env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir())
-        .exec();
-    Err(Failure::Lacking(format!("run {}: {error}", program.display())))
+pub(crate) fn exec(name: &str) -> Result<(), Failure> {
+    let mut command = program(name);
+    let error = command.args(env::args_os().skip(1)).exec();
+    Err(Failure::Lacking(format!("run {}: {error}", command.get_program().display())))
+}
+
+/// A program of ours, which is told where this checkout is.
+fn program(name: &str) -> Command {
+    let mut command = Command::new(workspace::bin_dir().join(name));
+    command.env("TWINCLOUD_ROOT", workspace::root());
+    command.env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir());
+    command
 }
 
 /// Whether a program answers `--version`.

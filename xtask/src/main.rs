@@ -14,6 +14,7 @@ mod doctor;
 mod exit;
 mod fuzz;
 mod heavy;
+mod image;
 mod lint;
 mod render;
 mod terraform;
@@ -32,7 +33,7 @@ struct Cli {
 enum Command {
     /// Say what this machine has, what it lacks, and how to get it.
     Doctor(doctor::Args),
-    /// Build the functions and pack what is deployed: zips, images' contexts, manifest.json.
+    /// Build the functions and pack what is deployed: zips, images, manifest.json.
     Build(build::Args),
     /// Start local clouds that stay until `down`.
     Up(args::Up),
@@ -54,6 +55,8 @@ enum Command {
     Status(args::Status),
     /// Say what was changed by hand since the last deploy.
     Drift(args::Drift),
+    /// Push the images of the Google services to a registry.
+    Image(args::Image),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Outputs(args) => heavy::deploy(args.json),
         Command::Status(args) => heavy::deploy(args.json),
         Command::Drift(args) => heavy::deploy(args.json),
+        Command::Image(args) => image::run(args),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

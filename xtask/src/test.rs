@@ -27,6 +27,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         eprintln!("note: the tests on emulators are left out: no {names} (`cargo xtask doctor`)");
     }
+    if args.require_emulators && !heavy::has("docker-registry", &["--version"]) {
+        return Err(Failure::Lacking(
+            "the images' tests need docker-registry; see `cargo xtask doctor`".to_owned(),
+        ));
+    }
     heavy::build_all(false)?;
     heavy::package(Print::Nothing)?;
     let emulators = lacking.is_none();

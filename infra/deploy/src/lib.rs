@@ -1,5 +1,5 @@
-//! The engines that apply what `infra` describes: `CloudFormation`, Terraform, the artifact
-//! bucket, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
+//! The engines that apply what `infra` describes: `CloudFormation`, Terraform, the artifact bucket, the images'
+//! registry, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
 //! the endpoint and the credentials differ.
 
 pub mod artifact;
@@ -8,6 +8,7 @@ pub mod bucket;
 pub mod cloudformation;
 pub mod commands;
 pub mod google;
+pub mod images;
 pub mod inventory;
 pub mod local;
 pub mod plan;

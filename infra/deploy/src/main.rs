@@ -1,12 +1,17 @@
 //! The heavy half of the command line's deployment commands.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use deploy::commands::{self, Checkout};
-use infra::package::{BinDirs, Manifest, package_all};
 
+mod image;
+mod package;
+mod root;
+
+/// Another word on the command line, or another setting, is needed.
+const USAGE: u8 = 2;
 /// What is missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
 
@@ -19,11 +24,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make the Lambda zip, the Cloud Run context and manifest.json out of release binaries
+    /// Make the Lambda zip, the Cloud Run images and manifest.json out of release binaries
     Package {
-        /// Where the release binaries are
-        #[arg(long, default_value = "target/release")]
-        bin_dir: PathBuf,
+        /// Where the Cloud Run services are, linked statically
+        #[arg(long, default_value = "target/service")]
+        service_bin_dir: PathBuf,
         /// Where the Lambda bootstraps are
         #[arg(long, default_value = "target/lambda")]
         lambda_bin_dir: PathBuf,
@@ -34,52 +39,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say as JSON what xtask builds for the images: the services, and for which target
+    #[command(hide = true)]
+    Services,
+    /// Work with the images of the Google services
+    Image(args::Image),
     #[command(flatten)]
     Cloud(commands::Command),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Package { bin_dir, lambda_bin_dir, out_dir, json } => {
-            let bins = BinDirs { lambda: &lambda_bin_dir, services: &bin_dir };
-            package(bins, &out_dir, json)
+        Command::Package { service_bin_dir, lambda_bin_dir, out_dir, json } => {
+            package::run(&service_bin_dir, &lambda_bin_dir, &out_dir, json)
         }
+        Command::Services => package::services(),
+        Command::Image(args) => image::run(&args),
         Command::Cloud(command) => commands::run(&command, &Checkout::from_vars()),
     }
 }
 
-fn package(bins: BinDirs<'_>, out_dir: &Path, json: bool) -> ExitCode {
-    match package_all(bins, out_dir) {
-        Ok(manifest) => {
-            print(&manifest, json);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            let environment = error.is_environment();
-            ExitCode::from(if environment { ENVIRONMENT } else { 1 })
-        }
-    }
-}
-
-fn print(manifest: &Manifest, json: bool) {
-    if json {
-        println!("{}", serde_json::json!(manifest));
-        return;
-    }
-    println!(
-        "{:<20} {:>12} {:>12}  {:<7} {:<6} SHA-256",
-        "ARTIFACT", "BYTES", "UNPACKED", "ARCH", "GLIBC"
-    );
-    for artifact in &manifest.artifacts {
-        println!(
-            "{:<20} {:>12} {:>12}  {:<7} {:<6} {}",
-            artifact.path,
-            artifact.bytes,
-            artifact.uncompressed_bytes,
-            artifact.arch,
-            artifact.glibc_max.as_deref().unwrap_or("none"),
-            artifact.sha256,
-        );
-    }
+fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
 }

@@ -36,6 +36,9 @@ pub struct Artifact {
     pub glibc_max: Option<String>,
     /// Size of the binary itself, in bytes.
     pub uncompressed_bytes: u64,
+    /// The digest of the service's image, `sha256:…`; a Lambda function has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
 }
 
 impl Artifact {
@@ -57,6 +60,7 @@ impl Artifact {
                 Libc::Static | Libc::Other => None,
             },
             uncompressed_bytes: fs::metadata(binary).map_err(failed("look at", binary))?.len(),
+            image_digest: None,
         })
     }
 }

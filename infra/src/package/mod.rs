@@ -1,24 +1,24 @@
-//! Deployable artifacts out of release binaries: the Lambda zip, the Cloud Run context, and the
+//! Deployable artifacts out of release binaries: the Lambda zip, the Cloud Run images, and the
 //! manifest that names their hashes. The same binaries give the same bytes, whenever and wherever.
 
 mod archive;
-mod docker;
 pub mod elf;
+pub mod image;
 mod manifest;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 pub use archive::lambda_zip;
-pub use docker::{BaseImage, dockerfile};
 pub use manifest::{Artifact, Manifest};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use elf::GlibcVersion;
-
-use crate::template;
+use elf::{GlibcVersion, Libc};
+use image::{Base, Image, ImageError, Layout};
 
 /// The newest glibc that `provided.al2023` has.
 pub const LAMBDA_GLIBC: GlibcVersion = GlibcVersion(2, 34);
@@ -58,9 +58,18 @@ pub enum Error {
     /// The binary isn't fit for where it is to run.
     #[error(transparent)]
     Elf(#[from] elf::Error),
-    /// The Dockerfile couldn't be rendered.
+    /// A service's binary needs a C library, and an image has none.
+    #[error(
+        "{} isn't static: it would not start in an image; build it with: cargo xtask build",
+        path.display()
+    )]
+    Dynamic {
+        /// The binary.
+        path: PathBuf,
+    },
+    /// An image couldn't be made or read.
     #[error(transparent)]
-    Template(#[from] template::Error),
+    Image(#[from] ImageError),
     /// `manifest.json` isn't what this version writes.
     #[error("read the manifest {}: {source}; package again", path.display())]
     Manifest {
@@ -83,7 +92,10 @@ impl Error {
     /// The build machine lacks something, as opposed to a failure while writing.
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::NoBinary { .. } | Self::Elf(elf::Error::TooNew { .. }))
+        matches!(
+            self,
+            Self::NoBinary { .. } | Self::Dynamic { .. } | Self::Elf(elf::Error::TooNew { .. })
+        )
     }
 }
 
@@ -130,58 +142,71 @@ impl Digest {
 pub struct BinDirs<'a> {
     /// The Lambda bootstraps.
     pub lambda: &'a Path,
-    /// The Cloud Run services.
+    /// The Cloud Run services, static.
     pub services: &'a Path,
 }
 
-/// What is packaged, in the manifest's order: the binary's name, and what becomes of it.
-const PACKAGES: [(&str, Kind); 4] = [
-    ("aws-ingest", Kind::Lambda { zip: "aws/ingest.zip" }),
-    ("gcp-ingest", Kind::Service { folder: "gcp/ingest" }),
-    ("aws-replicate", Kind::Lambda { zip: "aws/replicate.zip" }),
-    ("gcp-replicate", Kind::Service { folder: "gcp/replicate" }),
-];
-
-/// How a binary is packaged.
-#[derive(Clone, Copy)]
-enum Kind {
-    /// As the bootstrap in a zip.
-    Lambda { zip: &'static str },
-    /// In a folder, beside a Dockerfile, under the folder's own name.
-    Service { folder: &'static str },
+/// A Cloud Run service: what it is built from and called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Service {
+    /// The package that has its binary.
+    pub package: &'static str,
+    /// Its binary.
+    pub binary: &'static str,
+    /// What it is called in an image, in the artifacts' folder and in a registry.
+    pub name: &'static str,
 }
 
-impl Kind {
-    /// The files that it becomes.
-    fn files(self) -> Vec<String> {
-        match self {
-            Self::Lambda { zip } => vec![zip.to_owned()],
-            Self::Service { folder } => {
-                vec![format!("{folder}/{}", service_name(folder)), format!("{folder}/Dockerfile")]
-            }
-        }
+impl Service {
+    /// All that there are. A further one is a further line.
+    pub const ALL: [Self; 2] = [
+        Self { package: "cloud-gcp", binary: "gcp-ingest", name: "ingest" },
+        Self { package: "replicate", binary: "gcp-replicate", name: "replicate" },
+    ];
+
+    /// Its program, from the artifacts' folder.
+    #[must_use]
+    pub fn program(&self) -> String {
+        format!("gcp/{0}/{0}", self.name)
+    }
+
+    /// Its image in the artifacts' folder.
+    #[must_use]
+    pub fn layout(&self, artifacts: &Path) -> Layout {
+        Layout::at(artifacts.join("gcp/images").join(self.name))
     }
 }
 
-/// Packages the functions into `out_dir`:
+/// The Lambda functions: the binary that is the bootstrap, and its zip in the artifacts' folder.
+const LAMBDAS: [(&str, &str); 2] =
+    [("aws-ingest", "aws/ingest.zip"), ("aws-replicate", "aws/replicate.zip")];
+
+/// Packages the Lambda functions and every [`Service`] into `out_dir`:
 ///
 /// ```text
 /// aws/{ingest,replicate}.zip
-/// gcp/ingest/{ingest,Dockerfile}
-/// gcp/replicate/{replicate,Dockerfile}
+/// gcp/NAME/NAME                a service's program alone
+/// gcp/images/NAME/             its image, as an OCI layout
 /// manifest.json
 /// ```
 ///
-/// Each file is put in place whole, by a rename: whoever reads the folder meanwhile, or runs what is
-/// in it, keeps what it has open.
-pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
+/// Images are put on `base`, or on nothing. Each file is put in place whole, by a rename: whoever reads
+/// the folder meanwhile, or runs what is in it, keeps what it has open.
+pub fn package_all(
+    bins: BinDirs<'_>,
+    base: Option<&Base>,
+    out_dir: &Path,
+) -> Result<Manifest, Error> {
     let staging = out_dir.join(format!(".staging-{}", std::process::id()));
-    let packaged = package_into(bins, &staging).and_then(|manifest| {
-        let files = PACKAGES.iter().flat_map(|(_, kind)| kind.files());
-        for path in files.chain([Manifest::FILE.to_owned()]) {
-            let to = out_dir.join(&path);
+    let packaged = package_into(bins, base, &staging).and_then(|(manifest, images)| {
+        for (service, image) in Service::ALL.iter().zip(&images) {
+            service.layout(out_dir).write(image)?;
+        }
+        let paths = manifest.artifacts.iter().map(|artifact| artifact.path.as_str());
+        for path in paths.chain([Manifest::FILE]) {
+            let to = out_dir.join(path);
             create_parent(&to)?;
-            fs::rename(staging.join(&path), &to).map_err(failed("put in place", &to))?;
+            fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;
         }
         Ok(manifest)
     });
@@ -190,20 +215,24 @@ pub fn package_all(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error>
     packaged
 }
 
-fn package_into(bins: BinDirs<'_>, out_dir: &Path) -> Result<Manifest, Error> {
-    let base = BaseImage::default();
-    let package = |&(name, kind): &(&'static str, Kind)| match kind {
-        Kind::Lambda { zip } => package_lambda(name, bins.lambda, out_dir, zip),
-        Kind::Service { folder } => package_service(name, bins.services, out_dir, folder, &base),
-    };
-    let artifacts: Result<Vec<_>, _> = PACKAGES.iter().map(package).collect();
-    let manifest = Manifest::new(artifacts?);
+fn package_into(
+    bins: BinDirs<'_>,
+    base: Option<&Base>,
+    out_dir: &Path,
+) -> Result<(Manifest, Vec<Image>), Error> {
+    let mut artifacts = Vec::new();
+    for (name, zip) in LAMBDAS {
+        artifacts.push(package_lambda(name, bins.lambda, out_dir, zip)?);
+    }
+    let mut images = Vec::new();
+    for service in &Service::ALL {
+        let (artifact, image) = package_service(service, bins.services, base, out_dir)?;
+        artifacts.push(artifact);
+        images.push(image);
+    }
+    let manifest = Manifest::new(artifacts);
     manifest.write(out_dir)?;
-    Ok(manifest)
-}
-
-fn service_name(folder: &str) -> &str {
-    folder.rsplit('/').next().unwrap_or(folder)
+    Ok((manifest, images))
 }
 
 fn package_lambda(
@@ -221,24 +250,27 @@ fn package_lambda(
 }
 
 fn package_service(
-    name: &'static str,
+    service: &Service,
     bin_dir: &Path,
+    base: Option<&Base>,
     out_dir: &Path,
-    folder: &str,
-    base: &BaseImage,
-) -> Result<Artifact, Error> {
-    let binary = binary(name, bin_dir)?;
-    let needs = elf::check_glibc(&binary, base.glibc)?;
-    let service = service_name(folder);
-    let path = format!("{folder}/{service}");
+) -> Result<(Artifact, Image), Error> {
+    let binary = binary(service.binary, bin_dir)?;
+    let needs = elf::needs(&binary)?;
+    if needs.libc != Libc::Static {
+        return Err(Error::Dynamic { path: binary });
+    }
+    let path = service.program();
     let copy = out_dir.join(&path);
     create_parent(&copy)?;
     // Takes the mode along, and a release binary's is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
-    let dockerfile_path = out_dir.join(folder).join("Dockerfile");
-    fs::write(&dockerfile_path, dockerfile(service, base)?)
-        .map_err(failed("write", &dockerfile_path))?;
-    Artifact::new(name, &path, Digest::of_file(&copy)?, &needs, &binary)
+    let content = fs::read(&copy).map_err(failed("read", &copy))?;
+    let image = Image::build(service.name, &content, needs.arch, base)?;
+    let digest = Digest::of(&content);
+    let artifact = Artifact::new(service.binary, &path, digest, &needs, &binary)?;
+    let image_digest = Some(image.digest().to_owned());
+    Ok((Artifact { image_digest, ..artifact }, image))
 }
 
 fn binary(name: &'static str, folder: &Path) -> Result<PathBuf, Error> {

@@ -16,7 +16,7 @@ pub use error::{Error, Origin};
 pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
     CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest, GcpReplicate,
-    GcpState, Github, Producer, Project, Pubsub, Queue, Settings, Terraform, Trading,
+    GcpState, Github, Images, Producer, Project, Pubsub, Queue, Settings, Terraform, Trading,
 };
 
 use error::nearest;

@@ -424,6 +424,9 @@ pub struct Gcp {
     /// The Cloud Run service that copies from the peer.
     #[serde(default)]
     pub replicate: GcpReplicate,
+    /// How the services' images are made.
+    #[serde(default)]
+    pub images: Images,
     /// The budget of the project.
     #[serde(default)]
     pub budget: GcpBudget,
@@ -594,6 +597,26 @@ impl Default for GcpReplicate {
             paused: false,
         }
     }
+}
+
+/// `[gcp.images]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Images {
+    /// What a service's binary is put on, by digest; where there is none, on nothing (`scratch`).
+    pub base: Option<String>,
+    /// What the services are built for: one of [`Images::TARGETS`]; where there is none, this machine's own.
+    pub target: Option<String>,
+}
+
+impl Images {
+    /// The targets whose binaries can be static.
+    pub const TARGETS: [&str; 4] = [
+        "x86_64-unknown-linux-gnu",
+        "x86_64-unknown-linux-musl",
+        "aarch64-unknown-linux-gnu",
+        "aarch64-unknown-linux-musl",
+    ];
 }
 
 /// `[gcp.budget]`

@@ -10,9 +10,10 @@ use std::ops::RangeInclusive;
 use super::error::nearest;
 use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
-    Producer, Project, Pubsub, Settings, Trading,
+    Images,     Producer, Project, Pubsub, Settings, Trading,
 };
 use crate::names;
+use crate::package::image::ImageReference;
 use access::shaped;
 
 /// Days that `CloudWatch` Logs can keep a log group for.
@@ -204,6 +205,7 @@ fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {
     archive(&gcp.archive)?;
     gcp_ingest(&gcp.ingest)?;
     gcp_replicate(&gcp.replicate)?;
+    images(&gcp.images)?;
     access::gcp_budget(&gcp.budget)?;
     access::gcp_state(&gcp.state)
 }
@@ -260,6 +262,19 @@ fn gcp_replicate(replicate: &GcpReplicate) -> Checked {
     shaped("gcp.replicate.path", path, path.starts_with('/'), "a path, which starts with a slash")?;
     // As long as Cloud Scheduler waits.
     range("gcp.replicate.timeout_s", replicate.timeout_s, 15..=1_800)
+}
+
+fn images(images: &Images) -> Checked {
+    if let Some(base) = &images.base {
+        let problem = base.parse::<ImageReference>().err().map(|error| error.to_string());
+        ensure("gcp.images.base", problem.is_none(), problem.unwrap_or_default())?;
+    }
+    if let Some(target) = &images.target {
+        let known = Images::TARGETS.contains(&target.as_str());
+        let problem = format!("no target `{target}`{}", nearest(target, Images::TARGETS));
+        ensure("gcp.images.target", known, problem)?;
+    }
+    Ok(())
 }
 
 fn cpu(key: &'static str, cpu: &str) -> Checked {

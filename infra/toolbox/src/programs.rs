@@ -22,7 +22,7 @@ pub(crate) struct Program {
 
 const BROKEN: &str = "does not run";
 
-pub(crate) const ALL: [Program; 8] = [
+pub(crate) const ALL: [Program; 9] = [
     Program {
         name: "C linker",
         candidates: &[("cc", &["--version"]), ("gcc", &["--version"]), ("clang", &["--version"])],
@@ -42,6 +42,18 @@ pub(crate) const ALL: [Program; 8] = [
             match platform {
             Platform::MacOs => "brew install cargo-nextest".to_owned(),
             _ => "cargo install cargo-nextest --locked (binaries: https://nexte.st/docs/installation/pre-built-binaries/)".to_owned(),
+        }
+        },
+        when_it_fails: BROKEN,
+    },
+    Program {
+        name: "docker-registry",
+        candidates: &[("docker-registry", &["--version"])],
+        needed_for: &[Need::Test],
+        how_to_get: |platform| {
+            match platform {
+            Platform::Debian => "sudo apt install docker-registry".to_owned(),
+            _ => "https://github.com/distribution/distribution/releases (its program `registry`, as `docker-registry`)".to_owned(),
         }
         },
         when_it_fails: BROKEN,

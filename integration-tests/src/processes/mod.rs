@@ -3,10 +3,12 @@
 //! - [`guard`] is the small program between the harness and each process it starts. It outlives the harness just long
 //!   enough to end that process and everything below it.
 //! - [`supervised`] is the harness's handle on a guarded process.
+//! - [`container`] does the same for a container, which the engine owns.
 //! - [`fetch`] gets what isn't on the machine; where to look for it is the crate `toolbox`.
 //! - [`emulators`] knows how each emulator is started and how it says that it is ready.
 //! - [`LocalClouds`] is all four of them.
 
+pub mod container;
 pub mod emulators;
 pub mod fetch;
 pub mod guard;

@@ -41,26 +41,43 @@ pub fn is_listened_on_by(port: u16, pid: u32) -> bool {
     })
 }
 
+/// Whether a process of this user listens on `port`: all that can be seen, without being root, of a process that is
+/// somebody else's.
+#[must_use]
+pub fn is_listened_on_by_user(port: u16, user: u32) -> bool {
+    listening(port, USER).contains(&user.to_string())
+}
+
 fn listening_inodes(port: u16) -> BTreeSet<String> {
+    listening(port, INODE)
+}
+
+/// Fields of a line like `0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0 USER 0 INODE`.
+const USER: usize = 7;
+const INODE: usize = 9;
+
+fn listening(port: u16, field: usize) -> BTreeSet<String> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
         .map(|path| std::fs::read_to_string(path).unwrap_or_default());
     tables
         .iter()
         .flat_map(|table| table.lines())
-        .filter_map(|line| listening_inode(line, port))
+        .filter_map(|line| listening_field(line, port, field))
         .collect()
 }
 
-/// The inode of a line like `0: 0100007F:1F90 00000000:0000 0A … inode`, if it listens (state 0A) on `port`.
-fn listening_inode(line: &str, port: u16) -> Option<String> {
+/// A field of a line, if it is about one who listens (state 0A) on `port`.
+fn listening_field(line: &str, port: u16, field: usize) -> Option<String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
     let listens = *fields.get(3)? == "0A" && u16::from_str_radix(local_port, 16) == Ok(port);
-    listens.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+    listens.then(|| fields.get(field).map(|text| (*text).to_owned()))?
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -76,7 +93,11 @@ mod tests {
         let port = listener.local_addr().expect("it is bound").port();
         assert!(is_listened_on_by(port, std::process::id()));
         assert!(!is_listened_on_by(port, 1));
+        let user = std::fs::metadata("/proc/self").expect("this process").uid();
+        assert!(is_listened_on_by_user(port, user));
+        assert!(!is_listened_on_by_user(port, user + 1));
         drop(listener);
         assert!(!is_listened_on_by(port, std::process::id()));
+        assert!(!is_listened_on_by_user(port, user));
     }
 }

@@ -13,13 +13,16 @@ use deploy::cloudformation::{self, Limits, Outputs, StackRequest};
 use deploy::google::{self, PushTarget};
 use infra::files::Known;
 use infra::package::Manifest;
+use infra::package::image::ImageReference;
 use infra::render::{self, Code, STACK_TEMPLATE};
 use infra::{Settings, names};
 use toolbox::Tools;
 
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event, History};
-use crate::processes::emulators::{Running, cloud_run, ministack};
+use crate::processes::container;
+use crate::processes::emulators::cloud_run::{self, Instance};
+use crate::processes::emulators::{Running, ministack};
 use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
 use crate::processes::{LocalClouds, Options};
 
@@ -39,6 +42,8 @@ pub struct Processes {
     /// Google Cloud.
     pub gcp: GcpCloud,
     service: Running,
+    /// Of the service's containers, if it is one.
+    container_run: Option<String>,
     clouds: LocalClouds,
 }
 
@@ -55,6 +60,16 @@ pub struct Deployment {
     pub artifacts: PathBuf,
     /// Names and sizes.
     pub settings: Settings,
+    /// The image that the Cloud Run service is a container of; `None`: the packed program itself.
+    pub gcp_image: Option<ImageReference>,
+}
+
+impl Deployment {
+    /// By which this run's containers are found.
+    fn container_run(&self) -> String {
+        let name = self.run_dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}-{}", std::process::id())
+    }
 }
 
 impl Processes {
@@ -64,6 +79,10 @@ impl Processes {
         history: &History,
         progress: impl Fn(&str),
     ) -> anyhow::Result<Self> {
+        if let Some(image) = &deployment.gcp_image {
+            progress("having the engine pull the image");
+            container::ensure_image(image).await.context("get the image of --gcp-image")?;
+        }
         let options = options(deployment, history);
         let clouds = LocalClouds::start(&options, &progress).await?;
         progress("deploying to both clouds");
@@ -74,7 +93,8 @@ impl Processes {
         for cloud in [CloudName::Aws, CloudName::Gcp] {
             history.record(Event::CloudReady { cloud });
         }
-        Ok(Self { aws, gcp, service, clouds })
+        let container_run = deployment.gcp_image.as_ref().map(|_| deployment.container_run());
+        Ok(Self { aws, gcp, service, container_run, clouds })
     }
 
     /// Where everything is, for tools of one's own: the variables by which they are pointed there.
@@ -90,15 +110,22 @@ impl Processes {
         crate::processes::kill_below(emulator, "bootstrap")
     }
 
-    /// Kills the Cloud Run instance and says which it was; it is started again.
-    pub async fn kill_service(&mut self) -> Option<u32> {
+    /// Kills the Cloud Run instance and says how; it is started again.
+    pub async fn kill_service(&mut self) -> Option<String> {
+        if let Some(run) = &self.container_run {
+            let container = container::kill(run).await?;
+            return Some(format!("docker kill --signal KILL {container}"));
+        }
         let pid = self.service.supervised.pid()?;
-        self.service.supervised.kill9().await.ok().map(|()| pid)
+        self.service.supervised.kill9().await.ok().map(|()| format!("kill -9 {pid}"))
     }
 
     /// Stops everything and waits until it is gone.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.service.stop().await?;
+        if let Some(run) = &self.container_run {
+            container::remove(run).await?;
+        }
         self.clouds.stop().await?;
         Ok(())
     }
@@ -180,19 +207,17 @@ async fn deploy_gcp(
     options: &Options,
     clouds: &LocalClouds,
 ) -> anyhow::Result<(GcpCloud, Running)> {
-    let Deployment { settings, artifacts, .. } = deployment;
+    let settings = &deployment.settings;
     let bucket = google::create_bucket(clouds.gcs_endpoint(), settings).await?;
     let mut env = settings.gcp_function_env();
     env.extend(endpoints(clouds).into_iter().map(|(name, value)| (name.to_owned(), value)));
-    let manifest = Manifest::read(artifacts).context("read what `cargo xtask build` made")?;
-    let service = manifest.artifact("gcp-ingest").context("find gcp-ingest in the manifest")?;
-    // A link of our own: another build may put another file in its place while this run restarts it.
-    let program = deployment.run_dir.join("gcp-ingest");
-    let packed = artifacts.join(&service.path);
-    std::fs::hard_link(&packed, &program)
-        .or_else(|_| std::fs::copy(&packed, &program).map(drop))
-        .with_context(|| format!("link {} into the run's folder", packed.display()))?;
-    let service = cloud_run::Options { program, env };
+    let instance = match &deployment.gcp_image {
+        Some(image) => {
+            Instance::Container { image: image.clone(), run: deployment.container_run() }
+        }
+        None => Instance::Program(packed_service(deployment)?),
+    };
+    let service = cloud_run::Options { instance, env };
     let service = cloud_run::start(&options.context(), &service).await?;
 
     let pubsub = Some(clouds.pubsub_endpoint());
@@ -216,4 +241,18 @@ async fn deploy_gcp(
         store: store.await?,
     };
     Ok((cloud, service))
+}
+
+/// The packed program, under a link of our own: another build may put another file in its place while this run restarts
+/// it.
+fn packed_service(deployment: &Deployment) -> anyhow::Result<PathBuf> {
+    let artifacts = &deployment.artifacts;
+    let manifest = Manifest::read(artifacts).context("read what `cargo xtask build` made")?;
+    let service = manifest.artifact("gcp-ingest").context("find gcp-ingest in the manifest")?;
+    let program = deployment.run_dir.join("gcp-ingest");
+    let packed = artifacts.join(&service.path);
+    std::fs::hard_link(&packed, &program)
+        .or_else(|_| std::fs::copy(&packed, &program).map(drop))
+        .with_context(|| format!("link {} into the run's folder", packed.display()))?;
+    Ok(program)
 }

@@ -26,8 +26,13 @@ pub(crate) fn processes_in(folder: &Path) -> Vec<String> {
 
 /// A run that goes on for minutes, once messages flow.
 pub(crate) fn long_run(checkout: &Checkout) -> Child {
+    long_run_with(checkout, &[])
+}
+
+/// One with further options.
+pub(crate) fn long_run_with(checkout: &Checkout, more: &[&str]) -> Child {
     let words = ["e2e", "--target", "processes", "--trades", "generate:200000:1", "--rate", "2000"];
-    let mut e2e = checkout.harness(&words);
+    let mut e2e = checkout.harness(&[&words, more].concat());
     e2e.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let run = e2e.spawn().expect("start the harness");
     let bootstraps = || {

@@ -33,6 +33,11 @@ pub struct E2e {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub kill_functions: u32,
 
+    /// Run the Google service as a container of this image, by digest, in the place of the packed program. Needs Docker
+    /// and the target `processes`.
+    #[arg(long, value_name = "HOST/PATH@sha256:DIGEST")]
+    pub gcp_image: Option<String>,
+
     /// Change a setting of twincloud.toml for this run; several by repeating.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,

@@ -3,10 +3,12 @@
 
 mod deploy;
 mod e2e;
+mod image;
 mod local;
 mod render;
 
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
+pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
 pub use render::Render;

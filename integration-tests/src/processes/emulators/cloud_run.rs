@@ -1,11 +1,14 @@
-//! An instance of a Cloud Run service: the release binary itself, told its port by `PORT`, started again when it
-//! crashes.
+//! An instance of a Cloud Run service, told its port by `PORT` and started again when it crashes: the packed program
+//! itself, or a container of the pushed image.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use infra::package::image::{self, ImageReference};
+
 use super::start::Server;
 use super::{Context, Running, StartError};
+use crate::processes::container;
 use crate::processes::supervised::{Restart, Spec};
 
 /// Its name, in logs and errors.
@@ -16,20 +19,56 @@ const RESTART: Restart = Restart::Always { backoff_ms: 50, restarts_max: 1_000 }
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The service's program.
-    pub program: PathBuf,
+    /// The service.
+    pub instance: Instance,
     /// Its environment, besides `PORT`.
     pub env: BTreeMap<String, String>,
 }
 
+/// What an instance is.
+#[derive(Debug, Clone)]
+pub enum Instance {
+    /// A process of this program.
+    Program(PathBuf),
+    /// A container.
+    Container {
+        /// Of this image, which the engine has.
+        image: ImageReference,
+        /// By which its containers are found.
+        run: String,
+    },
+}
+
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
-    let make = |port: u16| {
-        let spec = Spec::new(NAME, &options.program, &context.run_dir)
-            .env("PORT", port.to_string())
-            .env("TWINCLOUD_LISTEN_HOST", "127.0.0.1")
-            .restart(RESTART);
-        options.env.iter().fold(spec, |spec, (name, value)| spec.env(name, value))
+    let env = |port: u16| {
+        let own = [("PORT", port.to_string()), ("TWINCLOUD_LISTEN_HOST", "127.0.0.1".to_owned())];
+        let given = options.env.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        own.into_iter().chain(given).collect::<Vec<_>>()
     };
-    Server { name: NAME, ready_path: "/healthz", make }.start(context).await
+    match &options.instance {
+        Instance::Program(program) => {
+            let make = |port: u16| {
+                let spec = Spec::new(NAME, program, &context.run_dir).restart(RESTART);
+                env(port).into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
+            };
+            Server { name: NAME, ready_path: "/healthz", make }.start(context).await
+        }
+        Instance::Container { image, run } => {
+            let make = |port: u16| {
+                let mut spec = Spec::new(NAME, context.guard.path(), &context.run_dir)
+                    .args(["container", "--run", run, "--"])
+                    .restart(RESTART);
+                spec.grace = container::HOLDER_GRACE;
+                for (name, value) in env(port) {
+                    spec = spec.args(["--env".to_owned(), format!("{name}={value}")]);
+                }
+                let spec = spec.args([image.to_string()]);
+                let variables = container::engine_variables();
+                variables.fold(spec, |spec, (name, value)| spec.env(name, value))
+            };
+            let server = Server { name: NAME, ready_path: "/healthz", make };
+            server.start_as(context, image::USER).await
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The four emulators: how each is started, and how it says that it is ready.
+//! The emulators: how each is started, and how it says that it is ready.
 
 pub mod cloud_run;
 pub mod fake_gcs;
@@ -6,6 +6,7 @@ pub mod firestore;
 mod java;
 pub mod ministack;
 pub mod pubsub;
+pub mod registry;
 mod start;
 
 use std::path::PathBuf;

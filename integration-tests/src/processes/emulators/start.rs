@@ -73,15 +73,41 @@ pub(super) struct Server<F> {
     pub(super) make: F,
 }
 
+/// Who must listen on the port for a probe to count.
+#[derive(Clone, Copy)]
+enum Listener {
+    /// The process that was started.
+    Process,
+    /// Any process of this user: the one that listens is the container engine's, and nobody's child here.
+    User(u32),
+}
+
 impl<F: Fn(u16) -> Spec> Server<F> {
     pub(super) async fn start(self, context: &Context) -> Result<Running, StartError> {
+        self.start_with(context, Listener::Process).await
+    }
+
+    /// Starts what has a process of this user listen for it.
+    pub(super) async fn start_as(
+        self,
+        context: &Context,
+        user: u32,
+    ) -> Result<Running, StartError> {
+        self.start_with(context, Listener::User(user)).await
+    }
+
+    async fn start_with(
+        self,
+        context: &Context,
+        listener: Listener,
+    ) -> Result<Running, StartError> {
         let mut attempts_left = PORT_ATTEMPTS;
         loop {
             attempts_left -= 1;
             let port = ports::free()
                 .map_err(|source| StartError::Port { name: self.name.to_owned(), source })?;
             let spec = (self.make)(port).on_event(context.on_event.clone());
-            match self.start_on(context, port, spec).await {
+            match self.start_on(context, port, listener, spec).await {
                 Err(StartError::Ended { log_tail, .. })
                     if attempts_left > 0 && lost_its_port(&log_tail) =>
                 {
@@ -96,12 +122,13 @@ impl<F: Fn(u16) -> Spec> Server<F> {
         &self,
         context: &Context,
         port: u16,
+        listener: Listener,
         spec: Spec,
     ) -> Result<Running, StartError> {
         let mut supervised = Supervised::spawn(&context.guard, spec).await?;
         let endpoint = format!("http://127.0.0.1:{port}");
-        let result =
-            self.until_ready(&supervised, port, &format!("{endpoint}{}", self.ready_path)).await;
+        let url = format!("{endpoint}{}", self.ready_path);
+        let result = self.until_ready(&supervised, port, listener, &url).await;
         match result {
             Ok(()) => Ok(Running { endpoint, port, supervised }),
             Err(error) => {
@@ -116,6 +143,7 @@ impl<F: Fn(u16) -> Spec> Server<F> {
         &self,
         supervised: &Supervised,
         port: u16,
+        listener: Listener,
         url: &str,
     ) -> Result<(), StartError> {
         let client = reqwest::Client::builder().no_proxy().timeout(PROBE).build();
@@ -123,10 +151,12 @@ impl<F: Fn(u16) -> Spec> Server<F> {
         let deadline = Instant::now() + READY;
         loop {
             let last_probe = match client.get(url).send().await {
-                Ok(answer) if answer.status().is_success() => match supervised.pid() {
-                    Some(pid) if ports::is_listened_on_by(port, pid) => return Ok(()),
-                    _ => "someone else answers on its port".to_owned(),
-                },
+                Ok(answer) if answer.status().is_success() => {
+                    if supervised.pid().is_some_and(|pid| listener.listens(port, pid)) {
+                        return Ok(());
+                    }
+                    "someone else answers on its port".to_owned()
+                }
                 Ok(answer) => format!("its probe got {}", answer.status()),
                 Err(error) => format!("its probe failed: {}", root_cause(&error)),
             };
@@ -154,6 +184,15 @@ impl<F: Fn(u16) -> Spec> Server<F> {
             last_probe,
             log_tail: tail(&log),
             log,
+        }
+    }
+}
+
+impl Listener {
+    fn listens(self, port: u16, pid: u32) -> bool {
+        match self {
+            Self::Process => ports::is_listened_on_by(port, pid),
+            Self::User(user) => ports::is_listened_on_by_user(port, user),
         }
     }
 }

@@ -31,7 +31,9 @@ impl GuardProgram {
         Self(path.into())
     }
 
-    pub(super) fn path(&self) -> &PathBuf {
+    /// The program's path; what the guard starts may be the same program again.
+    #[must_use]
+    pub fn path(&self) -> &PathBuf {
         &self.0
     }
 }

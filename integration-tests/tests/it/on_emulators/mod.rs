@@ -4,6 +4,7 @@ mod conformance;
 mod deploy;
 mod e2e;
 mod ended;
+mod images;
 mod local_clouds;
 mod stack;
 mod terraform;
@@ -40,6 +41,7 @@ pub(crate) async fn deployed(run_dir: &Path) -> Processes {
         run_dir: run_dir.to_owned(),
         artifacts: crate::command::artifacts(),
         settings: settings.expect("the settings are right"),
+        gcp_image: None,
     };
     let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
     let started = Box::pin(Processes::start(&deployment, &history, |_| ()));

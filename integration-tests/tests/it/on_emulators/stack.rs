@@ -90,6 +90,7 @@ impl Fixture {
             arch: "x86_64".to_owned(),
             glibc_max: None,
             uncompressed_bytes: bootstrap_text.len() as u64,
+            image_digest: None,
         };
         let code =
             upload_artifact(&self.config, &bucket, folder.path(), &artifact).await.expect("upload");

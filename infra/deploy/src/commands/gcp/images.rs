@@ -1,4 +1,63 @@
-use super::*;
-pub(super) fn references(_s: &Site, _r: &str, k: Known) -> Result<Known, Failure> { Ok(k) }
-pub(super) async fn push(_s: &Site, _r: &str, k: Known, _p: &Progress) -> Result<Known, Failure> { Ok(k) }
-pub(super) fn in_brief(n: &str, i: &str) -> String { format!("{n} {i}") }
+//! The services' images: their digests are known once they are built, and where they are once there is a repository.
+
+use infra::files::Known;
+use infra::package::Service;
+use infra::package::image::{ImageReference, Repository};
+
+use super::{Failure, Site};
+use crate::images;
+use crate::progress::Progress;
+
+/// How much of a digest tells images apart, in a table.
+const SHORT: usize = 12;
+
+/// What the images will be called in `repository`, which nothing is sent to.
+pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<Known, Failure> {
+    let to: Repository = repository.parse().map_err(images::Error::from)?;
+    let manifest = site.manifest()?;
+    let mut named = Vec::new();
+    for service in Service::ALL {
+        let artifact = manifest.artifact(service.binary);
+        let Some(digest) = artifact.and_then(|artifact| artifact.image_digest.clone()) else { continue };
+        let repository = to.below(service.name);
+        named.push((service.name, ImageReference { repository, digest }.to_string()));
+    }
+    Ok(with(named, known))
+}
+
+/// Sends the images to `repository`; what is there already isn't sent again.
+pub(super) async fn push(
+    site: &Site,
+    repository: &str,
+    known: Known,
+    progress: &Progress,
+) -> Result<Known, Failure> {
+    progress.now(format!("pushing the images to {repository}"));
+    let to: Repository = repository.parse().map_err(images::Error::from)?;
+    let pushed = images::push_services(&site.checkout.artifacts, &to).await.map_err(|error| {
+        if error.is_environment() { Failure::lacking(error) } else { error.into() }
+    })?;
+    for service in &pushed {
+        progress.note(format!("{}: {} blobs sent", service.image, service.blobs_sent));
+    }
+    let named = pushed.into_iter().map(|service| (service.service, service.image)).collect();
+    Ok(with(named, known))
+}
+
+fn with(images: Vec<(&'static str, String)>, mut known: Known) -> Known {
+    for (service, image) in images {
+        match service {
+            "ingest" => known.ingest_image = Some(image),
+            "replicate" => known.replicate_image = Some(image),
+            _ => {}
+        }
+    }
+    known
+}
+
+/// `ingest 4cbd5c1d2a5e`.
+pub(super) fn in_brief(output: &str, image: &str) -> String {
+    let digest = image.rsplit(':').next().unwrap_or(image);
+    let service = output.trim_end_matches("_image");
+    format!("{service} {}", digest.get(..SHORT).unwrap_or(digest))
+}

@@ -1,0 +1,48 @@
+//! Who pushes.
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+use google_cloud_auth::credentials;
+use infra::package::image::Repository;
+use oci_client::secrets::RegistryAuth;
+
+use super::Error;
+
+/// What Google's registries take as the name of whoever has an access token.
+const GOOGLE_USER: &str = "oauth2accesstoken";
+
+pub(super) async fn of(repository: &Repository) -> Result<RegistryAuth, Error> {
+    if repository.is_google() { google(repository).await } else { docker(repository) }
+}
+
+/// A token of the Application Default Credentials.
+async fn google(repository: &Repository) -> Result<RegistryAuth, Error> {
+    let registry = || repository.registry().to_owned();
+    let failed = |problem: String| Error::NoGoogleCredentials { registry: registry(), problem };
+    let credentials = credentials::Builder::default()
+        .build_access_token_credentials()
+        .map_err(|error| failed(error.to_string()))?;
+    let token = credentials.access_token().await.map_err(|error| failed(error.to_string()))?;
+    Ok(RegistryAuth::Basic(GOOGLE_USER.to_owned(), token.token))
+}
+
+/// What `docker login` left, or nobody.
+fn docker(repository: &Repository) -> Result<RegistryAuth, Error> {
+    use CredentialRetrievalError as Cause;
+    match docker_credential::get_credential(repository.registry()) {
+        Ok(DockerCredential::UsernamePassword(user, password)) => {
+            Ok(RegistryAuth::Basic(user, password))
+        }
+        Ok(DockerCredential::IdentityToken(_)) => Err(Error::DockerCredentials {
+            registry: repository.registry().to_owned(),
+            problem: "it is an identity token, which can't be used here".to_owned(),
+        }),
+        // There is no such file, or nothing in it about this registry.
+        Err(Cause::ConfigNotFound | Cause::ConfigReadError | Cause::NoCredentialConfigured) => {
+            Ok(RegistryAuth::Anonymous)
+        }
+        Err(error) => Err(Error::DockerCredentials {
+            registry: repository.registry().to_owned(),
+            problem: error.to_string(),
+        }),
+    }
+}

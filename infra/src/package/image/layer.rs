@@ -1,0 +1,122 @@
+//! The layer that a service adds: its binary, and the certificate authorities that it trusts.
+
+use std::io::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Compression, GzBuilder};
+use tar::{Builder, EntryType, Header};
+
+use super::{Digest, Error};
+
+/// Where the authorities are; it is also where programs look for them on Debian.
+pub(super) const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
+
+/// Part of a layer's name: another level gives other bytes.
+const LEVEL: u32 = 6;
+/// "Unknown" in a gzip header: the bytes are the same wherever they are made.
+const UNKNOWN_SYSTEM: u8 = 255;
+const PEM_LINE: usize = 64;
+
+pub(super) struct Layer {
+    pub(super) compressed: Vec<u8>,
+    /// Of the content before compression.
+    pub(super) diff_id: String,
+}
+
+pub(super) fn of(service: &str, binary: &[u8]) -> Result<Layer, Error> {
+    // Into memory, which doesn't fail.
+    let failed = |source| Error::Io { action: "write the layer of", path: service.into(), source };
+    let content = content(service, binary).map_err(failed)?;
+    let diff_id = format!("sha256:{}", Digest::of(&content).sha256);
+    let mut gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(UNKNOWN_SYSTEM)
+        .write(Vec::new(), Compression::new(LEVEL));
+    gzip.write_all(&content).map_err(failed)?;
+    Ok(Layer { compressed: gzip.finish().map_err(failed)?, diff_id })
+}
+
+/// Sorted by path, without a time, and root's: nobody may change what runs.
+fn content(service: &str, binary: &[u8]) -> io::Result<Vec<u8>> {
+    let mut tar = Builder::new(Vec::new());
+    for folder in ["etc/", "etc/ssl/", "etc/ssl/certs/"] {
+        tar.append_data(&mut header(EntryType::Directory, 0o755, 0), folder, io::empty())?;
+    }
+    let mut file = |path: &str, mode: u32, content: &[u8]| {
+        tar.append_data(&mut header(EntryType::Regular, mode, content.len()), path, content)
+    };
+    file(AUTHORITIES, 0o444, authorities().as_bytes())?;
+    file(service, 0o555, binary)?;
+    tar.into_inner()
+}
+
+fn header(kind: EntryType, mode: u32, bytes: usize) -> Header {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(bytes as u64);
+    header
+}
+
+/// Mozilla's authorities, of the crate that `Cargo.lock` pins: never those of the machine that builds.
+fn authorities() -> String {
+    let mut pem = String::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode(certificate).as_bytes().chunks(PEM_LINE) {
+            pem.extend(line.iter().copied().map(char::from));
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+    }
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn sorted_timeless_and_owned_by_root() {
+        let layer = of("ingest", b"binary").expect("it is made");
+        let mut content = Vec::new();
+        let mut gzip = flate2::read::GzDecoder::new(layer.compressed.as_slice());
+        gzip.read_to_end(&mut content).expect("inflate");
+        assert_eq!(layer.diff_id, format!("sha256:{}", Digest::of(&content).sha256));
+        let header = gzip.header().expect("a header");
+        assert_eq!((header.mtime(), header.operating_system()), (0, UNKNOWN_SYSTEM));
+
+        let mut archive = tar::Archive::new(content.as_slice());
+        let mut listed = Vec::new();
+        for entry in archive.entries().expect("entries") {
+            let mut entry = entry.expect("an entry");
+            let path = entry.path().expect("a path").display().to_string();
+            let header = entry.header().clone();
+            let number = |number: io::Result<u64>| number.expect("a number");
+            let owner = (number(header.uid()), number(header.gid()), number(header.mtime()));
+            assert_eq!(owner, (0, 0, 0), "{path}");
+            listed.push(format!("{:o} {path}", header.mode().expect("a mode")));
+            if path == AUTHORITIES {
+                let mut pem = String::new();
+                entry.read_to_string(&mut pem).expect("text");
+                assert!(pem.matches("BEGIN CERTIFICATE").count() > 100, "{pem}");
+            }
+        }
+        assert_eq!(
+            listed,
+            [
+                "755 etc/",
+                "755 etc/ssl/",
+                "755 etc/ssl/certs/",
+                "444 etc/ssl/certs/ca-certificates.crt",
+                "555 ingest",
+            ]
+        );
+    }
+}

@@ -1,0 +1,14 @@
+//! `cargo xtask image`.
+
+use args::ImageCommand;
+
+use crate::exit::Failure;
+use crate::heavy::{self, Print};
+
+/// The images are those of this checkout, as it is now.
+pub(crate) fn run(args: &args::Image) -> Result<(), Failure> {
+    let ImageCommand::Push(push) = &args.command;
+    heavy::build_all(push.json)?;
+    heavy::package(Print::Nothing)?;
+    heavy::exec("deploy")
+}
