@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// A Terraform root.
     Terraform(crate::terraform::Plan),
     /// Google's services on emulators.
-    Google(crate::cloudformation::Plan),
+    Google(crate::google::Plan),
 }
 
 impl Step {

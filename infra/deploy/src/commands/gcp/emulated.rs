@@ -1,8 +1,128 @@
-use super::*;
-fn no<T>() -> Result<T, Failure> { Err(anyhow!("later").into()) }
-pub(super) async fn plan(_s: &Site, _p: &Progress) -> Result<Vec<Step>, Failure> { no() }
-pub(super) async fn deploy(_s: &Site, _a: &args::Deploy, _p: &Progress) -> Result<Outputs, Failure> { no() }
-pub(super) async fn drift(_s: &Site) -> Result<Vec<Change>, Failure> { no() }
-pub(super) async fn outputs(_s: &Site) -> Result<Outputs, Failure> { no() }
-pub(super) async fn destroy(_s: &Site, _p: &Progress) -> Result<Destroyed, Failure> { no() }
-pub(super) async fn fill(_s: &Site, _x: &mut CloudStatus) -> Result<(), Failure> { Ok(()) }
+//! Google Cloud on the emulators that `up` started.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use args::Part;
+use infra::files::Known;
+use pipeline::ports::Queue as _;
+
+use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, deploy, known};
+use crate::commands::destroy::Destroyed;
+use crate::google::{self, Desired, Endpoints, Error};
+use crate::inventory;
+use crate::plan::Change;
+
+/// Dead letters that are counted at most.
+const DEAD_LETTERS: usize = 100;
+
+fn failed(error: Error) -> Failure {
+    if error.is_environment() { Failure::lacking(error) } else { error.into() }
+}
+
+fn endpoints(site: &Site) -> Result<Endpoints, Failure> {
+    let local = site.local.as_ref().context("find the local clouds")?;
+    Ok(local.google())
+}
+
+fn desired(site: &Site) -> Result<Desired, Failure> {
+    let known = Known { aws_account: Some(ACCOUNT.to_owned()), ..known::known(site)? };
+    // Besides what it is told anyway.
+    let mut env: BTreeMap<String, String> = site.settings.gcp_replicate_env(&known);
+    env.insert("AWS_ACCESS_KEY_ID".to_owned(), "test".to_owned());
+    env.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "test".to_owned());
+    let artifacts = &site.checkout.artifacts;
+    Desired::new(&site.settings, artifacts, &endpoints(site)?, &env).map_err(failed)
+}
+
+/// The account of every AWS emulator.
+const ACCOUNT: &str = "000000000000";
+
+pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    progress.now("planning Google Cloud");
+    let plan = google::plan(&desired(site)?, &endpoints(site)?).await.map_err(failed)?;
+    Ok(vec![Step::Google(plan)])
+}
+
+pub(super) async fn deploy(
+    site: &Site,
+    args: &args::Deploy,
+    progress: &Progress,
+) -> Result<Outputs, Failure> {
+    let (desired, endpoints) = (desired(site)?, endpoints(site)?);
+    let plan = google::plan(&desired, &endpoints).await.map_err(failed)?;
+    deploy::show(site, vec![Step::Google(plan.clone())], args.yes, progress)?;
+    progress.now("deploying to Google Cloud");
+    let applied = google::apply(&plan, &desired, &endpoints, &mut |step| step_of(progress, step));
+    applied.await.map_err(failed)
+}
+
+fn step_of(progress: &Progress, step: &google::Step) {
+    match step.took {
+        Some(_) => progress.note(step.to_string()),
+        None => progress.now(step.to_string()),
+    }
+}
+
+pub(super) async fn drift(site: &Site) -> Result<Vec<Change>, Failure> {
+    let outputs = outputs(site).await?;
+    if !outputs.contains_key("topic") {
+        return Err(anyhow::anyhow!("{} is not deployed; `cargo xtask deploy gcp` does it", Part::Gcp).into());
+    }
+    google::drift(&desired(site)?, &endpoints(site)?).await.map_err(failed)
+}
+
+pub(super) async fn outputs(site: &Site) -> Result<Outputs, Failure> {
+    google::outputs(&site.settings, &endpoints(site)?).await.map_err(failed)
+}
+
+pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+    let endpoints = endpoints(site)?;
+    let destroyed =
+        google::destroy(&site.settings, &endpoints, &mut |step| step_of(progress, step));
+    destroyed.await.map_err(failed)?;
+    let left = google::inventory(&site.settings, &endpoints).await.map_err(failed)?;
+    let left = left.into_iter().map(|item| inventory::Item {
+        resource_type: item.resource_type,
+        name: item.name,
+        component: None,
+    });
+    Ok(Destroyed { part: Part::Gcp.to_string(), kept: Vec::new(), left: left.collect() })
+}
+
+/// What is there. An emulator tells nobody how many messages a push subscription holds.
+pub(super) async fn fill(site: &Site, status: &mut CloudStatus) -> Result<(), Failure> {
+    let outputs = outputs(site).await?;
+    let Some(local) = &site.local else { return Ok(()) };
+    let items = google::inventory(&site.settings, &local.google()).await.map_err(failed)?;
+    if items.is_empty() {
+        return Ok(());
+    }
+    status.stack = Some(format!("{} resources", items.len()));
+    let run = google::run::Run::new(&local.run_endpoint).map_err(failed)?;
+    let services = run.services().await.map_err(failed)?;
+    let service = |service: &crate::local::run::ServiceState| {
+        format!("{} revision {}", service.name, service.revision)
+    };
+    status.functions = services.iter().map(service).collect();
+    if outputs.contains_key("dead_letter_subscription") {
+        status.dead_letters = status.take(dead_letters(site).await);
+    }
+    status.drift = status.take(drift(site).await).map(|changes| changes.len());
+    Ok(())
+}
+
+/// Looks at the dead letters and gives them back.
+async fn dead_letters(site: &Site) -> Result<u64, Failure> {
+    let Some(local) = &site.local else { return Ok(0) };
+    let gcp = &site.settings.gcp;
+    let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
+    let endpoint = Some(local.pubsub_endpoint.as_str());
+    let queue =
+        cloud_gcp::PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
+    let received = queue.receive(DEAD_LETTERS).await?;
+    for message in &received {
+        queue.release(&message.receipt).await?;
+    }
+    Ok(received.len() as u64)
+}
