@@ -6,4 +6,5 @@ pub mod artifact;
 pub mod aws;
 pub mod cloudformation;
 pub mod google;
+pub mod local;
 pub mod plan;
