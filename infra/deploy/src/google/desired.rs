@@ -166,6 +166,7 @@ impl WantedService {
             concurrency: self.service.concurrency,
             labels: self.service.labels.clone(),
             restarts: 0,
+            pid: None,
         })
     }
 }

@@ -50,6 +50,8 @@ pub struct ServiceState {
     pub labels: BTreeMap<String, String>,
     /// How often this revision crashed and was started again.
     pub restarts: u32,
+    /// Its process, if it runs now.
+    pub pid: Option<u32>,
 }
 
 /// A job as it is wanted: a POST without a body, again and again, at most one at a time.

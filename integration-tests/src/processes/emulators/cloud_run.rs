@@ -24,12 +24,22 @@ pub struct Options {
 
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
+    start_as(context, NAME, options).await
+}
+
+/// Starts it under this name, which is the log's too, and waits until it is ready.
+pub async fn start_as(
+    context: &Context,
+    name: &str,
+    options: &Options,
+) -> Result<Running, StartError> {
     let make = |port: u16| {
-        let spec = Spec::new(NAME, &options.program, &context.run_dir)
+        let spec = Spec::new(name, &options.program, &context.run_dir)
             .env("PORT", port.to_string())
             .env("TWINCLOUD_LISTEN_HOST", "127.0.0.1")
             .restart(RESTART);
         options.env.iter().fold(spec, |spec, (name, value)| spec.env(name, value))
     };
-    Server { name: NAME, ready_path: "/healthz", make }.start(context).await
+    let server = Server { name: NAME, ready_path: "/healthz", make };
+    server.start(context).await.map_err(|error| error.named(name))
 }
