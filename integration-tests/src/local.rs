@@ -2,7 +2,13 @@
 //!
 //! `up` leaves a process of its own behind, `serve`, which holds the emulators: they live exactly as long as it does.
 
-use std::collections::BTreeMap;
+mod control;
+mod forward;
+mod http;
+mod jobs;
+mod problem;
+mod services;
+
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -10,41 +16,32 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use deploy::local::LocalClouds as Running;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::e2e::{Checkout, interrupted, tools};
 use crate::outcome::Failure;
 use crate::processes::{LocalClouds, Options};
 use crate::progress::Progress;
-use crate::targets::processes::endpoints;
+
+pub use control::Control;
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What `serve` leaves for the others to find.
-#[derive(Debug, Serialize, Deserialize)]
-struct State {
-    /// The process that holds the emulators.
-    pid: i32,
-    /// The variables by which AWS's and Google's own tools are pointed to the emulators.
-    endpoints: BTreeMap<String, String>,
-}
-
 struct Files {
+    root: PathBuf,
     dir: PathBuf,
 }
 
 impl Files {
     fn of(checkout: &Checkout) -> Self {
-        Self { dir: checkout.root.join("target/local-clouds") }
-    }
-
-    fn state(&self) -> PathBuf {
-        self.dir.join("state.json")
+        let root = checkout.root.clone();
+        Self { dir: Running::folder(&root), root }
     }
 
     fn log(&self) -> PathBuf {
@@ -52,9 +49,8 @@ impl Files {
     }
 
     /// The clouds that run; what a killed `serve` left behind is no cloud.
-    fn running(&self) -> Option<State> {
-        let state: State = serde_json::from_slice(&fs::read(self.state()).ok()?).ok()?;
-        is_alive(state.pid).then_some(state)
+    fn running(&self) -> Option<Running> {
+        Running::find(&self.root).ok()
     }
 }
 
@@ -66,24 +62,25 @@ pub fn up(args: &args::Up, checkout: &Checkout) -> Result<(), Failure> {
         None => start(checkout, &files)?,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&state).context("write the state as JSON")?);
+        let state = json!({ "pid": state.pid, "endpoints": state.variables() });
+        println!("{state:#}");
     } else {
         println!("# local clouds, held by process {}; `cargo xtask down` stops them", state.pid);
-        for (name, value) in state.endpoints {
+        for (name, value) in state.variables() {
             println!("export {name}={value}");
         }
     }
     Ok(())
 }
 
-fn start(checkout: &Checkout, files: &Files) -> Result<State, Failure> {
+fn start(checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
     let progress = Progress::default();
     // Fetches what is missing while somebody looks.
     tools(&progress).map_err(Failure::Lacking)?;
     fs::create_dir_all(&files.dir).context("create the folder of the local clouds")?;
     let log = File::create(files.log()).context("create the log of the local clouds")?;
     let mut serve = Command::new(std::env::current_exe().context("find this program")?);
-    serve.arg("serve").env("TWINCLOUD_ROOT", &checkout.root);
+    serve.arg(deploy::local::HOLDER).env("TWINCLOUD_ROOT", &checkout.root);
     serve.stdin(Stdio::null()).stderr(log.try_clone().context("share the log")?).stdout(log);
     // Out of the terminal's process group: its Ctrl-C is not for the clouds.
     let mut serve = serve.process_group(0).spawn().context("start the local clouds")?;
@@ -111,11 +108,11 @@ pub fn down(checkout: &Checkout) -> Result<(), Failure> {
         println!("no local clouds are running");
         return Ok(());
     };
-    kill(Pid::from_raw(state.pid), Signal::SIGTERM).context("stop the local clouds")?;
+    let pid = state.pid.cast_signed();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).context("stop the local clouds")?;
     let begun = Instant::now();
-    while is_alive(state.pid) {
+    while is_alive(pid) {
         if begun.elapsed() > STOP_LIMIT {
-            let pid = state.pid;
             return Err(anyhow!(
                 "process {pid} did not stop in {STOP_LIMIT:?}; `kill -9 {pid}` does"
             )
@@ -136,22 +133,22 @@ pub fn serve(checkout: &Checkout) -> Result<(), Failure> {
         let options = Options::new(tools, &files.dir);
         let clouds = LocalClouds::start(&options, |what| eprintln!("{what}")).await;
         let clouds = clouds.context("start the emulators")?;
-        let endpoints =
-            endpoints(&clouds).into_iter().map(|(name, value)| (name.to_owned(), value));
-        let state = State { pid: std::process::id().cast_signed(), endpoints: endpoints.collect() };
-        publish(&files, &state).context("write the state of the local clouds")?;
+        let control = Control::start(options.context()).await?;
+        let state = Running {
+            pid: std::process::id(),
+            aws_endpoint: clouds.aws_endpoint().to_owned(),
+            pubsub_endpoint: clouds.pubsub_endpoint().to_owned(),
+            firestore_endpoint: clouds.firestore_endpoint().to_owned(),
+            storage_endpoint: clouds.gcs_endpoint().to_owned(),
+            run_endpoint: control.endpoint.clone(),
+        };
+        state.publish(&files.root).context("write the state of the local clouds")?;
         interrupted().await?;
-        let _ = fs::remove_file(files.state());
+        let _ = fs::remove_file(Running::state_file(&files.root));
+        control.stop().await?;
         clouds.stop().await.context("stop the emulators")?;
         Ok(())
     })
-}
-
-/// By rename, so that nobody reads half of it.
-fn publish(files: &Files, state: &State) -> anyhow::Result<()> {
-    let new = files.dir.join(".state.json");
-    fs::write(&new, serde_json::to_vec_pretty(state)?)?;
-    Ok(fs::rename(new, files.state())?)
 }
 
 /// Whether the process is there and is not a zombie that nobody has waited for.

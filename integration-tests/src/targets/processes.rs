@@ -222,7 +222,7 @@ async fn deploy_gcp(
 
     let pubsub = Some(clouds.pubsub_endpoint());
     let push = PushTarget { url: &format!("{}/", service.endpoint), service_account: None };
-    google::ensure_topology(pubsub, settings, push).await?;
+    Box::pin(google::ensure_topology(pubsub, settings, push)).await?;
     let gcp = &settings.gcp;
     let names = &gcp.pubsub;
     let connect = PubSubQueue::connect;

@@ -41,22 +41,31 @@ pub enum Instance {
 
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
+    start_as(context, NAME, options).await
+}
+
+/// Starts it under this name, which is the log's too, and waits until it is ready.
+pub async fn start_as(
+    context: &Context,
+    name: &str,
+    options: &Options,
+) -> Result<Running, StartError> {
     let env = |port: u16| {
         let own = [("PORT", port.to_string()), ("TWINCLOUD_LISTEN_HOST", "127.0.0.1".to_owned())];
         let given = options.env.iter().map(|(name, value)| (name.as_str(), value.clone()));
         own.into_iter().chain(given).collect::<Vec<_>>()
     };
-    match &options.instance {
+    let started = match &options.instance {
         Instance::Program(program) => {
             let make = |port: u16| {
-                let spec = Spec::new(NAME, program, &context.run_dir).restart(RESTART);
+                let spec = Spec::new(name, program, &context.run_dir).restart(RESTART);
                 env(port).into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
             };
             Server { name: NAME, ready_path: "/healthz", make }.start(context).await
         }
         Instance::Container { image, run } => {
             let make = |port: u16| {
-                let mut spec = Spec::new(NAME, context.guard.path(), &context.run_dir)
+                let mut spec = Spec::new(name, context.guard.path(), &context.run_dir)
                     .args(["container", "--run", run, "--"])
                     .restart(RESTART);
                 spec.grace = container::HOLDER_GRACE;
@@ -70,5 +79,6 @@ pub async fn start(context: &Context, options: &Options) -> Result<Running, Star
             let server = Server { name: NAME, ready_path: "/healthz", make };
             server.start_as(context, image::USER).await
         }
-    }
+    };
+    started.map_err(|error| error.named(name))
 }

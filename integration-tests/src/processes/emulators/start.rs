@@ -10,6 +10,8 @@ use crate::processes::supervised::{Exit, Spec, State, SuperviseError, Supervised
 const READY: Duration = Duration::from_mins(1);
 const PROBE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
+/// How often a server that is restarted may crash before it is ready.
+const CRASHES_MAX: u32 = 3;
 /// How often a start that lost its port to someone else is tried on another.
 const PORT_ATTEMPTS: usize = 5;
 /// What the emulators say when their port is taken.
@@ -63,6 +65,19 @@ pub enum StartError {
         /// What it said last.
         log_tail: String,
     },
+}
+
+impl StartError {
+    /// The same of a server that goes by another name.
+    pub(super) fn named(mut self, new: &str) -> Self {
+        match &mut self {
+            Self::Port { name, .. } | Self::Ended { name, .. } | Self::NotReady { name, .. } => {
+                new.clone_into(name);
+            }
+            Self::Supervise(_) | Self::Folder { .. } => {}
+        }
+        self
+    }
 }
 
 /// A server to start: `make` gives its process for a port.
@@ -160,7 +175,13 @@ impl<F: Fn(u16) -> Spec> Server<F> {
                 Ok(answer) => format!("its probe got {}", answer.status()),
                 Err(error) => format!("its probe failed: {}", root_cause(&error)),
             };
-            if let State::Ended { exit } = supervised.state() {
+            let ended = match supervised.state() {
+                State::Ended { exit } => Some(exit),
+                // It is started again and again, and never gets there.
+                State::Restarting { last } if supervised.restarts() >= CRASHES_MAX => Some(last),
+                _ => None,
+            };
+            if let Some(exit) = ended {
                 let log = supervised.log().to_owned();
                 return Err(StartError::Ended {
                     name: self.name.to_owned(),

@@ -1,0 +1,221 @@
+//! Everything on Google's side as the settings and the artifacts want it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use google_cloud_pubsub::model::{Subscription, Topic};
+use infra::package::{Digest, Manifest};
+use infra::render::tags;
+use infra::{Settings, names};
+
+use super::properties::{self, Properties, UNKNOWN};
+use super::topology::{PushTarget, Topology, dead_letter_subscription, push_subscription, topics};
+use super::{Endpoints, Error, schedule, storage};
+use crate::local::run::{Job, Service, ServiceState};
+
+/// The binaries of the services.
+const INGEST: &str = "gcp-ingest";
+const REPLICATE: &str = "gcp-replicate";
+
+/// Everything on Google's side as it is wanted. On emulators only: on Google Cloud itself it belongs to Terraform.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    pub(super) settings: Settings,
+    pub(super) topology: Topology,
+    pub(super) ingest: WantedService,
+    pub(super) replicate: Option<(WantedService, Schedule)>,
+}
+
+/// A service, and the hash of its binary.
+#[derive(Clone, Debug)]
+pub(super) struct WantedService {
+    pub(super) name: String,
+    pub(super) service: Service,
+    sha256: String,
+}
+
+/// When replicate runs.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule {
+    path: String,
+    every_s: u32,
+    paused: bool,
+}
+
+/// The services' URLs, where they are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Uris {
+    pub(super) ingest: Option<String>,
+    pub(super) replicate: Option<String>,
+}
+
+/// One thing that is wanted.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    Bucket(String, Properties),
+    Topic(Box<Topic>),
+    Subscription(Box<Subscription>),
+    Service(Box<WantedService>),
+    Job(String, Job),
+}
+
+impl Desired {
+    /// What the settings want, with the binaries that the manifest in the folder `artifacts` names. Replicate is wanted
+    /// where there is a binary of it; `replicate_env` is what it is told besides, such as where its peer is.
+    pub fn new(
+        settings: &Settings,
+        artifacts: &Path,
+        endpoints: &Endpoints,
+        replicate_env: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let manifest = Manifest::read(artifacts)?;
+        let mut env = settings.gcp_function_env();
+        env.extend(endpoints.for_services());
+        let labels = tags(settings);
+        let service = |name: String, artifact, env, concurrency| {
+            let (binary, sha256) = binary(artifacts, &manifest, artifact)?;
+            let labels = labels.clone();
+            let service = Service { binary, env, concurrency, labels };
+            Ok::<_, Error>(WantedService { name, service, sha256 })
+        };
+        let gcp = &settings.gcp;
+        let ingest =
+            service(gcp.ingest.service.clone(), INGEST, env.clone(), gcp.ingest.concurrency)?;
+        env.extend(replicate_env.clone());
+        let replicate = match manifest.artifact(REPLICATE) {
+            Some(_) => {
+                let replicate = &gcp.replicate;
+                let schedule = Schedule {
+                    path: replicate.path.clone(),
+                    every_s: schedule::period_s(&replicate.schedule)?,
+                    paused: replicate.paused,
+                };
+                // One run at a time, as terraform-gcp/ has it.
+                Some((service(replicate_name(settings), REPLICATE, env, 1)?, schedule))
+            }
+            None => None,
+        };
+        Ok(Self { topology: Topology::of(settings), settings: settings.clone(), ingest, replicate })
+    }
+
+    /// All that is wanted, in the order in which it is made.
+    pub(super) fn all(&self, uris: &Uris) -> Vec<Wanted> {
+        let settings = &self.settings;
+        let bucket = Wanted::Bucket(names::gcp_bucket(settings), storage::wanted(settings));
+        let topics = topics(settings, &self.topology).map(|topic| Wanted::Topic(Box::new(topic)));
+        let url = uris.ingest.as_ref().map_or_else(|| UNKNOWN.to_owned(), |uri| format!("{uri}/"));
+        let push = PushTarget { url: &url, service_account: None };
+        let dead_letters = dead_letter_subscription(settings, &self.topology);
+        let trades = push_subscription(settings, &self.topology, push);
+        let mut all = vec![bucket];
+        all.extend(topics);
+        all.extend([
+            Wanted::Subscription(Box::new(dead_letters)),
+            Wanted::Service(Box::new(self.ingest.clone())),
+            Wanted::Subscription(Box::new(trades)),
+        ]);
+        if let Some((service, schedule)) = &self.replicate {
+            let uri = uris.replicate.as_ref();
+            let job = Job {
+                uri: uri.map_or_else(|| UNKNOWN.to_owned(), |uri| uri.clone() + &schedule.path),
+                every_s: schedule.every_s,
+                paused: schedule.paused,
+                labels: service.service.labels.clone(),
+            };
+            all.push(Wanted::Service(Box::new(service.clone())));
+            all.push(Wanted::Job(service.name.clone(), job));
+        }
+        all
+    }
+}
+
+/// As terraform-gcp/ names it where no setting does.
+pub(super) fn replicate_name(settings: &Settings) -> String {
+    let own = settings.gcp.replicate.service.clone();
+    own.unwrap_or_else(|| format!("{}-replicate", settings.project.prefix))
+}
+
+/// A packed binary's path and hash.
+fn binary(
+    artifacts: &Path,
+    manifest: &Manifest,
+    name: &'static str,
+) -> Result<(PathBuf, String), Error> {
+    let found = manifest.artifact(name);
+    let artifact = found.ok_or_else(|| Error::NoArtifact {
+        artifact: name,
+        manifest: artifacts.join(Manifest::FILE),
+    })?;
+    let path = artifacts.join(&artifact.path);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let found = Digest::of_file(&path)?.sha256;
+    if found != artifact.sha256 {
+        return Err(Error::Changed { path, found, expected: artifact.sha256.clone() });
+    }
+    Ok((path, found))
+}
+
+impl WantedService {
+    fn properties(&self) -> Properties {
+        properties::of_service(&ServiceState {
+            name: self.name.clone(),
+            uri: String::new(),
+            revision: 0,
+            sha256: self.sha256.clone(),
+            env: self.service.env.clone(),
+            concurrency: self.service.concurrency,
+            labels: self.service.labels.clone(),
+            restarts: 0,
+            pid: None,
+        })
+    }
+}
+
+impl Wanted {
+    pub(super) fn resource_type(&self) -> &'static str {
+        match self {
+            Self::Bucket(..) => BUCKET,
+            Self::Topic(_) => TOPIC,
+            Self::Subscription(_) => SUBSCRIPTION,
+            Self::Service(_) => SERVICE,
+            Self::Job(..) => JOB,
+        }
+    }
+
+    /// Its full name.
+    pub(super) fn address(&self, settings: &Settings) -> String {
+        match self {
+            Self::Bucket(name, _) => bucket_address(name),
+            Self::Topic(topic) => topic.name.clone(),
+            Self::Subscription(subscription) => subscription.name.clone(),
+            Self::Service(service) => regional(settings, "services", &service.name),
+            Self::Job(name, _) => regional(settings, "jobs", name),
+        }
+    }
+
+    pub(super) fn properties(&self) -> Properties {
+        match self {
+            Self::Bucket(_, properties) => properties.clone(),
+            Self::Topic(topic) => properties::of_topic(topic),
+            Self::Subscription(subscription) => properties::of_subscription(subscription),
+            Self::Service(service) => service.properties(),
+            Self::Job(_, job) => properties::of_job(job),
+        }
+    }
+}
+
+/// Types of resources, as Terraform's provider has them.
+pub(super) const BUCKET: &str = "google_storage_bucket";
+pub(super) const TOPIC: &str = "google_pubsub_topic";
+pub(super) const SUBSCRIPTION: &str = "google_pubsub_subscription";
+pub(super) const SERVICE: &str = "google_cloud_run_v2_service";
+pub(super) const JOB: &str = "google_cloud_scheduler_job";
+
+pub(super) fn bucket_address(name: &str) -> String {
+    format!("projects/_/buckets/{name}")
+}
+
+/// The full name of what belongs to a region.
+pub(super) fn regional(settings: &Settings, kind: &str, name: &str) -> String {
+    format!("projects/{}/locations/{}/{kind}/{name}", settings.gcp.project, settings.gcp.region)
+}

@@ -1,0 +1,198 @@
+//! Why Google's side isn't what the settings say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use google_cloud_gax::error::Error as ApiError;
+use google_cloud_gax::error::rpc::Code;
+
+/// How long one call may take, with all its retries.
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why Google's side isn't what the settings say.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A variable that names an emulator has no value.
+    #[error(
+        "{variable} has no value: this engine is for emulators; start them with `cargo xtask up`"
+    )]
+    NoEmulator {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// An endpoint that isn't an emulator's.
+    #[error(
+        "{endpoint} is not an emulator's http://HOST:PORT; what is on Google Cloud itself belongs to terraform-gcp/"
+    )]
+    NotAnEmulator {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// Nobody listens there.
+    #[error(
+        "reach {service} at {endpoint}: {problem}; are the local clouds still there? start them with `cargo xtask up`"
+    )]
+    Unreachable {
+        /// Such as `Pub/Sub`.
+        service: &'static str,
+        /// Its endpoint.
+        endpoint: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// No client could be built.
+    #[error(
+        "open Pub/Sub at {endpoint}: {problem}; check the endpoint, and the credentials with `gcloud auth application-default login`"
+    )]
+    Client {
+        /// The endpoint, or Google's own.
+        endpoint: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// A call was refused.
+    #[error("{action} {name}: {source}")]
+    Call {
+        /// What was being done.
+        action: &'static str,
+        /// The full name of the topic or subscription.
+        name: String,
+        /// What came back.
+        source: Box<ApiError>,
+    },
+    /// A call wasn't answered.
+    #[error("{action} {name}: no answer within {} s; check the endpoint", CALL_TIMEOUT.as_secs())]
+    NoAnswer {
+        /// What was being done.
+        action: &'static str,
+        /// The full name of the topic or subscription.
+        name: String,
+    },
+    /// A request didn't come through.
+    #[error("{action} {name}: {source}; check the endpoint")]
+    Request {
+        /// What was being done.
+        action: &'static str,
+        /// The full name.
+        name: String,
+        /// What went wrong.
+        source: reqwest::Error,
+    },
+    /// A request was refused.
+    #[error("{action} {name}: {status}: {answer}")]
+    Refused {
+        /// What was being done.
+        action: &'static str,
+        /// The full name.
+        name: String,
+        /// The HTTP status.
+        status: u16,
+        /// What came back.
+        answer: String,
+    },
+    /// Someone else has a bucket of this name; the names are shared by all projects.
+    #[error(
+        "the bucket name {bucket} is taken by another project; choose another gcp.bucket_prefix"
+    )]
+    Taken {
+        /// The bucket.
+        bucket: String,
+    },
+    /// A bucket can't be made elsewhere while it holds something.
+    #[error(
+        "replace bucket {bucket}: it holds objects, and a bucket can't be moved; set gcp.archive.location back, or empty it with `cargo xtask destroy gcp` first"
+    )]
+    NotEmpty {
+        /// The bucket.
+        bucket: String,
+    },
+    /// A service didn't come up.
+    #[error("start {service}: {problem}\nthe revision before it, if there was one, goes on")]
+    Service {
+        /// The service's name.
+        service: String,
+        /// Why, with the end of its log.
+        problem: String,
+    },
+    /// There is no such binary among the artifacts.
+    #[error("find {artifact} in {}: it isn't there; run `cargo xtask build` first", manifest.display())]
+    NoArtifact {
+        /// The binary's name.
+        artifact: &'static str,
+        /// The manifest.
+        manifest: PathBuf,
+    },
+    /// The artifacts can't be read.
+    #[error("{0}; run `cargo xtask build` first")]
+    Package(#[from] infra::package::Error),
+    /// The file isn't what the manifest says.
+    #[error("{} isn't what manifest.json says (SHA-256 {found}, not {expected}); package again", path.display())]
+    Changed {
+        /// The artifact's file.
+        path: PathBuf,
+        /// Its hash.
+        found: String,
+        /// The manifest's.
+        expected: String,
+    },
+    /// A schedule that is no period.
+    #[error(
+        "gcp.replicate.schedule {schedule:?} is no plain period, and the local scheduler knows only those: `*/N * * * *`, `M * * * *`, `M */N * * *` and `M H * * *`"
+    )]
+    Schedule {
+        /// The schedule.
+        schedule: String,
+    },
+    /// More below one document than a deployment makes.
+    #[error("delete {name}: collections lie more than {depth_max} deep in it; delete it by hand")]
+    TooDeep {
+        /// The collection.
+        name: String,
+        /// The bound.
+        depth_max: usize,
+    },
+}
+
+impl Error {
+    /// Whether something that must be there is missing, rather than that something went wrong with it.
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(
+            self,
+            Self::NoEmulator { .. }
+                | Self::NotAnEmulator { .. }
+                | Self::Unreachable { .. }
+                | Self::NoArtifact { .. }
+                | Self::Package(_)
+        )
+    }
+}
+
+/// Does a call of Google's client within the bound.
+pub(super) async fn bounded<T>(
+    action: &'static str,
+    name: &str,
+    call: impl Future<Output = Result<T, ApiError>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(|source| Error::Call {
+            action,
+            name: name.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(Error::NoAnswer { action, name: name.to_owned() }),
+    }
+}
+
+/// The answer; none where there is no such thing.
+pub(super) fn if_there<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::Call { source, .. }) if has_code(&source, Code::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) fn has_code(error: &ApiError, code: Code) -> bool {
+    error.status().is_some_and(|status| status.code == code)
+}

@@ -1,0 +1,159 @@
+//! The raw archive's bucket, over JSON: no emulator speaks the client's gRPC.
+
+use infra::Settings;
+use infra::names;
+use infra::render::tags;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Error;
+use super::error::CALL_TIMEOUT;
+use super::http::{Http, send};
+use super::properties::Properties;
+
+/// What one page of a listing holds at most.
+const PAGE: &str = "500";
+
+/// Buckets at an endpoint.
+pub(super) struct Storage {
+    http: Http,
+}
+
+/// What is compared of the raw archive's bucket: not its labels, which no emulator keeps.
+pub(super) fn wanted(settings: &Settings) -> Properties {
+    properties(location(settings), true)
+}
+
+/// Made so, and never moved.
+fn location(settings: &Settings) -> &str {
+    settings.gcp.archive.location.as_ref().unwrap_or(&settings.gcp.region)
+}
+
+fn properties(location: &str, versioning: bool) -> Properties {
+    // Google writes locations in capitals, whatever it is given.
+    [
+        ("location".to_owned(), location.to_uppercase()),
+        ("versioning.enabled".to_owned(), versioning.to_string()),
+    ]
+    .into()
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    #[serde(default)]
+    location: String,
+    #[serde(default)]
+    versioning: Versioning,
+}
+
+#[derive(Default, Deserialize)]
+struct Versioning {
+    #[serde(default)]
+    enabled: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    #[serde(default)]
+    items: Vec<Object>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    name: String,
+    #[serde(default)]
+    generation: String,
+}
+
+impl Storage {
+    pub(super) fn new(endpoint: &str) -> Result<Self, Error> {
+        Ok(Self { http: Http::new(endpoint, CALL_TIMEOUT)? })
+    }
+
+    /// The bucket as it is, if it is there.
+    pub(super) async fn bucket(&self, name: &str) -> Result<Option<Properties>, Error> {
+        let request = self.http.request(Method::GET, ["storage", "v1", "b", name])?;
+        let answer = send(request, "read bucket", name).await?;
+        if answer.status == StatusCode::FORBIDDEN {
+            return Err(Error::Taken { bucket: name.to_owned() });
+        }
+        let Some(answer) = answer.if_there()? else { return Ok(None) };
+        let bucket: Bucket = answer.json()?;
+        Ok(Some(properties(&bucket.location, bucket.versioning.enabled)))
+    }
+
+    /// Makes the raw archive's bucket. One that is there and belongs to this project is success.
+    pub(super) async fn create(&self, settings: &Settings) -> Result<(), Error> {
+        let name = names::gcp_bucket(settings);
+        let bucket = json!({
+            "name": name,
+            "location": location(settings),
+            "labels": tags(settings),
+            "versioning": { "enabled": true },
+        });
+        let request = self.http.request(Method::POST, ["storage", "v1", "b"])?;
+        let request = request.query(&[("project", &settings.gcp.project)]).json(&bucket);
+        let answer = send(request, "create bucket", &name).await?;
+        if answer.status != StatusCode::CONFLICT {
+            return answer.good().map(drop);
+        }
+        // There already. Whose it is, reading it tells.
+        self.bucket(&name).await?.map(drop).ok_or(Error::Taken { bucket: name })
+    }
+
+    /// Changes what can be changed: whether old versions are kept.
+    pub(super) async fn update(&self, name: &str) -> Result<(), Error> {
+        let change = json!({ "versioning": { "enabled": true } });
+        self.patch(name, &change).await
+    }
+
+    async fn patch(&self, name: &str, change: &Value) -> Result<(), Error> {
+        let request = self.http.request(Method::PATCH, ["storage", "v1", "b", name])?;
+        send(request.json(change), "update bucket", name).await?.good().map(drop)
+    }
+
+    /// Deletes an empty bucket. One that isn't there is success.
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
+        let request = self.http.request(Method::DELETE, ["storage", "v1", "b", name])?;
+        let answer = send(request, "delete bucket", name).await?;
+        if matches!(answer.status, StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED) {
+            return Err(Error::NotEmpty { bucket: name.to_owned() });
+        }
+        answer.if_there().map(drop)
+    }
+
+    /// Deletes all objects, all their versions too, and says how many there were. No bucket is success.
+    pub(super) async fn empty(&self, name: &str) -> Result<u64, Error> {
+        let mut deleted = 0;
+        loop {
+            // The first page again and again: it is gone each time.
+            let page = self.page(name).await?;
+            if page.is_empty() {
+                return Ok(deleted);
+            }
+            for object in page {
+                self.delete_object(name, &object).await?;
+                deleted += 1;
+            }
+        }
+    }
+
+    async fn page(&self, name: &str) -> Result<Vec<Object>, Error> {
+        let request = self.http.request(Method::GET, ["storage", "v1", "b", name, "o"])?;
+        let request = request.query(&[("versions", "true"), ("maxResults", PAGE)]);
+        match send(request, "list bucket", name).await?.if_there()? {
+            Some(answer) => Ok(answer.json::<Page>()?.items),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn delete_object(&self, bucket: &str, object: &Object) -> Result<(), Error> {
+        let segments = ["storage", "v1", "b", bucket, "o", &object.name];
+        let request = self.http.request(Method::DELETE, segments)?;
+        let request = request.query(&[("generation", &object.generation)]);
+        let name = format!("{bucket}/{}", object.name);
+        send(request, "delete object", &name).await?.if_there().map(drop)
+    }
+}
