@@ -69,12 +69,12 @@ fn print(manifest: &Manifest, json: bool) {
         return;
     }
     println!(
-        "{:<20} {:>12} {:>12}  {:<7} {:<6} SHA-256",
+        "{:<24} {:>12} {:>12}  {:<7} {:<6} SHA-256",
         "ARTIFACT", "BYTES", "UNPACKED", "ARCH", "GLIBC"
     );
     for artifact in &manifest.artifacts {
         println!(
-            "{:<20} {:>12} {:>12}  {:<7} {:<6} {}",
+            "{:<24} {:>12} {:>12}  {:<7} {:<6} {}",
             artifact.path,
             artifact.bytes,
             artifact.uncompressed_bytes,

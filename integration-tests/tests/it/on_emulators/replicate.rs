@@ -75,7 +75,7 @@ impl Clouds {
     }
 
     /// From AWS into Google Cloud, by the service.
-    async fn into_gcp(&self) -> Value {
+    async fn copy_to_gcp(&self) -> Value {
         let url = format!("{}/replicate", self.service.endpoint);
         let answer = reqwest::Client::new().post(url).send().await.expect("an answer");
         let (status, body) = (answer.status(), answer.bytes().await.expect("a body"));
@@ -84,7 +84,7 @@ impl Clouds {
     }
 
     /// From Google Cloud into AWS, by what the Lambda function does.
-    async fn into_aws(&self) -> Value {
+    async fn copy_to_aws(&self) -> Value {
         let deadline = SystemTime::now() + Duration::from_mins(5);
         Box::pin(aws::handle(&self.lambda, deadline)).await.expect("a report")
     }
@@ -149,20 +149,20 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
     let first_half = half(first);
     let converged = aws.converge(&first_half, &intervals, &published, &history);
     converged.await.expect("AWS has the first half");
-    let report = clouds.into_gcp().await;
+    let report = clouds.copy_to_gcp().await;
     assert!(report["complete"] == true && report["copied"].as_u64() > Some(0), "{report}");
 
     gcp.publish(first.len(), second, &history).await.expect("publish to Google");
     let converged = gcp.converge(&whole, &intervals, &published, &history);
     converged.await.expect("Google has the second half and the copies of the first");
-    let report = clouds.into_aws().await;
+    let report = clouds.copy_to_aws().await;
     assert!(report["complete"] == true && report["copied"].as_u64() > Some(0), "{report}");
 
-    for report in [clouds.into_gcp().await, clouds.into_aws().await] {
+    for report in [clouds.copy_to_gcp().await, clouds.copy_to_aws().await] {
         let none = report["copied"] == 0 && report["lag_s"] == 0 && report["complete"] == true;
         assert!(none, "a copy came back: {report}");
     }
-    let (of_aws, of_gcp) = clouds.snapshots(&whole.symbols).await;
+    let (of_aws, of_gcp) = Box::pin(clouds.snapshots(&whole.symbols)).await;
     assert!(!of_aws.archive.is_empty());
     assert_eq!(of_aws.archive, of_gcp.archive, "the archives, to the last byte");
     assert_eq!(of_aws.canonical(), of_gcp.canonical(), "the candles");
@@ -189,13 +189,13 @@ async fn a_hundred_thousand_trades_are_restored() {
     };
     fill(&clouds.processes.aws.archive, objects(&made[..TRADES])).await;
     let begun = Instant::now();
-    let report = clouds.into_gcp().await;
+    let report = clouds.copy_to_gcp().await;
     say("AWS to Google", begun, &report);
     assert!(report["trades"] == TRADES && report["complete"] == true, "{report}");
 
     fill(&clouds.processes.gcp.archive, objects(&made[TRADES..])).await;
     let begun = Instant::now();
-    let report = clouds.into_aws().await;
+    let report = clouds.copy_to_aws().await;
     say("Google to AWS", begun, &report);
     assert!(report["trades"] == TRADES && report["complete"] == true, "{report}");
     clouds.stop().await;
