@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use pipeline::ports::{Cursor, PortError};
 
 use crate::error::port_error;
+use crate::store::DynamoStore;
 
 const SERVICE: &str = "dynamodb";
 /// No chart's: those have a `#` in it.
@@ -21,9 +22,11 @@ pub struct DynamoCursor {
 }
 
 impl DynamoCursor {
-    /// The cursor in `table`.
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+    /// The cursor beside the candles of `store`.
+    #[must_use]
+    pub fn beside(store: &DynamoStore) -> Self {
+        let (client, table) = store.place();
+        Self { client: client.clone(), table: table.to_owned() }
     }
 }
 

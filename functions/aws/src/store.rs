@@ -30,6 +30,11 @@ impl DynamoStore {
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
+
+    /// What the cursor is put beside.
+    pub(crate) fn place(&self) -> (&Client, &str) {
+        (&self.client, &self.table)
+    }
 }
 
 impl CandleStore for DynamoStore {

@@ -4,7 +4,6 @@ use std::time::{Duration, SystemTime};
 
 use cloud_aws::{Clients, DynamoCursor, DynamoStore, S3Archive, function};
 use cloud_gcp::GcsArchive;
-use pipeline::config::required;
 use pipeline::ports::{Archive, CandleStore, Cursor};
 use pipeline::{Fold, Replicate, ReplicateConfig};
 use serde_json::{Value, json};
@@ -31,7 +30,7 @@ pub async fn from_vars(
     };
     let ReplicateConfig { ingest, limits } = ReplicateConfig::from_vars(&get)?;
     let (archive, store) = function::archive_and_store(clients, &get)?;
-    let cursor = DynamoCursor::new(clients.dynamodb.clone(), required(&get, "TWINCLOUD_TABLE")?);
+    let cursor = DynamoCursor::beside(&store);
     let backoff = ingest.backoff(seed);
     let fold = Fold::new(store, ingest.intervals, backoff);
     Ok(Ok(Replicate::new(archive, fold, peer, cursor, &ingest.symbols, limits, seed)))

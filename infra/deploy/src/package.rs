@@ -68,12 +68,12 @@ fn print(manifest: &Manifest, json: bool) {
         return;
     }
     println!(
-        "{:<20} {:>12} {:>12}  {:<7} {:<6} SHA-256",
+        "{:<24} {:>12} {:>12}  {:<7} {:<6} SHA-256",
         "ARTIFACT", "BYTES", "UNPACKED", "ARCH", "GLIBC"
     );
     for artifact in &manifest.artifacts {
         println!(
-            "{:<20} {:>12} {:>12}  {:<7} {:<6} {}",
+            "{:<24} {:>12} {:>12}  {:<7} {:<6} {}",
             artifact.path,
             artifact.bytes,
             artifact.uncompressed_bytes,
@@ -84,7 +84,7 @@ fn print(manifest: &Manifest, json: bool) {
     }
     for artifact in &manifest.artifacts {
         if let Some(digest) = &artifact.image_digest {
-            println!("{:<20} image {digest}", artifact.path);
+            println!("{:<24} image {digest}", artifact.path);
         }
     }
 }

@@ -118,7 +118,7 @@ impl Services {
         let mut env = state.env.clone();
         env.insert("K_SERVICE".to_owned(), state.name.clone());
         env.insert("K_REVISION".to_owned(), format!("{}-r{}", state.name, state.revision));
-        let options = cloud_run::Options { program: program.to_owned(), env };
+        let options = cloud_run::Options { instance: Instance::Program(program.to_owned()), env };
         let log_name = format!("{}-r{}", state.name, state.revision);
         let instance = cloud_run::start_as(&self.context, &log_name, &options).await;
         let instance = instance.map_err(|error| did_not_start(error.to_string()))?;

@@ -6,6 +6,7 @@ mod e2e;
 mod ended;
 mod images;
 mod local_clouds;
+mod replicate;
 mod stack;
 mod terraform;
 mod topology;
@@ -30,17 +31,22 @@ pub(crate) async fn emulator_context(run_dir: &Path) -> Context {
     Context { tools, guard, run_dir: run_dir.to_owned(), on_event: OnEvent::ignore() }
 }
 
+/// The settings that everything on emulators has.
+pub(crate) fn local_settings() -> Settings {
+    let settings = workspace().join(infra::settings::FILE);
+    let settings = Settings::load(&settings, Some("local"), &[], std::iter::empty());
+    settings.expect("the settings are right")
+}
+
 /// Both clouds, deployed, with nothing in them.
 pub(crate) async fn deployed(run_dir: &Path) -> Processes {
     let Context { tools, guard, .. } = emulator_context(run_dir).await;
-    let settings = workspace().join(infra::settings::FILE);
-    let settings = Settings::load(&settings, Some("local"), &[], std::iter::empty());
     let deployment = Deployment {
         tools,
         guard,
         run_dir: run_dir.to_owned(),
         artifacts: crate::command::artifacts(),
-        settings: settings.expect("the settings are right"),
+        settings: local_settings(),
         gcp_image: None,
     };
     let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
