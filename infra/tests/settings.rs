@@ -107,9 +107,9 @@ fn what_serialises_reads_back() {
 fn an_unknown_key_names_its_line_and_the_nearest() {
     assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:55: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
     assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:19: `produser`: unknown key; did you mean `producer`?");
-    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:176: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
-    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:163: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
-    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:155: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
+    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:180: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
+    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:167: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
+    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:159: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
     assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest, replicate, foundation, budget, state");
     assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
     assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
