@@ -12,7 +12,8 @@ use infra::package::Digest;
 
 use super::forward::Forward;
 use super::problem::{Problem, bad, check_name, did_not_start, failed, full, missing};
-use crate::processes::emulators::{Context, Running, cloud_run};
+use crate::processes::emulators::cloud_run::{self, Instance};
+use crate::processes::emulators::{Context, Running};
 use crate::processes::supervised::SuperviseError;
 
 const SERVICES_MAX: usize = 16;

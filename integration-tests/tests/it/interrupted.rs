@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::command::Checkout;
-use crate::trees::eventually;
+use crate::trees::{eventually, eventually_within};
 
 /// Processes that work in a folder or below it: every emulator and function of a run does.
 pub(crate) fn processes_in(folder: &Path) -> Vec<String> {
@@ -34,13 +35,16 @@ pub(crate) fn long_run_with(checkout: &Checkout, more: &[&str]) -> Child {
     let words = ["e2e", "--target", "processes", "--trades", "generate:200000:1", "--rate", "2000"];
     let mut e2e = checkout.harness(&[&words, more].concat());
     e2e.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let run = e2e.spawn().expect("start the harness");
+    let mut run = e2e.spawn().expect("start the harness");
     let bootstraps = || {
         let processes = processes_in(checkout.dir.path());
         let there = processes.iter().any(|process| process.ends_with("bootstrap"));
         if there { Ok(()) } else { Err(format!("no bootstrap yet: {processes:?}")) }
     };
-    eventually("the run has reached the functions", bootstraps);
+    // Starts four emulators first.
+    let limit = Duration::from_mins(1);
+    eventually_within(limit, "run that has reached the functions", bootstraps);
+    assert!(run.try_wait().expect("ask for it").is_none(), "the run goes on");
     run
 }
 

@@ -56,13 +56,22 @@ impl Marker {
 }
 
 /// Polls until `check` is well, and shows what it saw last if it never is.
-pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub(crate) fn eventually<T>(what: &str, check: impl FnMut() -> Result<T, String>) -> T {
+    eventually_within(Duration::from_secs(10), what, check)
+}
+
+/// The same, for what takes longer on a busy machine.
+pub(crate) fn eventually_within<T>(
+    limit: Duration,
+    what: &str,
+    mut check: impl FnMut() -> Result<T, String>,
+) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         match check() {
             Ok(value) => return value,
             Err(seen) => {
-                assert!(Instant::now() < deadline, "no {what} within 10 s; seen last: {seen}");
+                assert!(Instant::now() < deadline, "no {what} within {limit:?}; seen last: {seen}");
             }
         }
         std::thread::sleep(Duration::from_millis(10));
