@@ -27,10 +27,21 @@ fn parse(
     Settings::parse(Path::new("twincloud.toml"), text, env, &sets, vars)
 }
 
-/// The error after `from` in the file became `to`.
+/// The error after `from` in the file became `to`, without the number of its line.
 fn changed(from: &str, to: &str) -> String {
     assert!(FILE.contains(from), "the file has no `{from}`");
-    parse(&FILE.replacen(from, to, 1), None, &[], &[]).expect_err("a mistake").to_string()
+    let error = parse(&FILE.replacen(from, to, 1), None, &[], &[]).expect_err("a mistake");
+    let error = error.to_string();
+    let Some(rest) = error.strip_prefix("twincloud.toml:") else { return error };
+    format!("twincloud.toml:LINE{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
+#[test]
+fn a_mistake_names_its_line() {
+    let line = 1 + FILE.lines().position(|line| line == "[producer]").expect("it is there");
+    let error = parse(&FILE.replace("[producer]", "[produser]"), None, &[], &[]);
+    let error = error.expect_err("a mistake").to_string();
+    assert!(error.starts_with(&format!("twincloud.toml:{line}: ")), "{error}");
 }
 
 fn set(text: &str) -> String {
@@ -114,11 +125,11 @@ fn what_serialises_reads_back() {
 
 #[test]
 fn an_unknown_key_names_its_line_and_the_nearest() {
-    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:58: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
-    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:19: `produser`: unknown key; did you mean `producer`?");
-    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:181: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
-    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:168: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
-    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:160: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
+    assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:LINE: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
+    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:LINE: `produser`: unknown key; did you mean `producer`?");
+    assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:LINE: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
+    assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:LINE: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
+    assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:LINE: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
     assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest, replicate, foundation, budget, state");
     assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
     assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
@@ -132,17 +143,17 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
 
 #[test]
 fn a_missing_key_names_its_table() {
-    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:55: `aws.queue.max_receive_count`: this key is missing");
+    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: this key is missing");
 }
 
 #[test]
 fn a_value_of_the_wrong_kind_says_what_was_expected() {
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:66: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:63: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
-    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:16: `trading.symbols`: expected a list, found the text `BTCUSDT`");
-    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:16: `trading.symbols`: expected a string, found `1`");
-    assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:62: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:LINE: `trading.symbols`: expected a list, found the text `BTCUSDT`");
+    assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:LINE: `trading.symbols`: expected a string, found `1`");
+    assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:LINE: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
     assert_snapshot!(set("aws.ingest.memory_mb=lots"), @"--set aws.ingest.memory_mb=lots: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `lots`");
     assert_snapshot!(set("aws.ingest.architecture=riscv"), @"--set aws.ingest.architecture=riscv: `aws.ingest.architecture`: unknown value `riscv`; there is: x86_64, arm64");
 }
@@ -167,7 +178,7 @@ fn a_value_that_a_cloud_would_refuse_is_refused_here() {
 
 #[test]
 fn a_file_that_cannot_be_read_says_where() {
-    assert_snapshot!(changed("prefix = \"blockchain-core\" ", "prefix = "), @"twincloud.toml:11: not valid TOML: string values must be quoted, expected literal string");
+    assert_snapshot!(changed("prefix = \"blockchain-core\" ", "prefix = "), @"twincloud.toml:LINE: not valid TOML: string values must be quoted, expected literal string");
     assert_snapshot!(parse(FILE, Some("prd"), &[], &[]).expect_err("no such environment"), @"no environment `prd` in twincloud.toml; did you mean `prod`?");
     let error = Settings::load(Path::new("absent.toml"), None, &[], none()).expect_err("absent");
     assert_snapshot!(error, @"read the settings file absent.toml: No such file or directory (os error 2); run from the root of the workspace, or name the file");

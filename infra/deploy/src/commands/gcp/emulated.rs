@@ -7,7 +7,8 @@ use args::Part;
 use infra::files::Known;
 use pipeline::ports::Queue as _;
 
-use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, deploy, known};
+use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, known};
+use crate::commands::deploy::show;
 use crate::commands::destroy::Destroyed;
 use crate::google::{self, Desired, Endpoints, Error};
 use crate::inventory;
@@ -51,10 +52,10 @@ pub(super) async fn deploy(
 ) -> Result<Outputs, Failure> {
     let (desired, endpoints) = (desired(site)?, endpoints(site)?);
     let plan = google::plan(&desired, &endpoints).await.map_err(failed)?;
-    deploy::show(site, vec![Step::Google(plan.clone())], args.yes, progress)?;
+    show(site, vec![Step::Google(plan.clone())], args.yes, progress)?;
     progress.now("deploying to Google Cloud");
-    let applied = google::apply(&plan, &desired, &endpoints, &mut |step| step_of(progress, step));
-    applied.await.map_err(failed)
+    let mut on_step = |step: &google::Step| step_of(progress, step);
+    google::apply(&plan, &desired, &endpoints, &mut on_step).await.map_err(failed)
 }
 
 fn step_of(progress: &Progress, step: &google::Step) {
@@ -78,9 +79,8 @@ pub(super) async fn outputs(site: &Site) -> Result<Outputs, Failure> {
 
 pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
     let endpoints = endpoints(site)?;
-    let destroyed =
-        google::destroy(&site.settings, &endpoints, &mut |step| step_of(progress, step));
-    destroyed.await.map_err(failed)?;
+    let mut on_step = |step: &google::Step| step_of(progress, step);
+    google::destroy(&site.settings, &endpoints, &mut on_step).await.map_err(failed)?;
     let left = google::inventory(&site.settings, &endpoints).await.map_err(failed)?;
     let left = left.into_iter().map(|item| inventory::Item {
         resource_type: item.resource_type,
@@ -99,7 +99,7 @@ pub(super) async fn fill(site: &Site, status: &mut CloudStatus) -> Result<(), Fa
         return Ok(());
     }
     status.stack = Some(format!("{} resources", items.len()));
-    let run = google::run::Run::new(&local.run_endpoint).map_err(failed)?;
+    let run = google::Run::new(&local.run_endpoint).map_err(failed)?;
     let services = run.services().await.map_err(failed)?;
     let service = |service: &crate::local::run::ServiceState| {
         format!("{} revision {}", service.name, service.revision)
