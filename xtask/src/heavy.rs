@@ -17,8 +17,8 @@ use crate::workspace;
 /// The programs that are packed as Lambda functions, and the package of each.
 const LAMBDA_BOOTSTRAPS: [(&str, &str); 2] =
     [("cloud-aws", "aws-ingest"), ("replicate", "aws-replicate")];
-/// See `[profile.service]`.
-const SERVICE_PROFILE: &str = "service";
+/// See `[profile.function]`.
+const FUNCTION_PROFILE: &str = "function";
 
 /// `e2e` sends messages through the packed functions, so it packs them first; on `sim` there are none.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
@@ -58,11 +58,19 @@ pub(crate) fn deploy_artifacts(quiet: bool) -> Result<(), Failure> {
 /// Builds the programs of the workspace, the Lambda bootstraps and the Cloud Run services, optimised.
 pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
     build_programs(quiet)?;
-    // The Lambda bootstraps in their own profile and from their own package; see [profile.lambda]. At a fixed address:
+    // The Lambda bootstraps in their own profile and from their own package; see [profile.function]. At a fixed address:
     // relocating a bootstrap took 0.14 of the 1.87 ms of its cold start.
     for (package, bootstrap) in LAMBDA_BOOTSTRAPS {
         let mut lambda = cargo();
-        lambda.args(["rustc", "--profile", "lambda", "--package", package, "--bin", bootstrap]);
+        lambda.args([
+            "rustc",
+            "--profile",
+            FUNCTION_PROFILE,
+            "--package",
+            package,
+            "--bin",
+            bootstrap,
+        ]);
         if quiet {
             lambda.arg("--quiet");
         }
@@ -78,7 +86,7 @@ fn build_services(quiet: bool) -> Result<(), Failure> {
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     for service in wanted["services"].as_array().into_iter().flatten() {
         let mut build = cargo();
-        build.args(["rustc", "--profile", SERVICE_PROFILE]);
+        build.args(["rustc", "--profile", FUNCTION_PROFILE]);
         build.args(["--package", &text(service, "package"), "--bin", &text(service, "binary")]);
         if let Some(target) = wanted["target"].as_str() {
             build.args(["--target", target]);
@@ -136,7 +144,7 @@ pub(crate) fn package(print: Print) -> Result<(), Failure> {
     let mut package = program("deploy");
     package.arg("package");
     package.arg("--service-bin-dir");
-    package.arg(workspace::target_dir().join(target.unwrap_or_default()).join(SERVICE_PROFILE));
+    package.arg(workspace::target_dir().join(target.unwrap_or_default()).join(FUNCTION_PROFILE));
     package.arg("--lambda-bin-dir").arg(workspace::lambda_bin_dir());
     package.arg("--out-dir").arg(workspace::artifacts_dir());
     match print {

@@ -25,7 +25,7 @@ pub(crate) fn bin_dir() -> PathBuf {
 
 /// Where the Lambda bootstraps are.
 pub(crate) fn lambda_bin_dir() -> PathBuf {
-    target_dir().join("lambda")
+    target_dir().join("function")
 }
 
 /// Where `build` puts what is deployed.

@@ -41,10 +41,7 @@ pub struct Error {
 
 /// Everything on AWS that carries all of `tags`, sorted. AWS's index of tags is some seconds behind,
 /// and may show for a while what was deleted.
-pub async fn aws(
-    config: &SdkConfig,
-    tags: &BTreeMap<String, String>,
-) -> Result<Vec<Item>, Error> {
+pub async fn aws(config: &SdkConfig, tags: &BTreeMap<String, String>) -> Result<Vec<Item>, Error> {
     let client = Client::new(config);
     let filters: Vec<TagFilter> = tags
         .iter()
@@ -114,9 +111,15 @@ mod tests {
 
     #[test]
     fn an_arn_tells_the_type() {
-        assert_eq!(type_of("arn:aws:lambda:us-east-1:000000000000:function:ingest"), "lambda:function");
+        assert_eq!(
+            type_of("arn:aws:lambda:us-east-1:000000000000:function:ingest"),
+            "lambda:function"
+        );
         assert_eq!(type_of("arn:aws:sqs:us-east-1:000000000000:trades"), "sqs");
-        assert_eq!(type_of("arn:aws:dynamodb:us-east-1:000000000000:table/candles"), "dynamodb:table");
+        assert_eq!(
+            type_of("arn:aws:dynamodb:us-east-1:000000000000:table/candles"),
+            "dynamodb:table"
+        );
         assert_eq!(type_of("arn:aws:s3:::bucket"), "s3");
     }
 }

@@ -27,10 +27,10 @@ enum Command {
     /// Make the Lambda zip, the Cloud Run images and manifest.json out of release binaries
     Package {
         /// Where the Cloud Run services are, linked statically
-        #[arg(long, default_value = "target/service")]
+        #[arg(long, default_value = "target/function")]
         service_bin_dir: PathBuf,
         /// Where the Lambda bootstraps are
-        #[arg(long, default_value = "target/lambda")]
+        #[arg(long, default_value = "target/function")]
         lambda_bin_dir: PathBuf,
         /// Where the artifacts go
         #[arg(long, default_value = "target/artifacts")]

@@ -8,8 +8,6 @@ use candle::{CandleKey, Interval, Price, Quantity, Symbol, Trade};
 use pipeline::ports::{CandleStore, PortError, Queue};
 use serde::Serialize;
 
-/// How long a trade may take: a cold function, and a redelivery or two.
-const LIMIT: Duration = Duration::from_mins(2);
 const POLL: Duration = Duration::from_millis(100);
 
 /// The trade came through.
@@ -45,19 +43,8 @@ pub enum Error {
 }
 
 /// Sends one trade of `symbol`, which happened at `now_ms` (epoch milliseconds, and its id), and waits
-/// until it is in the candle of `interval`.
+/// until it is in the candle of `interval`, but no longer than `limit`.
 pub async fn test<Q: Queue, S: CandleStore>(
-    queue: &Q,
-    store: &S,
-    symbol: &Symbol,
-    interval: Interval,
-    now_ms: u64,
-) -> Result<Passed, Error> {
-    test_within(LIMIT, queue, store, symbol, interval, now_ms).await
-}
-
-/// [`test`] with a limit of one's own.
-pub async fn test_within<Q: Queue, S: CandleStore>(
     limit: Duration,
     queue: &Q,
     store: &S,

@@ -30,7 +30,9 @@ pub enum Error {
         problem: String,
     },
     /// There is no such function, or no such alias of it.
-    #[error("there is no function {function} with an alias {alias}; deploy the whole stack first, without --code-only")]
+    #[error(
+        "there is no function {function} with an alias {alias}; deploy the whole stack first, without --code-only"
+    )]
     Absent {
         /// The function.
         function: String,
@@ -76,8 +78,7 @@ impl Function {
 
     /// The version that an alias points to; none if function or alias isn't there.
     pub async fn behind(&self, alias: &str) -> Result<Option<Version>, Error> {
-        let answer =
-            self.client.get_alias().function_name(&self.name).name(alias).send().await;
+        let answer = self.client.get_alias().function_name(&self.name).name(alias).send().await;
         let version = match answer {
             Ok(alias) => alias.function_version().unwrap_or_default().to_owned(),
             Err(error) if is_absent(&error) => return Ok(None),
@@ -91,7 +92,10 @@ impl Function {
             .send()
             .await
             .map_err(self.call("read"))?;
-        Ok(Some(Version { version, code_sha256: answer.code_sha256().unwrap_or_default().to_owned() }))
+        Ok(Some(Version {
+            version,
+            code_sha256: answer.code_sha256().unwrap_or_default().to_owned(),
+        }))
     }
 
     /// Puts code in place as the function's latest, and waits until it is.

@@ -60,6 +60,13 @@ pub struct Trading {
     /// of it the whole way and touch no real candle.
     #[serde(default = "smoke_symbol")]
     pub smoke_symbol: String,
+    /// How long a deploy's smoke test waits for its trade, in seconds: a cold function, and a redelivery or two.
+    #[serde(default = "smoke_timeout_s")]
+    pub smoke_timeout_s: u32,
+}
+
+fn smoke_timeout_s() -> u32 {
+    120
 }
 
 fn smoke_symbol() -> String {

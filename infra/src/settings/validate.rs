@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use super::error::nearest;
 use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
-    Images,     Producer, Project, Pubsub, Settings, Trading,
+    Images, Producer, Project, Pubsub, Settings, Trading,
 };
 use crate::names;
 use crate::package::image::ImageReference;
@@ -67,6 +67,7 @@ fn trading(trading: &Trading) -> Checked {
     let problem = "is one of trading.symbols: a smoke test would change its candles; name one that nobody trades";
     let apart = !trading.symbols.contains(&trading.smoke_symbol);
     ensure("trading.smoke_symbol", apart, format!("`{}` {problem}", trading.smoke_symbol))?;
+    range("trading.smoke_timeout_s", trading.smoke_timeout_s, 1..=900)?;
     ensure(
         "trading.intervals",
         !trading.intervals.is_empty(),

@@ -219,7 +219,9 @@ pub struct Deployed {
 /// A stack that is there.
 pub async fn deployed(client: &Client, name: &str) -> Result<Deployed, Error> {
     match stack::find(client, name).await? {
-        Some(Found { status, parameters, outputs, .. }) => Ok(Deployed { status, parameters, outputs }),
+        Some(Found { status, parameters, outputs, .. }) => {
+            Ok(Deployed { status, parameters, outputs })
+        }
         None => Err(Error::NoStack { stack: name.to_owned() }),
     }
 }

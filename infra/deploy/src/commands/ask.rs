@@ -42,7 +42,9 @@ fn is_name(stack: &str, typed: &str) -> Result<(), Failure> {
     if typed == stack {
         return Ok(());
     }
-    Err(Failure::usage(anyhow!("`{typed}` is not the name of the stack, {stack}; nothing was deleted")))
+    Err(Failure::usage(anyhow!(
+        "`{typed}` is not the name of the stack, {stack}; nothing was deleted"
+    )))
 }
 
 fn agreed(answer: &str) -> Result<(), Failure> {

@@ -81,9 +81,9 @@ impl<'s> Aws<'s> {
     pub(super) fn code(&self) -> Result<Code, Failure> {
         let manifest = self.site.manifest()?;
         let object = |name: &str| -> Result<CodeObject, Failure> {
-            let artifact = manifest.artifact(name).with_context(|| {
-                format!("find {name} in the manifest; run `cargo xtask build`")
-            });
+            let artifact = manifest
+                .artifact(name)
+                .with_context(|| format!("find {name} in the manifest; run `cargo xtask build`"));
             Ok(artifact::code_object(artifact.map_err(Failure::lacking)?))
         };
         let replicate = &self.site.settings.aws.replicate;
@@ -139,9 +139,10 @@ impl<'s> Aws<'s> {
         for wanted in wanted {
             progress.now(format!("planning stack {}", wanted.name));
             let request = wanted.request();
-            let plan =
-                cfn::plan(&self.client, &request, &self.limits, &mut |p| report::stack(progress, &p))
-                    .await;
+            let plan = cfn::plan(&self.client, &request, &self.limits, &mut |p| {
+                report::stack(progress, &p)
+            })
+            .await;
             match plan {
                 Ok(plan) => plans.push(plan),
                 Err(error) => {
@@ -201,7 +202,8 @@ impl<'s> Aws<'s> {
         let intervals = self.site.intervals()?;
         let interval = *intervals.first().context("find an interval in trading.intervals")?;
         let symbol = self.site.smoke_symbol()?;
-        Ok(smoke::test(&queue, &store, &symbol, interval, now_ms()).await?)
+        Ok(smoke::test(self.site.smoke_limit(), &queue, &store, &symbol, interval, now_ms())
+            .await?)
     }
 }
 

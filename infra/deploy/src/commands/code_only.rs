@@ -17,11 +17,7 @@ use crate::progress::Progress;
 use crate::smoke;
 use crate::versions::{Function, Version};
 
-pub(super) async fn run(
-    site: &Site,
-    part: Part,
-    progress: &Progress,
-) -> Result<Deployed, Failure> {
+pub(super) async fn run(site: &Site, part: Part, progress: &Progress) -> Result<Deployed, Failure> {
     if part != Part::Aws {
         return Err(Failure::usage(anyhow!(
             "--code-only is for aws; on Google Cloud a new image is a plan of one change: `cargo xtask deploy gcp`"
@@ -37,9 +33,7 @@ pub(super) async fn run(
         (&code.replicate, before.outputs.0.get("ReplicateFunctionName"))
     {
         progress.now(format!("updating {name}"));
-        Function::new(&aws.config, name)
-            .update(&code.bucket, &replicate.key)
-            .await?;
+        Function::new(&aws.config, name).update(&code.bucket, &replicate.key).await?;
     }
     let outputs = tell_the_stack(&aws, &before, &code, progress).await?;
     let outputs = aws.outputs(&outputs);
@@ -70,7 +64,10 @@ async fn ingest(
     let parameters = render::with_code(before.parameters.clone(), code);
     let new = function.publish(parameters.get("Revision").map(String::as_str)).await?;
     function.point(LIVE, &new).await?;
-    progress.note(format!("{name}: version {} has the messages, before it {}", new.version, old.version));
+    progress.note(format!(
+        "{name}: version {} has the messages, before it {}",
+        new.version, old.version
+    ));
     match aws.smoke(&before.outputs, progress).await {
         Ok(passed) => Ok(passed),
         Err(failed) => {
@@ -99,7 +96,10 @@ async fn roll_back(
 }
 
 fn why(failed: Failure, new: &Version, old: &Version) -> Failure {
-    let back = format!("version {} did not work; version {} has the messages again", new.version, old.version);
+    let back = format!(
+        "version {} did not work; version {} has the messages again",
+        new.version, old.version
+    );
     match failed {
         Failure::Failed(error) => Failure::Failed(error.context(back)),
         other => other,
@@ -117,8 +117,12 @@ async fn tell_the_stack(
     let name = aws.stack();
     let tags = render::tags(&aws.site.settings);
     let template = cfn::template(&aws.client, &name).await?;
-    let request =
-        cfn::StackRequest { name: &name, template: &template, parameters: &parameters, tags: &tags };
+    let request = cfn::StackRequest {
+        name: &name,
+        template: &template,
+        parameters: &parameters,
+        tags: &tags,
+    };
     progress.now(format!("telling the stack {name}"));
     let outputs = cfn::apply(&aws.client, &request, &aws.limits, &mut |p| {
         super::report::stack(progress, &p);

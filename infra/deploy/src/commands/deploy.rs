@@ -33,7 +33,11 @@ impl fmt::Display for Deployed {
         }
         match &self.smoke {
             Some(passed) => {
-                writeln!(f, "{} is deployed: a trade came through in {} ms", self.part, passed.took_ms)
+                writeln!(
+                    f,
+                    "{} is deployed: a trade came through in {} ms",
+                    self.part, passed.took_ms
+                )
             }
             None => writeln!(f, "{} is deployed", self.part),
         }

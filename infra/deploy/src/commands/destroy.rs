@@ -47,7 +47,11 @@ impl fmt::Display for Destroyed {
         }
         match self.left.len() {
             0 => writeln!(f, "{} is destroyed: the inventory is empty", self.part),
-            n => writeln!(f, "{}: {n} resources are still there; run the same command again", self.part),
+            n => writeln!(
+                f,
+                "{}: {n} resources are still there; run the same command again",
+                self.part
+            ),
         }
     }
 }
@@ -107,9 +111,9 @@ async fn foundation(site: &Site, progress: &Progress) -> Result<Destroyed, Failu
     }
     let tags = render::tags(&site.settings);
     let items = inventory::aws(&aws.config, &tags).await?;
-    let left = items.into_iter().filter(|item| {
-        item.component.as_deref() == Some(FOUNDATION) && !terraform::is_key(item)
-    });
+    let left = items
+        .into_iter()
+        .filter(|item| item.component.as_deref() == Some(FOUNDATION) && !terraform::is_key(item));
     Ok(Destroyed { part: Part::Foundation.to_string(), kept, left: left.collect() })
 }
 
@@ -175,7 +179,9 @@ async fn unprotect(aws: &Aws<'_>) -> Result<(), Failure> {
         Err(error)
             if matches!(
                 error.code(),
-                Some("ResourceNotFoundException" | "ValidationException" | "ResourceInUseException")
+                Some(
+                    "ResourceNotFoundException" | "ValidationException" | "ResourceInUseException"
+                )
             ) =>
         {
             Ok(())

@@ -139,7 +139,7 @@ async fn smoke(site: &Site, progress: &Progress) -> Result<smoke::Passed, Failur
     let Ports { queue, store } = Ports::open(site).await?;
     let interval = *site.intervals()?.first().context("find an interval in trading.intervals")?;
     let symbol = site.smoke_symbol()?;
-    Ok(smoke::test(&queue, &store, &symbol, interval, now_ms()).await?)
+    Ok(smoke::test(site.smoke_limit(), &queue, &store, &symbol, interval, now_ms()).await?)
 }
 
 /// The ports of a deployment.

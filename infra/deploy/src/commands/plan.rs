@@ -88,11 +88,7 @@ pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Fa
 }
 
 /// Plans one part, and leaves nothing behind.
-pub(super) async fn of(
-    site: &Site,
-    part: Part,
-    progress: &Progress,
-) -> Result<Vec<Step>, Failure> {
+pub(super) async fn of(site: &Site, part: Part, progress: &Progress) -> Result<Vec<Step>, Failure> {
     match part {
         Part::Aws => {
             let aws = Aws::open(site).await?;

@@ -26,18 +26,26 @@ pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
 /// What Terraform does, line by line.
 pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
     match what {
-        TerraformProgress::WaitingForLock => progress.now("somebody else works on the state: waiting"),
+        TerraformProgress::WaitingForLock => {
+            progress.now("somebody else works on the state: waiting")
+        }
         TerraformProgress::Unlocked { id } => {
             progress.note(format!("took off the lock {id} of a run that was killed here"));
         }
         TerraformProgress::Adopted { address } => {
-            progress.note(format!("{address} was made by a run that was killed here: taken into the state"));
+            progress.note(format!(
+                "{address} was made by a run that was killed here: taken into the state"
+            ));
         }
         TerraformProgress::Uncertain { address } => {
-            progress.note(format!("{address} was being made by a run that was killed here: it may be there"));
+            progress.note(format!(
+                "{address} was being made by a run that was killed here: it may be there"
+            ));
         }
         TerraformProgress::Event(event) => progress.note(event.to_string()),
-        TerraformProgress::Stopping => progress.note("stopping: Terraform ends what it is at, and keeps its state"),
+        TerraformProgress::Stopping => {
+            progress.note("stopping: Terraform ends what it is at, and keeps its state")
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use args::{DeployTarget, Place};
@@ -83,6 +83,11 @@ impl Site {
     /// The symbol of a smoke test's trade.
     pub(super) fn smoke_symbol(&self) -> anyhow::Result<Symbol> {
         Symbol::parse(&self.settings.trading.smoke_symbol).context("read trading.smoke_symbol")
+    }
+
+    /// How long a smoke test may take.
+    pub(super) fn smoke_limit(&self) -> Duration {
+        Duration::from_secs(self.settings.trading.smoke_timeout_s.into())
     }
 
     /// The intervals of candles, the shortest first.

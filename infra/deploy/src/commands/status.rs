@@ -97,7 +97,8 @@ type Row = (&'static str, Vec<String>, Vec<String>);
 
 fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
     let row = |label, cells: fn(&CloudStatus) -> Vec<String>| (label, cells(aws), cells(gcp));
-    let number = |value: Option<u64>| value.map_or_else(|| "not known".to_owned(), |n| n.to_string());
+    let number =
+        |value: Option<u64>| value.map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let numbers = |label, aws, gcp| (label, vec![number(aws)], vec![number(gcp)]);
     vec![
         row("stack", |cloud| {
@@ -106,9 +107,7 @@ fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
         row("functions", |cloud| cloud.functions.clone()),
         numbers("queue", aws.queue_depth, gcp.queue_depth),
         numbers("dead letters", aws.dead_letters, gcp.dead_letters),
-        row("last candle", |cloud| {
-            cloud.last_candles.iter().map(ToString::to_string).collect()
-        }),
+        row("last candle", |cloud| cloud.last_candles.iter().map(ToString::to_string).collect()),
         row("drift", |cloud| {
             vec![match cloud.drift {
                 None => "not known".to_owned(),
@@ -126,7 +125,9 @@ impl CloudStatus {
             Ok(value) => Some(value),
             Err(failure) => {
                 self.problems.push(match failure {
-                    Failure::Failed(e) | Failure::Usage(e) | Failure::Lacking(e) => format!("{e:#}"),
+                    Failure::Failed(e) | Failure::Usage(e) | Failure::Lacking(e) => {
+                        format!("{e:#}")
+                    }
                     Failure::Interrupted(text) => text,
                     Failure::Found => String::new(),
                 });
@@ -185,7 +186,8 @@ async fn functions(aws: &Aws<'_>, outputs: &cfn::Outputs) -> Result<Vec<String>,
     let mut functions = Vec::new();
     let name = outputs.get("FunctionName")?;
     let live = Function::new(&aws.config, name).behind(LIVE).await?;
-    let version = live.map_or_else(|| "no version".to_owned(), |live| format!("version {}", live.version));
+    let version =
+        live.map_or_else(|| "no version".to_owned(), |live| format!("version {}", live.version));
     functions.push(format!("{name} {version}"));
     if let Some(name) = outputs.0.get("ReplicateFunctionName") {
         functions.push(name.clone());

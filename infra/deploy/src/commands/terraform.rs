@@ -120,15 +120,10 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
 }
 
 /// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
-async fn foundation<'s>(
-    aws: &Aws<'_>,
-    progress: &'s Progress,
-) -> Result<Session<'s>, Failure> {
+async fn foundation<'s>(aws: &Aws<'_>, progress: &'s Progress) -> Result<Session<'s>, Failure> {
     let site = aws.site;
-    let known = infra::files::Known {
-        aws_account: Some(aws.account.clone()),
-        ..known::known(site)?
-    };
+    let known =
+        infra::files::Known { aws_account: Some(aws.account.clone()), ..known::known(site)? };
     known::render(site, &known)?;
     let mut root = Root::aws(&site.checkout.root, &site.settings);
     root.backend.insert("bucket".to_owned(), names::aws_state_bucket(&site.settings, &aws.account));
@@ -150,7 +145,10 @@ pub(super) async fn plan(
     let is_new = bootstrap.iter().any(|plan| plan.creates);
     let mut steps: Vec<Step> = bootstrap.into_iter().map(Step::CloudFormation).collect();
     if is_new {
-        progress.note(format!("{part}: terraform/ is planned once the stack {} is there, which holds its state", aws.bootstrap()));
+        progress.note(format!(
+            "{part}: terraform/ is planned once the stack {} is there, which holds its state",
+            aws.bootstrap()
+        ));
     } else {
         let session = foundation(&aws, progress).await?;
         steps.push(Step::Terraform(session.plan(Purpose::Deploy).await?));
@@ -207,7 +205,9 @@ pub(super) async fn outputs(
 ) -> Result<Outputs, Failure> {
     let aws = Aws::open(site).await?;
     if !has_state(&aws).await? {
-        return Err(anyhow::anyhow!("{part} is not deployed; `cargo xtask deploy {part}` does it").into());
+        return Err(
+            anyhow::anyhow!("{part} is not deployed; `cargo xtask deploy {part}` does it").into()
+        );
     }
     foundation(&aws, progress).await?.outputs().await
 }
@@ -230,7 +230,9 @@ pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
                 return Ok(false);
             }
             let problem = in_words(&error);
-            return Err(anyhow::anyhow!("read Terraform's state s3://{bucket}/{key}: {problem}").into());
+            return Err(
+                anyhow::anyhow!("read Terraform's state s3://{bucket}/{key}: {problem}").into()
+            );
         }
     };
     let bytes = answer.body.collect().await.context("read Terraform's state")?.into_bytes();

@@ -1,7 +1,9 @@
 //! What a person types to deploy, on the emulators that `up` started.
 
 mod aws;
+mod code_only;
 mod errors;
+mod gcp;
 mod interrupted;
 
 use std::collections::BTreeMap;

@@ -68,7 +68,11 @@ fn step_of(progress: &Progress, step: &google::Step) {
 pub(super) async fn drift(site: &Site) -> Result<Vec<Change>, Failure> {
     let outputs = outputs(site).await?;
     if !outputs.contains_key("topic") {
-        return Err(anyhow::anyhow!("{} is not deployed; `cargo xtask deploy gcp` does it", Part::Gcp).into());
+        return Err(anyhow::anyhow!(
+            "{} is not deployed; `cargo xtask deploy gcp` does it",
+            Part::Gcp
+        )
+        .into());
     }
     google::drift(&desired(site)?, &endpoints(site)?).await.map_err(failed)
 }
@@ -118,8 +122,7 @@ async fn dead_letters(site: &Site) -> Result<u64, Failure> {
     let gcp = &site.settings.gcp;
     let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
     let endpoint = Some(local.pubsub_endpoint.as_str());
-    let queue =
-        cloud_gcp::PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
+    let queue = cloud_gcp::PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
     let received = queue.receive(DEAD_LETTERS).await?;
     for message in &received {
         queue.release(&message.receipt).await?;

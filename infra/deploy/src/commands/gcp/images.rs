@@ -18,7 +18,9 @@ pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<
     let mut named = Vec::new();
     for service in Service::ALL {
         let artifact = manifest.artifact(service.binary);
-        let Some(digest) = artifact.and_then(|artifact| artifact.image_digest.clone()) else { continue };
+        let Some(digest) = artifact.and_then(|artifact| artifact.image_digest.clone()) else {
+            continue;
+        };
         let repository = to.below(service.name);
         named.push((service.name, ImageReference { repository, digest }.to_string()));
     }
