@@ -24,10 +24,12 @@ impl Statement {
     fn line(&self) -> String {
         let mut line = format!("{}: {} {}", self.place, self.effect, self.actions.join(", "));
         if !self.resources.is_empty() {
-            line += &format!(" on {}", self.resources.join(", "));
+            line.push_str(" on ");
+            line.push_str(&self.resources.join(", "));
         }
         for more in &self.more {
-            line += &format!("; {more}");
+            line.push_str("; ");
+            line.push_str(more);
         }
         line
     }
@@ -137,8 +139,16 @@ fn in_node(place: &str, node: &Yaml<'_>, statements: &mut Vec<Statement>) {
             let fields = map.iter().map(|(key, value)| (yaml_text(key), yaml_list(value)));
             statements.push(Statement::of(place, fields.collect()));
         }
-        Yaml::Mapping(map) => map.iter().for_each(|(_, value)| in_node(place, value, statements)),
-        Yaml::Sequence(items) => items.iter().for_each(|item| in_node(place, item, statements)),
+        Yaml::Mapping(map) => {
+            for (_, value) in map {
+                in_node(place, value, statements);
+            }
+        }
+        Yaml::Sequence(items) => {
+            for item in items {
+                in_node(place, item, statements);
+            }
+        }
         Yaml::Tagged(_, inner) => in_node(place, inner, statements),
         _ => {}
     }
@@ -191,22 +201,30 @@ fn in_expression(place: &str, value: &Expression, statements: &mut Vec<Statement
             statements.push(Statement::of(place, fields(object)));
         }
         Expression::Object(object) => {
-            object.values().for_each(|value| in_expression(place, value, statements));
+            for value in object.values() {
+                in_expression(place, value, statements);
+            }
         }
         Expression::Array(items) => {
-            items.iter().for_each(|item| in_expression(place, item, statements));
+            for item in items {
+                in_expression(place, item, statements);
+            }
         }
         // `merge` adds fields to a statement, as a condition that depends on a variable.
         Expression::FuncCall(call) if call.name.name.as_str() == "merge" => {
             let begin = statements.len();
-            call.args.iter().for_each(|arg| in_expression(place, arg, statements));
+            for arg in &call.args {
+                in_expression(place, arg, statements);
+            }
             if let [statement] = &mut statements[begin..] {
                 let more = call.args.iter().skip(1).map(|arg| format!("with {}", hcl_text(arg)));
                 statement.more.extend(more);
             }
         }
         Expression::FuncCall(call) => {
-            call.args.iter().for_each(|arg| in_expression(place, arg, statements));
+            for arg in &call.args {
+                in_expression(place, arg, statements);
+            }
         }
         Expression::Parenthesis(inner) => in_expression(place, inner, statements),
         Expression::Conditional(conditional) => {

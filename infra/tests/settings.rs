@@ -130,7 +130,7 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
     assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:LINE: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
     assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:LINE: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
     assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:LINE: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
-    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, queue, ingest, replicate, foundation, budget, state");
+    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, deletion_protection, ttl_attribute, queue, ingest, replicate, archive, foundation, budget, state");
     assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
     assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
     assert_snapshot!(set("aws.queue.name.more=x"), @"--set aws.queue.name.more=x: `aws.queue.name`: expected a string, found a table");
@@ -219,8 +219,37 @@ fn what_terraform_would_refuse_is_refused_here() {
 }
 
 #[test]
+fn what_the_stack_would_refuse_is_refused_here() {
+    let mistakes = [
+        "trading.smoke_symbol=BTCUSDT",
+        "trading.smoke_symbol=smoke",
+        "aws.ttl_attribute=pk",
+        "aws.archive.standard_ia_days=29",
+        "aws.archive.glacier_ir_days=59",
+        "aws.archive.deep_archive_days=100",
+        "aws.state.bucket_prefix=State",
+        "aws.state.noncurrent_days=0",
+        "aws.replicate.name={prefix}-ingest",
+        "aws.replicate.role=replicate",
+        "aws.replicate.role={prefix}-{environment}-deploy",
+        "aws.replicate.timeout_s=901",
+        "aws.replicate.schedule_minutes=30",
+        "aws.replicate.log_retention_days=31",
+    ];
+    assert_snapshot!("refused_by_the_stack", mistakes.map(set).join("\n"));
+    parse(FILE, None, &["aws.archive.deep_archive_days=0"], &[]).expect("0 is never");
+}
+
+#[test]
 fn what_only_some_need_can_be_left_out_or_taken_away() {
-    let optional = ["[github]", "[alerts]", "[aws.foundation]", "[aws.budget]", "[gcp.archive]"];
+    let optional = [
+        "[github]",
+        "[alerts]",
+        "[aws.archive]",
+        "[aws.foundation]",
+        "[aws.budget]",
+        "[gcp.archive]",
+    ];
     let mut text = FILE.to_owned();
     for table in optional {
         let begin = text.find(table).expect("the table is in the file");

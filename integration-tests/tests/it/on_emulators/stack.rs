@@ -183,15 +183,15 @@ async fn made_used_changed_and_deleted() {
     assert_eq!(again, outputs);
     assert!(seen.plan().contains("no changes"), "{}", seen.plan());
 
-    fixture.settings.aws.queue.retention_s = 3_600;
+    fixture.settings.aws.ingest.batch_size = 5;
     let (_, seen) =
         fixture.apply(STACK_TEMPLATE, &fixture.parameters(&code)).await.expect("update");
     println!("{}", seen.plan());
     let changes = &seen.plan.as_ref().expect("plan").changes;
     assert_eq!(changes.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].address, "Queue");
+    assert_eq!(changes[0].address, "IngestMapping");
     assert_eq!(changes[0].properties.len(), 1, "{changes:?}");
-    assert_eq!(changes[0].properties[0].path, "/Properties/MessageRetentionPeriod");
+    assert_eq!(changes[0].properties[0].path, "/Properties/BatchSize");
 
     let without = Code { replicate: None, ..code };
     let (outputs, seen) =
