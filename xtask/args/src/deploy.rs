@@ -93,6 +93,7 @@ pub struct Plan {
 
 /// Deploys, and ends with a smoke test through the deployed queue.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag on the command line")]
 pub struct Deploy {
     /// What to deploy.
     #[arg(value_enum)]

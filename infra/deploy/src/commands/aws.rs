@@ -140,7 +140,7 @@ impl<'s> Aws<'s> {
             progress.now(format!("planning stack {}", wanted.name));
             let request = wanted.request();
             let plan = cfn::plan(&self.client, &request, &self.limits, &mut |p| {
-                report::stack(progress, &p)
+                report::stack(progress, &p);
             })
             .await;
             match plan {

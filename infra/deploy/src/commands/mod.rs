@@ -87,7 +87,7 @@ async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure>
         Command::Deploy(args) => deploy::run(args, checkout).await,
         Command::Destroy(args) => destroy::run(args, checkout).await,
         Command::Outputs(args) => outputs::run(args, checkout).await,
-        Command::Status(args) => status::run(args, checkout).await,
+        Command::Status(args) => Box::pin(status::run(args, checkout)).await,
         Command::Drift(args) => drift::run(args, checkout).await,
     }
 }

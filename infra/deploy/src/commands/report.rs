@@ -27,7 +27,7 @@ pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
 pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
     match what {
         TerraformProgress::WaitingForLock => {
-            progress.now("somebody else works on the state: waiting")
+            progress.now("somebody else works on the state: waiting");
         }
         TerraformProgress::Unlocked { id } => {
             progress.note(format!("took off the lock {id} of a run that was killed here"));
@@ -44,7 +44,7 @@ pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
         }
         TerraformProgress::Event(event) => progress.note(event.to_string()),
         TerraformProgress::Stopping => {
-            progress.note("stopping: Terraform ends what it is at, and keeps its state")
+            progress.note("stopping: Terraform ends what it is at, and keeps its state");
         }
     }
 }

@@ -141,7 +141,8 @@ pub(super) async fn run(args: &args::Status, checkout: &Checkout) -> Result<(), 
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     progress.now("asking both clouds");
-    let (aws, gcp) = join(aws(&site, &progress), gcp::status(&site, &progress)).await;
+    let (aws, gcp) =
+        join(Box::pin(aws(&site, &progress)), Box::pin(gcp::status(&site, &progress))).await;
     progress.finish();
     let status = Status {
         environment: site.settings.project.environment.clone(),

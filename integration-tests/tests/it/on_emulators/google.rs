@@ -122,6 +122,7 @@ pub(super) fn pack(folder: &Path, binary: &Path) {
             arch: "x86_64".to_owned(),
             glibc_max: None,
             uncompressed_bytes: bytes,
+            image_digest: None,
         }
     };
     let artifacts = vec![artifact("gcp-ingest"), artifact("gcp-replicate")];

@@ -62,7 +62,7 @@ async fn what_is_pushed_is_what_was_built_and_pushing_again_sends_nothing() {
 
 #[test]
 fn the_same_binary_gives_the_same_image_wherever_it_lies() {
-    let [service] = Service::ALL;
+    let service = &Service::ALL[0];
     let binary = std::fs::read(artifacts().join(service.program())).expect("the packed program");
     let built = Image::build(service.name, &binary, own_architecture(), None).expect("it builds");
     assert_eq!(built, packed());
@@ -292,7 +292,7 @@ fn repository(registry: &Running, path: &str) -> Repository {
 }
 
 fn packed() -> Image {
-    let [service] = Service::ALL;
+    let service = &Service::ALL[0];
     service.layout(&artifacts()).read().expect("the image that was packed")
 }
 

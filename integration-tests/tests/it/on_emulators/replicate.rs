@@ -45,7 +45,9 @@ impl Clouds {
         let aws_endpoint = &endpoints["AWS_ENDPOINT_URL"];
         let context = emulator_context(&folder.join("replicate")).await;
         let options = cloud_run::Options {
-            program: crate::command::artifacts().join("gcp/replicate/replicate"),
+            instance: cloud_run::Instance::Program(
+                crate::command::artifacts().join("gcp/replicate/replicate"),
+            ),
             env: env(
                 settings.gcp_function_env(),
                 &endpoints,

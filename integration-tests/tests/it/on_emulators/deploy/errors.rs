@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use super::{Up, on_processes};
 use crate::command::{Checkout, Ran};
 
-/// An endpoint that refuses every caller, in the words in which STS and CloudFormation do.
+/// An endpoint that refuses every caller, in the words in which AWS does.
 fn refusing() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
