@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binance_ws;
 mod relay;
 mod spool;
 mod spool_killed;
