@@ -46,10 +46,22 @@ impl Batcher {
         Some(Batch { symbol: symbol.clone(), trades: std::mem::take(trades) })
     }
 
+    /// What is there, a batch for each symbol; the batcher is empty then.
+    pub fn flush(&mut self) -> impl Iterator<Item = Batch> + use<> {
+        let open = std::mem::take(&mut self.open).into_iter();
+        let open = open.filter(|(_, trades)| !trades.is_empty());
+        open.map(|(symbol, trades)| Batch { symbol, trades })
+    }
+
+    /// Whether no trade waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.values().all(Vec::is_empty)
+    }
+
     /// What is left, a batch for each symbol.
-    pub fn finish(self) -> impl Iterator<Item = Batch> {
-        let left = self.open.into_iter().filter(|(_, trades)| !trades.is_empty());
-        left.map(|(symbol, trades)| Batch { symbol, trades })
+    pub fn finish(mut self) -> impl Iterator<Item = Batch> {
+        self.flush()
     }
 }
 

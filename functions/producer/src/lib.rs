@@ -1,12 +1,17 @@
 //! Where trades come from, and how they become messages.
 //!
-//! [`recording`] reads frames from a file, [`generator`] makes them up from a seed, [`batcher`] turns trades into
-//! queue messages of bounded size.
+//! [`binance_ws`] listens to Binance, [`recording`] reads frames from a file, [`generator`] makes them up from a seed, [`batcher`] turns trades into
+//! queue messages of bounded size, [`spool`] keeps those on disk until a cloud has them, and [`relay`] takes
+//! them to the clouds.
 
 pub mod batcher;
+pub mod binance_ws;
 pub mod generator;
 pub mod recording;
+pub mod relay;
+pub mod spool;
 
 pub use batcher::{BatchLimits, Batcher};
 pub use generator::Generator;
 pub use recording::{Recorded, Recording, SourceError, SourceTrade};
+pub use relay::{Event, Relay, RelayConfig, Relayed};

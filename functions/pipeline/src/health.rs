@@ -1,0 +1,327 @@
+//! Whether a place to publish to is healthy: a state machine with hysteresis, fed by the results of real traffic and of
+//! a canary.
+//!
+//! | state | traffic | leaves for | when |
+//! |---|---|---|---|
+//! | healthy | yes | suspect | bad evidence: `suspect_points` without a success in between |
+//! | suspect | yes | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
+//! | | | healthy | `clear_successes` in a row |
+//! | down | no | recovering | a success, once `down_ms` have passed in this state |
+//! | recovering | canary | healthy | `recover_successes` in a row, and `recovering_ms` have passed in this state |
+//! | | | down | any bad evidence |
+//!
+//! | evidence | points |
+//! |---|---|
+//! | success | none; takes all points away while healthy |
+//! | unknown: a timeout, a broken connection, a 5xx. It may have worked, and the fault may be ours | 1 |
+//! | refused: an answer that says no, or nobody there to ask | `refused_points` |
+//!
+//! Going from taking traffic to not taking it and back takes `down_ms + recovering_ms` at least, whatever the
+//! evidence: that is the hysteresis. The time is the caller's, in milliseconds from any start; one that runs back
+//! counts as standing still.
+
+/// What a place is thought to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It takes traffic and answers.
+    Healthy,
+    /// It has failed of late; it still takes traffic.
+    Suspect,
+    /// It answers again, but not for long enough.
+    Recovering,
+    /// It does not answer.
+    Down,
+}
+
+impl State {
+    /// Whether traffic may go there; in any other state only a canary does.
+    #[must_use]
+    pub fn takes_traffic(self) -> bool {
+        matches!(self, Self::Healthy | Self::Suspect)
+    }
+}
+
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Healthy => "healthy",
+            Self::Suspect => "suspect",
+            Self::Recovering => "recovering",
+            Self::Down => "down",
+        })
+    }
+}
+
+/// What one request says about a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// It did what was asked.
+    Success,
+    /// Nobody knows whether it did.
+    Unknown,
+    /// It did not.
+    Refused,
+}
+
+/// How much it takes to change one's mind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// What a refusal counts; a timeout counts 1.
+    pub refused_points: u32,
+    /// Points at which a healthy place is suspect.
+    pub suspect_points: u32,
+    /// Points at which a suspect place is down.
+    pub down_points: u32,
+    /// The least time between suspect and down.
+    pub suspect_ms: u64,
+    /// Successes in a row that clear a suspect place.
+    pub clear_successes: u32,
+    /// The least time that a place stays down.
+    pub down_ms: u64,
+    /// Successes in a row that a recovering place needs.
+    pub recover_successes: u32,
+    /// The least time that a place is recovering.
+    pub recovering_ms: u64,
+}
+
+impl Default for HealthConfig {
+    /// Down within a second at ten failing requests a second; back after four good seconds.
+    fn default() -> Self {
+        Self {
+            refused_points: 2,
+            suspect_points: 2,
+            down_points: 6,
+            suspect_ms: 300,
+            clear_successes: 3,
+            down_ms: 1_000,
+            recover_successes: 3,
+            recovering_ms: 3_000,
+        }
+    }
+}
+
+/// What is remembered about a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    state: State,
+    since_ms: u64,
+    /// Bad evidence; what it means depends on the state.
+    points: u32,
+    /// Successes since the last bad evidence.
+    successes: u32,
+}
+
+impl Health {
+    /// A place of which nothing is known yet is taken for healthy: the first requests tell.
+    #[must_use]
+    pub fn new(now_ms: u64) -> Self {
+        Self { state: State::Healthy, since_ms: now_ms, points: 0, successes: 0 }
+    }
+
+    /// What the place is thought to be.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when.
+    #[must_use]
+    pub fn since_ms(&self) -> u64 {
+        self.since_ms
+    }
+
+    /// What is to be thought after one more piece of evidence.
+    #[must_use]
+    pub fn after(self, config: &HealthConfig, evidence: Evidence, now_ms: u64) -> Self {
+        let mut next = self;
+        match evidence {
+            Evidence::Success => {
+                next.successes = self.successes.saturating_add(1);
+                if self.state == State::Healthy {
+                    next.points = 0;
+                }
+            }
+            Evidence::Unknown | Evidence::Refused => {
+                let weight =
+                    if evidence == Evidence::Refused { config.refused_points.max(1) } else { 1 };
+                next.successes = 0;
+                next.points = self.points.saturating_add(weight);
+            }
+        }
+        match next.judge(config, evidence, now_ms) {
+            Some(state) => next.enter(state, now_ms),
+            None => next,
+        }
+    }
+
+    /// The state to go to, if any.
+    fn judge(&self, config: &HealthConfig, evidence: Evidence, now_ms: u64) -> Option<State> {
+        let passed_ms = now_ms.saturating_sub(self.since_ms);
+        let good = evidence == Evidence::Success;
+        match self.state {
+            State::Healthy if self.points >= config.suspect_points.max(1) => Some(State::Suspect),
+            State::Suspect if good && self.successes >= config.clear_successes => {
+                Some(State::Healthy)
+            }
+            State::Suspect
+                if !good && self.points >= config.down_points && passed_ms >= config.suspect_ms =>
+            {
+                Some(State::Down)
+            }
+            State::Down if good && passed_ms >= config.down_ms => Some(State::Recovering),
+            State::Recovering if !good => Some(State::Down),
+            State::Recovering
+                if self.successes >= config.recover_successes
+                    && passed_ms >= config.recovering_ms =>
+            {
+                Some(State::Healthy)
+            }
+            _ => None,
+        }
+    }
+
+    fn enter(self, state: State, now_ms: u64) -> Self {
+        // On the way down what has been counted goes on counting.
+        let points = if state == State::Suspect { self.points } else { 0 };
+        Self { state, since_ms: now_ms.max(self.since_ms), points, successes: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::State::{Down, Healthy, Recovering, Suspect};
+    use super::*;
+
+    fn evidence() -> impl Strategy<Value = Evidence> {
+        prop_oneof![Just(Evidence::Success), Just(Evidence::Unknown), Just(Evidence::Refused)]
+    }
+
+    fn configs() -> impl Strategy<Value = HealthConfig> {
+        let numbers = (1_u32..4, 1_u32..5, 1_u32..12, 0_u64..500);
+        (numbers, 1_u32..5, 0_u64..3_000, 1_u32..5, 0_u64..5_000).prop_map(
+            |((refused, suspect, down, suspect_ms), clear, down_ms, recover, recovering_ms)| {
+                HealthConfig {
+                    refused_points: refused,
+                    suspect_points: suspect,
+                    down_points: down,
+                    suspect_ms,
+                    clear_successes: clear,
+                    down_ms,
+                    recover_successes: recover,
+                    recovering_ms,
+                }
+            },
+        )
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<(u64, Evidence)>> {
+        prop::collection::vec((0_u64..800, evidence()), 0..200)
+    }
+
+    /// Every state on the way, with the time; the first is the start.
+    fn run(config: &HealthConfig, steps: &[(u64, Evidence)]) -> Vec<(u64, Health)> {
+        let mut now_ms = 0;
+        let mut health = Health::new(0);
+        let mut seen = vec![(0, health)];
+        for (pause_ms, evidence) in steps {
+            now_ms += pause_ms;
+            health = health.after(config, *evidence, now_ms);
+            seen.push((now_ms, health));
+        }
+        seen
+    }
+
+    fn requests_until_down(evidence: Evidence) -> usize {
+        let steps = [(100, evidence); 50];
+        let seen = run(&HealthConfig::default(), &steps);
+        seen.iter().position(|(_, health)| health.state() == State::Down).unwrap()
+    }
+
+    #[test]
+    fn refusals_convince_sooner_than_timeouts() {
+        assert_eq!(requests_until_down(Evidence::Refused), 4);
+        assert_eq!(requests_until_down(Evidence::Unknown), 6);
+    }
+
+    #[test]
+    fn the_whole_way_down_and_back() {
+        let config = HealthConfig::default();
+        let bad = [(100, Evidence::Refused); 10];
+        let good = [(500, Evidence::Success); 10];
+        let seen = run(&config, &[&bad[..], &good[..]].concat());
+        let mut states: Vec<_> = seen.iter().map(|(_, health)| health.state()).collect();
+        states.dedup();
+        assert_eq!(states, [Healthy, Suspect, Down, Recovering, Healthy]);
+    }
+
+    #[test]
+    fn one_timeout_among_successes_is_nothing() {
+        let step = [(10, Evidence::Unknown), (10, Evidence::Success)];
+        let seen = run(&HealthConfig::default(), &step.repeat(500));
+        assert!(seen.iter().all(|(_, health)| health.state() == State::Healthy));
+    }
+
+    proptest! {
+        #[test]
+        fn traffic_flaps_no_faster_than_the_hysteresis(config in configs(), steps in steps()) {
+            let seen = run(&config, &steps);
+            let mut lost_at: Option<u64> = None;
+            for pair in seen.windows(2) {
+                let (before, (now_ms, after)) = (pair[0].1, pair[1]);
+                if before.state().takes_traffic() && !after.state().takes_traffic() {
+                    lost_at = Some(now_ms);
+                }
+                if !before.state().takes_traffic() && after.state().takes_traffic() {
+                    let away_ms = now_ms - lost_at.unwrap();
+                    prop_assert!(away_ms >= config.down_ms + config.recovering_ms, "{away_ms} ms");
+                }
+            }
+        }
+
+        #[test]
+        fn only_the_changes_of_the_table_happen(config in configs(), steps in steps()) {
+            for pair in run(&config, &steps).windows(2) {
+                let change = (pair[0].1.state(), pair[1].1.state());
+                let is_known = matches!(
+                    change,
+                    (Healthy, Suspect) | (Suspect | Recovering, Healthy | Down) | (Down, Recovering)
+                );
+                prop_assert!(change.0 == change.1 || is_known, "{change:?}");
+            }
+        }
+
+        /// From anywhere: worse evidence never leads to a better state than better evidence does.
+        #[test]
+        fn worse_evidence_is_never_better(
+            config in configs(), steps in steps(), a in evidence(), b in evidence(), pause in 0_u64..9_000,
+        ) {
+            let (now_ms, health) = *run(&config, &steps).last().unwrap();
+            let (better, worse) = (a.min(b), a.max(b));
+            let better = health.after(&config, better, now_ms + pause);
+            let worse = health.after(&config, worse, now_ms + pause);
+            prop_assert!(better.state() <= worse.state(), "{better:?} {worse:?}");
+        }
+
+        #[test]
+        fn bad_evidence_alone_never_improves_and_ends_down(config in configs(), steps in steps()) {
+            let bad: Vec<_> = steps
+                .into_iter()
+                .map(|(pause, evidence)| (pause, evidence.max(Evidence::Unknown)))
+                .chain(std::iter::repeat_n((1_000, Evidence::Unknown), 30))
+                .collect();
+            let seen = run(&config, &bad);
+            prop_assert!(seen.windows(2).all(|pair| pair[0].1.state() <= pair[1].1.state()));
+            prop_assert_eq!(seen.last().unwrap().1.state(), State::Down);
+        }
+
+        /// Whatever was before, successes bring it back, within the times that the settings say.
+        #[test]
+        fn successes_heal(config in configs(), steps in steps()) {
+            let healing = std::iter::repeat_n((500, Evidence::Success), 24);
+            let steps: Vec<_> = steps.into_iter().chain(healing).collect();
+            prop_assert_eq!(run(&config, &steps).last().unwrap().1.state(), State::Healthy);
+        }
+    }
+}

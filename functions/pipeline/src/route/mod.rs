@@ -1,0 +1,303 @@
+//! Where to publish: from what is thought of each target to "to these, and if they fail to those".
+//!
+//! | policy | a message goes to |
+//! |---|---|
+//! | mirror | every target that takes traffic |
+//! | primary | one; when it stops taking traffic, the next: another region of its cloud before another cloud |
+//! | weighted | one of those that take traffic, in proportion to their weights |
+//!
+//! If no target takes traffic, those that are recovering get it; if none is, only canaries are sent and the spool
+//! grows.
+//!
+//! **What is published** follows from one rule: a target gets every message in the spool that the route assigns to it
+//! and that it has not acknowledged. So a new primary gets the recent window anew, and nothing that died inside the
+//! old one is lost; failing back is the same. Duplicates change nothing.
+
+pub mod epoch;
+
+use crate::health::State;
+
+/// A queue that can be published to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name, such as `aws` or `aws-eu-west-1`.
+    pub name: String,
+    /// Its cloud.
+    pub cloud: String,
+    /// Its region.
+    pub region: String,
+    /// What a million messages cost, in millionths of any one currency.
+    pub cost_micros: u64,
+    /// Its share in the policy `weighted`; 0: none.
+    pub weight: u32,
+}
+
+/// How targets are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// All of them.
+    Mirror,
+    /// One of them.
+    Primary(By),
+    /// Each message to one of them.
+    Weighted,
+}
+
+/// Which target is the best primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The one that stands first in the settings.
+    Hand,
+    /// The cheapest.
+    Cost,
+    /// The quickest; another one must be quicker by so many per cent to be worth a change.
+    Latency {
+        /// In per cent of the current one's latency.
+        margin_percent: u32,
+    },
+}
+
+/// A service of a target's region, and what is thought of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceState {
+    /// Such as `queue` or `store`.
+    pub service: String,
+    /// What is thought of it.
+    pub state: State,
+}
+
+/// What is known of a target at the moment of choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Each service by itself. Those that a target is chosen by decide; the others are only told of.
+    pub services: Vec<ServiceState>,
+    /// How long a publish takes; `None`: not known yet.
+    pub latency_us: Option<u64>,
+}
+
+/// The settings of the choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// In the order of preference by hand.
+    pub targets: Vec<Target>,
+    /// How targets are chosen.
+    pub policy: Policy,
+    /// The services that a target is chosen by; the worst of them counts. `queue` is enough to lose nothing.
+    pub services: Vec<String>,
+    /// How long a better primary must have been healthy before it is failed back to.
+    pub failback_ms: u64,
+}
+
+/// What is remembered from one choice to the next.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// The primary, as an index.
+    primary: Option<usize>,
+    /// A better one, and since when it is.
+    better: Option<(usize, u64)>,
+    /// The target that an order by hand names.
+    ordered: Option<String>,
+}
+
+/// Where messages go from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Who gets messages, with shares; under `mirror` and `primary` each gets all.
+    pub publish: Vec<(String, u32)>,
+    /// Who comes next, in order.
+    pub standby: Vec<String>,
+    /// Whether a message goes to one of `publish`, not to all.
+    is_shared: bool,
+    /// The change of primary that this choice is.
+    pub change: Option<Change>,
+    /// What is wrong where, such as `aws: store is down`.
+    pub notes: Vec<String>,
+}
+
+/// A change of primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The one before.
+    pub from: String,
+    /// The one from now on.
+    pub to: String,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why the primary changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The one before takes no traffic.
+    Failover,
+    /// A better one has been healthy for long enough.
+    Failback,
+    /// By hand.
+    Ordered,
+}
+
+impl Memory {
+    /// Takes an order by hand: this target is the best one, until another order. `None`: choose by the policy.
+    pub fn order(&mut self, target: Option<String>) {
+        self.ordered = target;
+        self.better = None;
+    }
+}
+
+impl Route {
+    /// Whether message number `sequence` goes to `target`.
+    #[must_use]
+    pub fn assigns(&self, target: &str, sequence: u64) -> bool {
+        if !self.is_shared {
+            return self.publish.iter().any(|(name, _)| name == target);
+        }
+        let total: u64 = self.publish.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let mut place = sequence.checked_rem(total).unwrap_or(0);
+        for (name, weight) in &self.publish {
+            match place.checked_sub(u64::from(*weight)) {
+                Some(rest) => place = rest,
+                None => return name == target,
+            }
+        }
+        false
+    }
+}
+
+impl Router {
+    /// Chooses. `views` stand in the order of the targets; the same arguments give the same choice.
+    #[must_use]
+    pub fn decide(&self, mut memory: Memory, views: &[View], now_ms: u64) -> (Memory, Route) {
+        let states: Vec<State> = views.iter().map(|view| self.state(view)).collect();
+        let usable = usable(&states);
+        let name = |index: usize| self.targets[index].name.clone();
+        let mut change = None;
+        let publish: Vec<usize> = match self.policy {
+            Policy::Mirror => usable,
+            Policy::Weighted => {
+                let heavy = |index: &usize| self.targets[*index].weight > 0;
+                let shares: Vec<_> = usable.iter().copied().filter(heavy).collect();
+                if shares.is_empty() { usable } else { shares }
+            }
+            Policy::Primary(by) => {
+                let before = memory.primary;
+                let why = self.choose(by, &mut memory, views, &states, now_ms);
+                change = why.zip(before.zip(memory.primary)).map(|(why, (from, to))| Change {
+                    from: name(from),
+                    to: name(to),
+                    why,
+                });
+                memory.primary.into_iter().collect()
+            }
+        };
+        let mut standby = self.ranked(None, &memory, views);
+        standby.retain(|index| !publish.contains(index));
+        standby.sort_by_key(|index| states[*index]);
+        let route = Route {
+            publish: publish.iter().map(|i| (name(*i), self.targets[*i].weight.max(1))).collect(),
+            standby: standby.into_iter().map(name).collect(),
+            is_shared: self.policy == Policy::Weighted,
+            change,
+            notes: self.notes(views),
+        };
+        (memory, route)
+    }
+
+    /// Sets the primary; why, if it is another one than before.
+    fn choose(
+        &self,
+        by: By,
+        memory: &mut Memory,
+        views: &[View],
+        states: &[State],
+        now_ms: u64,
+    ) -> Option<Why> {
+        let ranked = self.ranked(Some(by), memory, views);
+        let usable = usable(states);
+        let Some(current) = memory.primary else {
+            let best = ranked.iter().find(|index| usable.contains(index));
+            memory.primary = best.or(ranked.first()).copied();
+            return None;
+        };
+        if !usable.contains(&current) {
+            let cloud = &self.targets[current].cloud;
+            let next = ranked.iter().copied().filter(|index| usable.contains(index));
+            let next = next.min_by_key(|i| (states[*i], self.targets[*i].cloud != *cloud));
+            memory.better = None;
+            // If nobody takes traffic, a change would help nobody.
+            memory.primary = next.or(Some(current));
+            return next.map(|_| Why::Failover);
+        }
+        let is_ordered = |index: usize| memory.ordered.as_ref() == Some(&self.targets[index].name);
+        let best = ranked.iter().copied().find(|index| states[*index] == State::Healthy);
+        let best = best.filter(|best| {
+            *best != current
+                && ranked.iter().position(|i| i == best) < ranked.iter().position(|i| *i == current)
+                && (is_ordered(*best) || is_worth_it(by, &views[*best], &views[current]))
+        });
+        let Some(best) = best else {
+            memory.better = None;
+            return None;
+        };
+        let since_ms = match memory.better {
+            Some((better, since_ms)) if better == best => since_ms,
+            _ => now_ms,
+        };
+        let ordered = is_ordered(best);
+        if ordered || now_ms.saturating_sub(since_ms) >= self.failback_ms {
+            (memory.primary, memory.better) = (Some(best), None);
+            return Some(if ordered { Why::Ordered } else { Why::Failback });
+        }
+        memory.better = Some((best, since_ms));
+        None
+    }
+
+    /// All targets, the best one first, whatever their state.
+    fn ranked(&self, by: Option<By>, memory: &Memory, views: &[View]) -> Vec<usize> {
+        let mut ranked: Vec<usize> = (0..self.targets.len()).collect();
+        ranked.sort_by_key(|index| {
+            let target = &self.targets[*index];
+            let rank = match by {
+                Some(By::Cost) => target.cost_micros,
+                Some(By::Latency { .. }) => views[*index].latency_us.unwrap_or(u64::MAX),
+                Some(By::Hand) | None => 0,
+            };
+            (memory.ordered.as_ref() != Some(&target.name), rank)
+        });
+        ranked
+    }
+
+    /// The worst state of the services that a target is chosen by.
+    fn state(&self, view: &View) -> State {
+        let mine = view.services.iter().filter(|service| self.services.contains(&service.service));
+        mine.map(|service| service.state).max().unwrap_or(State::Healthy)
+    }
+
+    fn notes(&self, views: &[View]) -> Vec<String> {
+        let targets = self.targets.iter().zip(views);
+        let all = targets.flat_map(|(target, view)| view.services.iter().map(move |s| (target, s)));
+        let bad = all.filter(|(_, service)| service.state != State::Healthy);
+        bad.map(|(target, service)| {
+            format!("{}: {} is {}", target.name, service.service, service.state)
+        })
+        .collect()
+    }
+}
+
+/// Those that take traffic; if there are none, those that are recovering.
+fn usable(states: &[State]) -> Vec<usize> {
+    let those = |wanted: fn(&State) -> bool| -> Vec<usize> {
+        states.iter().enumerate().filter(|(_, state)| wanted(state)).map(|(i, _)| i).collect()
+    };
+    let takers = those(|state| state.takes_traffic());
+    if takers.is_empty() { those(|state| *state == State::Recovering) } else { takers }
+}
+
+fn is_worth_it(by: By, better: &View, current: &View) -> bool {
+    let By::Latency { margin_percent } = by else { return true };
+    let Some((better, current)) = better.latency_us.zip(current.latency_us) else { return false };
+    let (better, current) = (u128::from(better), u128::from(current));
+    better * (100 + u128::from(margin_percent)) <= current * 100
+}
+
+#[cfg(test)]
+mod tests;

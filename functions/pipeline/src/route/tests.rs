@@ -1,0 +1,208 @@
+//! The choice, policy by policy, and what holds of it whatever happens.
+
+use proptest::prelude::*;
+
+use super::State::{Down, Healthy, Recovering, Suspect};
+use super::*;
+
+fn target(name: &str, cloud: &str, cost_micros: u64) -> Target {
+    let (name, cloud, region) = (name.to_owned(), cloud.to_owned(), format!("region of {name}"));
+    Target { name, cloud, region, cost_micros, weight: 1 }
+}
+
+/// Two regions of one cloud, one of another, in this order.
+fn router(policy: Policy) -> Router {
+    let targets =
+        vec![target("aws-1", "aws", 40), target("gcp", "gcp", 30), target("aws-2", "aws", 50)];
+    Router { targets, policy, services: vec!["queue".to_owned()], failback_ms: 1_000 }
+}
+
+fn view(state: State) -> View {
+    View { services: vec![ServiceState { service: "queue".to_owned(), state }], latency_us: None }
+}
+
+fn views(states: [State; 3]) -> Vec<View> {
+    states.into_iter().map(view).collect()
+}
+
+fn names(route: &Route) -> Vec<&str> {
+    route.publish.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// Decides again and again; the routes.
+fn run(router: &Router, steps: &[(u64, Vec<View>)]) -> Vec<Route> {
+    let mut memory = Memory::default();
+    let mut routes = Vec::new();
+    for (now_ms, views) in steps {
+        let (next, route) = router.decide(memory, views, *now_ms);
+        memory = next;
+        routes.push(route);
+    }
+    routes
+}
+
+#[test]
+fn mirror_publishes_to_all_that_take_traffic() {
+    let router = router(Policy::Mirror);
+    let route = |states| router.decide(Memory::default(), &views(states), 0).1;
+    assert_eq!(names(&route([Healthy, Suspect, Healthy])), ["aws-1", "gcp", "aws-2"]);
+    let one = route([Down, Recovering, Healthy]);
+    assert_eq!(names(&one), ["aws-2"]);
+    assert_eq!(one.standby, ["gcp", "aws-1"], "the likeliest first");
+    assert_eq!(names(&route([Down, Recovering, Down])), ["gcp"], "better than nobody");
+    assert!(names(&route([Down, Down, Down])).is_empty());
+}
+
+#[test]
+fn a_primary_fails_over_within_its_cloud_first_and_fails_back_after_a_while() {
+    let all = [Healthy, Healthy, Healthy];
+    let steps = [
+        (0, views(all)),
+        (10, views([Down, Healthy, Healthy])),
+        (20, views([Down, Healthy, Down])),
+        (30, views([Recovering, Healthy, Down])),
+        (5_000, views(all)),
+        (5_999, views(all)),
+        (6_000, views(all)),
+    ];
+    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    let primaries: Vec<_> = routes.iter().map(|route| names(route)[0]).collect();
+    assert_eq!(primaries, ["aws-1", "aws-2", "gcp", "gcp", "gcp", "gcp", "aws-1"]);
+    let whys: Vec<_> = routes.iter().filter_map(|r| r.change.as_ref()).map(|c| c.why).collect();
+    assert_eq!(whys, [Why::Failover, Why::Failover, Why::Failback]);
+}
+
+#[test]
+fn with_nobody_there_the_primary_stays() {
+    let steps =
+        [(0, views([Healthy; 3])), (10, views([Down; 3])), (20, views([Down, Down, Recovering]))];
+    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    assert_eq!(names(&routes[1]), ["aws-1"]);
+    assert_eq!(routes[1].change, None);
+    assert_eq!(names(&routes[2]), ["aws-2"]);
+}
+
+#[test]
+fn the_cheapest_and_the_quickest() {
+    let route =
+        router(Policy::Primary(By::Cost)).decide(Memory::default(), &views([Healthy; 3]), 0);
+    assert_eq!(names(&route.1), ["gcp"]);
+    let by_latency = router(Policy::Primary(By::Latency { margin_percent: 20 }));
+    let with = |latencies: [u64; 3]| -> Vec<View> {
+        let views = latencies.map(|latency| View { latency_us: Some(latency), ..view(Healthy) });
+        views.into_iter().collect()
+    };
+    let steps = [
+        (0, with([100, 200, 300])),
+        (10, with([100, 90, 300])),
+        (9_000, with([100, 90, 300])),
+        (9_001, with([100, 80, 300])),
+        (9_500, with([100, 80, 300])),
+        (10_001, with([100, 80, 300])),
+    ];
+    let routes = run(&by_latency, &steps);
+    let primaries: Vec<_> = routes.iter().map(|route| names(route)[0]).collect();
+    assert_eq!(
+        primaries,
+        ["aws-1", "aws-1", "aws-1", "aws-1", "aws-1", "gcp"],
+        "worth it, for long enough"
+    );
+}
+
+#[test]
+fn an_order_by_hand_moves_at_once_and_holds_until_another() {
+    let router = router(Policy::Primary(By::Hand));
+    let all = views([Healthy; 3]);
+    let (mut memory, _) = router.decide(Memory::default(), &all, 0);
+    memory.order(Some("gcp".to_owned()));
+    let (memory, route) = router.decide(memory, &all, 1);
+    assert_eq!(
+        route.change.map(|change| (change.to, change.why)),
+        Some(("gcp".to_owned(), Why::Ordered))
+    );
+    let (mut memory, route) = router.decide(memory, &all, 1_000_000);
+    assert_eq!(names(&route), ["gcp"]);
+    // Where the ordered one is gone, losing nothing comes first; back there, once it is healthy.
+    let (gone, route) = router.decide(memory.clone(), &views([Healthy, Down, Healthy]), 1_000_001);
+    assert_eq!(names(&route), ["aws-1"]);
+    assert_eq!(names(&router.decide(gone, &all, 1_000_002).1), ["gcp"]);
+    memory.order(None);
+    let (memory, _) = router.decide(memory, &all, 1_000_003);
+    assert_eq!(names(&router.decide(memory, &all, 1_001_003).1), ["aws-1"]);
+}
+
+#[test]
+fn a_service_that_is_down_behind_a_good_queue_is_named_and_decides_where_it_is_to() {
+    let mut router = router(Policy::Primary(By::Hand));
+    let mut views = views([Healthy; 3]);
+    views[0].services.push(ServiceState { service: "store".to_owned(), state: Down });
+    let (_, route) = router.decide(Memory::default(), &views, 0);
+    assert_eq!(
+        (names(&route), &route.notes[..]),
+        (vec!["aws-1"], &["aws-1: store is down".to_owned()][..])
+    );
+    router.services.push("store".to_owned());
+    assert_eq!(names(&router.decide(Memory::default(), &views, 0).1), ["gcp"]);
+}
+
+#[test]
+fn weights_are_kept_exactly_and_the_rest_take_over() {
+    let mut router = router(Policy::Weighted);
+    for (target, weight) in router.targets.iter_mut().zip([3, 1, 0]) {
+        target.weight = weight;
+    }
+    let count = |route: &Route, name: &str| (0..400).filter(|n| route.assigns(name, *n)).count();
+    let (_, route) = router.decide(Memory::default(), &views([Healthy; 3]), 0);
+    assert_eq!(["aws-1", "gcp", "aws-2"].map(|name| count(&route, name)), [300, 100, 0]);
+    let (_, route) = router.decide(Memory::default(), &views([Down, Healthy, Healthy]), 0);
+    assert_eq!(["aws-1", "gcp", "aws-2"].map(|name| count(&route, name)), [0, 400, 0]);
+    let (_, route) = router.decide(Memory::default(), &views([Down, Down, Healthy]), 0);
+    assert_eq!(count(&route, "aws-2"), 400, "no weight is better than nobody");
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop_oneof![Just(Healthy), Just(Suspect), Just(Recovering), Just(Down)]
+}
+
+proptest! {
+    /// Whatever the states were: each message goes to somebody who takes traffic, if there is anybody.
+    #[test]
+    fn nobody_is_published_to_while_a_better_one_is_there(
+        steps in prop::collection::vec((0_u64..2_000, [state(), state(), state()]), 1..40),
+        policy in prop_oneof![
+            Just(Policy::Mirror), Just(Policy::Weighted), Just(Policy::Primary(By::Hand)),
+            Just(Policy::Primary(By::Cost)),
+        ],
+        sequence: u64,
+    ) {
+        let router = router(policy);
+        let mut now_ms = 0;
+        let mut memory = Memory::default();
+        let mut primary: Option<String> = None;
+        for (pause_ms, states) in steps {
+            now_ms += pause_ms;
+            let (next, route) = router.decide(memory, &views(states), now_ms);
+            memory = next;
+            let takers = states.iter().filter(|state| state.takes_traffic()).count();
+            let assigned: Vec<_> = router.targets.iter().zip(states)
+                .filter(|(target, _)| route.assigns(&target.name, sequence)).collect();
+            if takers > 0 {
+                prop_assert!(!assigned.is_empty());
+                prop_assert!(assigned.iter().all(|(_, state)| state.takes_traffic()), "{assigned:?}");
+            }
+            match policy {
+                Policy::Mirror if takers > 0 => prop_assert_eq!(assigned.len(), takers),
+                Policy::Primary(_) => {
+                    prop_assert_eq!(assigned.len(), 1);
+                    let now = Some(assigned[0].0.name.clone());
+                    // A change is told, and only a change.
+                    let told = primary.is_some() && primary != now;
+                    prop_assert_eq!(route.change.is_some(), told);
+                    primary = now;
+                }
+                _ => {}
+            }
+            prop_assert_eq!(route.publish.len() + route.standby.len(), 3);
+        }
+    }
+}

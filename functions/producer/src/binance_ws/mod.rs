@@ -1,0 +1,254 @@
+//! Trades as Binance sends them: a combined WebSocket stream of several symbols, for as long as somebody listens.
+//!
+//! Binance ends a connection after 24 hours, and any connection may end at any time. The next one is made after a random
+//! pause that doubles up to a bound. Trade ids are contiguous, so what came in between is known by its ids: it is fetched
+//! over REST (`/api/v3/historicalTrades`, the only endpoint that gives single trades by id; `aggTrades` merges them)
+//! before anything later goes on, or else told as ranges.
+
+mod gap;
+mod rest;
+
+use std::time::Duration;
+
+use candle::binance::{self, Frame};
+use candle::{IdRanges, Symbol};
+use futures::StreamExt as _;
+use gap::LastIds;
+use pipeline::Backoff;
+use rest::Rest;
+pub use rest::RestError;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::recording::SourceTrade;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How Binance is listened to.
+#[derive(Clone, Debug)]
+pub struct BinanceConfig {
+    /// Such as `wss://stream.binance.com:9443`.
+    pub stream_url: String,
+    /// Such as `https://data-api.binance.vision`; `None`: gaps are only told.
+    pub rest_url: Option<String>,
+    /// What to listen to.
+    pub symbols: Vec<Symbol>,
+    /// How long a connection or a request may take.
+    pub connect_timeout: Duration,
+    /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
+    pub silence: Duration,
+    /// A connection is renewed after so long: before Binance ends it, which it does after 24 h.
+    pub lifetime: Duration,
+    /// The ceiling of the first pause before a new connection; it doubles each time.
+    pub backoff_base: Duration,
+    /// The ceiling of every pause. Binance bans who connects more than 300 times in 5 minutes.
+    pub backoff_cap: Duration,
+    /// The largest gap to fetch, in trades.
+    pub gap_max_trades: u64,
+    /// How long fetching a gap may take; the stream waits meanwhile.
+    pub gap_timeout: Duration,
+    /// Where the pauses come from; should differ between producers.
+    pub seed: u64,
+}
+
+/// Something that happened between the trades.
+#[derive(Debug)]
+pub enum BinanceEvent<'a> {
+    /// A connection is there.
+    Connected,
+    /// It is gone, or could not be made; another one will be made.
+    Disconnected {
+        /// Why.
+        why: String,
+    },
+    /// Trades that did not come with the stream were fetched.
+    Filled {
+        /// Of what.
+        symbol: &'a Symbol,
+        /// Which.
+        ids: IdRanges,
+    },
+    /// Trades are missing, and stay so as far as this source goes.
+    Missing {
+        /// Of what.
+        symbol: &'a Symbol,
+        /// Which.
+        ids: IdRanges,
+        /// Why they could not be fetched.
+        why: String,
+    },
+    /// A frame that is none.
+    Bad {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Why a connection ended.
+enum End {
+    /// Nobody listens any more.
+    Closed,
+    /// Binance, the network, or the time.
+    Lost(String),
+}
+
+/// Listens until `trades` is closed. Trades of a symbol come in the order of their ids, but for those that Binance sends
+/// late.
+pub async fn listen(
+    config: &BinanceConfig,
+    trades: mpsc::Sender<SourceTrade>,
+    tell: impl Fn(BinanceEvent<'_>) + Send + Sync,
+) -> Result<(), RestError> {
+    let rest = config.rest_url.as_deref().map(|url| Rest::new(url, config.connect_timeout));
+    let rest = rest.transpose()?;
+    let backoff = Backoff::new(u32::MAX, config.backoff_base, config.backoff_cap, config.seed);
+    let mut listener = Listener { config, rest, trades, tell, last: LastIds::default() };
+    let mut failures = 0;
+    loop {
+        let (end, received) = listener.session().await;
+        let End::Lost(why) = end else { return Ok(()) };
+        (listener.tell)(BinanceEvent::Disconnected { why });
+        failures = if received > 0 { 0 } else { failures + 1 };
+        tokio::select! {
+            () = backoff.wait(failures) => {}
+            () = listener.trades.closed() => return Ok(()),
+        }
+    }
+}
+
+struct Listener<'a, T> {
+    config: &'a BinanceConfig,
+    rest: Option<Rest>,
+    trades: mpsc::Sender<SourceTrade>,
+    tell: T,
+    last: LastIds,
+}
+
+impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
+    /// One connection, from its beginning to its end; also how many trades came.
+    async fn session(&mut self) -> (End, u64) {
+        let mut received = 0;
+        let mut socket = match self.connect().await {
+            Ok(socket) => socket,
+            Err(why) => return (End::Lost(why), received),
+        };
+        (self.tell)(BinanceEvent::Connected);
+        let renew_at = Instant::now() + self.config.lifetime;
+        loop {
+            let until = renew_at.min(Instant::now() + self.config.silence);
+            let next = tokio::select! {
+                next = timeout_at(until, socket.next()) => next,
+                () = self.trades.closed() => return (End::Closed, received),
+            };
+            let message = match next {
+                Ok(Some(Ok(message))) => message,
+                Ok(Some(Err(error))) => return (End::Lost(format!("read: {error}")), received),
+                Ok(None) => return (End::Lost("the connection was closed".to_owned()), received),
+                Err(_) if Instant::now() >= renew_at => {
+                    let why = format!("renewed after {:?}", self.config.lifetime);
+                    return (End::Lost(why), received);
+                }
+                Err(_) => {
+                    let why = format!("nothing came for {:?}", self.config.silence);
+                    return (End::Lost(why), received);
+                }
+            };
+            let frame = match &message {
+                Message::Text(text) => text.as_bytes(),
+                Message::Binary(bytes) => bytes,
+                Message::Close(frame) => {
+                    let why = frame.as_ref().map_or_else(String::new, |frame| {
+                        format!(", code {}: {}", frame.code, frame.reason)
+                    });
+                    return (End::Lost(format!("closed by the other side{why}")), received);
+                }
+                // A ping is answered by the library with the next read.
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            };
+            match binance::decode(frame) {
+                Ok(Frame::Trade { symbol, trade }) => {
+                    received += 1;
+                    if let Some(end) = self.pass_on(SourceTrade { symbol, trade }).await {
+                        return (end, received);
+                    }
+                }
+                Ok(Frame::Other { .. }) => {}
+                Err(error) => (self.tell)(BinanceEvent::Bad { why: error.to_string() }),
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Socket, String> {
+        let symbols = self.config.symbols.iter();
+        let streams: Vec<_> = symbols
+            .map(|symbol| format!("{}@trade", symbol.as_str().to_ascii_lowercase()))
+            .collect();
+        let url = self.config.stream_url.trim_end_matches('/');
+        let url = format!("{url}/stream?streams={}", streams.join("/"));
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(binance::MAX_BYTES))
+            .max_frame_size(Some(binance::MAX_BYTES));
+        let connected = connect_async_with_config(&url, Some(limits), true);
+        match timeout(self.config.connect_timeout, connected).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(WsError::Http(answer))) => {
+                Err(format!("connect to {url}: answered {}", answer.status()))
+            }
+            Ok(Err(error)) => Err(format!("connect to {url}: {error}")),
+            Err(_) => {
+                Err(format!("connect to {url}: no answer within {:?}", self.config.connect_timeout))
+            }
+        }
+    }
+
+    /// Gives a trade to who listens, and before it what is missing before it.
+    async fn pass_on(&mut self, made: SourceTrade) -> Option<End> {
+        if let Some(gap) = self.last.take(&made.symbol, made.trade.id)
+            && let Some(end) = self.fill(&made.symbol, gap).await
+        {
+            return Some(end);
+        }
+        self.trades.send(made).await.is_err().then_some(End::Closed)
+    }
+
+    async fn fill(&mut self, symbol: &Symbol, gap: std::ops::RangeInclusive<u64>) -> Option<End> {
+        let wanted: IdRanges = [gap].into_iter().collect();
+        let (found, why) = self.fetch(symbol, &wanted).await;
+        let ids: IdRanges = found.iter().map(|made| made.trade.id).collect();
+        let missing = wanted.difference(&ids);
+        for made in found {
+            if self.trades.send(made).await.is_err() {
+                return Some(End::Closed);
+            }
+        }
+        if !ids.is_empty() {
+            (self.tell)(BinanceEvent::Filled { symbol, ids });
+        }
+        if !missing.is_empty() {
+            (self.tell)(BinanceEvent::Missing { symbol, ids: missing, why });
+        }
+        None
+    }
+
+    /// What of a gap can be had, and why the rest can't.
+    async fn fetch(&self, symbol: &Symbol, wanted: &IdRanges) -> (Vec<SourceTrade>, String) {
+        let mut found = Vec::new();
+        let Some(rest) = &self.rest else { return (found, "no REST endpoint is set".to_owned()) };
+        let most = self.config.gap_max_trades;
+        if wanted.count() > most {
+            let count = wanted.count();
+            return (found, format!("{count} trades, above gap_max_trades = {most}"));
+        }
+        let fetched = rest.fetch(symbol, wanted, &mut found);
+        let why = match timeout(self.config.gap_timeout, fetched).await {
+            Ok(Ok(())) => "the endpoint does not have them".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("not fetched within {:?}", self.config.gap_timeout),
+        };
+        (found, why)
+    }
+}

@@ -1,0 +1,180 @@
+//! From a source to the clouds: batches, the spool, and a publisher for each target, all at once.
+//!
+//! A trade waits in a batch for `batch_age` at most, is spooled, and is published to the targets that the route names.
+//! A publisher goes through the spool by itself: a slow cloud does not hold up another one. What it has in hand is
+//! bounded by `publish_messages` and `publish_bytes`; all else is on disk. When the spool is full nothing more is taken
+//! from the source until there is room: nothing is dropped.
+//!
+//! The canary is a real message sent once more to a target that gets no traffic: a duplicate changes nothing, and it
+//! tests the very thing that matters.
+
+mod event;
+mod intake;
+mod publisher;
+mod state;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use event::Event;
+use pipeline::Backoff;
+use pipeline::health::{HealthConfig, State as Health};
+use pipeline::ports::Queue;
+use pipeline::route::epoch::Order;
+use pipeline::route::{Route, Router};
+use state::State;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::BatchLimits;
+use crate::recording::SourceTrade;
+use crate::spool::{Spool, SpoolError};
+
+/// The settings of a relay.
+#[derive(Clone, Debug)]
+pub struct RelayConfig {
+    /// Targets and policy.
+    pub router: Router,
+    /// When a target is taken for down, and when for healthy.
+    pub health: HealthConfig,
+    /// What a message may hold.
+    pub limits: BatchLimits,
+    /// How long a trade may wait for others to fill a message.
+    pub batch_age: Duration,
+    /// Messages that a target is given at once, at least 1.
+    pub publish_messages: usize,
+    /// Bytes that a target is given at once; one message goes however large it is.
+    pub publish_bytes: usize,
+    /// How long to wait for the answer; after that it is unknown what happened.
+    pub publish_deadline: Duration,
+    /// The ceiling of the first wait after a failure; it doubles each time.
+    pub backoff_base: Duration,
+    /// The ceiling of every wait.
+    pub backoff_cap: Duration,
+    /// How often a target without traffic gets a canary.
+    pub canary: Duration,
+    /// How often acknowledgements are written down and routes looked at.
+    pub checkpoint: Duration,
+    /// An order by hand is looked for in the clouds; without news for so long nothing is published. `None`: there
+    /// are no orders.
+    pub lease: Option<Duration>,
+    /// Where the waits come from; should differ between producers.
+    pub seed: u64,
+}
+
+/// What a relay did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Relayed {
+    /// Trades taken from the source.
+    pub trades: u64,
+    /// Messages spooled.
+    pub messages: u64,
+}
+
+/// Takes trades to the clouds.
+pub struct Relay<Q> {
+    config: RelayConfig,
+    /// In the order of the router's targets.
+    queues: Vec<Q>,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+    started: Instant,
+    clock_ms: Box<dyn Fn() -> u64 + Send + Sync>,
+    tell: Box<dyn Fn(Event<'_>) + Send + Sync>,
+}
+
+impl<Q: Queue> Relay<Q> {
+    /// A relay with a queue for each target of the router, in its order. `clock_ms` is the time since the epoch;
+    /// `tell` hears of everything that happens and must neither wait nor call the relay.
+    pub fn new(
+        config: RelayConfig,
+        spool: Spool,
+        queues: Vec<Q>,
+        clock_ms: impl Fn() -> u64 + Send + Sync + 'static,
+        tell: impl Fn(Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        let state = Mutex::new(State::new(&config, spool));
+        let (started, changed) = (Instant::now(), watch::Sender::new(()));
+        let (clock_ms, tell) = (Box::new(clock_ms), Box::new(tell));
+        Self { config, queues, state, changed, started, clock_ms, tell }
+    }
+
+    /// Takes trades until the source ends and all that was spooled is where the route wants it.
+    ///
+    /// It may be dropped at any time, as it may be killed: what was spooled is published by the next relay.
+    pub async fn run(&self, source: mpsc::Receiver<SourceTrade>) -> Result<Relayed, SpoolError> {
+        let publishers = (0..self.queues.len()).map(|target| self.publish(target));
+        let publishers = futures::future::try_join_all(publishers);
+        let (relayed, (), _) = tokio::try_join!(self.take(source), self.keep(), publishers)?;
+        Ok(relayed)
+    }
+
+    /// Takes in what a cloud's register says of orders by hand; `asked_at` is the time before it was asked.
+    pub fn observe(&self, found: Option<Order>, asked_at: Instant) {
+        let asked_at_ms = self.ms(asked_at);
+        let now_ms = self.now_ms();
+        self.state().observe(&self.config, found, asked_at_ms, now_ms, &self.tell);
+        self.changed.send_replace(());
+    }
+
+    /// Where messages go.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        self.state().route.clone()
+    }
+
+    /// What is thought of each target, in the order of the router.
+    #[must_use]
+    pub fn health(&self) -> Vec<Health> {
+        self.state().health.iter().map(pipeline::health::Health::state).collect()
+    }
+
+    /// Bytes in the spool.
+    #[must_use]
+    pub fn spool_bytes(&self) -> u64 {
+        self.state().spool.bytes()
+    }
+
+    /// Checkpoints, and looks whether time alone changes the route, until all is done.
+    async fn keep(&self) -> Result<(), SpoolError> {
+        loop {
+            tokio::time::sleep(self.config.checkpoint).await;
+            let now_ms = self.now_ms();
+            let mut state = self.state();
+            match state.spool.checkpoint((self.clock_ms)()) {
+                // The disk is full: acknowledgements wait in memory.
+                Err(error) if error.is_full() => (self.tell)(Event::Full { error: &error }),
+                result => result?,
+            }
+            state.route(&self.config, now_ms, &self.tell);
+            if state.is_done() {
+                state.done = true;
+                state.spool.checkpoint((self.clock_ms)())?;
+                drop(state);
+                self.changed.send_replace(());
+                return Ok(());
+            }
+            drop(state);
+            self.changed.send_replace(());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.ms(Instant::now())
+    }
+
+    fn ms(&self, instant: Instant) -> u64 {
+        let passed = instant.saturating_duration_since(self.started);
+        u64::try_from(passed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn backoff(&self, target: usize) -> Backoff {
+        let RelayConfig { backoff_base, backoff_cap, seed, .. } = self.config;
+        // Never given up: what nobody has accepted stays in the spool until somebody does.
+        Backoff::new(u32::MAX, backoff_base, backoff_cap, seed.wrapping_add(target as u64))
+    }
+}

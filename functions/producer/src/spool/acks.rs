@@ -1,0 +1,160 @@
+//! Which target has acknowledged which message, in a small text file that is replaced as a whole.
+//!
+//! ```text
+//! twincloud spool acks 1
+//! next 124
+//! aws 90-123
+//! gcp 90-110,112
+//! crc32c 8f3a21b0
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::ops::Range;
+use std::path::Path;
+
+use candle::IdRanges;
+
+use super::{SpoolError, segment};
+
+const TITLE: &str = "twincloud spool acks 1";
+
+/// The acknowledgements of the messages that are in the spool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Acks {
+    next: u64,
+    by_target: BTreeMap<String, IdRanges>,
+}
+
+/// The messages that at least one target has acknowledged.
+pub(super) struct Accepted(IdRanges);
+
+impl Acks {
+    /// Reads the file. One that is not there is empty; so is one that can't be understood (`true`), since a
+    /// message that is published again does no harm and one that is wrongly taken for accepted would.
+    pub(super) fn load(dir: &Path) -> Result<(Self, bool), SpoolError> {
+        let path = dir.join("acks");
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let acks = std::str::from_utf8(&bytes).ok().and_then(Self::parse);
+                Ok((acks.clone().unwrap_or_default(), acks.is_none()))
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok((Self::default(), false)),
+            Err(cause) => Err(SpoolError::io("read", &path)(cause)),
+        }
+    }
+
+    /// Replaces the file. Without `sync` a loss of power may bring an earlier one back, which is as good.
+    pub(super) fn save(&self, dir: &Path, sync: bool) -> Result<(), SpoolError> {
+        let (path, new) = (dir.join("acks"), dir.join("acks.new"));
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(self.text().as_bytes())?;
+            if sync { file.sync_data() } else { Ok(()) }
+        };
+        write().map_err(SpoolError::write(&new, 0))?;
+        fs::rename(&new, &path).map_err(SpoolError::io("rename to", &path))?;
+        if sync { segment::sync_dir(dir) } else { Ok(()) }
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{TITLE}\nnext {}\n", self.next);
+        for (target, acked) in &self.by_target {
+            if !acked.is_empty() {
+                // Writing to a String can't fail.
+                let _ = writeln!(text, "{target} {acked}");
+            }
+        }
+        let checksum = crc32c::crc32c(text.as_bytes());
+        let _ = writeln!(text, "crc32c {checksum:08x}");
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (content, checksum) = text.rsplit_once("crc32c ")?;
+        let checksum = u32::from_str_radix(checksum.strip_suffix('\n')?, 16).ok()?;
+        let mut lines = content.lines();
+        if checksum != crc32c::crc32c(content.as_bytes()) || lines.next()? != TITLE {
+            return None;
+        }
+        let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
+        let mut acks = Self { next, by_target: BTreeMap::new() };
+        for line in lines {
+            let (target, ranges) = line.rsplit_once(' ')?;
+            let acked = acks.by_target.entry(target.to_owned()).or_default();
+            for range in ranges.split(',') {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                acked.insert_range(first.parse().ok()?..=last.parse().ok()?);
+            }
+        }
+        Some(acks)
+    }
+
+    /// A number that was not given yet, as far as this knows.
+    pub(super) fn next(&self) -> u64 {
+        let last = self.by_target.values().filter_map(IdRanges::last).max();
+        self.next.max(last.map_or(0, |last| last.saturating_add(1)))
+    }
+
+    pub(super) fn set_next(&mut self, next: u64) {
+        self.next = next;
+    }
+
+    pub(super) fn add(&mut self, target: &str, sequence: u64) {
+        if let Some(acked) = self.by_target.get_mut(target) {
+            acked.insert(sequence);
+        } else {
+            self.by_target.insert(target.to_owned(), IdRanges::from_iter([sequence]));
+        }
+    }
+
+    pub(super) fn has(&self, target: &str, sequence: u64) -> bool {
+        self.by_target.get(target).is_some_and(|acked| acked.contains(sequence))
+    }
+
+    pub(super) fn is_accepted(&self, sequence: u64) -> bool {
+        self.by_target.values().any(|acked| acked.contains(sequence))
+    }
+
+    /// Whether each of `targets`, of which there must be one, has all of `records`.
+    pub(super) fn all_have(&self, targets: &[String], records: &Range<u64>) -> bool {
+        let has = |target| self.by_target.get(target).is_some_and(|acked| holds(acked, records));
+        !targets.is_empty() && targets.iter().all(has)
+    }
+
+    pub(super) fn accepted(&self) -> Accepted {
+        let all = self.by_target.values().fold(IdRanges::new(), |all, acked| all.union(acked));
+        Accepted(all)
+    }
+
+    /// Forgets what is no longer in the spool.
+    pub(super) fn forget_below(&mut self, floor: u64) {
+        let Some(last) = floor.checked_sub(1) else { return };
+        let below = IdRanges::from_iter([0..=last]);
+        for acked in self.by_target.values_mut() {
+            if acked.first().is_some_and(|first| first < floor) {
+                *acked = acked.difference(&below);
+            }
+        }
+    }
+}
+
+impl Accepted {
+    pub(super) fn holds(&self, records: &Range<u64>) -> bool {
+        holds(&self.0, records)
+    }
+
+    /// How many of the numbers from `first` to before `end` are accepted.
+    pub(super) fn count_within(&self, first: u64, end: u64) -> u64 {
+        let overlap = |range: std::ops::RangeInclusive<u64>| {
+            end.min(range.end().saturating_add(1)).saturating_sub(first.max(*range.start()))
+        };
+        self.0.ranges().map(overlap).sum()
+    }
+}
+
+fn holds(acked: &IdRanges, records: &Range<u64>) -> bool {
+    records.is_empty() || acked.contains_range(records.start..=records.end.saturating_sub(1))
+}

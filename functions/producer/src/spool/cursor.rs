@@ -1,0 +1,87 @@
+//! Reading a spool in order, while it grows at one end and is deleted at the other.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+
+use super::SpoolError;
+use super::segment::{self, Found, HEADER_BYTES, Record, Segment};
+
+/// A place in a spool. It holds one open file and no records.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    next: u64,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    first: u64,
+    file: File,
+    /// Where the record `sequence` starts.
+    offset: u64,
+    sequence: u64,
+}
+
+impl Cursor {
+    /// Before the oldest message that is there.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn read(
+        &mut self,
+        segments: &VecDeque<Segment>,
+    ) -> Result<Option<Record>, SpoolError> {
+        // Deleted segments are passed over: what was in them is accepted.
+        let at = segments.partition_point(|segment| segment.end() <= self.next);
+        let Some(segment) = segments.get(at) else { return Ok(None) };
+        self.next = self.next.max(segment.first);
+        let mut open = match self.open.take() {
+            Some(open) if open.first == segment.first && open.sequence <= self.next => open,
+            _ => Open::new(segment)?,
+        };
+        loop {
+            let record = open.read(segment)?;
+            if record.sequence >= self.next {
+                self.next = record.sequence + 1;
+                self.open = Some(open);
+                return Ok(Some(record));
+            }
+        }
+    }
+}
+
+impl Open {
+    fn new(segment: &Segment) -> Result<Self, SpoolError> {
+        let file = File::open(&segment.path).map_err(SpoolError::io("open", &segment.path))?;
+        Ok(Self { first: segment.first, file, offset: 0, sequence: segment.first })
+    }
+
+    fn read(&mut self, segment: &Segment) -> Result<Record, SpoolError> {
+        let mut reader = At { file: &self.file, offset: self.offset };
+        let found = segment::read(&mut reader, self.sequence);
+        let Found::Record(record) = found.map_err(SpoolError::io("read", &segment.path))? else {
+            return Err(SpoolError::Damaged { path: segment.path.clone(), at: self.offset });
+        };
+        self.offset += (HEADER_BYTES + record.body.len()) as u64;
+        self.sequence += 1;
+        Ok(record)
+    }
+}
+
+/// Reads at a place of its own, whatever the file's is.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

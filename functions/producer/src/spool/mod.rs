@@ -1,0 +1,320 @@
+//! Messages on disk until a cloud has them: what survives a crash of the producer.
+//!
+//! A spool is a folder: segments of records, `acks` (which message which target has acknowledged) and `lock`. A
+//! message has a sequence number, which is never given twice. It is *accepted* once any target has acknowledged it.
+//!
+//! - A record counts only if all of it is there and its checksum is right. A torn one at the end is cut and counted.
+//! - Acknowledgements may be lost in a crash, never made up: what is lost is published again, and a duplicate
+//!   changes nothing.
+//! - A segment goes when every target has all of it, or when all of it is accepted and older than the window that is
+//!   published again on failover. What nobody has accepted stays, however old.
+//! - The size is bounded. A full spool takes nothing more and says so; it drops nothing.
+
+mod acks;
+mod cursor;
+mod error;
+mod recover;
+mod segment;
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use acks::Acks;
+pub use cursor::Cursor;
+pub use error::SpoolError;
+pub use recover::{Damage, Recovery};
+use segment::Segment;
+pub use segment::{BODY_BYTES_MAX, Record};
+
+/// How a spool is kept.
+#[derive(Clone, Debug)]
+pub struct SpoolConfig {
+    /// When records are forced to disk.
+    pub sync: Sync,
+    /// The most bytes of all segments.
+    pub max_bytes: u64,
+    /// A segment is closed once it has so many bytes.
+    pub segment_bytes: u64,
+    /// How long an accepted message is kept for the targets that have not acknowledged it.
+    pub window: Duration,
+    /// Who is to acknowledge: a segment that all of these have is deleted at once.
+    pub targets: Vec<String>,
+}
+
+/// When records are forced to disk.
+///
+/// Whatever is chosen, `kill -9` of the producer loses nothing that [`Spool::append`] has returned: the kernel has
+/// it. The choice is about the machine: a loss of power, or a crash of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// Before every append returns. A loss of power loses nothing; an append takes as long as the disk.
+    EveryRecord,
+    /// When an append or a checkpoint finds that so much time has passed. A loss of power loses what came since.
+    Interval(Duration),
+    /// Never; the kernel writes when it likes. A loss of power may lose the last half minute or more.
+    Never,
+}
+
+/// An open spool. One process at a time; the lock goes with the process, however that ends.
+#[derive(Debug)]
+pub struct Spool {
+    dir: PathBuf,
+    config: SpoolConfig,
+    /// In order; the last one is being written if `active` is there.
+    segments: VecDeque<Segment>,
+    active: Option<File>,
+    next: u64,
+    acks: Acks,
+    acks_changed: bool,
+    synced_at: Instant,
+    unsynced: bool,
+    /// Why nothing more can be written, once that is so.
+    broken: Option<String>,
+    _lock: File,
+}
+
+impl Spool {
+    /// Opens or makes the spool in the folder `dir`, and says what was found there.
+    pub fn open(dir: &Path, config: SpoolConfig) -> Result<(Self, Recovery), SpoolError> {
+        std::fs::create_dir_all(dir).map_err(SpoolError::io("make", dir))?;
+        let lock = lock(dir)?;
+        let (acks, acks_unreadable) = Acks::load(dir)?;
+        let (segments, next, mut recovery) = recover::segments(dir)?;
+        recovery.acks_unreadable = acks_unreadable;
+        let next = next.max(acks.next());
+        let mut spool = Self {
+            dir: dir.to_owned(),
+            config,
+            segments: segments.into(),
+            active: None,
+            next,
+            acks,
+            acks_changed: false,
+            synced_at: Instant::now(),
+            unsynced: false,
+            broken: None,
+            _lock: lock,
+        };
+        spool.checkpoint_acks(true)?;
+        recover::remove_empty(&mut spool.segments)?;
+        let accepted = spool.acks.accepted();
+        recovery.unaccepted = spool
+            .segments
+            .iter()
+            .map(|segment| segment.count - accepted.count_within(segment.first, segment.end()))
+            .sum();
+        Ok((spool, recovery))
+    }
+
+    /// Appends a message and gives its sequence number. `now_ms` is since the epoch.
+    pub fn append(&mut self, body: &str, now_ms: u64) -> Result<u64, SpoolError> {
+        if let Some(why) = &self.broken {
+            return Err(SpoolError::Broken { path: self.dir.clone(), why: why.clone() });
+        }
+        if body.len() > BODY_BYTES_MAX {
+            return Err(SpoolError::TooLarge { bytes: body.len() });
+        }
+        let record = segment::encode(self.next, now_ms, body);
+        self.make_room(record.len() as u64, now_ms)?;
+        self.open_segment()?;
+        self.write(&record)?;
+        let sequence = self.next;
+        self.next += 1;
+        if let Some(segment) = self.segments.back_mut() {
+            segment.grow(record.len() as u64, now_ms);
+        }
+        self.unsynced = true;
+        self.sync_if_due()?;
+        Ok(sequence)
+    }
+
+    /// Takes down that `target` has acknowledged a message. On disk it is after the next [`Spool::checkpoint`].
+    pub fn acknowledge(&mut self, target: &str, sequence: u64) {
+        self.acks.add(target, sequence);
+        self.acks_changed = true;
+    }
+
+    /// Whether `target` has acknowledged a message.
+    #[must_use]
+    pub fn is_acknowledged(&self, target: &str, sequence: u64) -> bool {
+        self.acks.has(target, sequence)
+    }
+
+    /// Whether any target has acknowledged a message.
+    #[must_use]
+    pub fn is_accepted(&self, sequence: u64) -> bool {
+        self.acks.is_accepted(sequence)
+    }
+
+    /// Writes acknowledgements, forces records to disk if that is due, and deletes what is no longer needed.
+    /// Call it every 100 ms or so.
+    pub fn checkpoint(&mut self, now_ms: u64) -> Result<(), SpoolError> {
+        self.sync_if_due()?;
+        self.checkpoint_acks(false)?;
+        self.reclaim(now_ms)
+    }
+
+    /// Forces everything to disk.
+    pub fn sync(&mut self) -> Result<(), SpoolError> {
+        if self.unsynced
+            && let (Some(file), Some(segment)) = (&self.active, self.segments.back())
+            && let Err(cause) = file.sync_data()
+        {
+            // The kernel may have thrown the pages away: what a second call says about them means nothing.
+            self.broken = Some(format!("sync {}: {cause}", segment.path.display()));
+            return Err(SpoolError::io("sync", &segment.path)(cause));
+        }
+        self.unsynced = false;
+        self.synced_at = Instant::now();
+        Ok(())
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// The sequence number that the next message gets.
+    #[must_use]
+    pub fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// The next message at or after the cursor, which then stands behind it; `None` at the end.
+    pub fn read(&self, cursor: &mut Cursor) -> Result<Option<Record>, SpoolError> {
+        cursor.read(&self.segments)
+    }
+
+    fn make_room(&mut self, bytes: u64, now_ms: u64) -> Result<(), SpoolError> {
+        if self.bytes() + bytes <= self.config.max_bytes {
+            return Ok(());
+        }
+        self.seal();
+        self.checkpoint_acks(false)?;
+        self.reclaim(now_ms)?;
+        if self.bytes() + bytes <= self.config.max_bytes {
+            return Ok(());
+        }
+        let (path, max_bytes) = (self.dir.clone(), self.config.max_bytes);
+        Err(SpoolError::Full { path, bytes: self.bytes(), more: bytes, max_bytes })
+    }
+
+    /// Sees to a segment that can be written to.
+    fn open_segment(&mut self) -> Result<(), SpoolError> {
+        let full = |segment: &Segment| segment.bytes >= self.config.segment_bytes;
+        if self.active.is_some() && self.segments.back().is_some_and(full) {
+            self.sync()?;
+            self.seal();
+        }
+        if self.active.is_some() {
+            return Ok(());
+        }
+        let segment = Segment::new(&self.dir, self.next);
+        let mut options = OpenOptions::new();
+        let file = options.append(true).create_new(true).open(&segment.path);
+        let file = file.map_err(SpoolError::write(&segment.path, self.bytes()))?;
+        if self.config.sync != Sync::Never {
+            segment::sync_dir(&self.dir)?;
+        }
+        self.segments.push_back(segment);
+        self.active = Some(file);
+        Ok(())
+    }
+
+    /// Writes all of a record or none of it.
+    fn write(&mut self, record: &[u8]) -> Result<(), SpoolError> {
+        let bytes = self.bytes();
+        let (Some(file), Some(segment)) = (&mut self.active, self.segments.back()) else {
+            return Ok(());
+        };
+        let Err(cause) = file.write_all(record) else { return Ok(()) };
+        if let Err(cut) = file.set_len(segment.bytes) {
+            let path = segment.path.display();
+            self.broken = Some(format!("cut a half-written record off {path}: {cut}"));
+        }
+        Err(SpoolError::write(&segment.path, bytes)(cause))
+    }
+
+    fn seal(&mut self) {
+        self.active = None;
+    }
+
+    fn sync_if_due(&mut self) -> Result<(), SpoolError> {
+        match self.config.sync {
+            Sync::EveryRecord => self.sync(),
+            Sync::Interval(interval) if self.synced_at.elapsed() >= interval => self.sync(),
+            Sync::Interval(_) | Sync::Never => Ok(()),
+        }
+    }
+
+    fn checkpoint_acks(&mut self, always: bool) -> Result<(), SpoolError> {
+        if self.acks_changed || always {
+            self.acks.set_next(self.next);
+            self.acks.save(&self.dir, self.config.sync == Sync::EveryRecord)?;
+            self.acks_changed = false;
+        }
+        Ok(())
+    }
+
+    /// Deletes the segments that nobody needs any more; never the one that is being written.
+    fn reclaim(&mut self, now_ms: u64) -> Result<(), SpoolError> {
+        let sealed = self.segments.len() - usize::from(self.active.is_some());
+        let accepted = self.acks.accepted();
+        let window_ms = u64::try_from(self.config.window.as_millis()).unwrap_or(u64::MAX);
+        let mut kept = VecDeque::with_capacity(self.segments.len());
+        let mut failed = None;
+        for (index, segment) in std::mem::take(&mut self.segments).into_iter().enumerate() {
+            let records = segment.first..segment.end();
+            let complete = self.acks.all_have(&self.config.targets, &records);
+            let past =
+                accepted.holds(&records) && segment.newest_ms.saturating_add(window_ms) <= now_ms;
+            if index >= sealed || failed.is_some() || !(complete || past) {
+                kept.push_back(segment);
+                continue;
+            }
+            // The numbers that go must stay taken: `next` is on disk before the segment is not.
+            let removed = self.checkpoint_acks(false).and_then(|()| segment.remove());
+            if let Err(error) = removed {
+                failed = Some(error);
+                kept.push_back(segment);
+            }
+        }
+        self.segments = kept;
+        let floor = self.segments.front().map_or(self.next, |segment| segment.first);
+        self.acks.forget_below(floor);
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for Spool {
+    /// A clean end leaves nothing to be published again; what fails here is as after a crash.
+    fn drop(&mut self) {
+        let _ = self.sync();
+        let _ = self.checkpoint_acks(false);
+    }
+}
+
+/// Takes the lock of a spool, or says who has it.
+fn lock(dir: &Path) -> Result<File, SpoolError> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).read(true).write(true).open(&path);
+    let mut file = file.map_err(SpoolError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(&path).unwrap_or_default();
+            return Err(SpoolError::Locked { path: dir.to_owned(), holder });
+        }
+        Err(std::fs::TryLockError::Error(cause)) => {
+            return Err(SpoolError::io("lock", &path)(cause));
+        }
+    }
+    file.set_len(0).map_err(SpoolError::io("write", &path))?;
+    write!(file, "process {}", std::process::id()).map_err(SpoolError::io("write", &path))?;
+    Ok(file)
+}

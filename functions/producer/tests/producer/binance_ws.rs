@@ -1,0 +1,392 @@
+//! The WebSocket source against a server on loopback that plays Binance and misbehaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use candle::{IdRanges, Symbol, Trade};
+use futures::{SinkExt as _, StreamExt as _};
+use producer::binance_ws::{BinanceConfig, BinanceEvent, listen};
+use producer::{Generator, Recording, SourceTrade};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{WebSocketStream, accept_async};
+
+/// How a connection of the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// The TCP connection goes.
+    Drop,
+    /// So it does within a frame.
+    HalfFrame,
+    /// A close frame with a code.
+    Close(u16),
+    /// Pings, and goes on only if the answer comes; then closes.
+    Ping,
+    /// A frame that is no trade at all, and one that is not JSON; then drops.
+    Nonsense,
+    /// Nothing more comes, and the connection stays.
+    Silence,
+    /// It is not taken.
+    Refuse,
+}
+
+const ENDS: [End; 8] = [
+    End::Drop,
+    End::HalfFrame,
+    End::Close(1001),
+    End::Ping,
+    End::Close(1008),
+    End::Nonsense,
+    End::Refuse,
+    End::Drop,
+];
+
+/// A market that goes on whether or not anybody listens.
+struct Market {
+    trades: Vec<SourceTrade>,
+    /// The next trade to happen.
+    next: AtomicU64,
+    connections: AtomicU64,
+    pongs: AtomicU64,
+    streams: Mutex<BTreeSet<String>>,
+}
+
+impl Market {
+    fn new(trades: Vec<SourceTrade>) -> Arc<Self> {
+        let (next, connections, pongs) = Default::default();
+        Arc::new(Self { trades, next, connections, pongs, streams: Mutex::default() })
+    }
+
+    fn happen(&self) -> Option<&SourceTrade> {
+        self.trades.get(usize::try_from(self.next.fetch_add(1, Ordering::SeqCst)).unwrap())
+    }
+
+    fn is_over(&self) -> bool {
+        self.next.load(Ordering::SeqCst) >= self.trades.len() as u64
+    }
+}
+
+/// Serves some trades a connection and ends each as `ends` says; a few trades happen in between, unheard.
+async fn serve(
+    listener: TcpListener,
+    market: Arc<Market>,
+    per_connection: u64,
+    ends: &'static [End],
+) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let number = market.connections.fetch_add(1, Ordering::SeqCst);
+        let end = ends[usize::try_from(number).unwrap() % ends.len()];
+        if end == End::Refuse && !market.is_over() {
+            continue;
+        }
+        let mut request = [0; 512];
+        let peeked = stream.peek(&mut request).await.unwrap();
+        let line = String::from_utf8_lossy(&request[..peeked])
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        market.streams.lock().unwrap().insert(line);
+        let Ok(mut socket) = accept_async(stream).await else { continue };
+        if number > 0 {
+            for _ in 0..number % 4 {
+                // Never the last: a gap shows itself by what comes after it.
+                if market.next.load(Ordering::SeqCst) + 1 < market.trades.len() as u64 {
+                    market.happen();
+                }
+            }
+        }
+        for _ in 0..per_connection {
+            let Some(made) = market.happen() else { break };
+            let frame = Generator::frame(made);
+            if socket.send(Message::text(frame)).await.is_err() {
+                break;
+            }
+        }
+        if market.is_over() {
+            // The listener has what there is, and leaves.
+            while let Some(Ok(_)) = socket.next().await {}
+            continue;
+        }
+        finish(socket, end, &market).await;
+    }
+}
+
+async fn finish(mut socket: WebSocketStream<TcpStream>, end: End, market: &Market) {
+    match end {
+        End::Drop | End::Refuse => {}
+        End::HalfFrame => {
+            // A text frame of 100 bytes, of which 20 come.
+            let half = [&[0x81_u8, 100][..], &[b'x'; 20]].concat();
+            let _ = socket.get_mut().write_all(&half).await;
+        }
+        End::Close(code) => {
+            let frame = CloseFrame { code: CloseCode::from(code), reason: "see you".into() };
+            let _ = socket.close(Some(frame)).await;
+        }
+        End::Ping => {
+            let _ = socket.send(Message::Ping("are you there".into())).await;
+            let answer = timeout(Duration::from_secs(5), socket.next()).await;
+            let Ok(Some(Ok(Message::Pong(payload)))) = answer else {
+                panic!("a ping was answered by {answer:?}")
+            };
+            assert_eq!(&payload[..], b"are you there");
+            market.pongs.fetch_add(1, Ordering::SeqCst);
+        }
+        End::Nonsense => {
+            let _ = socket.send(Message::text(r#"{"result":null,"id":1}"#)).await;
+            let _ = socket.send(Message::text("{")).await;
+            let _ = socket.send(Message::binary(vec![0xff, 0xfe])).await;
+        }
+        End::Silence => while let Some(Ok(_)) = socket.next().await {},
+    }
+}
+
+/// `historicalTrades` over what has happened; `failing` requests of ten are answered by 500, and ids that it
+/// `lacks` are not there.
+async fn rest(listener: TcpListener, market: Arc<Market>, failing: u64, lacks: fn(u64) -> bool) {
+    let mut number = 0;
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        number += 1;
+        let mut lines = BufReader::new(&mut stream).lines();
+        let request = lines.next_line().await.unwrap().unwrap_or_default();
+        while lines.next_line().await.unwrap().is_some_and(|line| !line.is_empty()) {}
+        let query = request.split(['?', ' ']).nth(2).unwrap_or_default();
+        let query: BTreeMap<_, _> =
+            query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let (from, limit): (u64, usize) =
+            (query["fromId"].parse().unwrap(), query["limit"].parse().unwrap());
+        assert!(
+            request.starts_with("GET /api/v3/historicalTrades?") && limit <= 1_000,
+            "{request}"
+        );
+        let happened = usize::try_from(market.next.load(Ordering::SeqCst)).unwrap();
+        let trades = market
+            .trades
+            .iter()
+            .take(happened)
+            .filter(|made| made.symbol.as_str() == query["symbol"]);
+        let rows: Vec<_> = trades
+            .filter(|made| made.trade.id >= from && !lacks(made.trade.id))
+            .take(limit)
+            .map(|SourceTrade { trade: Trade { id, time_ms, price, quantity, buyer_is_maker }, .. }| {
+                format!(
+                    r#"{{"id":{id},"price":"{price}","qty":"{quantity}","quoteQty":"0","time":{time_ms},"isBuyerMaker":{buyer_is_maker},"isBestMatch":true}}"#
+                )
+            })
+            .collect();
+        let body = format!("[{}]", rows.join(","));
+        let (status, body) =
+            if number % 10 < failing { ("500 Oops", String::new()) } else { ("200 OK", body) };
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let _ = stream.shutdown().await;
+        let _ = stream.read(&mut [0; 64]).await;
+    }
+}
+
+/// What a run gave.
+#[derive(Default)]
+struct Heard {
+    trades: Vec<SourceTrade>,
+    filled: IdRanges,
+    missing: IdRanges,
+    connected: u64,
+    bad: u64,
+    whys: Vec<String>,
+}
+
+/// How many requests of ten fail, and which ids are not there.
+type Flaws = (u64, fn(u64) -> bool);
+
+struct Setting {
+    per_connection: u64,
+    ends: &'static [End],
+    rest: Option<Flaws>,
+    silence: Duration,
+    lifetime: Duration,
+}
+
+/// Listens until the market's last trade has come.
+async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
+    let bind = || TcpListener::bind("127.0.0.1:0");
+    let (streams, answers) = (bind().await.unwrap(), bind().await.unwrap());
+    let url = |scheme: &str, listener: &TcpListener| {
+        format!("{scheme}://{}", listener.local_addr().unwrap())
+    };
+    let symbols: BTreeSet<Symbol> = market.trades.iter().map(|made| made.symbol.clone()).collect();
+    let config = BinanceConfig {
+        stream_url: url("ws", &streams),
+        rest_url: setting.rest.map(|_| url("http", &answers)),
+        symbols: symbols.into_iter().collect(),
+        connect_timeout: Duration::from_secs(5),
+        silence: setting.silence,
+        lifetime: setting.lifetime,
+        backoff_base: Duration::from_millis(1),
+        backoff_cap: Duration::from_millis(4),
+        gap_max_trades: 5_000,
+        gap_timeout: Duration::from_secs(10),
+        seed: 1,
+    };
+    let server =
+        tokio::spawn(serve(streams, Arc::clone(market), setting.per_connection, setting.ends));
+    let answers = setting
+        .rest
+        .map(|(failing, lacks)| tokio::spawn(rest(answers, Arc::clone(market), failing, lacks)));
+    let heard = Arc::new(Mutex::new(Heard::default()));
+    let tell = {
+        let heard = Arc::clone(&heard);
+        move |event: BinanceEvent<'_>| {
+            let mut heard = heard.lock().unwrap();
+            match event {
+                BinanceEvent::Connected => heard.connected += 1,
+                BinanceEvent::Disconnected { why } => heard.whys.push(why),
+                BinanceEvent::Filled { ids, .. } => heard.filled = heard.filled.union(&ids),
+                BinanceEvent::Missing { ids, .. } => heard.missing = heard.missing.union(&ids),
+                BinanceEvent::Bad { .. } => heard.bad += 1,
+            }
+        }
+    };
+    let (sender, mut trades) = mpsc::channel(16);
+    let listening = tokio::spawn(async move { listen(&config, sender, tell).await });
+    let last = market.trades.last().unwrap();
+    let mut came = Vec::new();
+    loop {
+        let next = timeout(Duration::from_mins(1), trades.recv()).await;
+        let made = next.unwrap_or_else(|_| panic!("after {} trades nothing more came", came.len()));
+        came.push(made.unwrap());
+        if came.last() == Some(last) {
+            break;
+        }
+    }
+    drop(trades);
+    timeout(Duration::from_secs(5), listening).await.unwrap().unwrap().unwrap();
+    assert!(!server.is_finished(), "{:?}", server.await);
+    server.abort();
+    if let Some(answers) = answers {
+        assert!(!answers.is_finished(), "{:?}", answers.await);
+        answers.abort();
+    }
+    let mut heard = std::mem::take(&mut *heard.lock().unwrap());
+    heard.trades = came;
+    heard
+}
+
+fn setting(ends: &'static [End]) -> Setting {
+    let (silence, lifetime) = (Duration::from_secs(20), Duration::from_hours(1));
+    Setting { per_connection: 8, ends, rest: Some((0, |_| false)), silence, lifetime }
+}
+
+fn generated(count: u64) -> Vec<SourceTrade> {
+    Generator::new("BTCUSDT".parse().unwrap(), count, 3).collect()
+}
+
+/// The recording beside the project.
+fn recorded() -> Option<Vec<SourceTrade>> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let path = folder.join("binance-spot-btcusdt-2024-08-08.jsonl.gz");
+    if !path.exists() {
+        println!("skipped: there is no recording in {}", folder.display());
+        return None;
+    }
+    Some(Recording::open(&path).unwrap().map(|recorded| recorded.unwrap().trade).collect())
+}
+
+#[tokio::test]
+async fn a_thousand_reconnects_over_every_misbehaviour_lose_no_trade_of_the_recording() {
+    let Some(trades) = recorded() else { return };
+    let market = Market::new(trades);
+    let heard = run(&market, setting(&ENDS)).await;
+    assert_eq!(heard.trades, market.trades, "every trade, once, in order");
+    assert!(heard.connected >= 800, "{} connections", heard.connected);
+    assert!(market.connections.load(Ordering::SeqCst) >= 1_000, "{:?}", market.connections);
+    assert!(heard.filled.count() > 1_000, "{} trades were fetched", heard.filled.count());
+    assert!(heard.missing.is_empty(), "{}", heard.missing);
+    assert!(market.pongs.load(Ordering::SeqCst) > 50);
+    assert!(heard.bad >= 100, "{} bad frames", heard.bad);
+    let why = heard.whys.join("\n");
+    for part in ["code 1001: see you", "code 1008: see you", "connect to ws://", "read: "] {
+        assert!(why.contains(part), "nothing ended with {part}");
+    }
+}
+
+#[tokio::test]
+async fn several_symbols_share_a_connection_and_have_gaps_of_their_own() {
+    let made = ["BTCUSDT", "ETHUSDT"].map(|name| Generator::new(name.parse().unwrap(), 300, 5));
+    let [btc, eth] = made;
+    let trades: Vec<_> = btc.zip(eth).flat_map(|(btc, eth)| [btc, eth]).collect();
+    let market = Market::new(trades);
+    let heard = run(&market, setting(&ENDS)).await;
+    for name in ["BTCUSDT", "ETHUSDT"] {
+        let of = |trades: &[SourceTrade]| -> Vec<u64> {
+            trades
+                .iter()
+                .filter(|made| made.symbol.as_str() == name)
+                .map(|made| made.trade.id)
+                .collect()
+        };
+        let (came, all) = (of(&heard.trades), of(&market.trades));
+        // The last gap of the other symbol may still be open when the last trade comes.
+        assert!(
+            came.len() + 4 >= all.len() && all.starts_with(&came),
+            "{name}: {} of {}",
+            came.len(),
+            all.len()
+        );
+    }
+    let streams = market.streams.lock().unwrap();
+    assert!(
+        streams
+            .iter()
+            .any(|line| line.starts_with("GET /stream?streams=btcusdt@trade/ethusdt@trade ")),
+        "{streams:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_can_not_be_fetched_is_told_by_its_ids() {
+    // No endpoint; one that fails half of the time; one that lacks every third trade.
+    let cases: [Option<Flaws>; 3] = [None, Some((5, |_| false)), Some((0, |id| id % 3 == 0))];
+    for rest in cases {
+        let market = Market::new(generated(600));
+        let heard = run(&market, Setting { rest, ..setting(&ENDS) }).await;
+        let came: IdRanges = heard.trades.iter().map(|made| made.trade.id).collect();
+        let all: IdRanges = market.trades.iter().map(|made| made.trade.id).collect();
+        assert!(!heard.missing.is_empty(), "the case is one");
+        assert_eq!(
+            all.difference(&came),
+            heard.missing,
+            "told are those that are missing, no others"
+        );
+        assert_eq!(rest.is_none(), heard.filled.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_given_up_and_an_old_one_renewed() {
+    let market = Market::new(generated(60));
+    let silence = Duration::from_millis(50);
+    let heard = run(&market, Setting { silence, ..setting(&[End::Silence]) }).await;
+    assert_eq!(heard.trades, market.trades);
+    assert!(heard.whys.iter().all(|why| why == "nothing came for 50ms"), "{:?}", heard.whys);
+    assert!(heard.connected >= 5);
+
+    let market = Market::new(generated(60));
+    let lifetime = Duration::from_millis(50);
+    let heard = run(&market, Setting { lifetime, ..setting(&[End::Silence]) }).await;
+    assert_eq!(heard.trades, market.trades);
+    assert!(heard.whys.iter().all(|why| why == "renewed after 50ms"), "{:?}", heard.whys);
+}

@@ -1,0 +1,518 @@
+//! The relay over clouds in memory that die, hang, lose answers and come back: nothing accepted is lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use candle::message;
+use candle::{Symbol, Symbols};
+use cloud_memory::{Effects, MemoryQueue, QueueConfig};
+use pipeline::health::{HealthConfig, State};
+use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
+use pipeline::route::epoch::Order;
+use pipeline::route::{By, Policy, Router, Target};
+use producer::relay::{Event, Relay, RelayConfig};
+use producer::spool::{Spool, SpoolConfig, Sync};
+use producer::{BatchLimits, Generator};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How a cloud is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Up,
+    /// Nobody is there.
+    Gone,
+    /// It takes a request and never answers.
+    Hung,
+    /// It does what is asked, and the answer is lost.
+    Mute,
+}
+
+/// A cloud's queue that can fail. Clones share it.
+#[derive(Clone)]
+struct Cloud(Arc<Mutex<Inner>>);
+
+struct Inner {
+    queue: MemoryQueue,
+    mode: Mode,
+    publishes: u64,
+    /// At this publish the cloud dies with all that it holds, and it is back, empty, after so long.
+    dies_at: Option<(u64, Duration)>,
+    back_at: Option<Instant>,
+    died_at: Option<Instant>,
+    largest: usize,
+}
+
+impl Cloud {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            queue: empty(),
+            mode: Mode::Up,
+            publishes: 0,
+            dies_at: None,
+            back_at: None,
+            died_at: None,
+            largest: 0,
+        })))
+    }
+
+    fn set(&self, mode: Mode) {
+        self.0.lock().unwrap().mode = mode;
+    }
+
+    fn publishes(&self) -> u64 {
+        self.0.lock().unwrap().publishes
+    }
+
+    /// The ids of the trades in its queue.
+    async fn trades(&self) -> BTreeSet<u64> {
+        let queue = self.0.lock().unwrap().queue.clone();
+        let received = queue.receive(usize::MAX).await.unwrap();
+        for message in &received {
+            queue.release(&message.receipt).await.unwrap();
+        }
+        received.iter().flat_map(|message| ids(&message.body)).collect()
+    }
+
+    fn enter(&self, bodies: usize) -> (Mode, MemoryQueue) {
+        let mut inner = self.0.lock().unwrap();
+        inner.publishes += 1;
+        inner.largest = inner.largest.max(bodies);
+        if let Some((at, away)) = inner.dies_at
+            && inner.publishes == at
+        {
+            inner.queue = empty();
+            inner.mode = Mode::Gone;
+            inner.died_at = Some(Instant::now());
+            inner.back_at = Some(Instant::now() + away);
+        }
+        if inner.back_at.is_some_and(|at| at <= Instant::now()) {
+            inner.mode = Mode::Up;
+            inner.back_at = None;
+        }
+        (inner.mode, inner.queue.clone())
+    }
+}
+
+fn empty() -> MemoryQueue {
+    let config = QueueConfig { visibility_timeout: Duration::from_secs(30), max_receive_count: 9 };
+    MemoryQueue::new(config, Effects::default(), None)
+}
+
+fn ids(body: &[u8]) -> Vec<u64> {
+    let batch = message::decode(body, &Symbols::new([symbol()])).unwrap();
+    batch.trades.iter().map(|trade| trade.id).collect()
+}
+
+fn symbol() -> Symbol {
+    "BTCUSDT".parse().unwrap()
+}
+
+fn lost(detail: &str) -> PortError {
+    PortError {
+        service: "test",
+        operation: "Publish",
+        fault: Fault::Unknown,
+        detail: detail.to_owned(),
+    }
+}
+
+impl Queue for Cloud {
+    async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        let count = bodies.len();
+        let (mode, queue) = self.enter(count);
+        sleep(Duration::from_millis(2)).await;
+        match mode {
+            Mode::Up => queue.publish(bodies).await,
+            Mode::Gone => vec![Err(lost("connection refused")); count],
+            Mode::Hung => std::future::pending().await,
+            Mode::Mute => {
+                queue.publish(bodies).await;
+                vec![Err(lost("connection reset")); count]
+            }
+        }
+    }
+
+    async fn receive(&self, _: usize) -> Result<Vec<Received>, PortError> {
+        Err(lost("a relay receives nothing"))
+    }
+
+    async fn acknowledge(&self, _: &Receipt) -> Result<(), PortError> {
+        Err(lost("a relay acknowledges nothing"))
+    }
+
+    async fn release(&self, _: &Receipt) -> Result<(), PortError> {
+        Err(lost("a relay releases nothing"))
+    }
+}
+
+fn config(policy: Policy) -> RelayConfig {
+    let target = |name: &str, cost_micros| Target {
+        name: name.to_owned(),
+        cloud: name.to_owned(),
+        region: "here".to_owned(),
+        cost_micros,
+        weight: 1,
+    };
+    RelayConfig {
+        router: Router {
+            targets: vec![target("aws", 40), target("gcp", 60)],
+            policy,
+            services: vec!["queue".to_owned()],
+            failback_ms: 2_000,
+        },
+        health: HealthConfig::default(),
+        limits: BatchLimits { max_trades: 4, max_bytes: 100_000 },
+        batch_age: Duration::from_millis(50),
+        publish_messages: 5,
+        publish_bytes: 100_000,
+        publish_deadline: Duration::from_millis(250),
+        backoff_base: Duration::from_millis(20),
+        backoff_cap: Duration::from_millis(200),
+        canary: Duration::from_millis(500),
+        checkpoint: Duration::from_millis(100),
+        lease: None,
+        seed: 7,
+    }
+}
+
+fn spool(dir: &Path, max_bytes: u64) -> Spool {
+    let config = SpoolConfig {
+        sync: Sync::Never,
+        max_bytes,
+        segment_bytes: 4_000,
+        window: Duration::from_mins(10),
+        targets: vec!["aws".to_owned(), "gcp".to_owned()],
+    };
+    Spool::open(dir, config).unwrap().0
+}
+
+/// What was told.
+#[derive(Default)]
+struct Told {
+    lines: Vec<String>,
+    spooled: BTreeMap<u64, Vec<u64>>,
+    accepted: BTreeSet<u64>,
+    first_by: BTreeMap<String, Vec<(Instant, u64)>>,
+}
+
+struct Run {
+    relay: Arc<Relay<Cloud>>,
+    clouds: [Cloud; 2],
+    told: Arc<Mutex<Told>>,
+}
+
+impl Run {
+    fn new(config: RelayConfig, spool: Spool, clouds: [Cloud; 2]) -> Self {
+        let told = Arc::new(Mutex::new(Told::default()));
+        let tell = {
+            let told = Arc::clone(&told);
+            move |event: Event<'_>| told.lock().unwrap().tell(&event)
+        };
+        let relay = Relay::new(config, spool, clouds.to_vec(), || 1, tell);
+        Self { relay: Arc::new(relay), clouds, told }
+    }
+
+    /// Trades come every `pause`; ends when all are where they are to be.
+    async fn relay(&self, count: u64, pause: Duration) {
+        let (sender, source) = mpsc::channel(8);
+        let feed = async move {
+            for trade in Generator::new(symbol(), count, 1) {
+                sender.send(trade).await.unwrap();
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+            }
+        };
+        let both = async { tokio::join!(feed, self.relay.run(source)).1 };
+        let relayed = timeout(Duration::from_hours(1), both).await;
+        let told = || self.told.lock().unwrap().lines.join("\n");
+        let relayed = relayed.unwrap_or_else(|_| panic!("not done after an hour:\n{}", told()));
+        assert_eq!(relayed.unwrap().trades, count);
+    }
+
+    fn lines(&self, start: &str) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.lines.iter().filter(|line| line.starts_with(start)).cloned().collect()
+    }
+}
+
+impl Told {
+    fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Spooled { sequence, batch } => {
+                let ids = batch.trades.iter().map(|trade| trade.id).collect();
+                assert!(self.spooled.insert(*sequence, ids).is_none(), "{sequence} again");
+            }
+            Event::Accepted { target, sequence, is_first } => {
+                assert_eq!(self.accepted.insert(*sequence), *is_first);
+                if *is_first {
+                    let first = (Instant::now(), *sequence);
+                    self.first_by.entry((*target).to_owned()).or_default().push(first);
+                }
+            }
+            Event::Health { target, state } => self.lines.push(format!("{target} is {state}")),
+            Event::Routed { route, .. } => {
+                let names: Vec<_> = route.publish.iter().map(|(name, _)| name.as_str()).collect();
+                self.lines.push(format!("to {}", names.join(" ")));
+            }
+            Event::Full { .. } => self.lines.push("full".to_owned()),
+            Event::Unknown { .. } | Event::Refused { .. } => {}
+        }
+    }
+}
+
+fn all(count: u64) -> BTreeSet<u64> {
+    Generator::new(symbol(), count, 1).map(|made| made.trade.id).collect()
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    panic!("after 200 s still not: {what}");
+}
+
+const PAUSE: Duration = Duration::from_millis(10);
+
+#[tokio::test(start_paused = true)]
+async fn mirror_gives_both_clouds_everything_in_bounded_chunks() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    run.relay(1_001, Duration::ZERO).await;
+    for cloud in &run.clouds {
+        assert_eq!(cloud.trades().await, all(1_001));
+        let largest = cloud.0.lock().unwrap().largest;
+        assert!((2..=5).contains(&largest), "{largest} messages at once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trade_waits_no_longer_than_the_batch_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    let (sender, source) = mpsc::channel(8);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    let started = Instant::now();
+    sender.send(Generator::new(symbol(), 1, 1).next().unwrap()).await.unwrap();
+    eventually("accepted", || !run.told.lock().unwrap().accepted.is_empty()).await;
+    assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
+    drop(sender);
+    running.await.unwrap().unwrap();
+}
+
+/// The heart of it: the primary dies at each of its publishes in turn, with all that it held, and comes back empty.
+#[tokio::test(start_paused = true)]
+async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
+    const COUNT: u64 = 240;
+    let policy = Policy::Primary(By::Hand);
+    let clean = tempfile::tempdir().unwrap();
+    let run = Run::new(config(policy), spool(clean.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    run.relay(COUNT, PAUSE).await;
+    let steps = run.clouds[0].publishes();
+    assert!(steps > 40, "only {steps} steps to die at");
+    assert_eq!(run.clouds[0].trades().await, all(COUNT));
+    let mut failed_back = 0;
+    for step in 1..=steps {
+        // Away for good; away for a while, and failed back to while trades still come.
+        for away in [Duration::from_hours(24), Duration::from_millis(900)] {
+            let dir = tempfile::tempdir().unwrap();
+            let clouds = [Cloud::new(), Cloud::new()];
+            clouds[0].0.lock().unwrap().dies_at = Some((step, away));
+            let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
+            let pause = if away.as_secs() > 0 { PAUSE } else { PAUSE * 5 };
+            run.relay(COUNT, pause).await;
+            let [aws, gcp] = [run.clouds[0].trades().await, run.clouds[1].trades().await];
+            let either: BTreeSet<u64> = aws.union(&gcp).copied().collect();
+            assert_eq!(either, all(COUNT), "step {step}, away {away:?}: {:?}", run.lines(""));
+            let told = run.told.lock().unwrap();
+            assert_eq!(told.accepted.len(), told.spooled.len(), "step {step}: all is accepted");
+            drop(told);
+            let moves = run.lines("to ");
+            if moves == ["to gcp", "to aws"] {
+                failed_back += 1;
+            } else {
+                assert_eq!(moves, ["to gcp"], "step {step}, away {away:?}");
+                assert_eq!(
+                    gcp,
+                    all(COUNT),
+                    "step {step}: what died in the queue was published again"
+                );
+            }
+            let died_at = run.clouds[0].0.lock().unwrap().died_at.unwrap();
+            let told = run.told.lock().unwrap();
+            if let Some((at, _)) = told.first_by.get("gcp").and_then(|first| first.first()) {
+                assert!(*at - died_at < Duration::from_secs(2), "step {step}: {:?}", *at - died_at);
+            }
+        }
+    }
+    assert!(failed_back > 20, "only {failed_back} runs failed back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_or_mute_primary_is_failed_over_too() {
+    for mode in [Mode::Hung, Mode::Mute] {
+        let dir = tempfile::tempdir().unwrap();
+        let run = Run::new(
+            config(Policy::Primary(By::Hand)),
+            spool(dir.path(), 1 << 20),
+            [Cloud::new(), Cloud::new()],
+        );
+        run.clouds[0].set(mode);
+        run.relay(100, PAUSE).await;
+        assert_eq!(run.clouds[1].trades().await, all(100), "{mode:?}");
+        assert!(run.lines("aws is").contains(&"aws is down".to_owned()), "{mode:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    let (sender, source) = mpsc::channel(8);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    let mut trades = Generator::new(symbol(), 600, 1);
+    let mut send = async |count: usize| {
+        for trade in trades.by_ref().take(count) {
+            sender.send(trade).await.unwrap();
+            sleep(PAUSE).await;
+        }
+    };
+    send(200).await;
+    for cloud in &run.clouds {
+        cloud.set(Mode::Gone);
+    }
+    send(200).await;
+    assert_eq!(run.relay.health(), [State::Down, State::Down]);
+    let (spooled, accepted) = {
+        let told = run.told.lock().unwrap();
+        (told.spooled.len(), told.accepted.len())
+    };
+    assert!(spooled - accepted >= 40, "{spooled} spooled, {accepted} accepted");
+    for cloud in &run.clouds {
+        cloud.set(Mode::Up);
+    }
+    send(200).await;
+    drop(sender);
+    running.await.unwrap().unwrap();
+    for cloud in &run.clouds {
+        assert_eq!(cloud.trades().await, all(600));
+    }
+    assert!(run.lines("full").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_spool_holds_the_source_up_and_drops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 6_000), [Cloud::new(), Cloud::new()]);
+    for cloud in &run.clouds {
+        cloud.set(Mode::Gone);
+    }
+    let (sender, source) = mpsc::channel(8);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    let feed = tokio::spawn(async move {
+        for trade in Generator::new(symbol(), 400, 1) {
+            sender.send(trade).await.unwrap();
+        }
+    });
+    eventually("full", || !run.lines("full").is_empty()).await;
+    sleep(Duration::from_mins(1)).await;
+    assert!(!feed.is_finished(), "the source waits");
+    assert!(run.relay.spool_bytes() <= 6_000);
+    for cloud in &run.clouds {
+        cloud.set(Mode::Up);
+    }
+    feed.await.unwrap();
+    running.await.unwrap().unwrap();
+    for cloud in &run.clouds {
+        assert_eq!(cloud.trades().await, all(400));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_relay_spooled_the_next_publishes() {
+    let dir = tempfile::tempdir().unwrap();
+    let clouds = [Cloud::new(), Cloud::new()];
+    for cloud in &clouds {
+        cloud.set(Mode::Gone);
+    }
+    let run = Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), clouds.clone());
+    let ended = timeout(Duration::from_secs(30), run.relay(100, PAUSE)).await;
+    assert!(ended.is_err(), "nobody is there, so it waits");
+    drop(run);
+    for cloud in &clouds {
+        cloud.set(Mode::Up);
+    }
+    let run = Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), clouds);
+    run.relay(0, PAUSE).await;
+    for cloud in &run.clouds {
+        assert_eq!(cloud.trades().await, all(100));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn weighted_splits_and_the_rest_takes_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = Run::new(
+        config(Policy::Weighted),
+        spool(dir.path(), 1 << 20),
+        [Cloud::new(), Cloud::new()],
+    );
+    run.relay(400, PAUSE).await;
+    let [aws, gcp] = [run.clouds[0].trades().await, run.clouds[1].trades().await];
+    assert_eq!(aws.union(&gcp).copied().collect::<BTreeSet<_>>(), all(400));
+    assert!(aws.is_disjoint(&gcp) && aws.len().abs_diff(gcp.len()) <= 4);
+
+    let dir = tempfile::tempdir().unwrap();
+    let clouds = [Cloud::new(), Cloud::new()];
+    clouds[0].0.lock().unwrap().dies_at = Some((20, Duration::from_hours(24)));
+    let run = Run::new(config(Policy::Weighted), spool(dir.path(), 1 << 20), clouds);
+    run.relay(400, PAUSE).await;
+    assert_eq!(run.clouds[1].trades().await, all(400), "the window is published again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let config =
+        RelayConfig { lease: Some(Duration::from_secs(2)), ..config(Policy::Primary(By::Hand)) };
+    let run = Run::new(config, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    let (sender, source) = mpsc::channel(8);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    let mut trades = Generator::new(symbol(), 80, 1);
+    for trade in trades.by_ref().take(40) {
+        sender.send(trade).await.unwrap();
+    }
+    let accepted = || run.told.lock().unwrap().accepted.len();
+    eventually("all accepted", || accepted() == 10).await;
+    let order = Order { epoch: 1, to: Some("gcp".to_owned()), by: "me".to_owned(), at_ms: 0 };
+    run.relay.observe(Some(order.clone()), Instant::now());
+    assert_eq!(run.lines("to "), ["to gcp"]);
+    // Nothing is heard of the registers for longer than the lease.
+    sleep(Duration::from_secs(3)).await;
+    for trade in trades {
+        sender.send(trade).await.unwrap();
+    }
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(accepted(), 10, "there may be an order that is not known here");
+    run.relay.observe(Some(order), Instant::now());
+    drop(sender);
+    running.await.unwrap().unwrap();
+    assert_eq!(run.clouds[1].trades().await, all(80));
+    // What is more than 40 came as canaries, of four trades each.
+    let aws = run.clouds[0].trades().await.len();
+    assert!((40..=48).contains(&aws), "{aws}");
+}
