@@ -188,7 +188,7 @@ async fn a_lost_upstream_is_no_answer_and_a_new_one_is_found() {
         // The connection that was there is closed, as it would be without a proxy.
         within(async {
             while sender.ready().await.is_ok() {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         })
         .await;

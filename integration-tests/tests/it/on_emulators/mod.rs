@@ -3,6 +3,7 @@
 mod conformance;
 mod e2e;
 mod ended;
+mod fault_proxy;
 mod local_clouds;
 mod stack;
 mod topology;
