@@ -175,7 +175,6 @@ fn byte_throughput(address: SocketAddr) -> u64 {
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-#[expect(clippy::unused_async, reason = "a service is asynchronous")]
 async fn answer_web(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let body = if request.uri().path() == "/large" {
         let chunk = Bytes::from(vec![7; CHUNK_BYTES]);
