@@ -75,6 +75,14 @@ fn the_machinery_knows_the_workload_and_no_cloud() {
 }
 
 #[test]
+fn the_fault_proxy_knows_nothing_of_the_workspace_and_no_sdk() {
+    let all = dependencies();
+    assert!(reach(&all, "fault-proxy").is_empty(), "it uses {:?}", reach(&all, "fault-proxy"));
+    let sdks: Vec<_> = all["fault-proxy"].iter().filter(|dependency| is_sdk(dependency)).collect();
+    assert!(sdks.is_empty(), "fault-proxy depends on {sdks:?}");
+}
+
+#[test]
 fn one_cloud_does_not_know_the_other() {
     let all = dependencies();
     let clouds = ["cloud-aws", "cloud-gcp", "cloud-memory"];

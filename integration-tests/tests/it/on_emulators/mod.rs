@@ -4,6 +4,7 @@ mod conformance;
 mod deploy;
 mod e2e;
 mod ended;
+mod fault_proxy;
 mod google;
 mod images;
 mod local_clouds;

@@ -1,0 +1,320 @@
+//! What the proxy costs while no fault is in force: added latency of a small request, throughput of a large answer,
+//! beside a direct connection, haproxy in TCP mode (if it is on PATH) and another proxy of one's own choice.
+//!
+//! `cargo bench --workspace --bench cost`. The paths take turns within a run, so that a busy machine is busy for all of
+//! them. `OTHER_PROXY=PROGRAM` names a program that is started as `PROGRAM LISTEN UPSTREAM`.
+
+use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use fault_proxy::{Level, Proxy};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+const ROUNDS: usize = 7;
+const REQUESTS: usize = 2000;
+const REQUEST_BYTES: usize = 64;
+const LARGE_BYTES: usize = 512 * 1024 * 1024;
+const CHUNK_BYTES: usize = 256 * 1024;
+
+fn main() {
+    // `cargo test --benches` asks whether it starts, not how fast it is.
+    if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
+        return;
+    }
+    let (bytes, web) = (byte_server(), web_server());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let proxy = |upstream: SocketAddr, level| {
+        let builder = Proxy::before(&upstream.to_string()).expect("an address").level(level);
+        runtime.block_on(builder.start()).expect("a proxy")
+    };
+    let (tcp, tcp_web, http) =
+        (proxy(bytes, Level::Tcp), proxy(web, Level::Tcp), proxy(web, Level::Http));
+
+    let mut others = Others::default();
+    let mut bytes_paths = vec![("direct", bytes), ("fault-proxy, TCP", tcp.address())];
+    let mut web_paths = vec![
+        ("direct", web),
+        ("fault-proxy, TCP", tcp_web.address()),
+        ("fault-proxy, HTTP", http.address()),
+    ];
+    for (name, start) in [("haproxy, TCP", Others::haproxy as Start), ("other", Others::other)] {
+        let started = start(&mut others, bytes).zip(start(&mut others, web));
+        if let Some((before_bytes, before_web)) = started {
+            bytes_paths.push((name, before_bytes));
+            web_paths.push((name, before_web));
+        }
+    }
+    println!(
+        "{REQUESTS} requests of {REQUEST_BYTES} bytes, {LARGE_BYTES} bytes; median of {ROUNDS} rounds"
+    );
+    table("bytes", &bytes_paths, byte_latency, byte_throughput);
+    table("HTTP/1.1", &web_paths, web_latency, web_throughput);
+}
+
+type Path = (&'static str, SocketAddr);
+type Start = fn(&mut Others, SocketAddr) -> Option<SocketAddr>;
+
+fn table(
+    title: &str,
+    paths: &[Path],
+    latency: fn(SocketAddr) -> u64,
+    throughput: fn(SocketAddr) -> u64,
+) {
+    let mut measured = vec![(Vec::new(), Vec::new()); paths.len()];
+    for _ in 0..ROUNDS {
+        for ((_, address), (latencies, throughputs)) in paths.iter().zip(&mut measured) {
+            latencies.push(latency(*address));
+            throughputs.push(throughput(*address));
+        }
+    }
+    let medians: Vec<(u64, u64)> =
+        measured.into_iter().map(|(latency, through)| (median(latency), median(through))).collect();
+    println!(
+        "\n{title:<20} {:>12} {:>12} {:>12} {:>10}",
+        "p50 in us", "added in us", "MB/s", "of direct"
+    );
+    for ((name, _), (p50_ns, mb_per_s)) in paths.iter().zip(&medians) {
+        let added_ns = p50_ns.saturating_sub(medians[0].0);
+        let percent = mb_per_s * 100 / medians[0].1.max(1);
+        println!(
+            "{name:<20} {:>10}.{} {:>10}.{} {mb_per_s:>12} {percent:>8} %",
+            p50_ns / 1000,
+            p50_ns / 100 % 10,
+            added_ns / 1000,
+            added_ns / 100 % 10,
+        );
+    }
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn mb_per_s(bytes: usize, duration: Duration) -> u64 {
+    (bytes as u64).saturating_mul(1000) / nanos(duration).max(1)
+}
+
+/// Echoes requests of a fixed size; a request that begins with `L` gets a large answer instead.
+fn byte_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            std::thread::spawn(move || answer_bytes(socket));
+        }
+    });
+    address
+}
+
+fn answer_bytes(mut socket: TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let mut request = [0; REQUEST_BYTES];
+    let chunk = vec![7; CHUNK_BYTES];
+    while socket.read_exact(&mut request).is_ok() {
+        if request[0] == b'L' {
+            for _ in 0..LARGE_BYTES / CHUNK_BYTES {
+                if socket.write_all(&chunk).is_err() {
+                    return;
+                }
+            }
+        } else if socket.write_all(&request).is_err() {
+            return;
+        }
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).expect("it listens");
+    socket.set_nodelay(true).expect("an option");
+    socket
+}
+
+fn byte_latency(address: SocketAddr) -> u64 {
+    let mut socket = connect(address);
+    let mut request = [b's'; REQUEST_BYTES];
+    let mut times = Vec::with_capacity(REQUESTS);
+    for _ in 0..REQUESTS {
+        let begun = Instant::now();
+        socket.write_all(&request).expect("send");
+        socket.read_exact(&mut request).expect("an answer");
+        times.push(nanos(begun.elapsed()));
+    }
+    median(times)
+}
+
+fn byte_throughput(address: SocketAddr) -> u64 {
+    let mut socket = connect(address);
+    let mut buffer = vec![0; CHUNK_BYTES];
+    let begun = Instant::now();
+    socket.write_all(&[b'L'; REQUEST_BYTES]).expect("send");
+    let mut left = LARGE_BYTES;
+    while left > 0 {
+        let read = socket.read(&mut buffer).expect("more");
+        assert!(read > 0, "the connection ended early");
+        left -= read;
+    }
+    mb_per_s(LARGE_BYTES, begun.elapsed())
+}
+
+type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+
+async fn answer_web(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let body = if request.uri().path() == "/large" {
+        let chunk = Bytes::from(vec![7; CHUNK_BYTES]);
+        let chunks = std::iter::repeat_n(chunk, LARGE_BYTES / CHUNK_BYTES);
+        StreamBody::new(futures::stream::iter(chunks.map(|chunk| Ok(Frame::data(chunk))))).boxed()
+    } else {
+        Full::from(vec![7; REQUEST_BYTES]).boxed()
+    };
+    Ok(Response::new(body))
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn web_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("its address");
+    listener.set_nonblocking(true).expect("an option");
+    std::thread::spawn(move || {
+        current_thread().block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((socket, _)) = listener.accept().await {
+                let _ = socket.set_nodelay(true);
+                let server = hyper::server::conn::http1::Builder::new();
+                let serving = server.serve_connection(TokioIo::new(socket), service_fn(answer_web));
+                tokio::spawn(serving);
+            }
+        });
+    });
+    address
+}
+
+async fn client(address: SocketAddr) -> hyper::client::conn::http1::SendRequest<Full<Bytes>> {
+    let socket = tokio::net::TcpStream::connect(address).await.expect("it listens");
+    socket.set_nodelay(true).expect("an option");
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(socket)).await;
+    let (sender, connection) = handshake.expect("a connection");
+    tokio::spawn(connection);
+    sender
+}
+
+fn get(path: &str) -> Request<Full<Bytes>> {
+    let request = Request::get(path).header("host", "localhost");
+    request.body(Full::default()).expect("a request")
+}
+
+fn web_latency(address: SocketAddr) -> u64 {
+    current_thread().block_on(async {
+        let mut sender = client(address).await;
+        let mut times = Vec::with_capacity(REQUESTS);
+        for _ in 0..REQUESTS {
+            let begun = Instant::now();
+            sender.ready().await.expect("a connection");
+            let response = sender.send_request(get("/small")).await.expect("an answer");
+            response.into_body().collect().await.expect("all of it");
+            times.push(nanos(begun.elapsed()));
+        }
+        median(times)
+    })
+}
+
+fn web_throughput(address: SocketAddr) -> u64 {
+    current_thread().block_on(async {
+        let mut sender = client(address).await;
+        let begun = Instant::now();
+        let mut body = sender.send_request(get("/large")).await.expect("an answer").into_body();
+        let mut read = 0;
+        while !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
+            read += frame.expect("more").data_ref().map_or(0, Bytes::len);
+        }
+        assert_eq!(read, LARGE_BYTES, "the connection ended early");
+        mb_per_s(read, begun.elapsed())
+    })
+}
+
+/// Other proxies, as processes of their own; they end with this.
+#[derive(Default)]
+struct Others(Vec<Child>);
+
+impl Others {
+    fn haproxy(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
+        let listen = free()?;
+        let config = format!(
+            "global\n  maxconn 1000\n  nbthread 2\ndefaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n  \
+             timeout server 60s\nlisten cost\n  bind {listen}\n  server one {upstream}\n"
+        );
+        let file = std::env::temp_dir().join(format!("cost-haproxy-{}.cfg", listen.port()));
+        std::fs::write(&file, config).ok()?;
+        let mut command = Command::new("haproxy");
+        command.arg("-q").arg("-db").arg("-f").arg(&file);
+        let started = self.start("haproxy", command, listen);
+        let _ = std::fs::remove_file(&file);
+        started
+    }
+
+    fn other(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
+        let program = std::env::var_os("OTHER_PROXY")?;
+        let listen = free()?;
+        let mut command = Command::new(program);
+        command.arg(listen.to_string()).arg(upstream.to_string());
+        self.start("OTHER_PROXY", command, listen)
+    }
+
+    fn start(
+        &mut self,
+        name: &str,
+        mut command: Command,
+        listen: SocketAddr,
+    ) -> Option<SocketAddr> {
+        match command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() {
+            Ok(child) => self.0.push(child),
+            Err(error) => {
+                println!("skipped: {name} can't be started ({error}); have it on PATH");
+                return None;
+            }
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < deadline {
+            if TcpStream::connect(listen).is_ok() {
+                return Some(listen);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        println!("skipped: {name} does not listen on {listen}");
+        None
+    }
+}
+
+impl Drop for Others {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free() -> Option<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()
+}

@@ -1,0 +1,312 @@
+//! The switchboard of a proxy: which faults are in force, how often each fired, and who must look again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{oneshot, watch};
+
+use crate::connection::Connection;
+use crate::event::{FaultEvent, Happened, OnEvent, micros, unix_us};
+use crate::proxy::Level;
+use crate::spec::{AddError, Fault, HttpFault, Kind, TcpFault};
+
+/// The switches of a proxy; clones switch the same one.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    pub(crate) board: Arc<Board>,
+}
+
+impl Faults {
+    /// Puts a fault in force. Connections that are there notice as well.
+    pub fn add(&self, fault: Fault) -> Result<FaultId, AddError> {
+        self.board.add(fault)
+    }
+
+    /// Takes a fault away, and says how often it fired; `None` if there is none of this id. Nothing fires afterwards.
+    #[expect(clippy::must_use_candidate, reason = "most callers want it gone and no more")]
+    pub fn remove(&self, id: FaultId) -> Option<u64> {
+        let fault = self.board.take_out(|fault| fault.id == id).pop()?;
+        Some(fault.fired())
+    }
+
+    /// Takes all faults away.
+    pub fn clear(&self) {
+        self.board.take_out(|_| true);
+    }
+
+    /// How often a fault fired, whether it is still in force or not.
+    #[must_use]
+    pub fn fired(&self, id: FaultId) -> u64 {
+        let state = self.board.lock();
+        state.all.iter().find(|fault| fault.id == id).map_or(0, |fault| fault.fired())
+    }
+
+    /// The faults that are in force.
+    #[must_use]
+    pub fn list(&self) -> Vec<FaultStatus> {
+        let state = self.board.lock();
+        let in_force = state.all.iter().filter(|fault| fault.is_in_force());
+        in_force
+            .map(|fault| FaultStatus {
+                id: fault.id,
+                fault: fault.spec.clone(),
+                fired: fault.fired(),
+            })
+            .collect()
+    }
+}
+
+/// A fault of a proxy; counted from 1, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FaultId(pub u64);
+
+impl fmt::Display for FaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A fault that is in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FaultStatus {
+    /// Which.
+    pub id: FaultId,
+    /// What it is.
+    pub fault: Fault,
+    /// How often it fired so far.
+    pub fired: u64,
+}
+
+/// A fault and its state.
+#[derive(Debug)]
+pub(crate) struct Active {
+    pub(crate) id: FaultId,
+    pub(crate) spec: Fault,
+    fired: AtomicU64,
+    /// Whether it is in force; what waits for its end listens here.
+    in_force: watch::Sender<bool>,
+    /// Of `reorder`: the call that is held, by service and operation.
+    pub(crate) held: Mutex<HashMap<String, oneshot::Sender<()>>>,
+}
+
+impl Active {
+    pub(crate) fn fired(&self) -> u64 {
+        self.fired.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_in_force(&self) -> bool {
+        *self.in_force.borrow()
+    }
+
+    /// Waits until it is taken away.
+    pub(crate) async fn removed(&self) {
+        let mut in_force = self.in_force.subscribe();
+        // An error would mean that the sender is gone, and it is in `self`.
+        let _ = in_force.wait_for(|in_force| !in_force).await;
+    }
+
+    pub(crate) fn tcp(&self) -> Option<&TcpFault> {
+        match &self.spec.kind {
+            Kind::Tcp(fault) => Some(fault),
+            Kind::Http(_) => None,
+        }
+    }
+
+    pub(crate) fn http(&self) -> Option<&HttpFault> {
+        match &self.spec.kind {
+            Kind::Http(fault) => Some(fault),
+            Kind::Tcp(_) => None,
+        }
+    }
+}
+
+/// The state that a proxy's connections share.
+#[derive(Debug)]
+pub(crate) struct Board {
+    name: String,
+    level: Level,
+    on_event: OnEvent,
+    started: Instant,
+    state: Mutex<State>,
+    /// How many faults of bytes are in force: 0 is the fast path.
+    tcp: AtomicUsize,
+    /// How many faults of requests are in force: 0 is the fast path.
+    http: AtomicUsize,
+    /// Whether the port is to be closed.
+    refusing: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// All there ever were; the report of a run asks for those that are gone.
+    all: Vec<Arc<Active>>,
+    connections: HashMap<u64, Weak<Connection>>,
+    random: ChaCha8Rng,
+}
+
+impl Board {
+    pub(crate) fn new(name: String, level: Level, seed: u64, on_event: OnEvent) -> Arc<Self> {
+        let state = State {
+            all: Vec::new(),
+            connections: HashMap::new(),
+            random: ChaCha8Rng::seed_from_u64(seed),
+        };
+        Arc::new(Self {
+            name,
+            level,
+            on_event,
+            started: Instant::now(),
+            state: Mutex::new(state),
+            tcp: AtomicUsize::new(0),
+            http: AtomicUsize::new(0),
+            refusing: watch::Sender::new(false),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, spec: Fault) -> Result<FaultId, AddError> {
+        spec.check(self.level)?;
+        let (fault, connections) = {
+            let mut state = self.lock();
+            let id = FaultId(state.all.len() as u64 + 1);
+            let fault = Arc::new(Active {
+                id,
+                spec: spec.clone(),
+                fired: AtomicU64::new(0),
+                in_force: watch::Sender::new(true),
+                held: Mutex::default(),
+            });
+            state.all.push(Arc::clone(&fault));
+            self.count(&state);
+            self.tell(&fault, Happened::Added { spec });
+            (fault, live(&state))
+        };
+        match fault.tcp() {
+            Some(TcpFault::Refuse) => {
+                self.hit(&fault, 0, || "the port is closed".to_owned());
+                self.refusing.send_replace(true);
+            }
+            _ => {
+                for connection in connections {
+                    connection.cut_by(&fault);
+                    connection.look_again();
+                }
+            }
+        }
+        Ok(fault.id)
+    }
+
+    fn take_out(&self, which: impl Fn(&Active) -> bool) -> Vec<Arc<Active>> {
+        let (gone, connections) = {
+            let state = self.lock();
+            let in_force = state.all.iter().filter(|fault| fault.is_in_force() && which(fault));
+            let gone: Vec<_> = in_force.cloned().collect();
+            for fault in &gone {
+                fault.in_force.send_replace(false);
+                self.tell(fault, Happened::Removed { fired: fault.fired() });
+            }
+            self.count(&state);
+            let refuses = |fault: &Arc<Active>| {
+                fault.is_in_force() && matches!(fault.tcp(), Some(TcpFault::Refuse))
+            };
+            self.refusing.send_replace(state.all.iter().any(refuses));
+            (gone, live(&state))
+        };
+        for connection in connections {
+            connection.look_again();
+        }
+        gone
+    }
+
+    fn count(&self, state: &State) {
+        let in_force = || state.all.iter().filter(|fault| fault.is_in_force());
+        let tcp = in_force().filter(|fault| fault.tcp().is_some()).count();
+        self.tcp.store(tcp, Ordering::Release);
+        self.http.store(in_force().count() - tcp, Ordering::Release);
+    }
+
+    /// Whether the fault strikes now: it is in force, the dice say so, and it has not fired often enough. If it does,
+    /// that is counted and told before anything comes of it.
+    pub(crate) fn hit(
+        &self,
+        fault: &Active,
+        connection: u64,
+        detail: impl FnOnce() -> String,
+    ) -> bool {
+        let mut state = self.lock();
+        let spent = fault.spec.times.is_some_and(|times| fault.fired() >= times);
+        if spent || !fault.is_in_force() || !self.roll(&mut state, fault.spec.probability) {
+            return false;
+        }
+        let count = fault.fired.fetch_add(1, Ordering::AcqRel) + 1;
+        self.tell(fault, Happened::Fired { count, connection, detail: detail() });
+        true
+    }
+
+    #[expect(clippy::unused_self, reason = "the dice belong to the board")]
+    fn roll(&self, state: &mut State, probability: f64) -> bool {
+        // No dice where there is no doubt, so that a fault more does not change what another one does.
+        probability >= 1.0 || state.random.random_bool(probability)
+    }
+
+    /// `base_ms`, and up to `jitter_ms` more.
+    pub(crate) fn jittered(&self, base_ms: u64, jitter_ms: u64) -> Duration {
+        let more = if jitter_ms == 0 { 0 } else { self.lock().random.random_range(0..=jitter_ms) };
+        Duration::from_millis(base_ms.saturating_add(more))
+    }
+
+    /// Told in order: the lock on the state is held.
+    fn tell(&self, fault: &Active, happened: Happened) {
+        self.on_event.tell(FaultEvent {
+            at_us: micros(self.started.elapsed()),
+            unix_us: unix_us(),
+            proxy: self.name.clone(),
+            fault: fault.id,
+            kind: fault.spec.kind.name().to_owned(),
+            happened,
+        });
+    }
+
+    pub(crate) fn breaks_bytes(&self) -> bool {
+        self.tcp.load(Ordering::Acquire) > 0
+    }
+
+    pub(crate) fn breaks_requests(&self) -> bool {
+        self.http.load(Ordering::Acquire) > 0
+    }
+
+    /// What is in force, in the order in which it was added.
+    pub(crate) fn in_force(&self) -> Vec<Arc<Active>> {
+        self.lock().all.iter().filter(|fault| fault.is_in_force()).cloned().collect()
+    }
+
+    pub(crate) fn refusing(&self) -> watch::Receiver<bool> {
+        self.refusing.subscribe()
+    }
+
+    pub(crate) fn enter(&self, connection: &Arc<Connection>) {
+        self.lock().connections.insert(connection.number, Arc::downgrade(connection));
+    }
+
+    pub(crate) fn leave(&self, connection: u64) {
+        self.lock().connections.remove(&connection);
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.lock().connections.len()
+    }
+}
+
+fn live(state: &State) -> Vec<Arc<Connection>> {
+    state.connections.values().filter_map(Weak::upgrade).collect()
+}

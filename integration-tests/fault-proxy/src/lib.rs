@@ -1,0 +1,45 @@
+//! A fault proxy: it stands between a client and an emulator of a cloud, and breaks what passes through it as a network
+//! or the cloud would.
+//!
+//! It knows no pipeline. One [`Proxy`] stands before one endpoint, at one of two levels:
+//!
+//! - [`Level::Tcp`] passes bytes and parses nothing. It can refuse, cut, reset, freeze, delay, throttle.
+//! - [`Level::Http`] reads HTTP/1.1 and HTTP/2 besides, so it can break single requests: errors in the wire format of
+//!   each service of AWS and Google, an answer lost after its effect, a request sent twice or overtaken by the next.
+//!
+//! Faults are switched while traffic passes, with [`Proxy::faults`]. Each says which calls it means ([`Match`]), how
+//! likely and how often it fires, and counts its firings; every firing and every switch is a [`FaultEvent`].
+//!
+//! ```no_run
+//! use fault_proxy::{AwsError, Fault, Level, Match, Proxy};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let proxy = Proxy::before("http://127.0.0.1:4566")?.level(Level::Http).start().await?;
+//! let throttle = Fault::aws(AwsError::Throttling)
+//!     .on(Match::service("dynamodb").operation("PutItem"))
+//!     .times(3);
+//! let id = proxy.faults().add(throttle)?;
+//! // … point a client at `proxy.endpoint()` …
+//! assert_eq!(proxy.faults().fired(id), 3);
+//! proxy.faults().clear();
+//! # Ok(())
+//! # }
+//! ```
+
+mod board;
+mod connection;
+mod event;
+mod http;
+mod proxy;
+mod relay;
+mod spec;
+mod stream;
+
+pub use board::{FaultId, FaultStatus, Faults};
+pub use event::{FaultEvent, Happened, OnEvent};
+pub use http::call::{Call, Protocol};
+pub use proxy::{Builder, Level, Proxy, StartError};
+pub use spec::{
+    AddError, AwsError, Direction, Ending, Fault, GoogleError, HttpFault, Kind, Loss, Match,
+    TcpFault, Which,
+};

@@ -1,0 +1,316 @@
+//! A proxy: a port before an endpoint.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::board::{Board, Faults};
+use crate::connection::Connection;
+use crate::event::OnEvent;
+use crate::http;
+use crate::relay::relay;
+
+const BACKLOG: u32 = 1024;
+/// Before the next try when a connection can't be accepted, such as for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+/// A port before an endpoint. Dropping it closes the port and all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    level: Level,
+    upstream: Arc<Mutex<SocketAddr>>,
+    faults: Faults,
+    accepting: JoinHandle<()>,
+}
+
+/// What a proxy reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// Nothing: bytes pass.
+    #[default]
+    Tcp,
+    /// Requests, of HTTP/1.1 and of HTTP/2 by prior knowledge, as gRPC speaks it to emulators; a client may come with
+    /// either.
+    Http,
+}
+
+/// Why a proxy can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The endpoint is none.
+    #[error("read endpoint {given}: {source}; give HOST:PORT, with or without http:// before it")]
+    Endpoint {
+        /// What was given.
+        given: String,
+        /// What is wrong.
+        source: io::Error,
+    },
+    /// TLS is not spoken here.
+    #[error(
+        "read endpoint {given}: it speaks TLS, which can't be read; give an emulator's, of http://"
+    )]
+    Tls {
+        /// What was given.
+        given: String,
+    },
+    /// The port can't be had.
+    #[error("listen on {address} before {upstream}: {source}; take port 0 for one that is free")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Before what.
+        upstream: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Proxy {
+    /// A proxy before `endpoint`: `127.0.0.1:8085`, `http://127.0.0.1:8085`.
+    pub fn before(endpoint: &str) -> Result<Builder, StartError> {
+        Ok(Builder {
+            upstream: address(endpoint)?,
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            level: Level::default(),
+            name: None,
+            seed: 0,
+            on_event: OnEvent::ignore(),
+        })
+    }
+
+    /// Where clients are to go: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Its switches.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// From now on new connections go there: an emulator was started again, on another port.
+    pub fn set_upstream(&self, endpoint: &str) -> Result<(), StartError> {
+        *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = address(endpoint)?;
+        Ok(())
+    }
+
+    /// Clients' connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.faults.board.connections()
+    }
+
+    /// Closes everything, and waits until it is gone.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        // An error says that it was aborted.
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// How a proxy is to be.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    upstream: SocketAddr,
+    listen: SocketAddr,
+    level: Level,
+    name: Option<String>,
+    seed: u64,
+    on_event: OnEvent,
+}
+
+impl Builder {
+    /// What it reads; bytes only, unless told.
+    #[must_use]
+    pub fn level(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Where it listens; a free port of 127.0.0.1, unless told.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// What events call it; its address, unless told.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The seed of its dice: probabilities and jitter.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Who is told of every switch and every firing.
+    #[must_use]
+    pub fn on_event(mut self, on_event: OnEvent) -> Self {
+        self.on_event = on_event;
+        self
+    }
+
+    /// Opens the port. The proxy works in the runtime that this is called in.
+    #[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
+    pub async fn start(self) -> Result<Proxy, StartError> {
+        let failed =
+            |source| StartError::Listen { address: self.listen, upstream: self.upstream, source };
+        let port = Port::reserve(self.listen).map_err(failed)?;
+        let listener = port.listen().map_err(failed)?;
+        let name = self.name.unwrap_or_else(|| port.address.to_string());
+        let board = Board::new(name, self.level, self.seed, self.on_event);
+        let upstream = Arc::new(Mutex::new(self.upstream));
+        let address = port.address;
+        let acceptor = Acceptor {
+            port,
+            level: self.level,
+            board: Arc::clone(&board),
+            upstream: Arc::clone(&upstream),
+            connections: JoinSet::new(),
+            accepted: 0,
+        };
+        let accepting = tokio::spawn(acceptor.run(listener));
+        Ok(Proxy { address, level: self.level, upstream, faults: Faults { board }, accepting })
+    }
+}
+
+/// A port that stays ours while it is closed: a socket is bound to it that never listens, beside the one that does.
+/// Connecting is then refused, and nobody else gets the port.
+#[derive(Debug)]
+struct Port {
+    address: SocketAddr,
+    _reserved: TcpSocket,
+}
+
+impl Port {
+    fn reserve(address: SocketAddr) -> io::Result<Self> {
+        let reserved = socket(address)?;
+        Ok(Self { address: reserved.local_addr()?, _reserved: reserved })
+    }
+
+    fn listen(&self) -> io::Result<TcpListener> {
+        socket(self.address)?.listen(BACKLOG)
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Accepts connections and owns their tasks: when it is dropped, so are they.
+struct Acceptor {
+    port: Port,
+    level: Level,
+    board: Arc<Board>,
+    upstream: Arc<Mutex<SocketAddr>>,
+    connections: JoinSet<()>,
+    accepted: u64,
+}
+
+impl Acceptor {
+    async fn run(mut self, listener: TcpListener) {
+        let mut refusing = self.board.refusing();
+        let mut listener = Some(listener);
+        loop {
+            if *refusing.borrow_and_update() {
+                listener = None;
+            } else if listener.is_none() {
+                match self.port.listen() {
+                    Ok(opened) => listener = Some(opened),
+                    Err(error) => {
+                        tracing::warn!(address = %self.port.address, %error, "open the port again");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                accepted = accept(listener.as_ref()) => match accepted {
+                    Ok(client) => self.serve(client),
+                    Err(error) => {
+                        tracing::warn!(address = %self.port.address, %error, "accept a connection");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = self.connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "a connection's task failed");
+                    }
+                }
+                switched = wait(&mut refusing) => if !switched { return },
+            }
+        }
+    }
+
+    fn serve(&mut self, client: TcpStream) {
+        // Without it, it is slower but works.
+        let _ = client.set_nodelay(true);
+        self.accepted += 1;
+        let connection = Connection::enter(&self.board, self.accepted);
+        let upstream = *self.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.level {
+            Level::Tcp => self.connections.spawn(relay(client, upstream, connection)),
+            Level::Http => {
+                let proxied = self.port.address;
+                self.connections.spawn(http::serve(client, upstream, proxied, connection))
+            }
+        };
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.map(|(client, _)| client),
+        None => std::future::pending().await,
+    }
+}
+
+async fn wait(refusing: &mut watch::Receiver<bool>) -> bool {
+    refusing.changed().await.is_ok()
+}
+
+fn address(endpoint: &str) -> Result<SocketAddr, StartError> {
+    if endpoint.starts_with("https://") {
+        return Err(StartError::Tls { given: endpoint.to_owned() });
+    }
+    let host = endpoint.strip_prefix("http://").unwrap_or(endpoint).trim_end_matches('/');
+    let failed = |source| StartError::Endpoint { given: endpoint.to_owned(), source };
+    let mut addresses = host.to_socket_addrs().map_err(failed)?;
+    addresses
+        .next()
+        .ok_or_else(|| failed(io::Error::new(io::ErrorKind::NotFound, "no address of this name")))
+}

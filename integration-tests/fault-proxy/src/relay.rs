@@ -1,0 +1,46 @@
+//! The level of bytes: what comes in goes out on the other side, unread.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::io::copy_bidirectional_with_sizes;
+use tokio::net::TcpStream;
+
+use crate::connection::Connection;
+use crate::spec::Ending;
+use crate::stream::{FaultyStream, Side};
+
+/// A buffer for each direction: large enough for a fast sender, small enough for a hundred connections.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Passes bytes until both sides are done.
+pub(crate) async fn relay(client: TcpStream, upstream: SocketAddr, connection: Arc<Connection>) {
+    let mut client = FaultyStream::new(client, Side::Client, Arc::clone(&connection));
+    let passing = async {
+        let broken = match connect(upstream, &connection).await {
+            Ok(mut upstream) => {
+                let (up, down) = (BUFFER_BYTES, BUFFER_BYTES);
+                let copied =
+                    copy_bidirectional_with_sizes(&mut client, &mut upstream, up, down).await;
+                // While both sockets are there: the other side learns of it in the same way.
+                copied.inspect_err(|_| connection.end(Ending::Reset)).err()
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = broken {
+            tracing::debug!(connection = connection.number, %error, "a connection broke");
+            connection.end(Ending::Reset);
+        }
+    };
+    connection.until_ended(passing).await;
+}
+
+/// Connects to the upstream.
+pub(crate) async fn connect(
+    upstream: SocketAddr,
+    connection: &Arc<Connection>,
+) -> std::io::Result<FaultyStream> {
+    let socket = TcpStream::connect(upstream).await?;
+    socket.set_nodelay(true)?;
+    Ok(FaultyStream::new(socket, Side::Upstream, Arc::clone(connection)))
+}

@@ -1,0 +1,11 @@
+//! Every fault, before small servers of our own.
+
+#![expect(clippy::unwrap_used, reason = "all of it is a test, its servers too")]
+
+mod aws;
+mod bytes_pass;
+mod google;
+mod life;
+mod requests;
+mod servers;
+mod tcp;
