@@ -160,8 +160,8 @@ pub struct Service {
 impl Service {
     /// All that there are. A further one is a further line.
     pub const ALL: [Self; 2] = [
-        Self { package: "cloud-gcp", binary: "gcp-ingest", name: "ingest" },
-        Self { package: "replicate", binary: "gcp-replicate", name: "replicate" },
+        Self { package: "programs", binary: "gcp-ingest", name: "ingest" },
+        Self { package: "programs", binary: "gcp-replicate", name: "replicate" },
     ];
 
     /// Its program, from the artifacts' folder.
