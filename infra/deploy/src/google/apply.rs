@@ -196,8 +196,7 @@ pub async fn destroy(
     }
     let bucket = names::gcp_bucket(settings);
     let step = begin(on_step, "empty and delete", &bucket_address(&bucket), BUCKET);
-    clients.storage.empty(&bucket).await?;
-    clients.storage.delete(&bucket).await?;
+    clients.storage.delete_with_content(&bucket).await?;
     step.end(on_step);
     let collection = &settings.gcp.firestore.collection;
     let step = begin(on_step, "delete the candles of", collection, "google_firestore_document");

@@ -106,6 +106,14 @@ pub enum Error {
         /// The bucket.
         bucket: String,
     },
+    /// Somebody goes on to fill a bucket that is to be deleted.
+    #[error(
+        "delete bucket {bucket}: somebody goes on to write into it; stop that, then run the same command again"
+    )]
+    Filled {
+        /// The bucket.
+        bucket: String,
+    },
     /// A service didn't come up.
     #[error("start {service}: {problem}\nthe revision before it, if there was one, goes on")]
     Service {

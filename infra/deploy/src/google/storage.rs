@@ -14,6 +14,8 @@ use super::properties::Properties;
 
 /// What one page of a listing holds at most.
 const PAGE: &str = "500";
+/// How often a bucket is emptied that somebody goes on to fill.
+const EMPTY_PASSES: u32 = 3;
 
 /// Buckets at an endpoint.
 pub(super) struct Storage {
@@ -53,11 +55,12 @@ struct Versioning {
     enabled: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
     #[serde(default)]
     items: Vec<Object>,
+    next_page_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -124,28 +127,46 @@ impl Storage {
         answer.if_there().map(drop)
     }
 
-    /// Deletes all objects, all their versions too, and says how many there were. No bucket is success.
-    pub(super) async fn empty(&self, name: &str) -> Result<u64, Error> {
-        let mut deleted = 0;
+    /// Deletes a bucket with all objects and all their versions. No bucket is success.
+    pub(super) async fn delete_with_content(&self, name: &str) -> Result<(), Error> {
+        let mut passes_left = EMPTY_PASSES;
         loop {
-            // The first page again and again: it is gone each time.
-            let page = self.page(name).await?;
-            if page.is_empty() {
-                return Ok(deleted);
-            }
-            for object in page {
-                self.delete_object(name, &object).await?;
-                deleted += 1;
+            self.empty(name).await?;
+            passes_left -= 1;
+            match self.delete(name).await {
+                // Somebody has put something into it in the meantime.
+                Err(Error::NotEmpty { .. }) if passes_left > 0 => {}
+                Err(Error::NotEmpty { bucket }) => return Err(Error::Filled { bucket }),
+                deleted => return deleted,
             }
         }
     }
 
-    async fn page(&self, name: &str) -> Result<Vec<Object>, Error> {
+    /// Goes once through all versions. Old ones stay on fake-gcs-server, which can't delete them and deletes the bucket
+    /// nevertheless.
+    async fn empty(&self, name: &str) -> Result<(), Error> {
+        let mut next = None;
+        loop {
+            let page = self.page(name, next.as_deref()).await?;
+            for object in &page.items {
+                self.delete_object(name, object).await?;
+            }
+            let token = page.next_page_token.filter(|token| !token.is_empty());
+            // One that stays the same would lead in a circle.
+            if token.is_none() || token == next {
+                return Ok(());
+            }
+            next = token;
+        }
+    }
+
+    async fn page(&self, name: &str, next: Option<&str>) -> Result<Page, Error> {
         let request = self.http.request(Method::GET, ["storage", "v1", "b", name, "o"])?;
         let request = request.query(&[("versions", "true"), ("maxResults", PAGE)]);
+        let request = request.query(&next.map(|next| [("pageToken", next)]));
         match send(request, "list bucket", name).await?.if_there()? {
-            Some(answer) => Ok(answer.json::<Page>()?.items),
-            None => Ok(Vec::new()),
+            Some(answer) => answer.json(),
+            None => Ok(Page::default()),
         }
     }
 

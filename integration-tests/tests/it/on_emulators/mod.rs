@@ -3,6 +3,7 @@
 mod conformance;
 mod e2e;
 mod ended;
+mod google;
 mod local_clouds;
 mod stack;
 mod topology;

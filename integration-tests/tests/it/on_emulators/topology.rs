@@ -26,15 +26,16 @@ async fn made_once_and_changed_in_place() {
     let endpoint = &emulator.endpoint;
     let push = |url| PushTarget { url, service_account: None };
     let before = settings(&[]);
-    let topology = ensure_topology(Some(endpoint), &before, push("http://127.0.0.1:1/before"))
-        .await
-        .expect("make");
+    let topology =
+        Box::pin(ensure_topology(Some(endpoint), &before, push("http://127.0.0.1:1/before")))
+            .await
+            .expect("make");
     let after = settings(&[
         "gcp.pubsub.ack_deadline_s=20",
         "gcp.pubsub.max_backoff_ms=1500",
         "gcp.pubsub.max_delivery_attempts=7",
     ]);
-    let again = ensure_topology(Some(endpoint), &after, push("http://127.0.0.1:1/after"))
+    let again = Box::pin(ensure_topology(Some(endpoint), &after, push("http://127.0.0.1:1/after")))
         .await
         .expect("change");
     assert_eq!(topology, again);
