@@ -127,11 +127,16 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    let gone = ["ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"];
     let stack = stack.to_owned();
-    if error.code().is_some_and(|code| gone.contains(&code)) {
+    if is_gone(error) {
         return Error::Overtaken { stack };
     }
     let problem = in_words(error);
     Error::Call { action: "execute the change set of", stack, problem }
+}
+
+/// Whether a change set is no longer there, or is out of date.
+pub(super) fn is_gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    let gone = ["ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"];
+    error.code().is_some_and(|code| gone.contains(&code))
 }

@@ -151,6 +151,11 @@ pub async fn execute(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Outputs, Error> {
     if let Some(change_set) = &plan.change_set {
+        // CloudFormation refuses to create a stack twice; an emulator does it, and takes away what the first one made.
+        let found = stack::find(client, &plan.stack_id).await?;
+        if plan.creates && found.is_none_or(|found| found.status != "REVIEW_IN_PROGRESS") {
+            return Err(Error::Overtaken { stack: plan.stack.clone() });
+        }
         let mut watch = Watch::begin(client, &plan.stack, &plan.stack_id).await?;
         client
             .execute_change_set()
@@ -175,14 +180,20 @@ pub async fn discard(client: &Client, plan: &Plan, limits: &Limits) -> Result<()
     let Some(change_set) = &plan.change_set else {
         return Ok(());
     };
-    client
+    let deleted = client
         .delete_change_set()
         .stack_name(&plan.stack_id)
         .change_set_name(change_set)
         .send()
-        .await
-        .map_err(error::call("delete the change set of", &plan.stack))?;
-    if plan.creates {
+        .await;
+    match deleted {
+        Err(error) if !error::is_gone(&error) => {
+            return Err(error::call("delete the change set of", &plan.stack)(error));
+        }
+        _ => {}
+    }
+    // Another deploy may have made a stack of it by now.
+    if plan.creates && stack::is_empty(client, &plan.stack_id).await? {
         stack::remove(client, &plan.stack, &plan.stack_id, limits, &mut |_| ()).await?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
-use super::error::{Error, call};
+use super::error::{Error, call, is_gone};
 use super::{FIRST_POLL, Limits, StackRequest, discard, validation};
 
 /// `CloudFormation`'s limit for a template in a request.
@@ -149,7 +149,12 @@ async fn describe(
         .set_next_token(next)
         .send()
         .await
-        .map_err(call("describe the change set of", stack))
+        .map_err(|error| {
+            if is_gone(&error) {
+                return Error::Overtaken { stack: stack.to_owned() };
+            }
+            call("describe the change set of", stack)(error)
+        })
 }
 
 async fn changes(

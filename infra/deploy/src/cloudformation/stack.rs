@@ -58,6 +58,17 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     }))
 }
 
+/// Whether a stack is only there to be reviewed, and nobody's change set waits in it.
+pub(super) async fn is_empty(client: &Client, id: &str) -> Result<bool, Error> {
+    let Some(found) = find(client, id).await? else { return Ok(false) };
+    if found.status != "REVIEW_IN_PROGRESS" {
+        return Ok(false);
+    }
+    let answer = client.list_change_sets().stack_name(id).send().await;
+    let answer = answer.map_err(call("list the change sets of", id))?;
+    Ok(answer.summaries().is_empty())
+}
+
 /// Waits for what is under way, and clears away what never was a working stack.
 pub(super) async fn settle(
     client: &Client,

@@ -134,7 +134,7 @@ impl<'s> Aws<'s> {
         &self,
         wanted: &[Wanted],
         progress: &Progress,
-    ) -> Result<Vec<Plan>, Failure> {
+    ) -> Result<Vec<Plan>, cfn::Error> {
         let mut plans = Vec::new();
         for wanted in wanted {
             progress.now(format!("planning stack {}", wanted.name));
@@ -147,7 +147,7 @@ impl<'s> Aws<'s> {
                 Ok(plan) => plans.push(plan),
                 Err(error) => {
                     self.discard(&plans).await;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
         }

@@ -99,7 +99,13 @@ async fn apply(
     let wanted = aws.wanted(&known::known(aws.site)?)?;
     let mut round = 1;
     loop {
-        let plans = aws.plans(&wanted, progress).await?;
+        let plans = match aws.plans(&wanted, progress).await {
+            Err(cfn::Error::Overtaken { .. }) if args.yes && round < ROUNDS => {
+                round += 1;
+                continue;
+            }
+            plans => plans?,
+        };
         if let Err(refused) = agree(aws.site, &plans, args, progress) {
             aws.discard(&plans).await;
             return Err(refused);

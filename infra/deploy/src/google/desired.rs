@@ -101,7 +101,7 @@ impl Desired {
     /// All that is wanted, in the order in which it is made.
     pub(super) fn all(&self, uris: &Uris) -> Vec<Wanted> {
         let settings = &self.settings;
-        let bucket = Wanted::Bucket(names::gcp_bucket(settings), storage::wanted(settings));
+        let bucket = Wanted::Bucket(names::gcp_bucket(settings), storage::wanted());
         let topics = topics(settings, &self.topology).map(|topic| Wanted::Topic(Box::new(topic)));
         let url = uris.ingest.as_ref().map_or_else(|| UNKNOWN.to_owned(), |uri| format!("{uri}/"));
         let push = PushTarget { url: &url, service_account: None };

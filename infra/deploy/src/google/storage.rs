@@ -22,9 +22,10 @@ pub(super) struct Storage {
     http: Http,
 }
 
-/// What is compared of the raw archive's bucket: not its labels, which no emulator keeps.
-pub(super) fn wanted(settings: &Settings) -> Properties {
-    properties(location(settings), true)
+/// What is compared of the raw archive's bucket: neither its labels, which no emulator keeps, nor its location, of which
+/// fake-gcs-server says `US-CENTRAL1` whatever it was told.
+pub(super) fn wanted() -> Properties {
+    properties(true)
 }
 
 /// Made so, and never moved.
@@ -32,19 +33,12 @@ fn location(settings: &Settings) -> &str {
     settings.gcp.archive.location.as_ref().unwrap_or(&settings.gcp.region)
 }
 
-fn properties(location: &str, versioning: bool) -> Properties {
-    // Google writes locations in capitals, whatever it is given.
-    [
-        ("location".to_owned(), location.to_uppercase()),
-        ("versioning.enabled".to_owned(), versioning.to_string()),
-    ]
-    .into()
+fn properties(versioning: bool) -> Properties {
+    [("versioning.enabled".to_owned(), versioning.to_string())].into()
 }
 
 #[derive(Deserialize)]
 struct Bucket {
-    #[serde(default)]
-    location: String,
     #[serde(default)]
     versioning: Versioning,
 }
@@ -84,7 +78,7 @@ impl Storage {
         }
         let Some(answer) = answer.if_there()? else { return Ok(None) };
         let bucket: Bucket = answer.json()?;
-        Ok(Some(properties(&bucket.location, bucket.versioning.enabled)))
+        Ok(Some(properties(bucket.versioning.enabled)))
     }
 
     /// Makes the raw archive's bucket. One that is there and belongs to this project is success.

@@ -4,7 +4,6 @@ mod conformance;
 mod deploy;
 mod e2e;
 mod ended;
-mod fault_proxy;
 mod google;
 mod images;
 mod local_clouds;

@@ -44,14 +44,14 @@ async fn deployed_changed_drifted_and_destroyed() {
     assert_eq!(up.json(&["plan", "aws"])["changes"], 0);
 
     // One setting is one change.
-    let memory = ["--set", "aws.ingest.memory_mb=512"];
-    let plan = up.json(&[&["plan", "aws"][..], &memory].concat());
+    let setting = ["--set", "aws.queue.max_receive_count=9"];
+    let plan = up.json(&[&["plan", "aws"][..], &setting].concat());
     assert_eq!(plan["changes"], 1, "{plan:#}");
     let change = &changes(&plan, STACK)[0];
-    assert_eq!(change["address"], "IngestFunction");
+    assert_eq!(change["address"], "Queue");
     assert_eq!(change["properties"].as_array().map(Vec::len), Some(1), "{change:#}");
-    assert_eq!(change["properties"][0]["path"], "/Properties/MemorySize");
-    up.ok(&[&["deploy", "aws", "--yes"][..], &memory].concat());
+    assert_eq!(change["properties"][0]["path"], "/Properties/RedrivePolicy");
+    up.ok(&[&["deploy", "aws", "--yes"][..], &setting].concat());
 
     // By hand.
     let text = up.ok(&["drift", "aws"]);

@@ -37,10 +37,13 @@ fn two_at_once_both_end_well() {
         let mut deploy = up.checkout.deploy_command(&on_processes(&["deploy", "aws", "--yes"]));
         deploy.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start")
     };
-    let both = [start(), start()];
-    for deploy in both {
-        Ran::of(&deploy.wait_with_output().expect("wait")).assert_code(0);
+    let both = [start(), start()]
+        .map(|deploy| std::thread::spawn(|| Ran::of(&deploy.wait_with_output().expect("wait"))));
+    let both = both.map(|deploy| deploy.join().expect("it ends"));
+    for deploy in &both {
+        eprintln!("code {:?}\n{}", deploy.code, deploy.stderr);
     }
+    both.iter().for_each(|deploy| deploy.assert_code(0));
     assert_eq!(up.json(&["plan", "aws"])["changes"], 0);
 }
 
