@@ -135,6 +135,19 @@ where
     Error::Call { action: "execute the change set of", stack, problem }
 }
 
+/// A stack that was to be made and is there by now is another deploy's.
+pub(super) fn not_planned<E, R>(stack: &str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    let stack = stack.to_owned();
+    if error.code() == Some("AlreadyExistsException") {
+        return Error::Overtaken { stack };
+    }
+    Error::Call { action: "plan", stack, problem: in_words(error) }
+}
+
 /// Whether a change set is no longer there, or is out of date.
 pub(super) fn is_gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     let gone = ["ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"];

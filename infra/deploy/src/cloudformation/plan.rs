@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
-use super::error::{Error, call, is_gone};
+use super::error::{self, Error, call, is_gone};
 use super::{FIRST_POLL, Limits, StackRequest, discard, validation};
 
 /// `CloudFormation`'s limit for a template in a request.
@@ -79,7 +79,7 @@ pub(super) async fn make(
         .capabilities(Capability::CapabilityNamedIam)
         .send()
         .await
-        .map_err(call("plan", request.name))?;
+        .map_err(|error| error::not_planned(request.name, &error))?;
     let change_set = answer.id().unwrap_or_default().to_owned();
     let mut plan = Plan {
         stack_id: answer.stack_id().unwrap_or(request.name).to_owned(),

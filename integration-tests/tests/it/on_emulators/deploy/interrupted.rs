@@ -43,7 +43,9 @@ fn two_at_once_both_end_well() {
     for deploy in &both {
         eprintln!("code {:?}\n{}", deploy.code, deploy.stderr);
     }
-    both.iter().for_each(|deploy| deploy.assert_code(0));
+    for deploy in &both {
+        deploy.assert_code(0);
+    }
     assert_eq!(up.json(&["plan", "aws"])["changes"], 0);
 }
 
