@@ -11,6 +11,7 @@ locals {
     project     = var.prefix
     environment = var.environment
     managed-by  = "twincloud"
+    component   = "foundation"
   })
 
   # What CloudFormation owns, by name only.
