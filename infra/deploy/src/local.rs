@@ -171,6 +171,11 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .expect("start");
+        // A process that has only just become another program has no command line for a moment.
+        while !holds_clouds(holder.id()) {
+            assert!(holder.try_wait().expect("wait").is_none(), "it waits for a line");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let there = clouds(holder.id());
         there.publish(root.path()).expect("publish");
         assert_eq!(find().expect("they are there"), there);

@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::{BUCKET, Fixture, planned, running};
-use crate::trees::eventually;
+use crate::trees::{eventually, stat_field};
 
 const MAIN: &str = r#"
 terraform {
@@ -167,6 +167,11 @@ async fn when_all_is_killed_the_next_takes_off_the_lock_and_takes_up_what_was_ma
     run.send(Signal::SIGKILL);
     killpg(Pid::from_raw(group), Signal::SIGKILL).expect("kill");
     run.end();
+    // It is not our child, and takes a moment to die.
+    eventually("end of Terraform", || match stat_field(group.cast_unsigned(), 0) {
+        Some(state) if state != "Z" => Err(state),
+        _ => Ok(()),
+    });
 
     set(&root, "one", "true");
     let terraform = patient(&fixture.terraform, Duration::ZERO);
