@@ -10,7 +10,7 @@ use candle::{Candle, IdRanges, Interval, Symbols};
 use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep};
 
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudName, Event, History, id_ranges};
 use crate::snapshot::Snapshot;
 use crate::workload::{Content, Message, Workload};
 
@@ -56,7 +56,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
             let mut failed = Vec::new();
             for ((number, message), answer) in left.into_iter().zip(answers) {
                 match answer {
-                    Ok(id) => history.record(accepted(self.name, number, id, message)),
+                    Ok(_) => history.record(self.accepted(number, message, history)),
                     Err(error) => {
                         let error = error.to_string();
                         history.record(Event::PublishFailed { cloud: self.name, error });
@@ -74,6 +74,24 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
             self.name,
             left.len()
         )
+    }
+
+    fn accepted(&self, number: usize, message: &Message, history: &History) -> Event {
+        let number = number as u64;
+        match &message.content {
+            Content::Trades { symbol, ids } => Event::Accepted {
+                cloud: self.name,
+                message: number,
+                symbol: symbol.to_string(),
+                trade_ids: id_ranges(ids.iter().copied()),
+                is_first: history.count(|event| {
+                    matches!(event, Event::Accepted { message, .. } if *message == number)
+                }) == 0,
+            },
+            Content::Poison => {
+                Event::PoisonAccepted { cloud: self.name, body: message.body.clone() }
+            }
+        }
     }
 
     /// Waits until every trade is in the candles and every poison is a dead letter, or until all is published and
@@ -188,19 +206,6 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         }
         let dead_letters = dead_letters.into_values().collect();
         Ok(Snapshot { candles, archive, dead_letters })
-    }
-}
-
-fn accepted(cloud: CloudName, number: usize, id: MessageId, message: &Message) -> Event {
-    match &message.content {
-        Content::Trades { symbol, ids } => Event::Accepted {
-            cloud,
-            message: number,
-            message_id: id.0,
-            symbol: symbol.to_string(),
-            trade_ids: ids.clone(),
-        },
-        Content::Poison => Event::PoisonAccepted { cloud, body: message.body.clone() },
     }
 }
 

@@ -4,18 +4,24 @@
 //! reads both clouds ([`snapshot`]), and only then do the [`invariants`], pure functions of all that, give the
 //! verdict ([`report`]).
 
+pub mod chaos;
 pub mod cloud;
 pub mod cold_start;
 pub mod e2e;
+pub mod evidence;
 pub mod history;
 pub mod invariants;
 pub mod local;
+pub mod measure;
 pub mod outcome;
 pub mod processes;
 pub use deploy::progress;
 pub mod recompute;
 pub mod report;
+pub mod run;
 pub mod run_dir;
+pub mod scenarios;
 pub mod snapshot;
+pub mod stage;
 pub mod targets;
 pub mod workload;

@@ -22,7 +22,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::e2e::{Checkout, interrupted, tools};
+use crate::run::{Checkout, interrupted, tools};
 use crate::outcome::Failure;
 use crate::processes::{LocalClouds, Options};
 use crate::progress::Progress;

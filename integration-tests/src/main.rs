@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::e2e::{self, Checkout};
+use harness::{chaos, e2e};
 use harness::outcome::Failure;
 use harness::processes::{container, guard};
+use harness::run::Checkout;
 use harness::{cold_start, local};
 
 /// The harness; `cargo xtask` lists what it does and runs it.
@@ -23,6 +24,10 @@ struct Cli {
 enum Command {
     /// Send trades through both clouds and give a verdict.
     E2e(args::E2e),
+    /// Break a cloud, or something in it, while trades flow, and give a verdict.
+    Chaos(args::Chaos),
+    /// Give the verdict on a run again, from the files that it left.
+    Verify(args::Verify),
     /// Start local clouds that stay until `down`.
     Up(args::Up),
     /// Stop the local clouds that `up` started.
@@ -50,6 +55,8 @@ fn main() -> ExitCode {
     };
     let done = match Cli::parse().command {
         Command::E2e(args) => e2e::run(&args, &checkout),
+        Command::Chaos(args) => chaos::run(&args, &checkout),
+        Command::Verify(args) => chaos::verify(&args),
         Command::Up(args) => local::up(&args, &checkout),
         Command::Down(_) => local::down(&checkout),
         Command::Serve => local::serve(&checkout),

@@ -1,15 +1,19 @@
 //! The whole state of a cloud after a run, and the files it is left in.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use candle::{Candle, Interval, csv};
+use candle::record::{self, Field};
+use candle::{Candle, IdRanges, Interval, csv};
+use serde::Deserialize;
 use serde_json::json;
 use toolbox::verify::sha256;
 
+use crate::evidence;
 use crate::history::CloudName;
 
 /// What a cloud holds.
@@ -41,6 +45,17 @@ impl Snapshot {
         sha256(self.canonical().as_bytes())
     }
 
+    /// By symbol, the ids of all trades in the candles of an interval.
+    #[must_use]
+    pub fn held(&self, interval: Interval) -> BTreeMap<&str, IdRanges> {
+        let mut held: BTreeMap<&str, IdRanges> = BTreeMap::new();
+        for candle in self.candles.iter().filter(|candle| candle.key().interval == interval) {
+            let ids = held.entry(candle.key().symbol.as_str()).or_default();
+            *ids = ids.union(candle.ids());
+        }
+        held
+    }
+
     /// The candles of an interval as CSV with a header, by symbol and open time.
     #[must_use]
     pub fn csv(&self, interval: Interval) -> String {
@@ -50,8 +65,8 @@ impl Snapshot {
         csv::table(candles)
     }
 
-    /// Leaves the state in `dir`: `candles-CLOUD.csv` (one minute), `candles-CLOUD.jsonl` (all),
-    /// `archive-CLOUD.jsonl` (names, sizes, hashes) and `dead-letters-CLOUD.jsonl`.
+    /// Leaves the state in `dir`: `candles-CLOUD.csv` (one minute), `candles-CLOUD.jsonl` (all), `archive-CLOUD.jsonl`
+    /// (names, sizes, hashes), the objects themselves in `archive/CLOUD`, and `dead-letters-CLOUD.jsonl`.
     pub fn write(&self, dir: &Path, cloud: CloudName) -> anyhow::Result<()> {
         let archive = self.archive.iter().map(
             |(name, bytes)| json!({"name": name, "bytes": bytes.len(), "sha256": sha256(bytes)}),
@@ -61,7 +76,105 @@ impl Snapshot {
         write(dir, &format!("candles-{cloud}.csv"), &self.csv(Interval::M1))?;
         write(dir, &format!("candles-{cloud}.jsonl"), &self.canonical())?;
         write(dir, &format!("archive-{cloud}.jsonl"), &lines(archive))?;
-        write(dir, &format!("dead-letters-{cloud}.jsonl"), &lines(dead_letters))
+        write(dir, &format!("dead-letters-{cloud}.jsonl"), &lines(dead_letters))?;
+        for (name, bytes) in &self.archive {
+            let path = object(dir, cloud, name)?;
+            let folder = path.parent().unwrap_or(dir);
+            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+            fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Self::write`] left.
+    pub fn read(dir: &Path, cloud: CloudName) -> anyhow::Result<Self> {
+        let candles: Vec<Canonical> = evidence::lines(dir, &format!("candles-{cloud}.jsonl"))?;
+        let candles = candles.into_iter().map(Canonical::candle).collect::<anyhow::Result<_>>()?;
+        let listed: Vec<Listed> = evidence::lines(dir, &format!("archive-{cloud}.jsonl"))?;
+        let mut archive = Vec::new();
+        for Listed { name, sha256: expected } in listed {
+            let path = object(dir, cloud, &name)?;
+            let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            anyhow::ensure!(
+                sha256(&bytes) == expected,
+                "{} is not the object that the run read: its SHA-256 is another one",
+                path.display()
+            );
+            archive.push((name, bytes.into()));
+        }
+        let letters: Vec<Letter> = evidence::lines(dir, &format!("dead-letters-{cloud}.jsonl"))?;
+        let dead_letters = letters.into_iter().map(|letter| letter.body.into()).collect();
+        Ok(Self { candles, archive, dead_letters })
+    }
+}
+
+/// Where an object of a cloud is kept. Its name comes from a cloud.
+fn object(dir: &Path, cloud: CloudName, name: &str) -> anyhow::Result<PathBuf> {
+    let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    anyhow::ensure!(is_plain, "{cloud}: object {name:?} has no name that a file could have");
+    Ok(dir.join("archive").join(cloud.as_str()).join(name))
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    name: String,
+    sha256: String,
+}
+
+#[derive(Deserialize)]
+struct Letter {
+    body: String,
+}
+
+/// A line of `candles-CLOUD.jsonl`.
+#[derive(Deserialize)]
+struct Canonical {
+    candle: String,
+    open: String,
+    open_at: (i64, i64),
+    high: String,
+    low: String,
+    close: String,
+    close_at: (i64, i64),
+    volume: String,
+    quote_volume: String,
+    taker_buy_volume: String,
+    trades: i64,
+    ids: Vec<(u64, u64)>,
+}
+
+impl Canonical {
+    fn candle(self) -> anyhow::Result<Candle> {
+        let mut key = self.candle.split('/');
+        let mut part = || key.next().unwrap_or_default().to_owned();
+        let (symbol, interval, open_time) = (part(), part(), part());
+        let ids: IdRanges = self.ids.iter().map(|(first, last)| *first..=*last).collect();
+        let whole = |value: Option<u64>| {
+            value.and_then(|value| i64::try_from(value).ok()).map(Field::Integer)
+        };
+        let candle = Candle::from_fields(|name| match name {
+            "v" => Some(Field::Integer(record::VERSION)),
+            "symbol" => Some(Field::Text(symbol.clone())),
+            "interval" => Some(Field::Text(interval.clone())),
+            "open_time_ms" => whole(open_time.parse().ok()),
+            "open" => Some(Field::Text(self.open.clone())),
+            "open_trade_time_ms" => Some(Field::Integer(self.open_at.0)),
+            "open_trade_id" => Some(Field::Integer(self.open_at.1)),
+            "high" => Some(Field::Text(self.high.clone())),
+            "low" => Some(Field::Text(self.low.clone())),
+            "close" => Some(Field::Text(self.close.clone())),
+            "close_trade_time_ms" => Some(Field::Integer(self.close_at.0)),
+            "close_trade_id" => Some(Field::Integer(self.close_at.1)),
+            "volume" => Some(Field::Text(self.volume.clone())),
+            "quote_volume" => Some(Field::Text(self.quote_volume.clone())),
+            "taker_buy_volume" => Some(Field::Text(self.taker_buy_volume.clone())),
+            "trades" => Some(Field::Integer(self.trades)),
+            "first_trade_id" => whole(ids.first()),
+            "last_trade_id" => whole(ids.last()),
+            "ids" => Some(Field::Bytes(ids.to_bytes())),
+            _ => None,
+        });
+        candle.with_context(|| format!("read candle {}", self.candle))
     }
 }
 
@@ -73,4 +186,40 @@ pub fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
 
 fn lines(values: impl Iterator<Item = serde_json::Value>) -> String {
     values.map(|value| value.to_string() + "\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use producer::Generator;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let symbol: candle::Symbol = "BTCUSDT".parse().unwrap();
+        let trades: Vec<_> =
+            Generator::new(symbol.clone(), 300, 1).map(|made| made.trade).collect();
+        let candles = candle::fold(&symbol, &trades, &Interval::ALL).into_values().collect();
+        let archive = vec![("trades/v1/a/b.gz".to_owned(), Bytes::from_static(b"abc"))];
+        let dead_letters = vec![Bytes::from_static(b"poison")];
+        let snapshot = Snapshot { candles, archive, dead_letters };
+        snapshot.write(folder.path(), CloudName::Gcp).unwrap();
+        let read = Snapshot::read(folder.path(), CloudName::Gcp).unwrap();
+        assert_eq!(read.canonical(), snapshot.canonical());
+        assert_eq!((&read.archive, &read.dead_letters), (&snapshot.archive, &snapshot.dead_letters));
+
+        fs::write(folder.path().join("archive/gcp/trades/v1/a/b.gz"), "abd").unwrap();
+        let error = Snapshot::read(folder.path(), CloudName::Gcp).unwrap_err();
+        assert!(error.to_string().contains("another one"), "{error}");
+    }
+
+    #[test]
+    fn an_object_cannot_leave_its_folder() {
+        let archive = vec![("../../x".to_owned(), Bytes::new())];
+        let snapshot = Snapshot { archive, ..Snapshot::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let error = snapshot.write(folder.path(), CloudName::Aws).unwrap_err();
+        assert!(error.to_string().contains("../../x"), "{error}");
+    }
 }

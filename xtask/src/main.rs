@@ -41,6 +41,10 @@ enum Command {
     Down(args::Down),
     /// Send trades through both clouds and give a verdict.
     E2e(args::E2e),
+    /// Break a cloud, or something in it, while trades flow, and give a verdict.
+    Chaos(args::Chaos),
+    /// Give the verdict on a run again, from the files that it left.
+    Verify(args::Verify),
     /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
     Render(args::Render),
     /// Say what a deploy would change, and change nothing.
@@ -78,6 +82,8 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(args),
         Command::Up(_) | Command::Down(_) => heavy::harness(),
         Command::E2e(args) => heavy::e2e(args),
+        Command::Chaos(args) => heavy::chaos(args),
+        Command::Verify(_) => heavy::harness(),
         Command::Render(args) => render::run(args),
         Command::Plan(args) => heavy::deploy_artifacts(args.json),
         Command::Deploy(args) => heavy::deploy_artifacts(args.json),

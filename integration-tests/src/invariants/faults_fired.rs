@@ -1,14 +1,23 @@
-//! Every fault that was asked for took effect: a run without its faults proves nothing.
+//! Every fault that was asked for, and every one that was begun, took effect: a run without its faults proves nothing.
 
-use super::Evidence;
-use crate::history::Event;
+use super::{Evidence, sample};
+use crate::measure;
 
 pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
-    let fired = |entry: &&crate::history::Entry| matches!(entry.event, Event::FaultFired { .. });
-    let fired = evidence.history.iter().filter(fired).count();
-    let asked = evidence.faults_asked;
+    let faults = measure::faults(&evidence.history);
+    let idle = faults.iter().filter(|fault| fault.fired == 0);
+    let idle: Vec<String> =
+        idle.map(|fault| format!("{} on {}", fault.fault, fault.cloud)).collect();
+    if !idle.is_empty() {
+        return Err(format!("{} faults never fired: {}", idle.len(), sample(idle)));
+    }
+    let (fired, asked) = (faults.len(), evidence.about.faults_asked);
     if fired < asked {
         return Err(format!("{fired} of {asked} faults fired"));
     }
-    Ok(if asked == 0 { "none was asked for".to_owned() } else { format!("{fired} fired") })
+    let times: usize = faults.iter().map(|fault| fault.fired).sum();
+    Ok(match (asked, fired) {
+        (0, 0) => "none was asked for".to_owned(),
+        _ => format!("{fired} faults fired, {times} times in all"),
+    })
 }

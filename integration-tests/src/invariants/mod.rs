@@ -7,51 +7,36 @@ mod dead_letters_are_the_poison;
 mod faults_fired;
 mod nothing_accepted_is_lost;
 mod nothing_counts_twice;
+mod the_other_cloud_goes_on;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use candle::IdRanges;
 use serde::Serialize;
 
-use crate::history::{CloudName, Entry, Event};
-use crate::recompute::PublishedTrades;
-use crate::snapshot::Snapshot;
-
-/// Everything that a verdict is given from.
-#[derive(Debug)]
-pub struct Evidence {
-    /// What happened.
-    pub history: Vec<Entry>,
-    /// The distinct trades that were published, parsed by [`crate::recompute`].
-    pub published: PublishedTrades,
-    /// The candle intervals of the deployment: name and duration in milliseconds.
-    pub intervals: Vec<candle::Interval>,
-    /// What each cloud holds.
-    pub snapshots: BTreeMap<CloudName, Snapshot>,
-    /// Faults that the run was asked for.
-    pub faults_asked: usize,
-}
+pub use crate::evidence::Evidence;
+use crate::history::Event;
 
 impl Evidence {
     /// Distinct trades that any cloud accepted.
     #[must_use]
     pub fn accepted_anywhere(&self) -> usize {
-        let mut accepted = self.accepted(CloudName::Aws);
-        accepted.extend(self.accepted(CloudName::Gcp));
-        accepted.len()
+        let accepted = self.accepted();
+        accepted.values().map(|ids| usize::try_from(ids.count()).unwrap_or(usize::MAX)).sum()
     }
 
-    /// Symbol and id of every trade that `cloud` accepted.
-    fn accepted(&self, cloud: CloudName) -> BTreeSet<(&str, u64)> {
-        let mut trades = BTreeSet::new();
+    /// By symbol, the ids of all trades that any cloud accepted.
+    pub(crate) fn accepted(&self) -> BTreeMap<&str, IdRanges> {
+        let mut accepted: BTreeMap<&str, IdRanges> = BTreeMap::new();
         for entry in &self.history {
-            match &entry.event {
-                Event::Accepted { cloud: by, symbol, trade_ids, .. } if *by == cloud => {
-                    trades.extend(trade_ids.iter().map(|id| (symbol.as_str(), *id)));
+            if let Event::Accepted { symbol, trade_ids, .. } = &entry.event {
+                let ids = accepted.entry(symbol).or_default();
+                for (first, last) in trade_ids {
+                    ids.insert_range(*first..=*last);
                 }
-                _ => {}
             }
         }
-        trades
+        accepted
     }
 }
 
@@ -80,13 +65,14 @@ pub enum Verdict {
 #[must_use]
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
     type Check = fn(&Evidence) -> Result<String, String>;
-    let checks: [(&'static str, Check); 7] = [
+    let checks: [(&'static str, Check); 8] = [
         ("nothing accepted is lost", nothing_accepted_is_lost::check),
         ("nothing counts twice", nothing_counts_twice::check),
         ("candles equal the recomputation", candles_equal_recomputation::check),
         ("archives hold the trades", archives_hold_the_trades::check),
         ("clouds agree", clouds_agree::check),
         ("dead letters are the poison", dead_letters_are_the_poison::check),
+        ("the other cloud goes on", the_other_cloud_goes_on::check),
         ("faults fired", faults_fired::check),
     ];
     let find = |(name, check): (&'static str, Check)| match check(evidence) {
@@ -108,4 +94,4 @@ fn sample<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,37 +1,36 @@
 //! Every trade that any queue accepted is in the candles of both clouds, in every interval.
 
-use std::collections::BTreeMap;
-
-use candle::{IdRanges, Interval};
+use candle::IdRanges;
 
 use super::{Evidence, sample};
-use crate::history::CloudName;
 
 pub(super) fn check(evidence: &Evidence) -> Result<String, String> {
-    let mut accepted = evidence.accepted(CloudName::Aws);
-    accepted.extend(evidence.accepted(CloudName::Gcp));
+    let accepted = evidence.accepted();
     if accepted.is_empty() {
         return Err("no trade was accepted".to_owned());
     }
     for (cloud, snapshot) in &evidence.snapshots {
         for interval in &evidence.intervals {
-            let mut held: BTreeMap<&str, IdRanges> = BTreeMap::new();
-            for candle in snapshot.candles.iter().filter(|c| c.key().interval == *interval) {
-                let ids = held.entry(candle.key().symbol.as_str()).or_default();
-                *ids = ids.union(candle.ids());
-            }
-            let lost = accepted
+            let held = snapshot.held(*interval);
+            let lost: Vec<(&str, IdRanges)> = accepted
                 .iter()
-                .filter(|(symbol, id)| !held.get(symbol).is_some_and(|ids| ids.contains(*id)));
-            let lost: Vec<String> = lost.map(|(symbol, id)| format!("{symbol} {id}")).collect();
+                .map(|(symbol, ids)| {
+                    let held = held.get(*symbol).cloned().unwrap_or_default();
+                    (*symbol, ids.difference(&held))
+                })
+                .filter(|(_, lost)| !lost.is_empty())
+                .collect();
             if !lost.is_empty() {
-                return Err(lost_detail(*cloud, *interval, &lost));
+                let count: u64 = lost.iter().map(|(_, ids)| ids.count()).sum();
+                let ranges = lost.iter().flat_map(|(symbol, ids)| {
+                    ids.ranges().map(move |ids| format!("{symbol} {}-{}", ids.start(), ids.end()))
+                });
+                return Err(format!(
+                    "{cloud}: {count} trades are in no {interval} candle: {}",
+                    sample(ranges)
+                ));
             }
         }
     }
-    Ok(format!("{} accepted trades are in both clouds", accepted.len()))
-}
-
-fn lost_detail(cloud: CloudName, interval: Interval, lost: &[String]) -> String {
-    format!("{cloud}: {} trades are in no {interval} candle: {}", lost.len(), sample(lost))
+    Ok(format!("{} accepted trades are in both clouds", evidence.accepted_anywhere()))
 }

@@ -8,7 +8,8 @@ use candle::{ArchiveObject, Candle, Interval, Price, Quantity, Symbol, Trade};
 use producer::{Generator, SourceTrade};
 
 use super::{Evidence, Verdict, check};
-use crate::history::{CloudName, Entry, Event};
+use crate::evidence::About;
+use crate::history::{CloudName, Entry, Event, id_ranges};
 use crate::recompute;
 use crate::snapshot::Snapshot;
 
@@ -45,28 +46,36 @@ fn snapshot(trades: &[Trade]) -> Snapshot {
 }
 
 /// Evidence in which everything holds.
-fn good() -> Evidence {
+pub(crate) fn good() -> Evidence {
     let frames: String = made().iter().map(|made| Generator::frame(made) + "\n").collect();
     let mut history = Vec::new();
     for cloud in [CloudName::Aws, CloudName::Gcp] {
-        let trade_ids = trades().iter().map(|trade| trade.id).collect();
-        let accepted = Event::Accepted {
-            cloud,
-            message: 0,
-            message_id: "1".to_owned(),
-            symbol: "BTCUSDT".to_owned(),
-            trade_ids,
-        };
+        let trade_ids = id_ranges(trades().iter().map(|trade| trade.id));
+        let is_first = cloud == CloudName::Aws;
+        let symbol = "BTCUSDT".to_owned();
+        let accepted = Event::Accepted { cloud, message: 0, symbol, trade_ids, is_first };
         history.push(accepted);
         history.push(Event::PoisonAccepted { cloud, body: POISON.to_owned() });
     }
     let snapshots = [CloudName::Aws, CloudName::Gcp].map(|cloud| (cloud, snapshot(&trades())));
     Evidence {
         history: history.into_iter().map(|event| Entry { at_us: 0, event }).collect(),
+        about: About {
+            schema: About::SCHEMA,
+            scenario: None,
+            target: "sim".to_owned(),
+            gcp_image: None,
+            note: None,
+            seed: 1,
+            intervals: Vec::new(),
+            faults_asked: 0,
+            duration_ms: 1,
+            reproduce: String::new(),
+        },
+        frames: frames.lines().count(),
         published: recompute::parse(&frames).unwrap(),
         intervals: Interval::ALL.to_vec(),
         snapshots: BTreeMap::from(snapshots),
-        faults_asked: 0,
     }
 }
 
@@ -181,9 +190,33 @@ fn a_healthy_message_among_the_dead_letters_and_poison_that_is_none() {
 #[test]
 fn a_fault_that_did_not_fire() {
     let mut evidence = good();
-    evidence.faults_asked = 1;
+    evidence.about.faults_asked = 1;
     assert_eq!(broken(&evidence), ["faults fired"]);
     let (cloud, fault, detail) = (CloudName::Aws, "kill_function".to_owned(), String::new());
     evidence.history.push(Entry { at_us: 1, event: Event::FaultFired { cloud, fault, detail } });
     assert_eq!(broken(&evidence), [""; 0]);
+}
+
+#[test]
+fn a_fault_that_was_begun_and_hit_nothing() {
+    let mut evidence = good();
+    let (cloud, fault, detail) = (CloudName::Aws, "cut 1".to_owned(), String::new());
+    evidence.history.push(Entry { at_us: 1, event: Event::FaultBegun { cloud, fault, detail } });
+    assert_eq!(broken(&evidence), ["faults fired"]);
+}
+
+#[test]
+fn a_cloud_away_and_nobody_who_takes_over() {
+    let mut evidence = good();
+    let (cloud, fault) = (CloudName::Aws, "kill_cloud 1".to_owned());
+    let (symbol, trade_ids) = ("BTCUSDT".to_owned(), vec![(1, 1)]);
+    let events = [
+        Event::FaultBegun { cloud, fault: fault.clone(), detail: String::new() },
+        Event::FaultFired { cloud, fault: fault.clone(), detail: String::new() },
+        Event::Spooled { message: 1, symbol, trade_ids },
+        Event::FaultHealed { cloud, fault },
+    ];
+    let entries = (1..).zip(events).map(|(at_us, event)| Entry { at_us: at_us * 1000, event });
+    evidence.history.extend(entries);
+    assert_eq!(broken(&evidence), ["the other cloud goes on"]);
 }

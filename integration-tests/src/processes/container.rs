@@ -14,7 +14,7 @@ use infra::package::image::ImageReference;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::e2e::interrupted;
+use crate::run::interrupted;
 
 /// The label that names the run.
 pub const RUN: &str = "twincloud.run";

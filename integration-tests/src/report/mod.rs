@@ -1,19 +1,29 @@
 //! What a run came to: for people as a table, for scripts as `report.json`.
 
+mod html;
+mod summary;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
+pub use html::html;
+pub use summary::{Table, junit, markdown};
+
 use crate::history::{CloudName, Entry, Event};
-use crate::invariants::{Evidence, Finding, Verdict};
+use crate::invariants::{self, Evidence, Finding, Verdict};
+use crate::measure::{self, FaultSpan, Recovery};
 
 /// `report.json`.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// `holds` if every invariant does.
     pub verdict: Verdict,
-    /// `processes` or `sim`.
+    /// The scenario; none in `e2e`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// `processes`, `containers` or `sim`.
     pub target: String,
     /// The image that the Cloud Run service was a container of; without, the packed program itself was run.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,20 +32,83 @@ pub struct Report {
     pub note: Option<String>,
     /// Of the generator, and of everything random in the harness.
     pub seed: u64,
-    /// From the start of the clouds to the verdict.
+    /// From the start of the clouds until both were read.
     pub duration_ms: u64,
     /// Trades of the run.
     pub trades: Trades,
+    /// Recovery time and point, and convergence.
+    #[serde(flatten)]
+    pub recovery: Recovery,
     /// Both clouds.
     pub clouds: BTreeMap<CloudName, Cloud>,
+    /// What was done to them.
+    pub faults: Vec<FaultSpan>,
     /// Each invariant.
     pub invariants: Vec<Finding>,
     /// What gives the same run again.
     pub reproduce: String,
 }
 
+impl Report {
+    /// The verdict, from the evidence alone.
+    #[must_use]
+    pub fn of(evidence: &Evidence) -> Self {
+        let invariants = invariants::check(evidence);
+        let is_broken = invariants.iter().any(|finding| finding.verdict == Verdict::Broken);
+        let cloud = |name| (name, Cloud::of(name, evidence));
+        let about = evidence.about.clone();
+        Self {
+            verdict: if is_broken { Verdict::Broken } else { Verdict::Holds },
+            scenario: about.scenario,
+            target: about.target,
+            gcp_image: about.gcp_image,
+            note: about.note,
+            seed: about.seed,
+            duration_ms: about.duration_ms,
+            trades: Trades {
+                published: evidence.frames,
+                accepted: evidence.accepted_anywhere(),
+                unique: evidence.published.len(),
+            },
+            recovery: measure::recovery(evidence),
+            clouds: [CloudName::Aws, CloudName::Gcp].map(cloud).into(),
+            faults: measure::faults(&evidence.history),
+            invariants,
+            reproduce: about.reproduce,
+        }
+    }
+
+    /// Of a run that did not get to its end: broken.
+    #[must_use]
+    pub fn unfinished(scenario: &str, why: &str) -> Self {
+        let name = "the run came to its end";
+        let finding = Finding { name, verdict: Verdict::Broken, detail: why.to_owned() };
+        Self {
+            verdict: Verdict::Broken,
+            scenario: Some(scenario.to_owned()),
+            target: String::new(),
+            gcp_image: None,
+            note: None,
+            seed: 0,
+            duration_ms: 0,
+            trades: Trades::default(),
+            recovery: Recovery::default(),
+            clouds: BTreeMap::new(),
+            faults: Vec::new(),
+            invariants: vec![finding],
+            reproduce: format!("cargo xtask chaos --scenario {scenario}"),
+        }
+    }
+
+    /// The scenario, or `e2e`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.scenario.as_deref().unwrap_or("e2e")
+    }
+}
+
 /// Counts of trades.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Trades {
     /// Sent, duplicates too.
     pub published: usize,
@@ -46,7 +119,7 @@ pub struct Trades {
 }
 
 /// One cloud after the run.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Cloud {
     /// One-minute candles.
     pub candles: usize,
@@ -65,11 +138,11 @@ pub struct Cloud {
 impl Cloud {
     /// What `cloud` came to.
     #[must_use]
-    pub fn of(cloud: CloudName, evidence: &Evidence, published: usize) -> Self {
+    pub fn of(cloud: CloudName, evidence: &Evidence) -> Self {
         let snapshot = evidence.snapshots.get(&cloud).cloned().unwrap_or_default();
         let minutes = snapshot.candles.iter().filter(|c| c.key().interval == candle::Interval::M1);
         let complete_us = complete_us(cloud, &evidence.history);
-        let per_second = |us: u64| published as u64 * 1_000_000 / us.max(1);
+        let per_second = |us: u64| evidence.frames as u64 * 1_000_000 / us.max(1);
         Self {
             candles: minutes.count(),
             archive_objects: snapshot.archive.len(),
@@ -110,6 +183,15 @@ impl fmt::Display for Report {
             if let (Some(ms), Some(rate)) = (cloud.complete_ms, cloud.trades_per_s) {
                 writeln!(f, "           last trade in its candle after {ms} ms: {rate} trades/s")?;
             }
+        }
+        let Recovery { rto_ms, rpo_trades, convergence_ms, replicated_trades } = self.recovery;
+        if replicated_trades > 0 {
+            writeln!(f, "copied     {replicated_trades} trades from one cloud into the other")?;
+        }
+        if !self.faults.is_empty() {
+            let shown = |ms: Option<u64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
+            let (rto, convergence) = (shown(rto_ms), shown(convergence_ms));
+            writeln!(f, "recovery   RTO {rto}, RPO {rpo_trades} trades, convergence {convergence}")?;
         }
         for finding in &self.invariants {
             let mark = if finding.verdict == Verdict::Holds { "holds " } else { "BROKEN" };

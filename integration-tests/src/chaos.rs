@@ -1,0 +1,237 @@
+//! `cargo xtask chaos`: scenarios, one after the other, each a run of its own with its own folder and verdict.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use args::{Chaos, KilledCloud, Target, Trades, Verify};
+use fault_proxy::Level;
+use infra::Settings;
+use infra::settings::Policy;
+use toolbox::Tools;
+
+use crate::evidence::About;
+use crate::history::CloudName;
+use crate::invariants::Verdict;
+use crate::outcome::Failure;
+use crate::processes::supervised::GuardProgram;
+use crate::progress::Progress;
+use crate::report::{self, Report};
+use crate::run::{self, Checkout, Order, Run};
+use crate::scenarios::{ALL, Route, Scenario};
+use crate::stage::{Script, Stage};
+use crate::targets::processes::{Deployment, Proxies};
+
+/// Deliveries before a message is a dead letter, in scenarios without poison: an outage makes none.
+const PATIENT_DELIVERIES: u32 = 100;
+/// The pause between two runs of replicate: the schedule at its shortest.
+const REPLICATE_PAUSE: Duration = Duration::from_millis(300);
+
+/// Runs the scenarios that were asked for, and gives a verdict on each.
+pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
+    if args.list {
+        list(args.json);
+        return Ok(());
+    }
+    let scenarios = asked(args)?;
+    let progress = Progress::default();
+    if args.target != Target::Processes {
+        return Err(Failure::Lacking(anyhow!(
+            "chaos can't break clouds on target {}; take --target processes",
+            args.target
+        )));
+    }
+    let tools = run::tools(&progress).map_err(|error| {
+        Failure::Lacking(error.context("the target processes can't be had"))
+    })?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let mut reports = Vec::new();
+    for scenario in &scenarios {
+        let one = Box::pin(one(scenario, args, checkout, &tools, &progress));
+        let report = runtime.block_on(one);
+        // What was found so far is left whatever comes after it.
+        match report {
+            Ok(report) => reports.push(report),
+            Err(Failure::Broken(error)) if scenarios.len() > 1 => {
+                progress.note(format!("{}: {error:#}", scenario.name));
+                reports.push(Report::unfinished(scenario.name, &format!("{error:#}")));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    if reports.len() > 1 && !args.json {
+        println!("{}", report::Table(&reports));
+    }
+    if let Some(path) = &args.junit {
+        leave(path, &report::junit(&reports))?;
+    }
+    if let Some(path) = &args.summary {
+        append(path, &report::markdown(&reports))?;
+    }
+    let is_broken = reports.iter().any(|report| report.verdict == Verdict::Broken);
+    run::outcome(if is_broken { Verdict::Broken } else { Verdict::Holds })
+}
+
+/// The verdict on a folder.
+pub fn verify(args: &Verify) -> Result<(), Failure> {
+    if !args.folder.is_dir() {
+        let folder = args.folder.display();
+        return Err(Failure::Usage(anyhow!(
+            "{folder} is no folder of a run; runs leave theirs in target/runs"
+        )));
+    }
+    let report = run::verdict(&args.folder, args.json, &Progress::default())?;
+    run::outcome(report.verdict)
+}
+
+fn list(json: bool) {
+    if json {
+        for Scenario { name, about, .. } in ALL {
+            println!("{}", serde_json::json!({ "name": name, "about": about }));
+        }
+        return;
+    }
+    let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    for Scenario { name, about, .. } in ALL {
+        println!("{name:width$}  {about}");
+    }
+}
+
+fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+    if args.all {
+        return Ok(ALL.to_vec());
+    }
+    let killed = args.kill.map(|cloud| match cloud {
+        KilledCloud::Aws => "kill-aws".to_owned(),
+        KilledCloud::Gcp => "kill-gcp".to_owned(),
+    });
+    let names: Vec<&String> = args.scenarios.iter().chain(&killed).collect();
+    if names.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "say what to break: --kill aws, --kill gcp, --scenario NAME, or --all; --list shows the names"
+        )));
+    }
+    let found = names.into_iter().map(|name| {
+        Scenario::named(name).ok_or_else(|| {
+            Failure::Usage(anyhow!("there is no scenario {name}; `cargo xtask chaos --list`"))
+        })
+    });
+    found.collect()
+}
+
+/// One run.
+async fn one(
+    scenario: &Scenario,
+    args: &Chaos,
+    checkout: &Checkout,
+    tools: &Tools,
+    progress: &Progress,
+) -> Result<Report, Failure> {
+    let trades = args.trades.clone().unwrap_or_else(|| Trades::Generate {
+        count: u64::from(args.rate) * u64::from(args.duration),
+        seed: args.seed,
+    });
+    let seed = args.seed.unwrap_or_else(|| run::seed(&trades));
+    let trades = match trades {
+        Trades::Generate { count, seed: None } => Trades::Generate { count, seed: Some(seed) },
+        trades => trades,
+    };
+    let settings = settings(scenario, checkout, &args.sets)?;
+    let about = About {
+        schema: About::SCHEMA,
+        scenario: Some(scenario.name.to_owned()),
+        target: args.target.to_string(),
+        gcp_image: None,
+        note: None,
+        seed,
+        intervals: Vec::new(),
+        faults_asked: 1,
+        duration_ms: 0,
+        reproduce: reproduce(scenario, args, &trades, seed),
+    };
+    let order =
+        Order { trades, symbols: Vec::new(), poison: scenario.poison, batch: None, seed };
+    let kind = format!("chaos-{}", scenario.name);
+    let run = Run::prepare(&kind, checkout, settings, &order, about)?;
+    let script = Script {
+        deployment: Deployment {
+            tools: tools.clone(),
+            guard: GuardProgram::own(),
+            run_dir: run.dir.path.clone(),
+            artifacts: checkout.artifacts.clone(),
+            settings: run.settings.clone(),
+            gcp_image: None,
+            proxies: Some(Proxies { level: Level::Http, seed }),
+        },
+        workload: run.workload.clone(),
+        intervals: run.intervals.clone(),
+        rate: Some(args.rate),
+        replicate_pause: REPLICATE_PAUSE,
+    };
+    let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
+    let work = async {
+        run.history.begin();
+        let mut stage = Box::pin(Stage::start(script, run.history.clone(), say))
+            .await
+            .map_err(Failure::Lacking)?;
+        say(scenario.about);
+        scenario.act(&mut stage).await.context("play the scenario")?;
+        let snapshots = stage.finish(say).await?;
+        let report = run.conclude(&snapshots, args.json, progress)?;
+        stage.stop().await?;
+        Ok(report)
+    };
+    let done = run::until_interrupted(Box::pin(work)).await;
+    // What happened is worth most where there is no verdict.
+    let _ = run.history.finish();
+    done.map_err(|failure| match failure {
+        Failure::Broken(error) => {
+            let folder = run.dir.path.display();
+            Failure::Broken(error.context(format!("{}; what happened is in {folder}", scenario.name)))
+        }
+        other => other,
+    })
+}
+
+fn settings(
+    scenario: &Scenario,
+    checkout: &Checkout,
+    sets: &[String],
+) -> Result<Settings, Failure> {
+    let mut settings = checkout.settings(sets)?;
+    match scenario.route {
+        Route::Mirror => settings.route.policy = Policy::Mirror,
+        Route::Primary(primary) => {
+            settings.route.policy = Policy::PrimaryByHand;
+            let mut targets = [CloudName::Aws, CloudName::Gcp];
+            targets.sort_by_key(|cloud| *cloud != primary);
+            settings.route.targets = targets.map(|cloud| cloud.to_string()).to_vec();
+        }
+    }
+    if scenario.poison == 0 {
+        settings.aws.queue.max_receive_count = PATIENT_DELIVERIES;
+        settings.gcp.pubsub.max_delivery_attempts = PATIENT_DELIVERIES;
+    }
+    Ok(settings)
+}
+
+fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> String {
+    let mut words = vec![
+        format!("cargo xtask chaos --scenario {}", scenario.name),
+        format!("--target {}", args.target),
+        format!("--trades {trades} --seed {seed} --rate {}", args.rate),
+    ];
+    words.extend(args.sets.iter().map(|set| format!("--set {set}")));
+    words.join(" ")
+}
+
+fn leave(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+fn append(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let mut file = file.with_context(|| format!("open {}", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("write {}", path.display()))
+}

@@ -1,0 +1,218 @@
+//! What all runs have in common: settings and trades before, evidence and verdict after.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use args::Trades;
+use candle::{Interval, Symbol};
+use infra::Settings;
+use producer::BatchLimits;
+use tokio::signal::unix::{SignalKind, signal};
+use toolbox::Tools;
+
+use crate::evidence::{About, Evidence};
+use crate::history::{CloudName, Event, History};
+use crate::invariants::Verdict;
+use crate::outcome::Failure;
+use crate::processes::fetch;
+use crate::progress::Progress;
+use crate::report::{self, Report};
+use crate::run_dir::RunDir;
+use crate::snapshot::{self, Snapshot};
+use crate::workload::{Recipe, Workload};
+
+/// Where the checkout and its artifacts are.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The folder of twincloud.toml.
+    pub root: PathBuf,
+    /// Where `cargo xtask build` leaves the artifacts.
+    pub artifacts: PathBuf,
+}
+
+impl Checkout {
+    /// The settings of local clouds, with those of the command line over them.
+    pub fn settings(&self, sets: &[String]) -> Result<Settings, Failure> {
+        let path = self.root.join(infra::settings::FILE);
+        let settings = Settings::load(&path, Some("local"), sets, std::env::vars());
+        settings.map_err(|error| Failure::Usage(error.into()))
+    }
+}
+
+/// What is sent in a run.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Where trades come from.
+    pub trades: Trades,
+    /// Symbols to take from a recording; empty: all.
+    pub symbols: Vec<String>,
+    /// Messages that can't be decoded.
+    pub poison: u32,
+    /// Trades in a message, at most; `None`: as the settings say.
+    pub batch: Option<u32>,
+    /// Of everything random.
+    pub seed: u64,
+}
+
+/// A run, from its folder to its verdict.
+#[derive(Debug)]
+pub struct Run {
+    /// Names and sizes; the symbols are those that are sent.
+    pub settings: Settings,
+    /// Its folder.
+    pub dir: RunDir,
+    /// What is sent.
+    pub workload: Arc<Workload>,
+    /// The candles that the functions keep.
+    pub intervals: Vec<Interval>,
+    /// What happened.
+    pub history: History,
+    /// What `run.json` says.
+    pub about: About,
+    begun: Instant,
+}
+
+impl Run {
+    /// Makes the folder, and writes down what will be sent. `about` says what is run, apart from intervals and time.
+    pub fn prepare(
+        kind: &str,
+        checkout: &Checkout,
+        mut settings: Settings,
+        order: &Order,
+        about: About,
+    ) -> Result<Self, Failure> {
+        let usage = Failure::Usage;
+        let recipe = recipe(order, &settings).map_err(usage)?;
+        let workload = Arc::new(Workload::prepare(&recipe).map_err(usage)?);
+        // The functions take what is sent, whatever the settings name.
+        settings.trading.symbols = workload.symbols.iter().map(ToString::to_string).collect();
+        let intervals = settings.trading.intervals.iter().map(|text| text.parse());
+        let intervals: Result<Vec<Interval>, _> = intervals.collect();
+        let intervals = intervals.context("read trading.intervals").map_err(usage)?;
+        let dir = RunDir::create(&checkout.root, kind)?;
+        snapshot::write(&dir.path, "trades.jsonl", &(workload.frames.join("\n") + "\n"))?;
+        let history = History::create(&dir.path.join("history.jsonl"));
+        let history = history.context("create the history")?;
+        history.record(Event::RunStarted {
+            target: about.target.clone(),
+            trades: order.trades.to_string(),
+            seed: order.seed,
+        });
+        let about = About { intervals: settings.trading.intervals.clone(), ..about };
+        let begun = Instant::now();
+        Ok(Self { settings, dir, workload, intervals, history, about, begun })
+    }
+
+    /// Leaves the files, gives the verdict from them and prints the report.
+    pub fn conclude(
+        &self,
+        snapshots: &BTreeMap<CloudName, Snapshot>,
+        json: bool,
+        progress: &Progress,
+    ) -> anyhow::Result<Report> {
+        progress.now("recomputing, and checking the invariants");
+        let duration_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.history.finish().context("write the history")?;
+        let about = About { duration_ms, ..self.about.clone() };
+        Evidence::write(&self.dir.path, &about, snapshots)?;
+        verdict(&self.dir.path, json, progress)
+    }
+}
+
+/// The verdict on a run's folder, from its files alone; leaves `report.json` and `report.html` there and prints the report.
+pub fn verdict(dir: &Path, json: bool, progress: &Progress) -> anyhow::Result<Report> {
+    let evidence = Evidence::read(dir)?;
+    let report = Report::of(&evidence);
+    let text = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
+    snapshot::write(dir, "report.json", &format!("{text}\n"))?;
+    snapshot::write(dir, "report.html", &report::html(&report, &evidence)?)?;
+    progress.finish();
+    if json {
+        println!("{text}");
+    } else {
+        println!("{report}");
+        println!("files      {}", dir.display());
+    }
+    Ok(report)
+}
+
+/// A broken verdict is exit code 1.
+pub fn outcome(verdict: Verdict) -> Result<(), Failure> {
+    if verdict == Verdict::Broken { Err(Failure::Verdict) } else { Ok(()) }
+}
+
+/// The seed that was asked for, or a new one.
+#[must_use]
+pub fn seed(trades: &Trades) -> u64 {
+    if let Trades::Generate { seed: Some(seed), .. } = trades {
+        return *seed;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+}
+
+fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recipe> {
+    let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
+    let most = settings.producer.batch_max_trades;
+    let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;
+    Ok(Recipe {
+        trades: order.trades.clone(),
+        symbols: order.symbols.iter().map(symbol).collect::<Result<_, _>>()?,
+        default_symbol: symbol(default)?,
+        limits: BatchLimits {
+            max_trades: order.batch.map_or(most, |batch| most.min(batch)) as usize,
+            max_bytes: settings.producer.batch_max_bytes as usize,
+        },
+        poison: order.poison,
+        seed: order.seed,
+    })
+}
+
+/// The emulators' programs, fetched where they are not there.
+pub(crate) fn tools(progress: &Progress) -> anyhow::Result<Tools> {
+    let env = toolbox::Env::from_process();
+    if let Err(missing) = toolbox::Report::collect(&env).processes_target() {
+        // What is fetched once the rest is there needs nobody's doing.
+        let by_hand = missing.iter().filter(|item| !item.how_to_get.starts_with("nothing to do"));
+        let by_hand = by_hand.map(|item| format!("{} ({})", item.name, item.how_to_get));
+        let by_hand = by_hand.collect::<Vec<_>>().join(", ");
+        anyhow::bail!("this machine lacks {by_hand}; `cargo xtask doctor` says more");
+    }
+    let say = progress.clone();
+    let on_progress = fetch::OnProgress::new(move |now| match now {
+        fetch::Progress::Step(what) => say.now(what),
+        fetch::Progress::Bytes { what, done, total } => {
+            say.now(format!("{what}: {} of {} MB", done / 1_000_000, total / 1_000_000));
+        }
+    });
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    Ok(runtime.block_on(fetch::tools(&env, &on_progress))?)
+}
+
+/// Runs `work` until it is done or a person or a supervisor ends it; what it holds is dropped then.
+pub(crate) async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        interrupted = interrupted() => {
+            interrupted?;
+            Err(Failure::Interrupted)
+        }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

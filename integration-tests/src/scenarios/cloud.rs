@@ -1,0 +1,96 @@
+//! A whole cloud is gone for a while.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::sleep;
+
+use super::{AWS, GCP};
+use crate::history::CloudName;
+use crate::stage::Stage;
+
+/// Long enough to be told from a hiccup.
+const AWAY: Duration = Duration::from_secs(2);
+/// In the middle of what comes after a cloud is there again.
+const MIDWAY: Duration = Duration::from_millis(300);
+
+fn other(cloud: CloudName) -> CloudName {
+    match cloud {
+        CloudName::Aws => CloudName::Gcp,
+        CloudName::Gcp => CloudName::Aws,
+    }
+}
+
+/// The primary dies with everything in it, the other one takes over, and the primary is failed back to.
+pub(super) async fn kill(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    let killed = stage.kill_cloud(cloud).await?;
+    stage.until_routed_to(&[other(cloud)]).await?;
+    stage.until_accepted_by(other(cloud), 1).await?;
+    sleep(AWAY).await;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await?;
+    stage.until_routed_to(&[cloud]).await
+}
+
+pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+    stage.until_accepted(33).await?;
+    let killed = stage.kill_cloud(cloud).await?;
+    stage.until_accepted(66).await?;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await
+}
+
+/// Nothing is healed before the other cloud has taken everything.
+pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    let killed = stage.kill_cloud(cloud).await?;
+    stage.until_accepted(100).await.context("the other cloud is to take everything")?;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await
+}
+
+pub(super) async fn kill_during_failover(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    let killed = stage.kill_cloud(AWS).await?;
+    stage.until_routed_to(&[GCP]).await?;
+    stage.crash_producer(MIDWAY).await?;
+    stage.until_accepted_by(GCP, 1).await?;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await
+}
+
+pub(super) async fn kill_during_restore(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    let killed = stage.kill_cloud(AWS).await?;
+    stage.until_accepted_by(GCP, 1).await?;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await?;
+    sleep(MIDWAY).await;
+    let killed = stage.kill_cloud(AWS).await?;
+    sleep(MIDWAY).await;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await
+}
+
+pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    let killed = stage.kill_cloud(AWS).await?;
+    stage.until_accepted_by(GCP, 1).await?;
+    stage.start_cloud(&killed).await?;
+    tokio::select! {
+        deployed = stage.clouds.deploy(AWS) => deployed.context("deploy, to be killed")?,
+        () = sleep(MIDWAY / 2) => {}
+    }
+    let again = stage.kill_cloud(AWS).await?;
+    stage.start_cloud(&again).await?;
+    stage.redeploy(again).await?;
+    stage.settle(&killed);
+    Ok(())
+}
+
+pub(super) async fn pause(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+    stage.until_accepted(30).await?;
+    stage.pause_cloud(cloud, 2 * AWAY).await?;
+    stage.until_routed_to(&[cloud]).await
+}

@@ -1,0 +1,19 @@
+//! Functions that die, and messages that they can't take.
+
+use crate::stage::Stage;
+
+const CRASHES: usize = 4;
+
+pub(super) async fn crash(stage: &mut Stage) -> anyhow::Result<()> {
+    for crash in 1..=CRASHES {
+        stage.until_accepted(100 * crash / (CRASHES + 1)).await?;
+        stage.kill_lambda().await?;
+        stage.kill_service().await?;
+    }
+    Ok(())
+}
+
+/// The poison is the fault: it is sent by whoever starts the run, and counted here.
+pub(super) async fn poison(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.poison().await
+}

@@ -1,0 +1,25 @@
+//! The producer dies, and with it what it had not yet put on its disk.
+
+use std::time::Duration;
+
+use crate::stage::Stage;
+
+const CRASHES: usize = 6;
+const AWAY: Duration = Duration::from_millis(100);
+
+pub(super) async fn crash(stage: &mut Stage) -> anyhow::Result<()> {
+    for crash in 1..=CRASHES {
+        stage.until_accepted(100 * crash / (CRASHES + 2)).await?;
+        stage.crash_producer(AWAY).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rolling_restart(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(20).await?;
+    stage.crash_producer(AWAY).await?;
+    stage.until_accepted(40).await?;
+    stage.kill_lambda().await?;
+    stage.until_accepted(60).await?;
+    stage.kill_service().await
+}

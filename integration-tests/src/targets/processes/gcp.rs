@@ -1,0 +1,206 @@
+//! Google Cloud: three emulators, and two Cloud Run services.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use cloud_gcp::{FirestoreStore, GcsArchive, PubSubQueue};
+use deploy::google::{self, PushTarget};
+use infra::files::Known;
+use infra::names;
+
+use super::network::{Network, Service, Viewer};
+use super::{ACCOUNT, Deployment, Place, endpoints};
+use crate::cloud::Cloud;
+use crate::history::{CloudName, Event};
+use crate::processes::container;
+use crate::processes::emulators::cloud_run::{self, Instance};
+use crate::processes::emulators::{self, Running};
+
+/// Google Cloud as the harness sees it.
+pub type GcpCloud = Cloud<PubSubQueue, GcsArchive, FirestoreStore>;
+
+/// Google Cloud as it is run.
+#[derive(Debug)]
+pub struct Gcp {
+    pubsub: Running,
+    firestore: Running,
+    storage: Running,
+    services: Option<Services>,
+}
+
+#[derive(Debug)]
+struct Services {
+    ingest: Running,
+    replicate: Running,
+}
+
+impl Gcp {
+    pub(super) fn of(pubsub: Running, firestore: Running, storage: Running) -> Self {
+        Self { pubsub, firestore, storage, services: None }
+    }
+
+    pub(super) fn announce(&self, network: &mut Network) -> anyhow::Result<()> {
+        network.leads_to(Service::PubSub, &self.pubsub.endpoint)?;
+        network.leads_to(Service::Firestore, &self.firestore.endpoint)?;
+        network.leads_to(Service::Storage, &self.storage.endpoint)
+    }
+
+    /// Starts an instance of each Cloud Run service.
+    pub(super) async fn start_services(
+        &mut self,
+        place: &Place,
+        network: &mut Network,
+    ) -> anyhow::Result<()> {
+        let Deployment { settings, gcp_image, .. } = &place.deployment;
+        let seen = endpoints(network, Viewer::Gcp);
+        let env = |function: BTreeMap<String, String>| {
+            let seen = seen.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+            function.into_iter().chain(seen).collect::<BTreeMap<_, _>>()
+        };
+        let ingest = match gcp_image {
+            Some(image) => {
+                let run = place.deployment.container_run();
+                Instance::Container { image: image.clone(), run }
+            }
+            None => Instance::Program(packed(place, "gcp-ingest")?),
+        };
+        let ingest = cloud_run::Options { instance: ingest, env: env(settings.gcp_function_env()) };
+        let known = Known {
+            aws_account: Some(ACCOUNT.to_owned()),
+            aws_endpoint: Some(network.endpoint(Viewer::Gcp, Service::Aws)),
+            ..Known::default()
+        };
+        let replicate = cloud_run::Options {
+            instance: Instance::Program(packed(place, "gcp-replicate")?),
+            env: env(settings.gcp_replicate_env(&known)),
+        };
+        let (ingest, replicate) = tokio::try_join!(
+            cloud_run::start(&place.context, &ingest),
+            cloud_run::start_as(&place.context, "gcp-replicate", &replicate)
+        )?;
+        network.leads_to(Service::Ingest, &ingest.endpoint)?;
+        network.leads_to(Service::Replicate, &replicate.endpoint)?;
+        self.services = Some(Services { ingest, replicate });
+        Ok(())
+    }
+
+    pub(super) async fn deploy(&self, place: &Place, network: &Network) -> anyhow::Result<()> {
+        let settings = &place.deployment.settings;
+        let storage = network.endpoint(Viewer::Harness, Service::Storage);
+        google::create_bucket(&storage, settings).await?;
+        let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
+        let push = format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest));
+        let push = PushTarget { url: &push, service_account: None };
+        Box::pin(google::ensure_topology(Some(&pubsub), settings, push)).await?;
+        place.history.record(Event::CloudReady { cloud: CloudName::Gcp });
+        Ok(())
+    }
+
+    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
+        let Self { pubsub, firestore, storage, services } = self;
+        let emulators = tokio::try_join!(
+            pubsub.supervised.kill9(),
+            firestore.supervised.kill9(),
+            storage.supervised.kill9()
+        );
+        emulators?;
+        if let Some(Services { mut ingest, mut replicate }) = services.take() {
+            tokio::try_join!(ingest.stop(), replicate.stop())?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn start_again(
+        &mut self,
+        place: &Place,
+        network: &mut Network,
+    ) -> anyhow::Result<()> {
+        let context = &place.context;
+        (self.pubsub, self.firestore, self.storage) = tokio::try_join!(
+            emulators::pubsub::start(context),
+            emulators::firestore::start(context),
+            emulators::fake_gcs::start(context)
+        )?;
+        self.announce(network)?;
+        self.start_services(place, network).await
+    }
+
+    pub(super) fn pause(&self) {
+        self.each(|running| running.supervised.pause());
+    }
+
+    pub(super) fn resume(&self) {
+        self.each(|running| running.supervised.resume());
+    }
+
+    fn each(&self, act: impl Fn(&Running)) {
+        [&self.pubsub, &self.firestore, &self.storage].into_iter().for_each(&act);
+        let services = self.services.iter();
+        services.flat_map(|services| [&services.ingest, &services.replicate]).for_each(act);
+    }
+
+    pub(super) async fn kill_ingest(&mut self, deployment: &Deployment) -> Option<String> {
+        if deployment.gcp_image.is_some() {
+            let container = container::kill(&deployment.container_run()).await?;
+            return Some(format!("docker kill --signal KILL {container}"));
+        }
+        let ingest = &mut self.services.as_mut()?.ingest.supervised;
+        let pid = ingest.pid()?;
+        ingest.kill9().await.ok().map(|()| format!("kill -9 {pid}"))
+    }
+
+    pub(super) async fn stop(&mut self, deployment: &Deployment) -> anyhow::Result<()> {
+        if let Some(Services { mut ingest, mut replicate }) = self.services.take() {
+            tokio::try_join!(ingest.stop(), replicate.stop())?;
+        }
+        if deployment.gcp_image.is_some() {
+            container::remove(&deployment.container_run()).await?;
+        }
+        let Self { pubsub, firestore, storage, .. } = self;
+        tokio::try_join!(pubsub.stop(), firestore.stop(), storage.stop())?;
+        Ok(())
+    }
+}
+
+/// Its ports, by the names that the settings give.
+pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<GcpCloud> {
+    let settings = &place.deployment.settings;
+    let gcp = &settings.gcp;
+    let endpoint = |service| network.endpoint(Viewer::Harness, service);
+    let pubsub = endpoint(Service::PubSub);
+    let queue = async |topic: &str, subscription: &str| {
+        PubSubQueue::connect(Some(&pubsub), &gcp.project, topic, subscription).await
+    };
+    let names = &gcp.pubsub;
+    let firestore = endpoint(Service::Firestore);
+    let store = FirestoreStore::connect(
+        Some(&firestore),
+        &gcp.project,
+        &gcp.firestore.database,
+        &gcp.firestore.collection,
+    );
+    let bucket = names::gcp_bucket(settings);
+    Ok(Cloud {
+        name: CloudName::Gcp,
+        queue: queue(&names.topic, &names.subscription).await?,
+        dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await?,
+        archive: GcsArchive::connect(Some(&endpoint(Service::Storage)), &bucket).await?,
+        store: store.await?,
+    })
+}
+
+/// A packed program, under a link of our own: another build may put another file in its place while this run restarts
+/// it.
+fn packed(place: &Place, name: &str) -> anyhow::Result<PathBuf> {
+    let service = place.manifest.artifact(name);
+    let service = service.with_context(|| format!("find {name} in the manifest"))?;
+    let program = place.deployment.run_dir.join(name);
+    let packed = place.deployment.artifacts.join(&service.path);
+    if !program.exists() {
+        std::fs::hard_link(&packed, &program)
+            .or_else(|_| std::fs::copy(&packed, &program).map(drop))
+            .with_context(|| format!("link {} into the run's folder", packed.display()))?;
+    }
+    Ok(program)
+}

@@ -1,0 +1,260 @@
+//! Both clouds as emulators in local processes, with the release binaries of all functions: the very zips and the
+//! very services that are deployed.
+
+mod aws;
+mod gcp;
+pub mod network;
+pub mod producer;
+pub mod replication;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use fault_proxy::Level;
+use infra::Settings;
+use infra::files::Known;
+use infra::package::Manifest;
+use infra::package::image::ImageReference;
+use toolbox::Tools;
+
+use crate::history::{CloudName, Event, History};
+use crate::processes::container;
+use crate::processes::emulators::{Context, ministack};
+use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
+use crate::processes::{LocalClouds, Options};
+
+pub use aws::{Aws, AwsCloud};
+pub use gcp::{Gcp, GcpCloud};
+use network::{Network, Service, Viewer};
+use replication::Replication;
+
+/// The account of every AWS emulator.
+const ACCOUNT: &str = "000000000000";
+
+/// Both clouds, deployed.
+#[derive(Debug)]
+pub struct Processes {
+    /// AWS as the harness sees it.
+    pub aws: AwsCloud,
+    /// Google Cloud as the harness sees it.
+    pub gcp: GcpCloud,
+    /// The links between everybody and every service.
+    pub network: Network,
+    aws_side: Aws,
+    gcp_side: Gcp,
+    place: Place,
+}
+
+/// What to deploy, and where.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// The emulators' programs.
+    pub tools: Tools,
+    /// The program that has the subcommand `guard`.
+    pub guard: GuardProgram,
+    /// Where the run's files go.
+    pub run_dir: PathBuf,
+    /// Where `cargo xtask build` left the artifacts.
+    pub artifacts: PathBuf,
+    /// Names and sizes.
+    pub settings: Settings,
+    /// The image that the Cloud Run service is a container of; `None`: the packed program itself.
+    pub gcp_image: Option<ImageReference>,
+    /// Proxies between everybody and every service, so that clouds can be lost and links be broken. `None`: everybody
+    /// uses the services directly.
+    pub proxies: Option<Proxies>,
+}
+
+/// How proxies are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Proxies {
+    /// What they read.
+    pub level: Level,
+    /// Of their dice.
+    pub seed: u64,
+}
+
+impl Deployment {
+    /// By which this run's containers are found.
+    fn container_run(&self) -> String {
+        let name = self.run_dir.file_name().unwrap_or_default().to_string_lossy();
+        format!("{name}-{}", std::process::id())
+    }
+}
+
+/// What starting, and starting again, needs.
+#[derive(Debug)]
+struct Place {
+    deployment: Deployment,
+    manifest: Manifest,
+    context: Context,
+    ministack: ministack::Options,
+    history: History,
+}
+
+impl Place {
+    /// What the stack's functions are told.
+    fn known(&self, network: &Network) -> Known {
+        Known {
+            aws_account: Some(ACCOUNT.to_owned()),
+            aws_endpoint: Some(network.endpoint(Viewer::Aws, Service::Aws)),
+            gcs_endpoint: Some(network.endpoint(Viewer::Aws, Service::Storage)),
+            ..Known::default()
+        }
+    }
+}
+
+impl Processes {
+    /// Starts the emulators and deploys to both.
+    pub async fn start(
+        deployment: &Deployment,
+        history: &History,
+        progress: impl Fn(&str),
+    ) -> anyhow::Result<Self> {
+        if let Some(image) = &deployment.gcp_image {
+            progress("having the engine pull the image");
+            container::ensure_image(image).await.context("get the image of --gcp-image")?;
+        }
+        let mut network = match deployment.proxies {
+            Some(Proxies { level, seed }) => Network::of_proxies(level, seed, history).await?,
+            None => Network::direct(),
+        };
+        let options = options(deployment, &network, history);
+        let manifest = Manifest::read(&deployment.artifacts);
+        let place = Place {
+            deployment: deployment.clone(),
+            manifest: manifest.context("read what `cargo xtask build` made")?,
+            context: options.context(),
+            ministack: options.ministack.clone(),
+            history: history.clone(),
+        };
+        let clouds = LocalClouds::start(&options, &progress).await?;
+        let aws_side = Aws::of(clouds.ministack);
+        let mut gcp_side = Gcp::of(clouds.pubsub, clouds.firestore, clouds.fake_gcs);
+        aws_side.announce(&mut network)?;
+        gcp_side.announce(&mut network)?;
+        progress("deploying to both clouds");
+        aws_side.deploy(&place, &network).await.context("deploy to AWS")?;
+        gcp_side.start_services(&place, &mut network).await.context("deploy to Google")?;
+        Box::pin(gcp_side.deploy(&place, &network)).await.context("deploy to Google")?;
+        let (aws, gcp) = tokio::try_join!(
+            aws::connect(&place, &network),
+            gcp::connect(&place, &network)
+        )?;
+        Ok(Self { aws, gcp, network, aws_side, gcp_side, place })
+    }
+
+    /// Where everything is, for tools of one's own: the variables by which they are pointed there.
+    #[must_use]
+    pub fn endpoints(&self) -> BTreeMap<&'static str, String> {
+        endpoints(&self.network, Viewer::Harness)
+    }
+
+    /// What the producer is told: the settings, and where both clouds are as it sees them.
+    #[must_use]
+    pub fn producer_env(&self) -> BTreeMap<String, String> {
+        let seen = endpoints(&self.network, Viewer::Producer);
+        let seen = seen.into_iter().map(|(name, value)| (name.to_owned(), value));
+        self.place.deployment.settings.producer_env().into_iter().chain(seen).collect()
+    }
+
+    /// What starts the functions that copy, as a schedule would.
+    pub async fn replication(&self) -> Replication {
+        let Place { deployment, history, .. } = &self.place;
+        let aws = aws::config(&deployment.settings, &self.network).await;
+        let service = self.network.endpoint(Viewer::Harness, Service::Replicate);
+        Replication::new(&aws, &deployment.settings, &service, history)
+    }
+
+    /// Kills a cloud, and everything that was in it: `kill -9` of its emulators and functions.
+    pub async fn kill_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+        anyhow::ensure!(self.network.is_breakable(), "without proxies nobody would find it again");
+        match cloud {
+            CloudName::Aws => self.aws_side.kill().await,
+            CloudName::Gcp => self.gcp_side.kill().await,
+        }
+    }
+
+    /// Starts a cloud that was killed, with nothing in it.
+    pub async fn start_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+        match cloud {
+            CloudName::Aws => self.aws_side.start_again(&self.place, &mut self.network).await,
+            CloudName::Gcp => self.gcp_side.start_again(&self.place, &mut self.network).await,
+        }
+    }
+
+    /// Deploys to a cloud in which nothing is, or to one that has everything: then nothing changes.
+    pub async fn deploy(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+        match cloud {
+            CloudName::Aws => self.aws_side.deploy(&self.place, &self.network).await,
+            CloudName::Gcp => Box::pin(self.gcp_side.deploy(&self.place, &self.network)).await,
+        }
+    }
+
+    /// Stops a cloud in its tracks: no connection closes, nothing answers.
+    pub fn pause_cloud(&self, cloud: CloudName) {
+        match cloud {
+            CloudName::Aws => self.aws_side.pause(),
+            CloudName::Gcp => self.gcp_side.pause(),
+        }
+    }
+
+    /// Lets a cloud that was stopped go on where it was.
+    pub fn resume_cloud(&self, cloud: CloudName) {
+        match cloud {
+            CloudName::Aws => self.aws_side.resume(),
+            CloudName::Gcp => self.gcp_side.resume(),
+        }
+    }
+
+    /// Kills the Lambda function's process, if there is one now, and says which it was.
+    #[must_use]
+    pub fn kill_bootstrap(&self) -> Option<u32> {
+        self.aws_side.kill_bootstrap()
+    }
+
+    /// Kills the Cloud Run instance and says how; it is started again.
+    pub async fn kill_service(&mut self) -> Option<String> {
+        self.gcp_side.kill_ingest(&self.place.deployment).await
+    }
+
+    /// Stops everything and waits until it is gone.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let Self { aws_side, gcp_side, place, .. } = &mut self;
+        let (aws, gcp) = tokio::join!(aws_side.stop(), gcp_side.stop(&place.deployment));
+        aws.and(gcp)
+    }
+}
+
+/// The variables by which AWS's and Google's own tools are pointed to emulators.
+fn endpoints(network: &Network, viewer: Viewer) -> BTreeMap<&'static str, String> {
+    let endpoint = |service| network.endpoint(viewer, service);
+    let host_and_port = |service| endpoint(service).trim_start_matches("http://").to_owned();
+    BTreeMap::from([
+        ("AWS_ENDPOINT_URL", endpoint(Service::Aws)),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("PUBSUB_EMULATOR_HOST", host_and_port(Service::PubSub)),
+        ("FIRESTORE_EMULATOR_HOST", host_and_port(Service::Firestore)),
+        ("STORAGE_EMULATOR_HOST", endpoint(Service::Storage)),
+    ])
+}
+
+fn options(deployment: &Deployment, network: &Network, history: &History) -> Options {
+    let history = history.clone();
+    let mut options = Options::new(deployment.tools.clone(), &deployment.run_dir);
+    options.guard = deployment.guard.clone();
+    let seen_by_functions = || network.endpoint(Viewer::Aws, Service::Aws);
+    options.ministack = ministack::Options {
+        region: deployment.settings.aws.region.clone(),
+        endpoint_for_functions: network.is_breakable().then(seen_by_functions),
+    };
+    options.on_event = OnEvent::new(move |event| {
+        if matches!(event.kind, EventKind::Started { restarts: 1.., .. }) {
+            let cloud = if event.name == ministack::NAME { CloudName::Aws } else { CloudName::Gcp };
+            history.record(Event::Restarted { cloud, process: event.name });
+        }
+    });
+    options
+}

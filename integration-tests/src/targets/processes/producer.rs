@@ -1,0 +1,206 @@
+//! The producer, as a process that can be killed, and what it tells.
+
+use std::collections::BTreeMap;
+use std::io::SeekFrom;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use producer::events::{Event as Told, Line};
+use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, BufReader};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use crate::history::{CloudName, Event, History};
+use crate::processes::supervised::{Exit, GuardProgram, Spec, Supervised};
+
+/// How often its events are looked for.
+const POLL: Duration = Duration::from_millis(5);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The program that has the subcommand `guard`.
+    pub guard: GuardProgram,
+    /// The program.
+    pub program: PathBuf,
+    /// The run's folder: spool, events and status are in it.
+    pub run_dir: PathBuf,
+    /// What `--source` is given.
+    pub source: String,
+    /// Trades a second; `None`: as fast as they go.
+    pub rate: Option<u32>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// Where the program is, next to this one.
+    pub fn own_program() -> anyhow::Result<PathBuf> {
+        let own = std::env::current_exe().context("find this program")?;
+        Ok(own.with_file_name("producer"))
+    }
+
+    fn events(&self) -> PathBuf {
+        self.run_dir.join("producer-events.jsonl")
+    }
+}
+
+/// The producer that runs.
+#[derive(Debug)]
+pub struct Producer {
+    options: Options,
+    process: Supervised,
+    follower: JoinHandle<()>,
+}
+
+impl Producer {
+    /// Starts it; what it tells goes into the history.
+    pub async fn start(options: Options, history: &History) -> anyhow::Result<Self> {
+        let process = spawn(&options).await?;
+        let follower = Follower { history: history.clone(), messages: BTreeMap::new() };
+        let follower = tokio::spawn(follower.follow(options.events()));
+        Ok(Self { options, process, follower })
+    }
+
+    /// `kill -9`, and says what it hit. It stays dead until [`Self::start_again`].
+    pub async fn kill(&mut self) -> anyhow::Result<u32> {
+        let pid = self.process.pid().context("the producer has ended by itself")?;
+        self.process.kill9().await?;
+        Ok(pid)
+    }
+
+    /// Starts another one on the same spool.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        self.process = spawn(&self.options).await?;
+        Ok(())
+    }
+
+    /// Waits until it has published everything.
+    pub async fn done(&mut self, history: &History) -> anyhow::Result<()> {
+        let exit = self.process.wait().await;
+        if exit != Exit::Code(0) {
+            return Err(self.process.ended().into());
+        }
+        // What it told last is on its way.
+        while history.count(|event| matches!(event, Event::ProducerDone { .. })) == 0 {
+            anyhow::ensure!(!self.follower.is_finished(), "the producer's events can't be read");
+            sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.process.exited().is_some()
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.follower.abort();
+        self.process.stop().await?;
+        Ok(())
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+async fn spawn(options: &Options) -> anyhow::Result<Supervised> {
+    let path = |path: PathBuf| path.display().to_string();
+    let mut spec = Spec::new("producer", &options.program, &options.run_dir)
+        .args(["--source", options.source.as_str()])
+        .args(["--spool".to_owned(), path(options.run_dir.join("spool"))])
+        .args(["--events".to_owned(), path(options.events())]);
+    if let Some(rate) = options.rate {
+        spec = spec.args(["--rate".to_owned(), rate.to_string()]);
+    }
+    for (name, value) in &options.env {
+        spec = spec.env(name, value);
+    }
+    Ok(Supervised::spawn(&options.guard, spec).await?)
+}
+
+/// Reads the producer's events as they come and writes them into the history.
+struct Follower {
+    history: History,
+    /// Symbol and ids of each message.
+    messages: BTreeMap<u64, (String, Vec<(u64, u64)>)>,
+}
+
+impl Follower {
+    async fn follow(mut self, path: PathBuf) {
+        let Some(file) = until_there(&path).await else { return };
+        let mut reader = BufReader::new(file);
+        let mut at = 0;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            let read = reader.read_line(&mut line).await.unwrap_or(0);
+            if line.ends_with('\n') {
+                at += read as u64;
+                if let Ok(line) = serde_json::from_str::<Line>(&line) {
+                    self.take(line);
+                }
+                continue;
+            }
+            // The end for now, or half a line; of a killed producer, that half stays.
+            sleep(POLL).await;
+            if reader.seek(SeekFrom::Start(at)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, line: Line) {
+        let event = match line.event {
+            Told::Started { pid, recovered_messages, .. } => {
+                Event::ProducerStarted { pid, recovered: recovered_messages }
+            }
+            Told::Spooled { sequence, symbol, ids, .. } => {
+                let symbol = symbol.to_string();
+                self.messages.insert(sequence, (symbol.clone(), ids.clone()));
+                Event::Spooled { message: sequence, symbol, trade_ids: ids }
+            }
+            Told::Accepted { target, sequence, is_first } => {
+                let Some(cloud) = cloud(&target) else { return };
+                // A message that was accepted was spooled before; without that line nobody knows what was in it.
+                let Some((symbol, trade_ids)) = self.messages.get(&sequence).cloned() else {
+                    return;
+                };
+                Event::Accepted { cloud, message: sequence, symbol, trade_ids, is_first }
+            }
+            Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
+                let Some(cloud) = cloud(&target) else { return };
+                Event::PublishFailed { cloud, error: why }
+            }
+            Told::Health { target, state } => {
+                let Some(cloud) = cloud(&target) else { return };
+                Event::Health { cloud, state: state.to_string() }
+            }
+            Told::Routed { publish, epoch, why } => Event::Routed { publish, epoch, why },
+            Told::Full { why } => Event::SpoolFull { detail: why },
+            Told::Done { trades, .. } => Event::ProducerDone { trades },
+        };
+        self.history.record_at(line.at_us, event);
+    }
+}
+
+/// The producer makes the file.
+async fn until_there(path: &Path) -> Option<tokio::fs::File> {
+    loop {
+        match tokio::fs::File::open(path).await {
+            Ok(file) => return Some(file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => sleep(POLL).await,
+            Err(_) => return None,
+        }
+    }
+}
+
+fn cloud(target: &str) -> Option<CloudName> {
+    [CloudName::Aws, CloudName::Gcp].into_iter().find(|cloud| target.starts_with(cloud.as_str()))
+}

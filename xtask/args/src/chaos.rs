@@ -1,0 +1,84 @@
+//! `cargo xtask chaos` and `cargo xtask verify`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::{Target, Trades};
+
+/// Breaks a cloud, or something in it, while trades flow, and gives a verdict.
+#[derive(Args, Clone, Debug)]
+pub struct Chaos {
+    /// List the scenarios and run none.
+    #[arg(long)]
+    pub list: bool,
+
+    /// Kill a cloud with all that it holds: short for `--scenario kill-aws` or `kill-gcp`.
+    #[arg(long, value_name = "CLOUD", conflicts_with_all = ["all", "scenarios"])]
+    pub kill: Option<KilledCloud>,
+
+    /// A scenario to run, of those in `--list`; several by repeating.
+    #[arg(long = "scenario", value_name = "NAME", conflicts_with = "all")]
+    pub scenarios: Vec<String>,
+
+    /// Run all scenarios, one after the other.
+    #[arg(long)]
+    pub all: bool,
+
+    /// Where the clouds run.
+    #[arg(long, value_enum, default_value_t = Target::Processes)]
+    pub target: Target,
+
+    /// Decides the trades and everything else that is random [default: a new one, which the report names].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Trades to publish a second.
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+
+    /// How long trades are published, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub duration: u32,
+
+    /// Trades to send instead of generated ones: a recording of Binance frames, or `generate:N[:SEED]`.
+    #[arg(long, value_name = "FILE|generate:N[:SEED]", conflicts_with = "duration")]
+    pub trades: Option<Trades>,
+
+    /// Change a setting of twincloud.toml for this run; several by repeating.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Leave a JUnit XML file with a test case for each invariant of each scenario.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// Append a summary in Markdown to this file, such as the one that GitHub names in `GITHUB_STEP_SUMMARY`.
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
+
+    /// Print the reports as JSON on standard output, one a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A cloud to kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KilledCloud {
+    /// AWS.
+    Aws,
+    /// Google Cloud.
+    Gcp,
+}
+
+/// Gives the verdict on a run again, from the files that it left.
+#[derive(Args, Clone, Debug)]
+pub struct Verify {
+    /// The run's folder.
+    #[arg(value_name = "FOLDER", default_value = "target/runs/latest")]
+    pub folder: PathBuf,
+
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
