@@ -121,6 +121,9 @@ pub enum Event {
     Routed {
         /// Where messages go.
         publish: Vec<String>,
+        /// Who gets, beside them, what no cloud has acknowledged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hedge: Option<String>,
         /// The epoch of the latest order by hand.
         epoch: u64,
         /// Why.
@@ -148,6 +151,17 @@ pub enum Event {
         cloud: CloudName,
         /// What it said.
         error: String,
+    },
+    /// Calls of functions that a proxy has seen in the run; written down at its end.
+    Requests {
+        /// From whom to what, such as `aws-functions to storage`.
+        link: String,
+        /// Such as `dynamodb`.
+        service: String,
+        /// Such as `PutItem`.
+        operation: String,
+        /// How many.
+        count: u64,
     },
     /// A fault is in force from now on.
     FaultBegun {

@@ -356,6 +356,7 @@ impl Stage {
         }
         self.schedule.shutdown().await;
         self.copy_the_rest().await?;
+        self.clouds.network.tell_requests(&self.history);
         progress("reading both clouds");
         let symbols = &self.script.workload.symbols;
         let mut letters = |cloud| dead_letters.remove(&cloud).unwrap_or_default();

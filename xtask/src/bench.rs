@@ -19,6 +19,8 @@ enum What {
     Fold,
     /// Size of the zip; cold start of the bootstrap beside a hello-world bootstrap, in one run.
     ColdStart,
+    /// What the fault proxy adds to a call and takes of the throughput, beside haproxy and noxious, in one run.
+    Proxy,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -35,6 +37,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         cold_start.arg("--bootstrap").arg(workspace::lambda_bin_dir().join("aws-ingest"));
         cold_start.arg("--zip").arg(workspace::artifacts_dir().join("aws/ingest.zip"));
         heavy::run(&mut cold_start)?;
+    }
+    if wanted(What::Proxy) {
+        let target = workspace::target_dir().join("noxious");
+        let manifest = workspace::root().join("integration-tests/fault-proxy/noxious/Cargo.toml");
+        let mut noxious = heavy::cargo();
+        noxious.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
+        heavy::check(noxious.arg("--target-dir").arg(&target))?;
+        let mut cost = heavy::cargo();
+        cost.args(["bench", "--workspace", "--bench", "cost"]);
+        heavy::check(cost.env("NOXIOUS_PROXY", target.join("release/noxious-proxy")))?;
     }
     Ok(())
 }

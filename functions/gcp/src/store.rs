@@ -133,7 +133,8 @@ pub(crate) fn lost(error: &FirestoreError) -> bool {
 pub(crate) fn port_error(operation: &'static str, error: &FirestoreError) -> PortError {
     let unknown = match error {
         FirestoreError::DatabaseError(error) => {
-            error.retry_possible || matches!(error.public.code.as_str(), "Internal" | "Unknown")
+            let code = error.public.code.as_str();
+            error.retry_possible || matches!(code, "DeadlineExceeded" | "Internal" | "Unknown")
         }
         FirestoreError::NetworkError(_) | FirestoreError::SystemError(_) => true,
         _ => false,

@@ -1,8 +1,8 @@
 //! What the proxy costs while no fault is in force: added latency of a small request, throughput of a large answer,
-//! beside a direct connection, haproxy in TCP mode (if it is on PATH) and another proxy of one's own choice.
+//! beside a direct connection, haproxy in TCP mode (if it is on PATH) and noxious.
 //!
-//! `cargo bench --workspace --bench cost`. The paths take turns within a run, so that a busy machine is busy for all of
-//! them. `OTHER_PROXY=PROGRAM` names a program that is started as `PROGRAM LISTEN UPSTREAM`.
+//! `cargo xtask bench proxy`. The paths take turns within a run, so that a busy machine is busy for all of them.
+//! `NOXIOUS_PROXY` names the program that is built of the folder `noxious`; what is missing is said.
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
@@ -49,7 +49,8 @@ fn main() {
         ("fault-proxy, TCP", tcp_web.address()),
         ("fault-proxy, HTTP", http.address()),
     ];
-    for (name, start) in [("haproxy, TCP", Others::haproxy as Start), ("other", Others::other)] {
+    for (name, start) in [("haproxy, TCP", Others::haproxy as Start), ("noxious", Others::noxious)]
+    {
         let started = start(&mut others, bytes).zip(start(&mut others, web));
         if let Some((before_bytes, before_web)) = started {
             bytes_paths.push((name, before_bytes));
@@ -82,14 +83,15 @@ fn table(
     let medians: Vec<(u64, u64)> =
         measured.into_iter().map(|(latency, through)| (median(latency), median(through))).collect();
     println!(
-        "\n{title:<20} {:>12} {:>12} {:>12} {:>10}",
-        "p50 in us", "added in us", "MB/s", "of direct"
+        "\n{title:<20} {:>12} {:>12} {:>10} {:>10} {:>10}",
+        "p50 in us", "added in us", "of direct", "MB/s", "of direct"
     );
     for ((name, _), (p50_ns, mb_per_s)) in paths.iter().zip(&medians) {
         let added_ns = p50_ns.saturating_sub(medians[0].0);
-        let percent = mb_per_s * 100 / medians[0].1.max(1);
+        let (slower, through) =
+            (p50_ns * 100 / medians[0].0.max(1), mb_per_s * 100 / medians[0].1.max(1));
         println!(
-            "{name:<20} {:>10}.{} {:>10}.{} {mb_per_s:>12} {percent:>8} %",
+            "{name:<20} {:>10}.{} {:>10}.{} {slower:>8} % {mb_per_s:>10} {through:>8} %",
             p50_ns / 1000,
             p50_ns / 100 % 10,
             added_ns / 1000,
@@ -273,12 +275,17 @@ impl Others {
         started
     }
 
-    fn other(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
-        let program = std::env::var_os("OTHER_PROXY")?;
+    fn noxious(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
+        let Some(program) = std::env::var_os("NOXIOUS_PROXY") else {
+            println!(
+                "missing: noxious (NOXIOUS_PROXY is not set); `cargo xtask bench proxy` builds it"
+            );
+            return None;
+        };
         let listen = free()?;
         let mut command = Command::new(program);
         command.arg(listen.to_string()).arg(upstream.to_string());
-        self.start("OTHER_PROXY", command, listen)
+        self.start("noxious", command, listen)
     }
 
     fn start(
@@ -290,7 +297,7 @@ impl Others {
         match command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() {
             Ok(child) => self.0.push(child),
             Err(error) => {
-                println!("skipped: {name} can't be started ({error}); have it on PATH");
+                println!("missing: {name} can't be started ({error}); have it on PATH");
                 return None;
             }
         }
@@ -301,7 +308,7 @@ impl Others {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        println!("skipped: {name} does not listen on {listen}");
+        println!("missing: {name} does not listen on {listen}");
         None
     }
 }

@@ -1,6 +1,6 @@
 //! The switchboard of a proxy: which faults are in force, how often each fired, and who must look again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::connection::Connection;
 use crate::event::{FaultEvent, Happened, OnEvent, micros, unix_us};
+use crate::http::call::Call;
 use crate::proxy::Level;
 use crate::spec::{AddError, Fault, HttpFault, Kind, TcpFault};
 
@@ -141,7 +142,11 @@ pub(crate) struct Board {
     http: AtomicUsize,
     /// Whether the port is to be closed.
     refusing: watch::Sender<bool>,
+    requests: Mutex<Requests>,
 }
+
+/// How many requests of which service and operation.
+pub(crate) type Requests = BTreeMap<(String, String), u64>;
 
 #[derive(Debug)]
 struct State {
@@ -167,6 +172,7 @@ impl Board {
             tcp: AtomicUsize::new(0),
             http: AtomicUsize::new(0),
             refusing: watch::Sender::new(false),
+            requests: Mutex::default(),
         })
     }
 
@@ -275,6 +281,15 @@ impl Board {
             kind: fault.spec.kind.name().to_owned(),
             happened,
         });
+    }
+
+    pub(crate) fn count_request(&self, call: &Call) {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests.entry((call.service.clone(), call.operation.clone())).or_default() += 1;
+    }
+
+    pub(crate) fn requests(&self) -> Requests {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn breaks_bytes(&self) -> bool {

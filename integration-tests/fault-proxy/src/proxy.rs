@@ -1,5 +1,6 @@
 //! A proxy: a port before an endpoint.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,6 +119,13 @@ impl Proxy {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.faults.board.connections()
+    }
+
+    /// How many requests clients have made so far, by service and operation as [`Call`](crate::Call) names them, whatever
+    /// became of them: `("pubsub", "Publish")`. Empty at [`Level::Tcp`], where none is read.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<(String, String), u64> {
+        self.faults.board.requests()
     }
 
     /// Closes everything, and waits until it is gone.

@@ -5,6 +5,7 @@ mod candles_equal_recomputation;
 mod clouds_agree;
 mod dead_letters_are_the_poison;
 mod faults_fired;
+mod no_echo;
 mod nothing_accepted_is_lost;
 mod nothing_counts_twice;
 mod the_other_cloud_goes_on;
@@ -65,13 +66,14 @@ pub enum Verdict {
 #[must_use]
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
     type Check = fn(&Evidence) -> Result<String, String>;
-    let checks: [(&'static str, Check); 8] = [
+    let checks: [(&'static str, Check); 9] = [
         ("nothing accepted is lost", nothing_accepted_is_lost::check),
         ("nothing counts twice", nothing_counts_twice::check),
         ("candles equal the recomputation", candles_equal_recomputation::check),
         ("archives hold the trades", archives_hold_the_trades::check),
         ("clouds agree", clouds_agree::check),
         ("dead letters are the poison", dead_letters_are_the_poison::check),
+        ("no copy is sent again", no_echo::check),
         ("the other cloud goes on", the_other_cloud_goes_on::check),
         ("faults fired", faults_fired::check),
     ];

@@ -220,3 +220,26 @@ fn a_cloud_away_and_nobody_who_takes_over() {
     evidence.history.extend(entries);
     assert_eq!(broken(&evidence), ["the other cloud goes on"]);
 }
+
+#[test]
+fn a_function_that_publishes() {
+    let mut evidence = good();
+    let calls = |operation: &str| Event::Requests {
+        link: "aws-functions to aws".to_owned(),
+        service: "sqs".to_owned(),
+        operation: operation.to_owned(),
+        count: 1,
+    };
+    let entry = |event| Entry { at_us: 1, event };
+    evidence.history.push(entry(calls("DeleteMessage")));
+    assert_eq!(broken(&evidence), [""; 0]);
+    evidence.history.push(entry(calls("SendMessageBatch")));
+    assert_eq!(broken(&evidence), ["no copy is sent again"]);
+}
+
+#[test]
+fn functions_that_nobody_looked_at() {
+    let mut evidence = good();
+    evidence.about.target = "processes".to_owned();
+    assert_eq!(broken(&evidence), ["no copy is sent again"]);
+}

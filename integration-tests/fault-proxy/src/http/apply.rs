@@ -21,11 +21,15 @@ pub(super) async fn handle(
     upstream: Arc<Upstream>,
     request: Request<Incoming>,
 ) -> Result<Response<ProxyBody>, Broken> {
-    let request = request.map(ProxyBody::from);
-    let version = request.version();
-    let answered = if upstream.connection.board.breaks_requests() {
-        disturbed(&upstream, request).await
+    let (head, mut body) = request.map(ProxyBody::from).into_parts();
+    let version = head.version;
+    let call = read(&head, &mut body).await;
+    let board = &upstream.connection.board;
+    board.count_request(&call);
+    let answered = if board.breaks_requests() {
+        disturbed(&upstream, call, head, body).await
     } else {
+        let request = Request::from_parts(head, body);
         upstream.send(request).await.map(|response| response.map(ProxyBody::from))
     };
     match answered {
@@ -39,17 +43,20 @@ pub(super) async fn handle(
     }
 }
 
+async fn read(head: &Parts, body: &mut ProxyBody) -> Call {
+    if !call::is_form(head) {
+        return Call::read(head, &[]);
+    }
+    body.read_ahead().await;
+    Call::read(head, &body.bytes())
+}
+
 async fn disturbed(
     upstream: &Upstream,
-    request: Request<ProxyBody>,
+    call: Call,
+    head: Parts,
+    mut body: ProxyBody,
 ) -> Result<Response<ProxyBody>, Broken> {
-    let (head, mut body) = request.into_parts();
-    let mut form = None;
-    if call::is_form(&head) {
-        body.read_ahead().await;
-        form = Some(body.bytes());
-    }
-    let call = Call::read(&head, form.as_deref().unwrap_or_default());
     let exchange = Exchange { upstream, version: head.version, call };
     let after = match exchange.before(&head, &mut body).await? {
         Before::Answered(answer) => return Ok(answer),

@@ -121,6 +121,42 @@ fn a_fault_can_be_written_in_a_file() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_by_service_and_operation_whatever_becomes_of_them() {
+    let server = web().await;
+    let (proxy, _events) = proxy(&server, Level::Http).await;
+    let mut two = http2(proxy.address()).await;
+    for method in ["Publish", "Publish", "GetTopic"] {
+        assert_eq!(read(two.send_request(grpc(method)).await.unwrap()).await.0, 200);
+    }
+    let mut one = http1(proxy.address()).await;
+    let form = [
+        ("authorization", &*signed("cloudformation")),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    let describe = request("POST", "/", &form, "Action=DescribeStacks&Version=2010-05-15");
+    let (_, _, body) = read(one.send_request(describe).await.unwrap()).await;
+    assert_eq!(
+        body, "POST / Action=DescribeStacks&Version=2010-05-15",
+        "what is read is passed on"
+    );
+    proxy.faults().add(Fault::aws(AwsError::Throttling)).unwrap();
+    let put = request("POST", "/", &[("x-amz-target", PUT_ITEM)], "{}");
+    assert_eq!(read(one.send_request(put).await.unwrap()).await.0, 400);
+    let requests = proxy.requests();
+    let requests: Vec<_> = requests
+        .iter()
+        .map(|((service, operation), count)| (&**service, &**operation, *count))
+        .collect();
+    let expected = [
+        ("cloudformation", "DescribeStacks", 1),
+        ("dynamodb", "PutItem", 1),
+        ("pubsub", "GetTopic", 1),
+        ("pubsub", "Publish", 2),
+    ];
+    assert_eq!(requests, expected);
+}
+
+#[tokio::test]
 async fn nothing_is_left_of_a_dropped_proxy() {
     let (echo, web) = (echo().await, web().await);
     let before = tasks();

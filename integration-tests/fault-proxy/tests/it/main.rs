@@ -4,6 +4,7 @@
 
 mod aws;
 mod bytes_pass;
+mod emulators;
 mod google;
 mod life;
 mod requests;

@@ -90,6 +90,54 @@ async fn answer(
     Ok(response)
 }
 
+/// Answers every request with these pieces, each a moment after the one before, and closes if one of them says so. A
+/// request is kept as it came.
+pub(crate) async fn scripted(pieces: Vec<&'static str>) -> Server {
+    serve(move |mut socket, asked| {
+        let pieces = pieces.clone();
+        async move {
+            while let Some(request) = raw_request(&mut socket, &pieces).await {
+                asked.lock().unwrap().push(request);
+                for piece in &pieces {
+                    // Nobody is told to go on after all has come.
+                    if !piece.contains(" 100 ") && socket.write_all(piece.as_bytes()).await.is_err()
+                    {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                if pieces.iter().any(|piece| piece.contains("Connection: close")) {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// One request, of a length that it says; told to go on if there is a piece for that.
+async fn raw_request(socket: &mut TcpStream, pieces: &[&str]) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut length = None;
+    while length.is_none_or(|length| bytes.len() < length) {
+        if socket.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, _)) = text.split_once("\r\n\r\n")
+            && length.is_none()
+        {
+            let lines = head.to_lowercase();
+            let body = lines.lines().find_map(|line| line.strip_prefix("content-length: "));
+            length = Some(head.len() + 4 + body.map_or(0, |body| body.parse().unwrap()));
+            if let Some(go_on) = pieces.iter().find(|piece| piece.contains(" 100 ")) {
+                socket.write_all(go_on.as_bytes()).await.ok()?;
+            }
+        }
+    }
+    Some(String::from_utf8(bytes).unwrap())
+}
+
 async fn serve<F>(each: impl Fn(TcpStream, Arc<Mutex<Vec<String>>>) -> F + Send + 'static) -> Server
 where
     F: Future<Output = ()> + Send + 'static,

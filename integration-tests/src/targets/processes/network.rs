@@ -176,6 +176,18 @@ impl Network {
         fired.sum()
     }
 
+    /// Writes down what the functions of both clouds have called.
+    pub fn tell_requests(&self, history: &History) {
+        let of_functions = |(viewer, _): &Link| matches!(viewer, Viewer::Aws | Viewer::Gcp);
+        let links = self.proxies.iter().flatten().filter(|(link, _)| of_functions(link));
+        for (link, proxy) in links {
+            for ((service, operation), count) in proxy.requests() {
+                let link = name(*link);
+                history.record(Event::Requests { link, service, operation, count });
+            }
+        }
+    }
+
     /// Takes all faults off.
     pub fn heal_all(&self) {
         for proxy in self.proxies.iter().flat_map(BTreeMap::values) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use producer::events::{Event as Told, Line};
+use producer::events::{Entry, Event as Told};
 use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -143,8 +143,8 @@ impl Follower {
             let read = reader.read_line(&mut line).await.unwrap_or(0);
             if line.ends_with('\n') {
                 at += read as u64;
-                if let Ok(line) = serde_json::from_str::<Line>(&line) {
-                    self.take(line);
+                if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
+                    self.take(entry);
                 }
                 continue;
             }
@@ -156,8 +156,8 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, line: Line) {
-        let event = match line.event {
+    fn take(&mut self, entry: Entry) {
+        let event = match entry.event {
             Told::Started { pid, recovered_messages, .. } => {
                 Event::ProducerStarted { pid, recovered: recovered_messages }
             }
@@ -182,11 +182,17 @@ impl Follower {
                 let Some(cloud) = cloud(&target) else { return };
                 Event::Health { cloud, state: state.to_string() }
             }
-            Told::Routed { publish, epoch, why } => Event::Routed { publish, epoch, why },
+            Told::Routed { publish, hedge, epoch, why } => {
+                Event::Routed { publish, hedge, epoch, why }
+            }
             Told::Full { why } => Event::SpoolFull { detail: why },
             Told::Done { trades, .. } => Event::ProducerDone { trades },
+            // Of a source that no run has, or nothing to judge by.
+            Told::Resumed { .. } | Told::Gap { .. } | Told::Stream { .. } | Told::Stopped { .. } => {
+                return;
+            }
         };
-        self.history.record_at(line.at_us, event);
+        self.history.record_at(entry.at_us, event);
     }
 }
 

@@ -4,12 +4,14 @@ mod conformance;
 mod deploy;
 mod e2e;
 mod ended;
+mod fault_proxy;
 mod google;
 mod images;
 mod local_clouds;
 mod replicate;
 mod stack;
 mod terraform;
+mod through_proxies;
 mod topology;
 mod up_and_down;
 
