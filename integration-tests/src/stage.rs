@@ -165,8 +165,7 @@ impl Stage {
     pub async fn until_accepted_by(&self, cloud: CloudName, more: usize) -> anyhow::Result<()> {
         let wanted = self.accepted_by(cloud) + more;
         let what = format!("{cloud} to accept {more} messages more");
-        self.until(&what, |stage| stage.accepted_by(cloud) >= wanted || stage.producer.has_ended())
-            .await
+        self.until(&what, |stage| stage.accepted_by(cloud) >= wanted).await
     }
 
     /// Waits until the producer publishes to exactly these.
@@ -193,10 +192,18 @@ impl Stage {
     async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
+            anyhow::ensure!(
+                !self.producer.has_ended() || !self.is_all_published(),
+                "all trades were published before {what}; give it more of them: --duration"
+            );
             anyhow::ensure!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
             sleep(POLL).await;
         }
         Ok(())
+    }
+
+    fn is_all_published(&self) -> bool {
+        self.history.count(|event| matches!(event, Event::ProducerDone { .. })) > 0
     }
 
     /// Begins a fault that is not one of the network's; what comes back is its name.

@@ -10,7 +10,7 @@ use crate::history::CloudName;
 use crate::stage::Stage;
 
 /// Long enough to be told from a hiccup.
-const AWAY: Duration = Duration::from_secs(2);
+const AWAY: Duration = Duration::from_secs(1);
 /// In the middle of what comes after a cloud is there again.
 const MIDWAY: Duration = Duration::from_millis(300);
 
@@ -23,7 +23,7 @@ fn other(cloud: CloudName) -> CloudName {
 
 /// The primary dies with everything in it, the other one takes over, and the primary is failed back to.
 pub(super) async fn kill(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
+    stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
     stage.until_routed_to(&[other(cloud)]).await?;
     stage.until_accepted_by(other(cloud), 1).await?;
@@ -43,7 +43,7 @@ pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudName) -> anyhow
 
 /// Nothing is healed before the other cloud has taken everything.
 pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
+    stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
     stage.until_accepted(100).await.context("the other cloud is to take everything")?;
     stage.start_cloud(&killed).await?;
@@ -51,7 +51,7 @@ pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudName) -> anyhow
 }
 
 pub(super) async fn kill_during_failover(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
+    stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
     stage.until_routed_to(&[GCP]).await?;
     stage.crash_producer(MIDWAY).await?;
@@ -61,7 +61,7 @@ pub(super) async fn kill_during_failover(stage: &mut Stage) -> anyhow::Result<()
 }
 
 pub(super) async fn kill_during_restore(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
+    stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
     stage.until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
@@ -74,7 +74,7 @@ pub(super) async fn kill_during_restore(stage: &mut Stage) -> anyhow::Result<()>
 }
 
 pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
+    stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
     stage.until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
@@ -90,7 +90,7 @@ pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> 
 }
 
 pub(super) async fn pause(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
-    stage.pause_cloud(cloud, 2 * AWAY).await?;
+    stage.until_accepted(10).await?;
+    stage.pause_cloud(cloud, 4 * AWAY).await?;
     stage.until_routed_to(&[cloud]).await
 }

@@ -38,7 +38,7 @@ pub struct Chaos {
     pub rate: u32,
 
     /// How long trades are published, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub duration: u32,
 
     /// Trades to send instead of generated ones: a recording of Binance frames, or `generate:N[:SEED]`.
