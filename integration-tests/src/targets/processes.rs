@@ -23,7 +23,7 @@ use crate::history::{CloudName, Event, History};
 use crate::processes::container;
 use crate::processes::emulators::cloud_run::{self, Instance};
 use crate::processes::emulators::{Running, ministack};
-use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
+use crate::processes::supervised::{EventKind, GuardProgram, OnEvent, Supervised};
 use crate::processes::{LocalClouds, Options};
 
 /// The account of every AWS emulator.
@@ -101,6 +101,30 @@ impl Processes {
     #[must_use]
     pub fn endpoints(&self) -> BTreeMap<&'static str, String> {
         endpoints(&self.clouds)
+    }
+
+    /// Stops the emulators of a cloud: their connections stay, as those of a machine that hangs.
+    pub fn pause(&self, cloud: CloudName) {
+        self.emulators(cloud).into_iter().for_each(Supervised::pause);
+    }
+
+    /// Undoes [`Self::pause`].
+    pub fn resume(&self, cloud: CloudName) {
+        self.emulators(cloud).into_iter().for_each(Supervised::resume);
+    }
+
+    fn emulators(&self, cloud: CloudName) -> Vec<&Supervised> {
+        let LocalClouds { ministack, pubsub, firestore, fake_gcs } = &self.clouds;
+        let emulators = match cloud {
+            CloudName::Aws => vec![ministack],
+            CloudName::Gcp => vec![pubsub, firestore, fake_gcs],
+        };
+        emulators.into_iter().map(|running| &running.supervised).collect()
+    }
+
+    /// `kill -9` of AWS's emulator: all that it holds is gone, and nobody answers any more.
+    pub async fn kill_aws(&mut self) -> anyhow::Result<()> {
+        Ok(self.clouds.ministack.supervised.kill9().await?)
     }
 
     /// Kills the Lambda function's process, if there is one now, and says which it was.
