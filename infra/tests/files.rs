@@ -226,7 +226,7 @@ fn files_are_written_whole_and_again() {
     let files = rendered(&settings, &Known::default());
     for _ in 0..2 {
         let paths = files::write(&files, folder.path()).expect("written");
-        assert_eq!(paths.len(), 8);
+        assert_eq!(paths.len(), 9);
         for (path, file) in paths.iter().zip(&files) {
             assert_eq!(std::fs::read_to_string(path).expect("there"), file.text);
         }

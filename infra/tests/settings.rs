@@ -38,8 +38,8 @@ fn changed(from: &str, to: &str) -> String {
 
 #[test]
 fn a_mistake_names_its_line() {
-    let line = 1 + FILE.lines().position(|line| line == "[producer]").expect("it is there");
-    let error = parse(&FILE.replace("[producer]", "[produser]"), None, &[], &[]);
+    let line = 1 + FILE.lines().position(|line| line == "[functions]").expect("it is there");
+    let error = parse(&FILE.replace("[functions]", "[funktions]"), None, &[], &[]);
     let error = error.expect_err("a mistake").to_string();
     assert!(error.starts_with(&format!("twincloud.toml:{line}: ")), "{error}");
 }
@@ -124,9 +124,25 @@ fn what_serialises_reads_back() {
 }
 
 #[test]
+fn a_producer_that_could_not_work_is_refused() {
+    assert_snapshot!(set("route.policy=primary"), @"");
+    assert_snapshot!(set("route.targets=aws,azure"), @"");
+    assert_snapshot!(set("route.targets="), @"");
+    assert_snapshot!(parse(FILE, None, &["route.weights.aws=0", "route.weights.gcp=0"], &[]).expect_err("a mistake").to_string(), @"");
+    assert_snapshot!(set("route.costs.aws-x=5"), @"");
+    assert_snapshot!(set("producer.spool.sync=sometimes"), @"");
+    assert_snapshot!(set("producer.publish.slow_ms=5000"), @"");
+    assert_snapshot!(set("producer.binance.stream_url=https://x"), @"");
+    assert_snapshot!(set("producer.batch_max_trades=2501"), @"");
+    assert_snapshot!(set("health.down_points=1"), @"");
+    let region = parse(FILE, None, &["route.targets=aws,aws-eu-west-1,gcp"], &[]);
+    assert_eq!(region.expect("valid").route.targets, ["aws", "aws-eu-west-1", "gcp"]);
+}
+
+#[test]
 fn an_unknown_key_names_its_line_and_the_nearest() {
     assert_snapshot!(changed("visibility_timeout_s = 180", "visibility_timeout = 180"), @"twincloud.toml:LINE: `aws.queue.visibility_timeout`: unknown key; did you mean `visibility_timeout_s`?");
-    assert_snapshot!(changed("[producer]", "[produser]"), @"twincloud.toml:LINE: `produser`: unknown key; did you mean `producer`?");
+    assert_snapshot!(changed("[functions]", "[funktions]"), @"twincloud.toml:LINE: `funktions`: unknown key; did you mean `functions`?");
     assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:LINE: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
     assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:LINE: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
     assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:LINE: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");

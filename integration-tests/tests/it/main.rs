@@ -5,6 +5,7 @@ mod command;
 mod guard;
 mod interrupted;
 mod on_emulators;
+mod settings;
 mod sim;
 mod supervised;
 mod trees;

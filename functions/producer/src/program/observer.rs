@@ -123,19 +123,17 @@ impl Observer {
                 heard.log(Event::Refused { target, sequence: *sequence, why });
             }
             relay::Event::Health { target, state } => self.health(target, *state),
-            relay::Event::Routed { route, epoch } => self.routed(route, *epoch, &why(route)),
-            relay::Event::Hedged { route, epoch } => self.routed(route, *epoch, &why(route)),
-            relay::Event::Fenced { why: Some(fenced) } => {
-                let why = fenced.to_string();
-                self.log(Event::Routed {
-                    publish: vec![],
-                    hedge: None,
-                    epoch: 0,
-                    why: why.clone(),
-                });
+            relay::Event::Routed { route, epoch } | relay::Event::Hedged { route, epoch } => {
+                self.routed(route, *epoch, &why(route));
+            }
+            relay::Event::Fenced { why: Some(fenced), epoch, .. } => {
+                let (why, epoch) = (fenced.to_string(), *epoch);
+                self.log(Event::Routed { publish: vec![], hedge: None, epoch, why: why.clone() });
                 self.say(&format!("nothing is published: {why}"));
             }
-            relay::Event::Fenced { why: None } => self.say("orders can be read: publishing again"),
+            relay::Event::Fenced { why: None, route, epoch } => {
+                self.routed(route, *epoch, "orders can be read again");
+            }
             relay::Event::Full { error } => {
                 let why = error.to_string();
                 self.log(Event::Full { why: why.clone() });
@@ -161,7 +159,9 @@ impl Observer {
         let publish: Vec<_> = route.publish.iter().map(|(name, _)| name.clone()).collect();
         let hedge = route.hedge.clone();
         let too = hedge.as_ref().map(|hedge| format!(", and to {hedge} what nobody has yet"));
-        let (names, too) = (publish.join(" and "), too.unwrap_or_default());
+        let nobody = || "nobody: messages wait in the spool".to_owned();
+        let names = if publish.is_empty() { nobody() } else { publish.join(" and ") };
+        let too = too.unwrap_or_default();
         let mut heard = self.heard();
         why.clone_into(&mut heard.why);
         heard.log(Event::Routed { publish, hedge, epoch, why: why.to_owned() });

@@ -69,6 +69,10 @@ pub enum Event<'a> {
     Fenced {
         /// Why nothing is; `None`: it is again.
         why: Option<Fenced>,
+        /// Where messages go, if they do.
+        route: &'a Route,
+        /// The epoch of the latest order by hand.
+        epoch: u64,
     },
     /// Nothing more fits: the source waits.
     Full {

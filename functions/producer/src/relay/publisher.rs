@@ -21,6 +21,14 @@ struct Hand {
     canary_at: Option<Instant>,
 }
 
+/// What became of messages.
+struct Sent {
+    /// To be sent again.
+    again: Vec<Record>,
+    /// All were refused, and it is open whether it is for the messages or for the target.
+    is_doubtful: bool,
+}
+
 /// What to do next.
 enum Step {
     /// Publish what is in hand.
@@ -51,7 +59,7 @@ impl<Q: Queue> Relay<Q> {
                 }
                 Step::Publish => {
                     let chunk = std::mem::take(&mut hand.chunk);
-                    hand.chunk = self.send(target, chunk).await;
+                    hand.chunk = self.send_in_doubt(target, chunk).await;
                     hand.chunk.is_empty()
                 }
                 Step::Canary(record) => {
@@ -107,21 +115,39 @@ impl<Q: Queue> Relay<Q> {
         })
     }
 
-    /// Publishes messages and takes down what became of them; those that must be sent again come back.
+    /// Publishes messages; those that must be sent again come back.
     ///
     /// A message that is refused while others are taken is put aside: it is tried again by itself, ever more seldom, and
-    /// holds nothing up. One that is refused with all others says something of the target, and not of itself.
-    async fn send(&self, target: usize, records: Vec<Record>) -> Vec<Record> {
+    /// holds nothing up. If all are refused, one that was taken before goes with them once more: if that is refused as
+    /// well, it says something of the target, and not of the messages.
+    async fn send_in_doubt(&self, target: usize, records: Vec<Record>) -> Vec<Record> {
+        let Sent { mut again, is_doubtful } = self.send(target, records).await;
+        if is_doubtful {
+            again.extend(self.state().good[target].clone());
+            again = self.send(target, again).await.again;
+            let name = &self.config.router.targets[target].name;
+            let state = self.state();
+            again.retain(|record| !state.spool.is_acknowledged(name, record.sequence));
+        }
+        again
+    }
+
+    /// Publishes messages and takes down what became of them.
+    async fn send(&self, target: usize, records: Vec<Record>) -> Sent {
         let bodies: Vec<_> = records.iter().map(|record| record.body.clone()).collect();
         let started = Instant::now();
         let answers = self.wait(target, self.queues[target].publish(bodies)).await;
         let latency = started.elapsed();
         let now_ms = self.now_ms();
         let name = &self.config.router.targets[target].name;
-        let mut evidence = None;
+        let (mut evidence, mut good) = (None, None);
         let (mut again, mut refused) = (Vec::new(), Vec::new());
         let mut answers = answers.map(Vec::into_iter);
         let mut state = self.state();
+        let may_doubt = match &state.good[target] {
+            Some(good) => records.iter().all(|record| record.sequence != good.sequence),
+            None => false,
+        };
         for record in records {
             let sequence = record.sequence;
             // A queue that answers for fewer than it was given leaves the rest unknown.
@@ -131,6 +157,7 @@ impl<Q: Queue> Relay<Q> {
                     state.accept(target, name, sequence);
                     (self.tell)(Event::Accepted { target: name, sequence, is_first });
                     evidence = evidence.max(Some(Evidence::Success));
+                    good = Some(record);
                 }
                 Some(Err(error)) if !error.fault.may_pass() => {
                     self.tell_refused(name, sequence, &error);
@@ -144,12 +171,14 @@ impl<Q: Queue> Relay<Q> {
             }
         }
         let is_known = refused.iter().all(|record| state.is_aside(target, record.sequence));
-        if evidence.is_some() || is_known {
+        let is_doubtful = evidence.is_none() && !is_known && may_doubt;
+        if good.is_some() || is_known {
             refused.iter().for_each(|record| state.put_aside(target, record.sequence));
         } else {
-            evidence = Some(Evidence::Refused);
+            evidence = evidence.or((!is_doubtful).then_some(Evidence::Refused));
             again.append(&mut refused);
         }
+        state.good[target] = good.or(state.good[target].take());
         if evidence == Some(Evidence::Success) {
             state.measure(target, latency);
         }
@@ -158,7 +187,7 @@ impl<Q: Queue> Relay<Q> {
         }
         drop(state);
         self.changed.send_replace(());
-        again
+        Sent { again, is_doubtful }
     }
 
     /// The answers; `None`: there are none in time. That they take long is evidence before they are there.

@@ -44,6 +44,8 @@ pub(super) struct State {
     success_ms: Vec<Option<u64>>,
     /// What each target refuses.
     aside: Vec<BTreeMap<u64, Aside>>,
+    /// What each target has taken last: whether it takes that once more tells a bad message from a bad target.
+    pub(super) good: Vec<Option<Record>>,
     /// How far the source is, and what of that is written down.
     pub(super) position: Position,
     marked: Position,
@@ -79,6 +81,7 @@ impl State {
             is_fenced: false,
             success_ms: vec![None; count],
             aside: vec![BTreeMap::new(); count],
+            good: vec![None; count],
             position: Position::default(),
             marked: Position::default(),
             marked_at: Instant::now(),
@@ -196,7 +199,7 @@ impl State {
         let why = self.check(self.epoch(), now_ms).err();
         if why.is_some() != self.is_fenced {
             self.is_fenced = why.is_some();
-            tell(Event::Fenced { why });
+            tell(Event::Fenced { why, route: &self.route, epoch: self.epoch() });
         }
     }
 

@@ -12,6 +12,7 @@ use pipeline::health::{HealthConfig, State};
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
 use pipeline::route::epoch::Order;
 use pipeline::route::{By, Policy, Router, Target};
+use producer::position::Position;
 use producer::relay::{Event, Relay, RelayConfig};
 use producer::spool::{Spool, SpoolConfig, Sync};
 use producer::{BatchLimits, Generator};
@@ -28,6 +29,8 @@ enum Mode {
     Hung,
     /// It does what is asked, and the answer is lost.
     Mute,
+    /// It does what is asked, and takes its time.
+    Slow,
 }
 
 /// A cloud's queue that can fail. Clones share it.
@@ -43,6 +46,8 @@ struct Inner {
     back_at: Option<Instant>,
     died_at: Option<Instant>,
     largest: usize,
+    /// It refuses the message with this trade, for good.
+    refuses: Option<u64>,
 }
 
 impl Cloud {
@@ -55,6 +60,7 @@ impl Cloud {
             back_at: None,
             died_at: None,
             largest: 0,
+            refuses: None,
         })))
     }
 
@@ -74,6 +80,25 @@ impl Cloud {
             queue.release(&message.receipt).await.unwrap();
         }
         received.iter().flat_map(|message| ids(&message.body)).collect()
+    }
+
+    async fn publish_but(
+        &self,
+        queue: MemoryQueue,
+        bodies: Vec<String>,
+    ) -> Vec<Result<MessageId, PortError>> {
+        let bad = self.0.lock().unwrap().refuses;
+        let mut answers = Vec::new();
+        for body in bodies {
+            let is_bad = bad.is_some_and(|bad| ids(body.as_bytes()).contains(&bad));
+            let refused = PortError { fault: Fault::Refused, ..lost("too large") };
+            answers.push(if is_bad {
+                Err(refused)
+            } else {
+                queue.publish(vec![body]).await.remove(0)
+            });
+        }
+        answers
     }
 
     fn enter(&self, bodies: usize) -> (Mode, MemoryQueue) {
@@ -125,7 +150,11 @@ impl Queue for Cloud {
         let (mode, queue) = self.enter(count);
         sleep(Duration::from_millis(2)).await;
         match mode {
-            Mode::Up => queue.publish(bodies).await,
+            Mode::Up => self.publish_but(queue, bodies).await,
+            Mode::Slow => {
+                sleep(Duration::from_millis(1_300)).await;
+                queue.publish(bodies).await
+            }
             Mode::Gone => vec![Err(lost("connection refused")); count],
             Mode::Hung => std::future::pending().await,
             Mode::Mute => {
@@ -180,8 +209,12 @@ fn config(policy: Policy) -> RelayConfig {
 }
 
 fn spool(dir: &Path, max_bytes: u64) -> Spool {
+    spool_with(dir, max_bytes, Sync::Never)
+}
+
+fn spool_with(dir: &Path, max_bytes: u64, sync: Sync) -> Spool {
     let config = SpoolConfig {
-        sync: Sync::Never,
+        sync,
         max_bytes,
         segment_bytes: 4_000,
         window: Duration::from_mins(10),
@@ -197,6 +230,7 @@ struct Told {
     spooled: BTreeMap<u64, Vec<u64>>,
     accepted: BTreeSet<u64>,
     first_by: BTreeMap<String, Vec<(Instant, u64)>>,
+    refused: u64,
 }
 
 struct Run {
@@ -263,9 +297,10 @@ impl Told {
                 let hedge = route.hedge.as_deref().unwrap_or("nobody");
                 self.lines.push(format!("hedge {hedge}"));
             }
-            Event::Fenced { why } => self.lines.push(format!("fenced {}", why.is_some())),
+            Event::Fenced { why, .. } => self.lines.push(format!("fenced {}", why.is_some())),
             Event::Full { .. } => self.lines.push("full".to_owned()),
-            Event::Unknown { .. } | Event::Refused { .. } => {}
+            Event::Refused { .. } => self.refused += 1,
+            Event::Unknown { .. } => {}
         }
     }
 }
@@ -465,6 +500,134 @@ async fn what_one_relay_spooled_the_next_publishes() {
     run.relay(0, PAUSE).await;
     for cloud in &run.clouds {
         assert_eq!(cloud.trades().await, all(100));
+    }
+}
+
+/// What a suspect primary may not have goes to the other one long before it is known to be down.
+#[tokio::test(start_paused = true)]
+async fn suspicion_alone_gets_new_trades_accepted_elsewhere() {
+    for mode in [Mode::Gone, Mode::Hung, Mode::Mute] {
+        let dir = tempfile::tempdir().unwrap();
+        let defaults = RelayConfig {
+            publish_slow: Duration::from_millis(500),
+            publish_deadline: Duration::from_secs(3),
+            health: HealthConfig { down_points: 1_000, ..HealthConfig::default() },
+            ..config(Policy::Primary(By::Hand))
+        };
+        let run = Run::new(defaults, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+        let (sender, source) = mpsc::channel(8);
+        let relay = Arc::clone(&run.relay);
+        let running = tokio::spawn(async move { relay.run(source).await });
+        let mut trades = Generator::new(symbol(), 400, 1);
+        let mut send = async |count: usize| {
+            for trade in trades.by_ref().take(count) {
+                sender.send(trade).await.unwrap();
+                sleep(PAUSE).await;
+            }
+        };
+        send(100).await;
+        assert!(run.told.lock().unwrap().first_by.get("gcp").is_none());
+        run.clouds[0].set(mode);
+        let began = Instant::now();
+        send(200).await;
+        let by_gcp = run.told.lock().unwrap().first_by["gcp"].clone();
+        let rto = by_gcp[0].0 - began;
+        assert!(rto < Duration::from_millis(1_200), "{mode:?}: {rto:?}");
+        assert_eq!(run.lines("hedge"), ["hedge gcp"], "{mode:?}");
+        let window = run.clouds[1].trades().await.len();
+        assert!(window < 250, "{mode:?}: only what nobody has, but {window} of 300");
+        run.clouds[0].set(Mode::Up);
+        send(100).await;
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(run.lines("hedge"), ["hedge gcp", "hedge nobody"], "{mode:?}");
+        assert!(run.lines("to ").is_empty(), "{mode:?}: the primary is the same");
+        drop(sender);
+        running.await.unwrap().unwrap();
+        assert_eq!(run.clouds[0].trades().await, all(400), "{mode:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_cloud_is_suspected_and_not_taken_for_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = RelayConfig {
+        publish_slow: Duration::from_millis(500),
+        publish_deadline: Duration::from_secs(3),
+        ..config(Policy::Primary(By::Hand))
+    };
+    let run = Run::new(slow, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    run.clouds[0].set(Mode::Slow);
+    run.relay(400, PAUSE).await;
+    assert_eq!(run.clouds[0].trades().await, all(400));
+    assert!(run.lines("to ").is_empty(), "{:?}", run.lines(""));
+    assert!(run.lines("aws is").contains(&"aws is suspect".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_refused_for_good_holds_nothing_up_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
+    // The 21st message has this trade.
+    let bad = Generator::new(symbol(), 400, 1).nth(80).unwrap().trade.id;
+    run.clouds[0].0.lock().unwrap().refuses = Some(bad);
+    let (sender, source) = mpsc::channel(8);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    for trade in Generator::new(symbol(), 400, 1) {
+        sender.send(trade).await.unwrap();
+        sleep(PAUSE / 10).await;
+    }
+    sleep(Duration::from_mins(5)).await;
+    let refused = run.told.lock().unwrap().refused;
+    assert!((5..30).contains(&refused), "tried {refused} times in 5 minutes");
+    assert!(run.lines("aws is").is_empty(), "it says nothing of the cloud");
+    drop(sender);
+    let relayed = running.await.unwrap().unwrap();
+    assert_eq!(relayed.refused, 1);
+    let aws = run.clouds[0].trades().await;
+    assert_eq!(all(400).difference(&aws).count(), 4, "one message of four trades");
+    assert_eq!(run.clouds[1].trades().await, all(400));
+    drop(run);
+    // Once the cloud takes it, the next producer delivers it.
+    let clouds = [Cloud::new(), Cloud::new()];
+    let run = Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), clouds);
+    run.relay(0, PAUSE).await;
+    assert!(run.clouds[0].trades().await.contains(&bad));
+}
+
+/// Ends at any moment, goes on from what is written down, and leaves nothing out.
+#[tokio::test(start_paused = true)]
+async fn a_source_goes_on_behind_what_is_spooled() {
+    const COUNT: u64 = 300;
+    let dir = tempfile::tempdir().unwrap();
+    let clouds = [Cloud::new(), Cloud::new()];
+    let mut taken = 0;
+    for cut_ms in [130, 370, 510, 90, 20, 60_000] {
+        let spool = spool_with(dir.path(), 1 << 20, Sync::EveryRecord);
+        let position = spool.marked().unwrap();
+        let position = position.and_then(|text| Position::parse(&text, "source"));
+        let position = position.unwrap_or_else(|| Position::start("source"));
+        assert!(position.taken >= taken, "{} after {taken}", position.taken);
+        taken = position.taken;
+        let run = Run::new(config(Policy::Mirror), spool, clouds.clone());
+        let Run { relay, told, .. } = run;
+        let relay = Arc::into_inner(relay).unwrap().resuming(position);
+        let run = Run { relay: Arc::new(relay), clouds: clouds.clone(), told };
+        let (sender, source) = mpsc::channel(8);
+        let feed = async move {
+            let rest = Generator::new(symbol(), COUNT, 1).skip(usize::try_from(taken).unwrap());
+            for trade in rest {
+                sender.send(trade).await.unwrap();
+                sleep(PAUSE).await;
+            }
+        };
+        let both = async { tokio::join!(feed, run.relay.run(source)).1 };
+        let _ = timeout(Duration::from_millis(cut_ms), both).await;
+    }
+    assert!(taken > 0 && taken < COUNT, "{taken}");
+    for cloud in &clouds {
+        assert_eq!(cloud.trades().await, all(COUNT));
     }
 }
 

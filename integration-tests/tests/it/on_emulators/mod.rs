@@ -8,6 +8,7 @@ mod fault_proxy;
 mod google;
 mod images;
 mod local_clouds;
+mod producer;
 mod replicate;
 mod stack;
 mod terraform;
