@@ -204,10 +204,7 @@ async fn without_faults_nobody_notices_and_the_functions_publish_nothing() {
     assert!(called(&outside.pubsub).contains(&"pubsub Publish".to_owned()));
     assert_eq!(called(&inside.aws), ["dynamodb GetItem", "dynamodb PutItem", "s3 PutObject"]);
     assert_eq!(called(&inside.pubsub), [""; 0]);
-    assert_eq!(
-        called(&inside.firestore),
-        ["firestore BatchGetDocuments", "firestore UpdateDocument"]
-    );
+    assert_eq!(called(&inside.firestore), ["firestore GetDocument", "firestore UpdateDocument"]);
     assert_eq!(called(&inside.gcs), ["storage objects.insert"]);
     assert!(push.requests().values().sum::<u64>() >= all.len() as u64, "{:?}", push.requests());
 
