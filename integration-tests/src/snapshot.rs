@@ -1,12 +1,11 @@
 //! The whole state of a cloud after a run, and the files it is left in.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use candle::{Candle, Interval, csv};
+use candle::{Candle, Interval, csv, table};
 use serde_json::json;
 use toolbox::verify::sha256;
 
@@ -27,18 +26,13 @@ impl Snapshot {
     /// All candles in their canonical form, one a line, in order of their keys.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let mut candles: Vec<_> = self.candles.iter().collect();
-        candles.sort_by(|a, b| a.key().cmp(b.key()));
-        candles.into_iter().fold(String::new(), |mut text, candle| {
-            let _ = writeln!(text, "{}", candle.canonical());
-            text
-        })
+        table::canonical(&self.candles)
     }
 
     /// SHA-256 of [`Self::canonical`] in hex: what `sha256sum candles-CLOUD.jsonl` prints.
     #[must_use]
     pub fn digest(&self) -> String {
-        sha256(self.canonical().as_bytes())
+        table::digest(&self.candles)
     }
 
     /// The candles of an interval as CSV with a header, by symbol and open time.

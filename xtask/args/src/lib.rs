@@ -5,10 +5,15 @@ mod deploy;
 mod e2e;
 mod image;
 mod local;
+mod operate;
 mod render;
 
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
+pub use operate::{
+    Cloud, DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, ReplayDeadLetters,
+    Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun, Which,
+};
 pub use render::Render;

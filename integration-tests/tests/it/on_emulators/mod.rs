@@ -7,6 +7,7 @@ mod ended;
 mod google;
 mod images;
 mod local_clouds;
+mod operate;
 mod replicate;
 mod stack;
 mod terraform;

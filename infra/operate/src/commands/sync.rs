@@ -1,0 +1,254 @@
+//! `cargo xtask sync status` and `monitor`: both clouds side by side.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use candle::{Hour, IdRanges, Interval, Symbol, Symbols};
+use deploy::commands::{
+    Checkout, CloudStatus, Failure, Row, Site, basics, now_ms, number, print, write_side_by_side,
+};
+use deploy::progress::Progress;
+use futures::future::join;
+use pipeline::ports::{Archive, CandleStore};
+use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::clouds;
+use super::schedule::{self, Schedule};
+use crate::Cloud;
+use crate::lag::{Lag, lag, latest_hour};
+
+/// Holes of which a status tells the ids.
+const GAPS_SHOWN: usize = 3;
+/// Hours before the latest with trades, that are compared for the lag.
+const HOURS_BACK: u64 = 1;
+const HOUR_MS: u64 = 3_600_000;
+
+/// Both clouds.
+#[derive(Serialize)]
+struct Status {
+    environment: String,
+    target: String,
+    /// When they were looked at, in RFC 3339.
+    at: String,
+    aws: Side,
+    gcp: Side,
+}
+
+/// One cloud. What can't be told is none, and `problems` says why.
+#[derive(Default, Serialize)]
+struct Side {
+    #[serde(flatten)]
+    cloud: CloudStatus,
+    schedule: Option<Schedule>,
+    symbols: Vec<Held>,
+    lag: Option<Lag>,
+}
+
+/// What a cloud's candles hold of a symbol.
+#[derive(Serialize)]
+struct Held {
+    symbol: String,
+    last_trade_id: Option<u64>,
+    trades: u64,
+    /// Ids between the first and the last that are in no candle.
+    missing: u64,
+    /// The first holes, as `FIRST-LAST`.
+    gaps: Vec<String>,
+}
+
+impl Held {
+    fn of(symbol: &Symbol, ids: &IdRanges) -> Self {
+        let gaps = ids.gaps();
+        Self {
+            symbol: symbol.to_string(),
+            last_trade_id: ids.last(),
+            trades: ids.count(),
+            missing: gaps.clone().map(|gap| gap.end() - gap.start() + 1).sum(),
+            gaps: gaps.take(GAPS_SHOWN).map(|g| format!("{}-{}", g.start(), g.end())).collect(),
+        }
+    }
+}
+
+pub(super) async fn status(args: &args::SyncPlace, checkout: &Checkout) -> Result<(), Failure> {
+    let site = Site::open(&args.place, checkout)?;
+    let progress = Progress::default();
+    progress.now("asking both clouds");
+    let status = look(&site).await;
+    progress.finish();
+    print(&status?, args.json)
+}
+
+/// Shows it again and again; Ctrl-C ends it.
+pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Result<(), Failure> {
+    let site = Site::open(&args.at.place, checkout)?;
+    let mut ticks = interval(Duration::from_secs(args.every.into()));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let status = look(&site).await?;
+        let mut out = stdout().lock();
+        if args.at.json {
+            writeln!(out, "{}", serde_json::to_string(&status)?)?;
+        } else if out.is_terminal() {
+            // From the top, over what was there, and then away with the rest of it: no flicker.
+            let text = status.to_string().replace('\n', "\x1b[K\n");
+            write!(out, "\x1b[H{text}\x1b[J")?;
+        } else {
+            writeln!(out, "{status}")?;
+        }
+        out.flush()?;
+    }
+}
+
+async fn look(site: &Site) -> Result<Status, Failure> {
+    let [aws, gcp] = basics(site).await;
+    let mut aws = Side { cloud: aws, ..Side::default() };
+    let mut gcp = Side { cloud: gcp, ..Side::default() };
+    let (of_aws, of_gcp) = join(
+        aws.find(clouds::aws(site), schedule::aws(site, None)),
+        gcp.find(clouds::gcp(site), schedule::gcp(site, None)),
+    )
+    .await;
+    let scope = Scope::of(site)?;
+    let (latest_aws, latest_gcp) = join(
+        aws.read(of_aws.as_ref().map(|ports| &ports.cloud), &scope),
+        gcp.read(of_gcp.as_ref().map(|ports| &ports.cloud), &scope),
+    )
+    .await;
+    if let (Some(of_aws), Some(of_gcp), Some(latest)) =
+        (&of_aws, &of_gcp, latest_aws.max(latest_gcp))
+    {
+        let since = Hour::at(latest.start_ms().saturating_sub(HOURS_BACK * HOUR_MS));
+        let (of_aws, of_gcp) = (&of_aws.cloud.archive, &of_gcp.cloud.archive);
+        let (lag_aws, lag_gcp) = join(
+            lag(of_aws, of_gcp, &scope.symbols, since, scope.now_ms),
+            lag(of_gcp, of_aws, &scope.symbols, since, scope.now_ms),
+        )
+        .await;
+        aws.lag = aws.cloud.take(lag_aws.map_err(Failure::from));
+        gcp.lag = gcp.cloud.take(lag_gcp.map_err(Failure::from));
+    }
+    let at_ms = i64::try_from(scope.now_ms).unwrap_or(i64::MAX);
+    Ok(Status {
+        environment: site.settings.project.environment.clone(),
+        target: site.target().to_string(),
+        at: jiff::Timestamp::from_millisecond(at_ms)?.to_string(),
+        aws,
+        gcp,
+    })
+}
+
+/// What is looked at, and when.
+struct Scope {
+    symbols: Symbols,
+    longest: Interval,
+    now_ms: u64,
+}
+
+impl Scope {
+    fn of(site: &Site) -> Result<Self, Failure> {
+        let longest = site.intervals()?.pop().context("find an interval in trading.intervals")?;
+        Ok(Self { symbols: clouds::symbols(site)?, longest, now_ms: now_ms() })
+    }
+}
+
+impl Side {
+    /// The ports, if it is deployed, and what its schedule says.
+    async fn find<P>(
+        &mut self,
+        ports: impl Future<Output = Result<P, Failure>>,
+        schedule: impl Future<Output = Result<Schedule, Failure>>,
+    ) -> Option<P> {
+        self.cloud.stack.as_ref()?;
+        let (ports, schedule) = join(ports, schedule).await;
+        self.schedule = self.cloud.take(schedule);
+        self.cloud.take(ports)
+    }
+
+    /// What its candles hold, and the latest hour of its archive.
+    async fn read<A: Archive, S: CandleStore>(
+        &mut self,
+        cloud: Option<&Cloud<A, S>>,
+        scope: &Scope,
+    ) -> Option<Hour> {
+        let Cloud { archive, store } = cloud?;
+        let mut latest = None;
+        for symbol in scope.symbols.iter() {
+            let candles = store.scan(symbol, scope.longest).await.map_err(Failure::from);
+            let candles = self.cloud.take(candles)?;
+            let ids = candles.iter().fold(IdRanges::new(), |ids, candle| ids.union(candle.ids()));
+            self.symbols.push(Held::of(symbol, &ids));
+            let Some(open_ms) = candles.last().map(|candle| candle.key().open_time_ms) else {
+                continue;
+            };
+            let end_ms = open_ms.saturating_add(scope.longest.duration_ms() - 1);
+            let hours = Hour::at(open_ms)..=Hour::at(end_ms.min(scope.now_ms).max(open_ms));
+            let hour = latest_hour(archive, symbol, hours).await.map_err(Failure::from);
+            latest = latest.max(self.cloud.take(hour)?);
+        }
+        latest
+    }
+
+    fn row(&self, symbol: &str, what: fn(&Held) -> String) -> Vec<String> {
+        let held = self.symbols.iter().filter(|held| held.symbol == symbol);
+        held.map(what).collect()
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { environment, target, at, aws, gcp } = self;
+        writeln!(f, "{environment} on {target}, {at}")?;
+        let row = |label, cell: fn(&Side) -> String| (label, vec![cell(aws)], vec![cell(gcp)]);
+        let mut rows: Vec<Row> = vec![
+            row("stack", |side| {
+                side.cloud.stack.clone().unwrap_or_else(|| "not deployed".to_owned())
+            }),
+            row("copies", |side| {
+                side.schedule.as_ref().map_or_else(|| "not known".to_owned(), ToString::to_string)
+            }),
+            row("lag", |side| match &side.lag {
+                None => "not known".to_owned(),
+                Some(Lag { objects: 0, .. }) => "none".to_owned(),
+                Some(Lag { objects, lag_ms }) => {
+                    format!("{} s, {objects} objects", lag_ms / 1000)
+                }
+            }),
+            row("queue", |side| number(side.cloud.queue_depth)),
+            row("dead letters", |side| number(side.cloud.dead_letters)),
+        ];
+        let symbols = aws.symbols.iter().chain(&gcp.symbols).map(|held| held.symbol.as_str());
+        for symbol in symbols.collect::<BTreeSet<_>>() {
+            let both = |what: fn(&Held) -> String| (aws.row(symbol, what), gcp.row(symbol, what));
+            for (label, (aws, gcp)) in [
+                ("symbol", both(|held| held.symbol.clone())),
+                ("  last trade", both(|held| number_or_none(held.last_trade_id))),
+                ("  trades", both(|held| held.trades.to_string())),
+                ("  gaps", both(gaps)),
+            ] {
+                rows.push((label, aws, gcp));
+            }
+        }
+        write_side_by_side(f, rows)?;
+        for (cloud, side) in [("AWS", aws), ("Google Cloud", gcp)] {
+            side.cloud.problems.iter().try_for_each(|problem| writeln!(f, "{cloud}: {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
+fn number_or_none(id: Option<u64>) -> String {
+    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}
+
+/// `12 trades: 5-9 20-26`.
+fn gaps(held: &Held) -> String {
+    match held.missing {
+        0 => "none".to_owned(),
+        missing => format!("{missing} trades: {}", held.gaps.join(" ")),
+    }
+}
