@@ -240,7 +240,7 @@ fn queue() -> MemoryQueue {
 async fn dead_letters_are_looked_at_replayed_and_dropped() {
     let (dead, live) = (queue(), queue());
     let good = encode(&batch(0..3));
-    let mut bodies = vec!["{".to_owned(), good.clone()];
+    let mut bodies = vec!["poison".to_owned(), good.clone()];
     bodies.extend((0..30).map(|n| format!("poison {n}")));
     dead.publish(bodies).await;
     for _ in 0..2 {
@@ -253,7 +253,7 @@ async fn dead_letters_are_looked_at_replayed_and_dropped() {
     assert_eq!(letters.len(), 2, "no more than asked for");
     let symbols = config().symbols;
     let Verdict::Poison(why) = letters[0].verdict(&symbols) else { panic!("it is no message") };
-    assert_eq!(why.to_string(), "not JSON, at byte 1");
+    assert_eq!(why.to_string(), "not JSON, at byte 0");
     assert_eq!(letters[1].verdict(&symbols), Verdict::Readable { batch: batch(0..3) });
 
     discard(&dead, &letters[0]).await.unwrap();

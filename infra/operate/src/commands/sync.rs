@@ -62,13 +62,16 @@ struct Held {
 
 impl Held {
     fn of(symbol: &Symbol, ids: &IdRanges) -> Self {
-        let gaps = ids.gaps();
         Self {
             symbol: symbol.to_string(),
             last_trade_id: ids.last(),
             trades: ids.count(),
-            missing: gaps.clone().map(|gap| gap.end() - gap.start() + 1).sum(),
-            gaps: gaps.take(GAPS_SHOWN).map(|g| format!("{}-{}", g.start(), g.end())).collect(),
+            missing: ids.gaps().map(|gap| gap.end() - gap.start() + 1).sum(),
+            gaps: ids
+                .gaps()
+                .take(GAPS_SHOWN)
+                .map(|g| format!("{}-{}", g.start(), g.end()))
+                .collect(),
         }
     }
 }

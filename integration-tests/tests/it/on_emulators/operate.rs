@@ -136,7 +136,11 @@ async fn a_wiped_cloud_is_rebuilt_from_the_other() {
     // One pass each way: what is lacked comes, and nothing comes back.
     let passes = clouds.json(0, &["sync", "run"]);
     assert_eq!(passes[0]["trades"], TRADES, "{passes:#}");
-    assert_eq!((&passes[1]["to"], &passes[1]["trades"]), (&"gcp".into(), &1.into()), "AWS's smoke test: {passes:#}");
+    assert_eq!(
+        (&passes[1]["to"], &passes[1]["trades"]),
+        (&"gcp".into(), &1.into()),
+        "AWS's smoke test: {passes:#}"
+    );
     let again = clouds.json(0, &["sync", "run"]);
     assert!(again[0]["objects"] == 0 && again[1]["objects"] == 0, "an echo: {again:#}");
 
