@@ -126,7 +126,7 @@ macro_rules! templates {
 }
 
 /// Each file, its template and the template's text.
-const TEMPLATES: [(&str, &str, &str); 8] = templates![
+const TEMPLATES: [(&str, &str, &str); 9] = templates![
     "terraform/terraform.tfvars.json" from "terraform.tfvars.json.hbs",
     "terraform-gcp/terraform.tfvars.json" from "terraform-gcp.tfvars.json.hbs",
     "aws.s3.tfbackend" from "aws.s3.tfbackend.hbs",
@@ -135,6 +135,7 @@ const TEMPLATES: [(&str, &str, &str); 8] = templates![
     "stack-parameters.json" from "stack-parameters.json.hbs",
     ".env" from "env.hbs",
     ".env.gcp" from "env.gcp.hbs",
+    ".env.producer" from "env.producer.hbs",
 ];
 
 /// What the templates are filled with.
@@ -149,6 +150,7 @@ struct Values<'v> {
     gcp_replicate_env: BTreeMap<String, String>,
     aws_env: BTreeMap<String, String>,
     gcp_env: BTreeMap<String, String>,
+    producer_env: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -192,6 +194,7 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
         gcp_replicate_env: settings.gcp_replicate_env(known),
         aws_env: aws_env(settings, known),
         gcp_env: gcp_env(settings, known),
+        producer_env: settings.producer_env(),
     };
     TEMPLATES
         .into_iter()

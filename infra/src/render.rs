@@ -8,6 +8,7 @@ use crate::files::Known;
 use crate::names;
 use crate::settings::Settings;
 
+mod producer;
 mod revision;
 
 /// `infra/aws/stack.yaml`, the template of everything on AWS.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -40,6 +41,20 @@ pub fn config_loader() -> ConfigLoader {
         loader = loader.http_client(client.tls_context(tls).build_https());
     }
     loader
+}
+
+/// [`sdk_config`] for one who tries again by himself: a call is tried once, for `timeout` at most, in `region` or else
+/// in that of the environment.
+pub async fn single_attempt_config(region: Option<&str>, timeout: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+        .operation_attempt_timeout(timeout)
+        .build();
+    let mut loader = config_loader().timeout_config(timeouts).retry_config(RetryConfig::disabled());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    loader.load().await
 }
 
 /// The clients of the services that the pipeline uses.

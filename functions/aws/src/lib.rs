@@ -9,10 +9,12 @@ mod error;
 pub mod function;
 pub mod log;
 mod queue;
+mod register;
 mod store;
 
 pub use archive::S3Archive;
-pub use clients::{Clients, config_loader, sdk_config};
+pub use clients::{Clients, config_loader, sdk_config, single_attempt_config};
 pub use cursor::DynamoCursor;
 pub use queue::SqsQueue;
+pub use register::DynamoRegister;
 pub use store::DynamoStore;

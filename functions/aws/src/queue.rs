@@ -1,12 +1,15 @@
 //! The queue in SQS: publishing for the producer, receiving for tools. The functions are fed by their event
 //! source mapping and do not receive.
 
+use std::sync::Arc;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream;
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
+use tokio::sync::OnceCell;
 
 use crate::error::port_error;
 
@@ -18,22 +21,48 @@ const BATCH_BYTES: usize = 256 * 1024;
 const CONCURRENCY: usize = 4;
 const RECEIVE_WAIT_S: i32 = 1;
 
-/// A queue by its URL.
+/// A queue by its URL or its name.
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
     client: Client,
-    url: String,
+    name: String,
+    url: Arc<OnceCell<String>>,
 }
 
 impl SqsQueue {
     /// The queue at `url`.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+        let url = Arc::new(OnceCell::new_with(Some(url.into())));
+        Self { client, name: String::new(), url }
+    }
+
+    /// The queue called `name` in the client's account and region. It need not be there yet: whoever uses it first
+    /// asks for its URL.
+    pub fn named(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into(), url: Arc::default() }
+    }
+
+    async fn url(&self) -> Result<&str, PortError> {
+        let ask = || async {
+            let asked = self.client.get_queue_url().queue_name(&self.name).send().await;
+            let url = asked.map_err(|e| port_error(SERVICE, "GetQueueUrl", &e))?.queue_url;
+            url.ok_or_else(|| PortError {
+                service: SERVICE,
+                operation: "GetQueueUrl",
+                fault: Fault::Corrupt,
+                detail: format!("the answer has no URL for {}", self.name),
+            })
+        };
+        self.url.get_or_try_init(ask).await.map(String::as_str)
     }
 
     async fn publish_batch(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
         let count = bodies.len();
-        let mut send = self.client.send_message_batch().queue_url(&self.url);
+        let url = match self.url().await {
+            Ok(url) => url,
+            Err(error) => return vec![Err(error); count],
+        };
+        let mut send = self.client.send_message_batch().queue_url(url);
         for (index, body) in bodies.into_iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder().id(index.to_string());
             match entry.message_body(body).build() {
@@ -80,7 +109,7 @@ impl Queue for SqsQueue {
 
     async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
         let max = i32::try_from(max.clamp(1, BATCH_MESSAGES)).unwrap_or(1);
-        let receive = self.client.receive_message().queue_url(&self.url);
+        let receive = self.client.receive_message().queue_url(self.url().await?);
         let received =
             receive.max_number_of_messages(max).wait_time_seconds(RECEIVE_WAIT_S).send().await;
         let messages = received.map_err(|e| port_error(SERVICE, "ReceiveMessage", &e))?.messages;
@@ -95,13 +124,13 @@ impl Queue for SqsQueue {
     }
 
     async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
-        let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&receipt.0);
-        let deleted = delete.send().await;
+        let delete = self.client.delete_message().queue_url(self.url().await?);
+        let deleted = delete.receipt_handle(&receipt.0).send().await;
         deleted.map(drop).map_err(|e| port_error(SERVICE, "DeleteMessage", &e))
     }
 
     async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
-        let change = self.client.change_message_visibility().queue_url(&self.url);
+        let change = self.client.change_message_visibility().queue_url(self.url().await?);
         let changed = change.receipt_handle(&receipt.0).visibility_timeout(0).send().await;
         changed.map(drop).map_err(|e| port_error(SERVICE, "ChangeMessageVisibility", &e))
     }

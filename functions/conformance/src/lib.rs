@@ -6,9 +6,11 @@
 mod archive;
 mod cursor;
 mod queue;
+mod register;
 mod store;
 
 pub use archive::archive;
 pub use cursor::cursor;
 pub use queue::queue;
+pub use register::register;
 pub use store::store;

@@ -115,7 +115,7 @@ struct Object {
     name: String,
 }
 
-fn unknown(error: &dyn std::error::Error) -> PortError {
+fn unknown(error: &(dyn std::error::Error + 'static)) -> PortError {
     PortError::new(SERVICE, LIST, Fault::Unknown, error)
 }
 

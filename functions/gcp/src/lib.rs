@@ -10,6 +10,7 @@ mod error;
 pub mod event;
 pub mod log;
 mod queue;
+mod register;
 pub mod service;
 mod store;
 
@@ -17,4 +18,5 @@ pub use archive::GcsArchive;
 pub use clients::Endpoints;
 pub use cursor::FirestoreCursor;
 pub use queue::PubSubQueue;
+pub use register::FirestoreRegister;
 pub use store::FirestoreStore;

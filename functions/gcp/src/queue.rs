@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
+use google_cloud_gax::retry_policy::RetryPolicyExt as _;
 use google_cloud_pubsub::client::{Publisher, Subscriber};
+use google_cloud_pubsub::error::PublishError;
 use google_cloud_pubsub::model::Message;
+use google_cloud_pubsub::retry_policy::RetryableErrors;
 use google_cloud_pubsub::subscriber::handler::Handler;
 use google_cloud_pubsub::subscriber::{MessageStream, ShutdownToken};
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
@@ -22,6 +25,8 @@ const SERVICE: &str = "pubsub";
 /// How long a receive waits for a first message, and then for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const NEXT_WAIT: Duration = Duration::from_millis(20);
+/// How long a message waits for others of the same call.
+const BATCH_DELAY: Duration = Duration::from_millis(1);
 /// Messages held here before anybody asks for them.
 const PREFETCH: usize = 100;
 /// How long the last acknowledgements may take.
@@ -63,14 +68,39 @@ struct Held {
 
 impl PubSubQueue {
     /// Publishes to `topic` and receives from `subscription` of `project`, at an emulator's `endpoint` or at the
-    /// real service.
+    /// real service. Nobody need be there yet.
     pub async fn connect(
         endpoint: Option<&str>,
         project: &str,
         topic: &str,
         subscription: &str,
     ) -> anyhow::Result<Self> {
-        let mut publisher = Publisher::builder(format!("projects/{project}/topics/{topic}"));
+        Self::with_patience(endpoint, project, topic, subscription, None).await
+    }
+
+    /// [`PubSubQueue::connect`] for one who publishes again by himself: a publish is tried once, for so long at most.
+    pub async fn connect_once(
+        endpoint: Option<&str>,
+        project: &str,
+        topic: &str,
+        deadline: Duration,
+    ) -> anyhow::Result<Self> {
+        Self::with_patience(endpoint, project, topic, "", Some(deadline)).await
+    }
+
+    async fn with_patience(
+        endpoint: Option<&str>,
+        project: &str,
+        topic: &str,
+        subscription: &str,
+        once: Option<Duration>,
+    ) -> anyhow::Result<Self> {
+        let topic = format!("projects/{project}/topics/{topic}");
+        let mut publisher = Publisher::builder(topic).set_delay_threshold(BATCH_DELAY);
+        if let Some(deadline) = once {
+            let once = RetryableErrors.with_attempt_limit(1).with_time_limit(deadline);
+            publisher = publisher.with_retry_policy(once);
+        }
         let mut subscriber = Subscriber::builder();
         if let Some(endpoint) = endpoint {
             publisher = publisher.with_endpoint(endpoint).with_credentials(no_credentials());
@@ -127,6 +157,13 @@ impl PubSubQueue {
     }
 }
 
+fn publish_error(error: &PublishError) -> PortError {
+    match error {
+        PublishError::Rpc(error) => crate::error::port_error(SERVICE, "Publish", error),
+        _ => PortError::new(SERVICE, "Publish", Fault::Unknown, error),
+    }
+}
+
 /// Reads deliveries as long as somebody wants them.
 async fn read(mut stream: MessageStream, sender: mpsc::Sender<Delivery>) {
     while let Some(next) = stream.next().await {
@@ -142,10 +179,9 @@ impl Queue for PubSubQueue {
     async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
         let publish = |body| self.publisher.publish(Message::new().set_data(body));
         let published = bodies.into_iter().map(publish).collect::<Vec<_>>();
-        self.publisher.flush().await;
-        let failed = |error| PortError::new(SERVICE, "Publish", Fault::Unknown, &error);
+        // Not flushed: that would wait for all that is under way, also for what hangs since an earlier call.
         let answers = join_all(published).await.into_iter();
-        answers.map(|answer| answer.map(MessageId).map_err(failed)).collect()
+        answers.map(|answer| answer.map(MessageId).map_err(|e| publish_error(&e))).collect()
     }
 
     async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {

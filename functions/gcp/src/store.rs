@@ -35,15 +35,7 @@ impl FirestoreStore {
         database: &str,
         collection: &str,
     ) -> anyhow::Result<Self> {
-        let options =
-            FirestoreDbOptions::new(project.to_owned()).with_database_id(database.to_owned());
-        let db = match endpoint {
-            Some(endpoint) => {
-                let options = options.with_firebase_api_url(endpoint.to_owned());
-                FirestoreDb::with_options_auth(options, no_credentials()).await?
-            }
-            None => FirestoreDb::with_options(options).await?,
-        };
+        let db = connect(endpoint, project, database).await?;
         Ok(Self { db, collection: collection.to_owned() })
     }
 
@@ -56,6 +48,22 @@ impl FirestoreStore {
     fn parent(&self, symbol: &Symbol, interval: Interval) -> Result<String, PortError> {
         let path = self.db.parent_path(&self.collection, format!("{symbol}_{interval}"));
         path.map(|path| path.to_string()).map_err(|e| port_error("parent_path", &e))
+    }
+}
+
+/// A database at an emulator's `endpoint` or at the real service; somebody must be there.
+pub(crate) async fn connect(
+    endpoint: Option<&str>,
+    project: &str,
+    database: &str,
+) -> Result<FirestoreDb, FirestoreError> {
+    let options = FirestoreDbOptions::new(project.to_owned()).with_database_id(database.to_owned());
+    match endpoint {
+        Some(endpoint) => {
+            let options = options.with_firebase_api_url(endpoint.to_owned());
+            FirestoreDb::with_options_auth(options, no_credentials()).await
+        }
+        None => FirestoreDb::with_options(options).await,
     }
 }
 
@@ -112,7 +120,7 @@ impl CandleStore for FirestoreStore {
 }
 
 /// Whether the compare-and-set found something else. `ABORTED` is contention on one document: nothing was written.
-fn lost(error: &FirestoreError) -> bool {
+pub(crate) fn lost(error: &FirestoreError) -> bool {
     match error {
         FirestoreError::DataConflictError(_) | FirestoreError::DataNotFoundError(_) => true,
         FirestoreError::DatabaseError(error) => {

@@ -5,10 +5,12 @@ mod archive;
 mod cursor;
 mod effects;
 mod queue;
+mod register;
 mod store;
 
 pub use archive::MemoryArchive;
 pub use cursor::MemoryCursor;
 pub use effects::Effects;
 pub use queue::{MemoryQueue, QueueConfig};
+pub use register::MemoryRegister;
 pub use store::MemoryStore;

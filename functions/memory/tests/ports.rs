@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryStore, QueueConfig};
+use cloud_memory::{
+    Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryRegister, MemoryStore, QueueConfig,
+};
 
 #[tokio::test(start_paused = true)]
 async fn archive() {
@@ -12,6 +14,11 @@ async fn archive() {
 #[tokio::test(start_paused = true)]
 async fn cursor() {
     conformance::cursor(&MemoryCursor::new(Effects::default())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn register() {
+    conformance::register(&MemoryRegister::new(Effects::default())).await;
 }
 
 #[tokio::test(start_paused = true)]

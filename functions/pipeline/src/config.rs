@@ -89,6 +89,14 @@ pub fn required(
     }
 }
 
+/// The value of a variable that must be set, as what it stands for.
+pub fn required_as<T: FromStr<Err: Display>>(
+    get: impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<T, ConfigError> {
+    parse(name, &required(get, name)?)
+}
+
 /// The value of a variable, else `default`.
 pub fn optional<T: FromStr<Err: Display>>(
     get: impl Fn(&str) -> Option<String>,

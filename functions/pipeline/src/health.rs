@@ -4,7 +4,7 @@
 //! | state | traffic | leaves for | when |
 //! |---|---|---|---|
 //! | healthy | yes | suspect | bad evidence: `suspect_points` without a success in between |
-//! | suspect | yes | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
+//! | suspect | yes, and what nobody has goes elsewhere as well | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
 //! | | | healthy | `clear_successes` in a row |
 //! | down | no | recovering | a success, once `down_ms` have passed in this state |
 //! | recovering | canary | healthy | `recover_successes` in a row, and `recovering_ms` have passed in this state |
@@ -20,8 +20,11 @@
 //! evidence: that is the hysteresis. The time is the caller's, in milliseconds from any start; one that runs back
 //! counts as standing still.
 
+use serde::{Deserialize, Serialize};
+
 /// What a place is thought to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It takes traffic and answers.
     Healthy,

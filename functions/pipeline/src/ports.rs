@@ -143,22 +143,48 @@ pub struct PortError {
 pub enum Fault {
     /// A timeout, a broken connection, a throttle, a 5xx: the effect may have happened; trying again may help.
     Unknown,
+    /// Nobody was there: the connection was refused, so nothing was sent and there is no effect; trying again may help.
+    Unreachable,
     /// The service refused: no effect, and the same request will be refused again.
     Refused,
     /// What is stored can't be read as what it should be.
     Corrupt,
 }
 
+impl Fault {
+    /// Whether the same request may succeed another time.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Unknown | Self::Unreachable)
+    }
+}
+
 impl PortError {
-    /// An error whose detail is `cause` and all of its sources.
+    /// An error whose detail is `cause` and all of its sources. One that would be [`Fault::Unknown`] is
+    /// [`Fault::Unreachable`] if the system refused the connection.
     pub fn new(
         service: &'static str,
         operation: &'static str,
         fault: Fault,
-        cause: &dyn std::error::Error,
+        cause: &(dyn std::error::Error + 'static),
     ) -> Self {
+        let is_refused = fault == Fault::Unknown && is_connection_refused(cause);
+        let fault = if is_refused { Fault::Unreachable } else { fault };
         Self { service, operation, fault, detail: chain(cause) }
     }
+}
+
+/// Whether what lies below an SDK's error is a refused connection.
+fn is_connection_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let system = error.downcast_ref::<std::io::Error>();
+        if system.is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// An error and its sources in one line; SDK errors keep what matters in the sources.
@@ -174,4 +200,27 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("dispatch failure")]
+    struct Dispatch(#[source] io::Error);
+
+    #[test]
+    fn a_refused_connection_is_told_from_a_broken_one() {
+        let fault = |kind, fault| {
+            let cause = Dispatch(io::Error::from(kind));
+            PortError::new("sqs", "SendMessageBatch", fault, &cause).fault
+        };
+        let (refused, reset) = (io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset);
+        assert_eq!(fault(refused, Fault::Unknown), Fault::Unreachable);
+        assert_eq!(fault(reset, Fault::Unknown), Fault::Unknown);
+        assert_eq!(fault(refused, Fault::Refused), Fault::Refused, "who asked knows better");
+    }
 }

@@ -15,8 +15,9 @@ use std::path::Path;
 pub use error::{Error, Origin};
 pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
-    CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest, GcpReplicate,
-    GcpState, Github, Images, Producer, Project, Pubsub, Queue, Settings, Terraform, Trading,
+    Binance, CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest,
+    GcpReplicate, GcpState, Github, Health, Images, Policy, Producer, Project, Publish, Pubsub,
+    Queue, Route, Settings, Spool, SpoolSync, Terraform, Trading,
 };
 
 use error::nearest;

@@ -14,8 +14,14 @@ pub struct Settings {
     pub project: Project,
     /// What is traded, and the candles that are made of it.
     pub trading: Trading,
-    /// How trades are put into messages.
+    /// How trades are put into messages, kept and published.
     pub producer: Producer,
+    /// Where messages go.
+    #[serde(default)]
+    pub route: Route,
+    /// When a cloud is taken for down, and when for healthy again.
+    #[serde(default)]
+    pub health: Health,
     /// What both clouds' functions have in common.
     pub functions: Functions,
     /// How a lost compare-and-set is tried again.
@@ -86,6 +92,234 @@ pub struct Producer {
     pub batch_max_trades: u32,
     /// Largest message, in bytes, before base64.
     pub batch_max_bytes: u32,
+    /// How long a trade may wait for others to fill its message, in milliseconds.
+    #[serde(default = "batch_age_ms")]
+    pub batch_age_ms: u32,
+    /// How messages are given to a cloud.
+    #[serde(default)]
+    pub publish: Publish,
+    /// How messages are kept until a cloud has them.
+    #[serde(default)]
+    pub spool: Spool,
+    /// How Binance is listened to.
+    #[serde(default)]
+    pub binance: Binance,
+}
+
+fn batch_age_ms() -> u32 {
+    100
+}
+
+/// `[producer.publish]`, for each cloud by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// Most messages given at once.
+    pub messages: u32,
+    /// Most bytes given at once; one message goes however large it is.
+    pub bytes: u32,
+    /// An answer that takes longer speaks against the cloud, in milliseconds.
+    pub slow_ms: u32,
+    /// After so long nobody knows what happened, and the messages are given again, in milliseconds.
+    pub deadline_ms: u32,
+    /// Longest pause after a first failure, in milliseconds; doubles with each.
+    pub backoff_base_ms: u32,
+    /// Longest pause of all, in milliseconds.
+    pub backoff_cap_ms: u32,
+    /// How often a cloud without traffic is tried with a message that others have, in milliseconds.
+    pub canary_ms: u32,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            messages: 40,
+            bytes: 1_000_000,
+            slow_ms: 500,
+            deadline_ms: 3_000,
+            backoff_base_ms: 20,
+            backoff_cap_ms: 1_000,
+            canary_ms: 1_000,
+        }
+    }
+}
+
+/// `[producer.spool]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spool {
+    /// When messages are forced to disk.
+    pub sync: SpoolSync,
+    /// How often, where `sync` is `interval`, in milliseconds.
+    pub sync_interval_ms: u32,
+    /// Most of it, in mebibytes; a full one holds the source up.
+    pub max_mb: u32,
+    /// Size of its files, in mebibytes.
+    pub segment_mb: u32,
+    /// How long what one cloud has is kept for the others, in seconds; it is published again on failover.
+    pub window_s: u32,
+    /// How often acknowledgements and the place in the source are written down, in milliseconds.
+    pub checkpoint_ms: u32,
+}
+
+/// When messages are forced to disk. `kill -9` loses nothing either way; this is about losing power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpoolSync {
+    /// Before anything is published; messages that come together are forced together.
+    Always,
+    /// Now and then.
+    Interval,
+    /// When the kernel likes.
+    Never,
+}
+
+impl SpoolSync {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Interval => "interval",
+            Self::Never => "never",
+        }
+    }
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            sync: SpoolSync::Always,
+            sync_interval_ms: 1_000,
+            max_mb: 1_024,
+            segment_mb: 8,
+            window_s: 300,
+            checkpoint_ms: 100,
+        }
+    }
+}
+
+/// `[producer.binance]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Binance {
+    /// Where trades come from, such as `wss://stream.binance.com:9443`.
+    pub stream_url: String,
+    /// Where missed ones are fetched; where there is none, they are only told.
+    pub rest_url: Option<String>,
+    /// The largest gap to fetch, in trades.
+    pub gap_max_trades: u32,
+}
+
+impl Default for Binance {
+    fn default() -> Self {
+        Self {
+            stream_url: "wss://stream.binance.com:9443".to_owned(),
+            rest_url: Some("https://data-api.binance.vision".to_owned()),
+            gap_max_trades: 100_000,
+        }
+    }
+}
+
+/// `[route]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Route {
+    /// How targets are chosen.
+    pub policy: Policy,
+    /// `aws`, `gcp`, or one of them in another region, such as `aws-eu-west-1`; in the order of preference by hand.
+    pub targets: Vec<String>,
+    /// What a million messages cost, in millionths of any one currency, by target; without: 0.
+    pub costs: BTreeMap<String, u64>,
+    /// Shares under the policy `weighted`, by target; without: 1.
+    pub weights: BTreeMap<String, u32>,
+    /// How much quicker another primary must be, in per cent, under the policy `primary-by-latency`.
+    pub latency_margin_percent: u32,
+    /// How long a better primary must have been healthy before it is failed back to, in seconds.
+    pub failback_s: u32,
+    /// A producer that could read no cloud's orders for so long publishes nothing, in seconds.
+    pub lease_s: u32,
+}
+
+/// How targets are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// All of them.
+    Mirror,
+    /// The first one; the others take over.
+    PrimaryByHand,
+    /// The cheapest; the others take over.
+    PrimaryByCost,
+    /// The quickest; the others take over.
+    PrimaryByLatency,
+    /// Each message goes to one of them.
+    Weighted,
+}
+
+impl Policy {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mirror => "mirror",
+            Self::PrimaryByHand => "primary-by-hand",
+            Self::PrimaryByCost => "primary-by-cost",
+            Self::PrimaryByLatency => "primary-by-latency",
+            Self::Weighted => "weighted",
+        }
+    }
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Mirror,
+            targets: vec!["aws".to_owned(), "gcp".to_owned()],
+            costs: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            latency_margin_percent: 20,
+            failback_s: 30,
+            lease_s: 15,
+        }
+    }
+}
+
+/// `[health]`: points are what failures count; see `functions/pipeline/src/health.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// What a refusal counts; a timeout counts 1.
+    pub refused_points: u32,
+    /// Points at which a healthy cloud is suspect.
+    pub suspect_points: u32,
+    /// Points at which a suspect cloud is down.
+    pub down_points: u32,
+    /// Least time between suspect and down, in milliseconds.
+    pub suspect_ms: u32,
+    /// Successes in a row that clear a suspect cloud.
+    pub clear_successes: u32,
+    /// Least time that a cloud stays down, in milliseconds.
+    pub down_ms: u32,
+    /// Successes in a row that a recovering cloud needs.
+    pub recover_successes: u32,
+    /// Least time that a cloud is recovering, in milliseconds.
+    pub recovering_ms: u32,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            refused_points: 2,
+            suspect_points: 2,
+            down_points: 6,
+            suspect_ms: 300,
+            clear_successes: 3,
+            down_ms: 1_000,
+            recover_successes: 3,
+            recovering_ms: 3_000,
+        }
+    }
 }
 
 /// `[functions]`

@@ -1,6 +1,7 @@
 //! The limits of the two clouds' services, checked before anything is sent to them.
 
 mod access;
+mod producer;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,7 +11,7 @@ use std::ops::RangeInclusive;
 use super::error::nearest;
 use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
-    Images, Producer, Project, Pubsub, Settings, Trading,
+    Images, Project, Pubsub, Settings, Trading,
 };
 use crate::names;
 use crate::package::image::ImageReference;
@@ -33,7 +34,9 @@ type Checked = Result<(), Invalid>;
 pub(super) fn check(settings: &Settings) -> Checked {
     project(&settings.project)?;
     trading(&settings.trading)?;
-    producer(&settings.producer)?;
+    producer::producer(&settings.producer)?;
+    producer::route(&settings.route)?;
+    producer::health(&settings.health)?;
     ensure(
         "functions.log",
         !settings.functions.log.trim().is_empty(),
@@ -87,12 +90,6 @@ fn symbol(key: &'static str, symbol: &str) -> Checked {
         && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let problem = format!("`{symbol}` isn't a symbol: 2 to 20 of A-Z and 0-9, such as BTCUSDT");
     ensure(key, fits, problem)
-}
-
-fn producer(producer: &Producer) -> Checked {
-    range("producer.batch_max_trades", producer.batch_max_trades, 1..=100_000)?;
-    // A quarter of a mebibyte, the least that SQS and its emulators take.
-    range("producer.batch_max_bytes", producer.batch_max_bytes, 1_000..=262_144)
 }
 
 fn compare_and_set(retry: &CompareAndSet) -> Checked {

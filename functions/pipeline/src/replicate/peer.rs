@@ -55,10 +55,7 @@ impl<P: Archive> PeerBy<'_, P> {
             };
             attempt += 1;
             let pause = timeout_at(self.deadline, backoff.wait(attempt - 1));
-            if error.fault != Fault::Unknown
-                || attempt >= backoff.attempts()
-                || pause.await.is_err()
-            {
+            if !error.fault.may_pass() || attempt >= backoff.attempts() || pause.await.is_err() {
                 return Err(error);
             }
         }

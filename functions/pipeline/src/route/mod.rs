@@ -7,11 +7,15 @@
 //! | weighted | one of those that take traffic, in proportion to their weights |
 //!
 //! If no target takes traffic, those that are recovering get it; if none is, only canaries are sent and the spool
-//! grows.
+//! grows. An order by hand overrides the policy, whichever it is, as long as the target that it names takes traffic.
 //!
 //! **What is published** follows from one rule: a target gets every message in the spool that the route assigns to it
 //! and that it has not acknowledged. So a new primary gets the recent window anew, and nothing that died inside the
 //! old one is lost; failing back is the same. Duplicates change nothing.
+//!
+//! **Suspicion is enough to hedge.** While those that a message goes to are suspect, the next target gets as well what
+//! *nobody* has acknowledged yet, and no more. So trades are accepted elsewhere as soon as a cloud is suspected; only
+//! moving the primary, with the whole window, waits until the cloud is known to be down.
 
 pub mod epoch;
 
@@ -106,6 +110,8 @@ pub struct Route {
     pub publish: Vec<(String, u32)>,
     /// Who comes next, in order.
     pub standby: Vec<String>,
+    /// Who gets what nobody has acknowledged, because `publish` is suspect.
+    pub hedge: Option<String>,
     /// Whether a message goes to one of `publish`, not to all.
     is_shared: bool,
     /// The change of primary that this choice is.
@@ -136,6 +142,16 @@ pub enum Why {
     Ordered,
 }
 
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Failover => "failover",
+            Self::Failback => "failback",
+            Self::Ordered => "ordered",
+        })
+    }
+}
+
 impl Memory {
     /// Takes an order by hand: this target is the best one, until another order. `None`: choose by the policy.
     pub fn order(&mut self, target: Option<String>) {
@@ -145,6 +161,12 @@ impl Memory {
 }
 
 impl Route {
+    /// Whether `target` gets what nobody has acknowledged.
+    #[must_use]
+    pub fn hedges(&self, target: &str) -> bool {
+        self.hedge.as_deref() == Some(target)
+    }
+
     /// Whether message number `sequence` goes to `target`.
     #[must_use]
     pub fn assigns(&self, target: &str, sequence: u64) -> bool {
@@ -171,7 +193,9 @@ impl Router {
         let usable = usable(&states);
         let name = |index: usize| self.targets[index].name.clone();
         let mut change = None;
+        let ordered = usable.iter().copied().find(|index| self.is_ordered(&memory, *index));
         let publish: Vec<usize> = match self.policy {
+            Policy::Mirror | Policy::Weighted if ordered.is_some() => ordered.into_iter().collect(),
             Policy::Mirror => usable,
             Policy::Weighted => {
                 let heavy = |index: &usize| self.targets[*index].weight > 0;
@@ -192,14 +216,41 @@ impl Router {
         let mut standby = self.ranked(None, &memory, views);
         standby.retain(|index| !publish.contains(index));
         standby.sort_by_key(|index| states[*index]);
+        let is_shared = self.policy == Policy::Weighted && ordered.is_none();
+        let hedge = self.hedge(&publish, is_shared, &self.ranked(None, &memory, views), &states);
         let route = Route {
             publish: publish.iter().map(|i| (name(*i), self.targets[*i].weight.max(1))).collect(),
             standby: standby.into_iter().map(name).collect(),
-            is_shared: self.policy == Policy::Weighted,
+            hedge: hedge.map(name),
+            is_shared,
             change,
             notes: self.notes(views),
         };
         (memory, route)
+    }
+
+    /// Who gets what nobody has acknowledged: if each that a message goes to may be suspect, the best of the others,
+    /// another region of the same cloud before another cloud.
+    fn hedge(
+        &self,
+        publish: &[usize],
+        is_shared: bool,
+        ranked: &[usize],
+        states: &[State],
+    ) -> Option<usize> {
+        let is_bad = |index: &&usize| states[**index] != State::Healthy;
+        let bad: Vec<usize> = publish.iter().filter(is_bad).copied().collect();
+        let first = *bad.first()?;
+        if !is_shared && bad.len() < publish.len() {
+            return None;
+        }
+        let others = ranked.iter().copied().filter(|index| !bad.contains(index));
+        let takers = others.filter(|index| states[*index].takes_traffic());
+        takers.min_by_key(|i| (states[*i], self.targets[*i].cloud != self.targets[first].cloud))
+    }
+
+    fn is_ordered(&self, memory: &Memory, index: usize) -> bool {
+        memory.ordered.as_ref() == Some(&self.targets[index].name)
     }
 
     /// Sets the primary; why, if it is another one than before.
@@ -227,7 +278,7 @@ impl Router {
             memory.primary = next.or(Some(current));
             return next.map(|_| Why::Failover);
         }
-        let is_ordered = |index: usize| memory.ordered.as_ref() == Some(&self.targets[index].name);
+        let is_ordered = |index: usize| self.is_ordered(memory, index);
         let best = ranked.iter().copied().find(|index| states[*index] == State::Healthy);
         let best = best.filter(|best| {
             *best != current

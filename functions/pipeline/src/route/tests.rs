@@ -132,6 +132,42 @@ fn an_order_by_hand_moves_at_once_and_holds_until_another() {
 }
 
 #[test]
+fn an_order_by_hand_overrides_mirror_and_weights_as_long_as_it_can_be_followed() {
+    for policy in [Policy::Mirror, Policy::Weighted] {
+        let router = router(policy);
+        let mut memory = Memory::default();
+        memory.order(Some("gcp".to_owned()));
+        let (memory, route) = router.decide(memory, &views([Healthy; 3]), 0);
+        assert_eq!(names(&route), ["gcp"]);
+        assert!((0..9).all(|sequence| route.assigns("gcp", sequence)));
+        let (mut memory, route) = router.decide(memory, &views([Healthy, Down, Healthy]), 1);
+        assert_eq!(names(&route), ["aws-1", "aws-2"], "losing nothing comes first");
+        memory.order(None);
+        assert_eq!(names(&router.decide(memory, &views([Healthy; 3]), 2).1).len(), 3);
+    }
+}
+
+#[test]
+fn what_nobody_has_goes_to_the_next_one_while_those_who_should_have_it_are_suspect() {
+    let hedge = |policy, states| {
+        let route = router(policy).decide(Memory::default(), &views(states), 0).1;
+        let told = names(&route).join(" ");
+        (told, route.hedge.unwrap_or_default())
+    };
+    let is = |publish: &str, hedge: &str| (publish.to_owned(), hedge.to_owned());
+    let primary = Policy::Primary(By::Hand);
+    assert_eq!(hedge(primary, [Healthy; 3]), is("aws-1", ""));
+    assert_eq!(hedge(primary, [Suspect, Healthy, Healthy]), is("aws-1", "aws-2"), "its own cloud");
+    assert_eq!(hedge(primary, [Suspect, Healthy, Suspect]), is("aws-1", "gcp"));
+    assert_eq!(hedge(primary, [Suspect, Suspect, Down]), is("aws-1", "gcp"), "better than nobody");
+    assert_eq!(hedge(primary, [Suspect, Recovering, Down]), is("aws-1", ""));
+    assert_eq!(hedge(Policy::Mirror, [Suspect, Healthy, Down]), is("aws-1 gcp", ""));
+    let weighted = Policy::Weighted;
+    assert_eq!(hedge(weighted, [Healthy; 3]), is("aws-1 gcp aws-2", ""));
+    assert_eq!(hedge(weighted, [Suspect, Healthy, Healthy]), is("aws-1 gcp aws-2", "aws-2"));
+}
+
+#[test]
 fn a_service_that_is_down_behind_a_good_queue_is_named_and_decides_where_it_is_to() {
     let mut router = router(Policy::Primary(By::Hand));
     let mut views = views([Healthy; 3]);
@@ -203,6 +239,15 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(route.publish.len() + route.standby.len(), 3);
+            // With somebody healthy there, no message depends on suspects alone.
+            let is_healthy = |name: &str| {
+                let mut all = router.targets.iter().zip(states);
+                all.any(|(target, state)| target.name == name && state == Healthy)
+            };
+            if states.contains(&Healthy) {
+                let by_hedge = route.hedge.as_deref().is_some_and(is_healthy);
+                prop_assert!(by_hedge || assigned.iter().any(|(_, state)| *state == Healthy));
+            }
         }
     }
 }

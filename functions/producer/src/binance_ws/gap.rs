@@ -10,6 +10,11 @@ use candle::Symbol;
 pub(super) struct LastIds(BTreeMap<Symbol, u64>);
 
 impl LastIds {
+    /// Goes on behind these.
+    pub(super) fn behind(last: BTreeMap<Symbol, u64>) -> Self {
+        Self(last)
+    }
+
     /// Takes in an id; gives those between the greatest one so far and this one.
     pub(super) fn take(&mut self, symbol: &Symbol, id: u64) -> Option<RangeInclusive<u64>> {
         let Some(last) = self.0.get_mut(symbol) else {
@@ -25,6 +30,13 @@ impl LastIds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_while_nobody_listened_is_a_gap() {
+        let btc: Symbol = "BTCUSDT".parse().unwrap();
+        let mut last = LastIds::behind(BTreeMap::from([(btc.clone(), 10)]));
+        assert_eq!(last.take(&btc, 14), Some(11..=13));
+    }
 
     #[test]
     fn a_gap_is_what_lies_between_and_each_symbol_is_by_itself() {

@@ -8,6 +8,7 @@
 mod gap;
 mod rest;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use candle::binance::{self, Frame};
@@ -37,6 +38,8 @@ pub struct BinanceConfig {
     pub rest_url: Option<String>,
     /// What to listen to.
     pub symbols: Vec<Symbol>,
+    /// The last trade of each symbol that an earlier producer has: what came since is a gap.
+    pub last_ids: BTreeMap<Symbol, u64>,
     /// How long a connection or a request may take.
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
@@ -106,7 +109,8 @@ pub async fn listen(
     let rest = config.rest_url.as_deref().map(|url| Rest::new(url, config.connect_timeout));
     let rest = rest.transpose()?;
     let backoff = Backoff::new(u32::MAX, config.backoff_base, config.backoff_cap, config.seed);
-    let mut listener = Listener { config, rest, trades, tell, last: LastIds::default() };
+    let mut listener =
+        Listener { config, rest, trades, tell, last: LastIds::behind(config.last_ids.clone()) };
     let mut failures = 0;
     loop {
         let (end, received) = listener.session().await;

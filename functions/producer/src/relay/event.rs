@@ -3,6 +3,7 @@
 use candle::message::Batch;
 use pipeline::health::State;
 use pipeline::route::Route;
+use pipeline::route::epoch::Fenced;
 
 use crate::spool::SpoolError;
 
@@ -34,7 +35,7 @@ pub enum Event<'a> {
         /// What is known.
         why: &'a str,
     },
-    /// A target did not take a message. It will be sent again.
+    /// A target did not take a message, or nobody was there. It will be sent again.
     Refused {
         /// The target.
         target: &'a str,
@@ -56,6 +57,18 @@ pub enum Event<'a> {
         route: &'a Route,
         /// The epoch of the latest order by hand.
         epoch: u64,
+    },
+    /// Another target than before gets what nobody has acknowledged, or none does any more.
+    Hedged {
+        /// Where messages go; its `hedge` is new.
+        route: &'a Route,
+        /// The epoch of the latest order by hand.
+        epoch: u64,
+    },
+    /// Nothing is published any more, or something is again.
+    Fenced {
+        /// Why nothing is; `None`: it is again.
+        why: Option<Fenced>,
     },
     /// Nothing more fits: the source waits.
     Full {

@@ -1,5 +1,8 @@
 //! From the source into the spool.
 
+use std::collections::{BTreeMap, VecDeque};
+
+use candle::Symbol;
 use candle::message::{self, Batch};
 use pipeline::ports::Queue;
 use tokio::sync::mpsc;
@@ -7,8 +10,42 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Event, Relay, Relayed};
 use crate::Batcher;
+use crate::position::Position;
 use crate::recording::SourceTrade;
 use crate::spool::{Record, SpoolError};
+
+/// Trades taken from the source at once: their messages are forced to disk together.
+const GROUP_TRADES: usize = 8_192;
+
+/// The trades that are in no message yet.
+struct Open {
+    batcher: Batcher,
+    /// The number of the first one of each symbol.
+    first: BTreeMap<Symbol, u64>,
+    taken: u64,
+}
+
+impl Open {
+    fn push(&mut self, SourceTrade { symbol, trade }: SourceTrade) -> Option<Batch> {
+        if !self.first.contains_key(&symbol) {
+            self.first.insert(symbol.clone(), self.taken);
+        }
+        self.taken += 1;
+        let batch = self.batcher.push(&symbol, trade)?;
+        self.first.remove(&symbol);
+        Some(batch)
+    }
+
+    fn flush(&mut self) -> impl Iterator<Item = Batch> + use<> {
+        self.first.clear();
+        self.batcher.flush()
+    }
+
+    /// Every trade before this one is in a message.
+    fn complete(&self) -> u64 {
+        self.first.values().min().copied().unwrap_or(self.taken)
+    }
+}
 
 impl<Q: Queue> Relay<Q> {
     /// Takes trades until the source ends.
@@ -16,44 +53,60 @@ impl<Q: Queue> Relay<Q> {
         &self,
         mut source: mpsc::Receiver<SourceTrade>,
     ) -> Result<Relayed, SpoolError> {
-        let mut batcher = Batcher::new(self.config.limits);
+        let Position { taken, mut last_ids, .. } = self.state().position.clone();
+        let batcher = Batcher::new(self.config.limits);
+        let mut open = Open { batcher, first: BTreeMap::new(), taken };
         let mut relayed = Relayed::default();
         // When what is in the batcher must go; none while it is empty.
         let mut due: Option<Instant> = None;
+        let mut group = Vec::new();
         loop {
-            let next = tokio::select! {
+            let received = tokio::select! {
                 biased;
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => None,
-                next = source.recv() => Some(next),
+                received = source.recv_many(&mut group, GROUP_TRADES) => Some(received),
             };
-            let batches: Vec<Batch> = if let Some(Some(SourceTrade { symbol, trade })) = &next {
-                relayed.trades += 1;
+            relayed.trades += group.len() as u64;
+            if !group.is_empty() {
                 due = due.or_else(|| Some(Instant::now() + self.config.batch_age));
-                batcher.push(symbol, *trade).into_iter().collect()
-            } else {
-                batcher.flush().collect()
-            };
-            for batch in batches {
-                self.spool(&batch).await?;
-                relayed.messages += 1;
             }
-            if batcher.is_empty() {
+            let mut batches: VecDeque<Batch> =
+                group.drain(..).filter_map(|trade| open.push(trade)).collect();
+            let is_over = received == Some(0);
+            if received.is_none() || is_over {
+                batches.extend(open.flush());
+            }
+            relayed.messages += batches.len() as u64;
+            for batch in &batches {
+                let last = batch.trades.iter().map(|trade| trade.id).max();
+                let known = last_ids.entry(batch.symbol.clone()).or_default();
+                *known = last.unwrap_or_default().max(*known);
+            }
+            self.spool(batches).await?;
+            if open.batcher.is_empty() {
                 due = None;
             }
-            if matches!(next, Some(None)) {
-                self.state().is_all_spooled = true;
+            let mut state = self.state();
+            state.position.taken = open.complete();
+            state.position.last_ids.clone_from(&last_ids);
+            state.is_all_spooled = is_over;
+            drop(state);
+            if is_over {
+                self.changed.send_replace(());
                 return Ok(relayed);
             }
         }
     }
 
-    /// Spools a message; waits while there is no room. So does the source, then.
-    async fn spool(&self, batch: &Batch) -> Result<(), SpoolError> {
-        let body = message::encode(batch);
+    /// Spools messages; waits while there is no room. So does the source, then.
+    async fn spool(&self, batches: VecDeque<Batch>) -> Result<(), SpoolError> {
+        let mut left: VecDeque<_> =
+            batches.into_iter().map(|batch| (message::encode(&batch), batch)).collect();
         let mut is_told = false;
-        loop {
-            let time_ms = (self.clock_ms)();
-            match self.append(&body, time_ms, batch) {
+        while !left.is_empty() {
+            let appended = self.append(&mut left);
+            self.changed.send_replace(());
+            match appended {
                 Err(error) if error.is_full() => {
                     if !is_told {
                         (self.tell)(Event::Full { error: &error });
@@ -61,20 +114,35 @@ impl<Q: Queue> Relay<Q> {
                     }
                     sleep(self.config.checkpoint).await;
                 }
-                result => {
-                    self.changed.send_replace(());
-                    return result;
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends as many as there is room for, and forces them to disk together.
+    fn append(&self, left: &mut VecDeque<(String, Batch)>) -> Result<(), SpoolError> {
+        let time_ms = (self.clock_ms)();
+        let mut state = self.state();
+        let (mut spooled, mut failed) = (Vec::new(), Ok(()));
+        while let Some((body, batch)) = left.pop_front() {
+            match state.spool.append_unsynced(&body, time_ms) {
+                Ok(sequence) => spooled.push((Record { sequence, time_ms, body }, batch)),
+                Err(error) => {
+                    left.push_front((body, batch));
+                    failed = Err(error);
+                    break;
                 }
             }
         }
-    }
-
-    fn append(&self, body: &str, time_ms: u64, batch: &Batch) -> Result<(), SpoolError> {
-        let mut state = self.state();
-        let sequence = state.spool.append(body, time_ms)?;
-        state.latest = Some(Record { sequence, time_ms, body: body.to_owned() });
+        state.spool.sync_if_due()?;
         // Told before any publisher can see it, so that nothing is accepted before it is spooled.
-        (self.tell)(Event::Spooled { sequence, batch });
-        Ok(())
+        for (Record { sequence, .. }, batch) in &spooled {
+            (self.tell)(Event::Spooled { sequence: *sequence, batch });
+        }
+        if let Some((latest, _)) = spooled.pop() {
+            state.latest = Some(latest);
+        }
+        failed
     }
 }

@@ -20,13 +20,14 @@ pub use event::Event;
 use pipeline::Backoff;
 use pipeline::health::{HealthConfig, State as Health};
 use pipeline::ports::Queue;
-use pipeline::route::epoch::Order;
+use pipeline::route::epoch::{Fenced, Order};
 use pipeline::route::{Route, Router};
 use state::State;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::BatchLimits;
+use crate::position::Position;
 use crate::recording::SourceTrade;
 use crate::spool::{Spool, SpoolError};
 
@@ -45,6 +46,8 @@ pub struct RelayConfig {
     pub publish_messages: usize,
     /// Bytes that a target is given at once; one message goes however large it is.
     pub publish_bytes: usize,
+    /// An answer that takes longer speaks against its target, each such time anew.
+    pub publish_slow: Duration,
     /// How long to wait for the answer; after that it is unknown what happened.
     pub publish_deadline: Duration,
     /// The ceiling of the first wait after a failure; it doubles each time.
@@ -69,6 +72,36 @@ pub struct Relayed {
     pub trades: u64,
     /// Messages spooled.
     pub messages: u64,
+    /// Messages that stay in the spool because a target that is to have them refuses them, while it takes others.
+    pub refused: u64,
+}
+
+/// A target as a relay sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetView {
+    /// Its name.
+    pub name: String,
+    /// What is thought of it.
+    pub health: Health,
+    /// How long a publish takes; `None`: not known yet.
+    pub latency_us: Option<u64>,
+}
+
+/// What a relay knows at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayView {
+    /// In the order of the router.
+    pub targets: Vec<TargetView>,
+    /// Where messages go.
+    pub route: Route,
+    /// The latest order by hand.
+    pub order: Option<Order>,
+    /// Why nothing is published, if so.
+    pub fenced: Option<Fenced>,
+    /// Bytes in the spool.
+    pub spool_bytes: u64,
+    /// Messages in the spool that nobody has acknowledged.
+    pub waiting: u64,
 }
 
 /// Takes trades to the clouds.
@@ -99,14 +132,38 @@ impl<Q: Queue> Relay<Q> {
         Self { config, queues, state, changed, started, clock_ms, tell }
     }
 
+    /// Goes on from where an earlier relay was in the same source; the caller gives what comes from there on.
+    #[must_use]
+    pub fn resuming(self, position: Position) -> Self {
+        self.state().resume(position);
+        self
+    }
+
     /// Takes trades until the source ends and all that was spooled is where the route wants it.
     ///
     /// It may be dropped at any time, as it may be killed: what was spooled is published by the next relay.
+    /// [`Relay::checkpoint`] then saves some of it from being published again.
     pub async fn run(&self, source: mpsc::Receiver<SourceTrade>) -> Result<Relayed, SpoolError> {
         let publishers = (0..self.queues.len()).map(|target| self.publish(target));
         let publishers = futures::future::try_join_all(publishers);
         let (relayed, (), _) = tokio::try_join!(self.take(source), self.keep(), publishers)?;
-        Ok(relayed)
+        Ok(Relayed { refused: self.state().refused(&self.config), ..relayed })
+    }
+
+    /// Waits until the source has ended and all that it gave is spooled.
+    pub async fn all_spooled(&self) {
+        let mut changed = self.changed.subscribe();
+        while !self.state().is_all_spooled {
+            // The sender is a part of this relay.
+            let _ = changed.changed().await;
+        }
+    }
+
+    /// Writes down what is known: acknowledgements, and how far the source is.
+    pub fn checkpoint(&self) -> Result<(), SpoolError> {
+        let mut state = self.state();
+        state.spool.checkpoint((self.clock_ms)())?;
+        state.mark(true)
     }
 
     /// Takes in what a cloud's register says of orders by hand; `asked_at` is the time before it was asked.
@@ -129,6 +186,27 @@ impl<Q: Queue> Relay<Q> {
         self.state().health.iter().map(pipeline::health::Health::state).collect()
     }
 
+    /// All that is known now.
+    #[must_use]
+    pub fn view(&self) -> RelayView {
+        let now_ms = self.now_ms();
+        let state = self.state();
+        let targets = self.config.router.targets.iter().zip(&state.health).zip(&state.latency_us);
+        let targets = targets.map(|((target, health), latency_us)| TargetView {
+            name: target.name.clone(),
+            health: health.state(),
+            latency_us: *latency_us,
+        });
+        RelayView {
+            targets: targets.collect(),
+            route: state.route.clone(),
+            order: state.order().cloned(),
+            fenced: state.check(state.epoch(), now_ms).err(),
+            spool_bytes: state.spool.bytes(),
+            waiting: state.spool.unaccepted(),
+        }
+    }
+
     /// Bytes in the spool.
     #[must_use]
     pub fn spool_bytes(&self) -> u64 {
@@ -141,21 +219,24 @@ impl<Q: Queue> Relay<Q> {
             tokio::time::sleep(self.config.checkpoint).await;
             let now_ms = self.now_ms();
             let mut state = self.state();
-            match state.spool.checkpoint((self.clock_ms)()) {
+            let kept = state.spool.checkpoint((self.clock_ms)()).and_then(|()| state.mark(false));
+            match kept {
                 // The disk is full: acknowledgements wait in memory.
                 Err(error) if error.is_full() => (self.tell)(Event::Full { error: &error }),
                 result => result?,
             }
+            state.look_at_lease(now_ms, &self.tell);
             state.route(&self.config, now_ms, &self.tell);
-            if state.is_done() {
-                state.done = true;
-                state.spool.checkpoint((self.clock_ms)())?;
-                drop(state);
-                self.changed.send_replace(());
+            state.done = state.is_done();
+            let is_done = state.done;
+            drop(state);
+            if is_done {
+                self.checkpoint()?;
+            }
+            self.changed.send_replace(());
+            if is_done {
                 return Ok(());
             }
-            drop(state);
-            self.changed.send_replace(());
         }
     }
 

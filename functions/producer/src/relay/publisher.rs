@@ -1,8 +1,11 @@
 //! From the spool into one target's queue.
 
+use std::future::Future;
+use std::pin::pin;
+
 use pipeline::health::Evidence;
 use pipeline::ports::{Fault, MessageId, PortError, Queue};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Event, Relay};
 use crate::spool::{Cursor, Record, SpoolError};
@@ -82,14 +85,13 @@ impl<Q: Queue> Relay<Q> {
             hand.canary_at = None;
             return Ok(Step::Wait);
         }
-        state.next(&self.config, name, &mut hand.cursor, &mut hand.chunk)?;
+        state.next(&self.config, target, &mut hand.cursor, &mut hand.chunk)?;
         if !hand.chunk.is_empty() {
             return Ok(Step::Publish);
         }
         let all = (state.generation, state.spool.next_sequence());
         state.idle[target] = Some(all);
-        let has_traffic = state.route.publish.iter().any(|(publish, _)| publish == name);
-        if has_traffic {
+        if state.has_traffic(name) {
             hand.canary_at = None;
             return Ok(Step::Wait);
         }
@@ -106,40 +108,79 @@ impl<Q: Queue> Relay<Q> {
     }
 
     /// Publishes messages and takes down what became of them; those that must be sent again come back.
+    ///
+    /// A message that is refused while others are taken is put aside: it is tried again by itself, ever more seldom, and
+    /// holds nothing up. One that is refused with all others says something of the target, and not of itself.
     async fn send(&self, target: usize, records: Vec<Record>) -> Vec<Record> {
         let bodies: Vec<_> = records.iter().map(|record| record.body.clone()).collect();
         let started = Instant::now();
-        let published = self.queues[target].publish(bodies);
-        let answers = timeout(self.config.publish_deadline, published).await;
+        let answers = self.wait(target, self.queues[target].publish(bodies)).await;
         let latency = started.elapsed();
         let now_ms = self.now_ms();
         let name = &self.config.router.targets[target].name;
-        let mut worst = Evidence::Success;
-        let mut again = Vec::new();
-        let mut answers = answers.map(Vec::into_iter).ok();
+        let mut evidence = None;
+        let (mut again, mut refused) = (Vec::new(), Vec::new());
+        let mut answers = answers.map(Vec::into_iter);
         let mut state = self.state();
         for record in records {
+            let sequence = record.sequence;
             // A queue that answers for fewer than it was given leaves the rest unknown.
             match answers.as_mut().and_then(Iterator::next) {
                 Some(Ok(MessageId(_))) => {
-                    let is_first = !state.spool.is_accepted(record.sequence);
-                    state.spool.acknowledge(name, record.sequence);
-                    let sequence = record.sequence;
+                    let is_first = !state.spool.is_accepted(sequence);
+                    state.accept(target, name, sequence);
                     (self.tell)(Event::Accepted { target: name, sequence, is_first });
+                    evidence = evidence.max(Some(Evidence::Success));
+                }
+                Some(Err(error)) if !error.fault.may_pass() => {
+                    self.tell_refused(name, sequence, &error);
+                    refused.push(record);
                 }
                 answer => {
-                    worst = worst.max(self.tell_failure(name, record.sequence, answer));
+                    let found = self.tell_failure(name, sequence, answer);
+                    evidence = evidence.max(Some(found));
                     again.push(record);
                 }
             }
         }
-        if worst == Evidence::Success {
+        let is_known = refused.iter().all(|record| state.is_aside(target, record.sequence));
+        if evidence.is_some() || is_known {
+            refused.iter().for_each(|record| state.put_aside(target, record.sequence));
+        } else {
+            evidence = Some(Evidence::Refused);
+            again.append(&mut refused);
+        }
+        if evidence == Some(Evidence::Success) {
             state.measure(target, latency);
         }
-        state.learn(&self.config, target, worst, now_ms, &self.tell);
+        if let Some(evidence) = evidence {
+            state.learn(&self.config, target, evidence, now_ms, &self.tell);
+        }
         drop(state);
         self.changed.send_replace(());
         again
+    }
+
+    /// The answers; `None`: there are none in time. That they take long is evidence before they are there.
+    async fn wait<T>(&self, target: usize, answers: impl Future<Output = T>) -> Option<T> {
+        let mut answers = pin!(answers);
+        let deadline = Instant::now() + self.config.publish_deadline;
+        loop {
+            let until = deadline.min(Instant::now() + self.config.publish_slow);
+            match timeout_at(until, &mut answers).await {
+                Ok(answers) => return Some(answers),
+                Err(_) if until == deadline => return None,
+                Err(_) => {
+                    let now_ms = self.now_ms();
+                    self.state().learn_slow(&self.config, target, now_ms, &self.tell);
+                    self.changed.send_replace(());
+                }
+            }
+        }
+    }
+
+    fn tell_refused(&self, target: &str, sequence: u64, error: &PortError) {
+        (self.tell)(Event::Refused { target, sequence, why: &error.to_string() });
     }
 
     fn tell_failure(
@@ -149,14 +190,12 @@ impl<Q: Queue> Relay<Q> {
         answer: Option<Result<MessageId, PortError>>,
     ) -> Evidence {
         match answer {
-            Some(Err(error)) if error.fault != Fault::Unknown => {
-                let why = &error.to_string();
-                (self.tell)(Event::Refused { target, sequence, why });
+            Some(Err(error)) if error.fault == Fault::Unreachable => {
+                self.tell_refused(target, sequence, &error);
                 Evidence::Refused
             }
             Some(Err(error)) => {
-                let why = &error.to_string();
-                (self.tell)(Event::Unknown { target, sequence, why });
+                (self.tell)(Event::Unknown { target, sequence, why: &error.to_string() });
                 Evidence::Unknown
             }
             _ => {

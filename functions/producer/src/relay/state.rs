@@ -1,15 +1,32 @@
 //! What the parts of a relay share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pipeline::health::{Evidence, Health};
+use pipeline::health::{Evidence, Health, State as HealthState};
 use pipeline::route::epoch::{Fence, Fenced, Order};
 use pipeline::route::{Memory, Route, ServiceState, View};
 
+use tokio::time::Instant;
+
 use super::{Event, RelayConfig};
+use crate::position::Position;
 use crate::spool::{Cursor, Record, Spool, SpoolError};
 
 type Tell = dyn Fn(Event<'_>) + Send + Sync;
+
+/// The position is written down so often at least, whatever the spool's policy is.
+const MARK: Duration = Duration::from_secs(1);
+/// The first pause before a message is tried again that a target refuses, and the longest; it doubles each time.
+const ASIDE: Duration = Duration::from_secs(1);
+const ASIDE_CAP: Duration = Duration::from_mins(1);
+
+/// A message that a target refuses, while it takes others.
+#[derive(Clone, Copy, Debug)]
+struct Aside {
+    tries: u32,
+    due: Instant,
+}
 
 /// All that changes. It is never held across a wait; the disk is written under it, so an append takes its time from
 /// the publishers, as it must: they have nothing to publish before it is done.
@@ -22,6 +39,15 @@ pub(super) struct State {
     /// Grows with each change of the route: publishers start again at the oldest message.
     pub(super) generation: u64,
     fence: Option<Fence>,
+    is_fenced: bool,
+    /// When each target last did what was asked.
+    success_ms: Vec<Option<u64>>,
+    /// What each target refuses.
+    aside: Vec<BTreeMap<u64, Aside>>,
+    /// How far the source is, and what of that is written down.
+    pub(super) position: Position,
+    marked: Position,
+    marked_at: Instant,
     /// The message that canaries carry.
     pub(super) latest: Option<Record>,
     /// Where a publisher found nothing more to do: generation, and the spool's next number.
@@ -39,6 +65,9 @@ impl State {
         let views = views(&health, &latency_us);
         let (memory, route) = config.router.decide(Memory::default(), &views, 0);
         let fence = config.lease.map(|lease| Fence::new(ms(lease), 0));
+        // What can't be read now is not needed yet, and comes up when it is.
+        let mut last = Cursor::at(spool.next_sequence().saturating_sub(1));
+        let latest = spool.read(&mut last).ok().flatten();
         Self {
             spool,
             health,
@@ -47,7 +76,13 @@ impl State {
             route,
             generation: 1,
             fence,
-            latest: None,
+            is_fenced: false,
+            success_ms: vec![None; count],
+            aside: vec![BTreeMap::new(); count],
+            position: Position::default(),
+            marked: Position::default(),
+            marked_at: Instant::now(),
+            latest,
             idle: vec![None; count],
             is_all_spooled: false,
             done: false,
@@ -56,15 +91,25 @@ impl State {
 
     /// Chooses anew, and tells if that changes anything.
     pub(super) fn route(&mut self, config: &RelayConfig, now_ms: u64, tell: &Tell) {
+        self.choose(config, now_ms, false, tell);
+    }
+
+    fn choose(&mut self, config: &RelayConfig, now_ms: u64, is_ordered: bool, tell: &Tell) {
         let views = views(&self.health, &self.latency_us);
         let memory = std::mem::take(&mut self.memory);
         let (memory, route) = config.router.decide(memory, &views, now_ms);
         self.memory = memory;
-        let has_changed = route.publish != self.route.publish;
-        self.route = route;
-        if has_changed {
+        let before = std::mem::replace(&mut self.route, route);
+        let has_moved = before.publish != self.route.publish;
+        let has_hedged = before.hedge != self.route.hedge;
+        if has_moved || has_hedged {
             self.generation += 1;
-            tell(Event::Routed { route: &self.route, epoch: self.epoch() });
+        }
+        let (route, epoch) = (&self.route, self.epoch());
+        if has_moved || is_ordered {
+            tell(Event::Routed { route, epoch });
+        } else if has_hedged {
+            tell(Event::Hedged { route, epoch });
         }
     }
 
@@ -77,6 +122,9 @@ impl State {
         now_ms: u64,
         tell: &Tell,
     ) {
+        if evidence == Evidence::Success {
+            self.success_ms[target] = Some(now_ms);
+        }
         let before = self.health[target].state();
         self.health[target] = self.health[target].after(&config.health, evidence, now_ms);
         let state = self.health[target].state();
@@ -84,6 +132,27 @@ impl State {
             tell(Event::Health { target: &config.router.targets[target].name, state });
         }
         self.route(config, now_ms, tell);
+    }
+
+    /// An answer takes long. Of a target that has answered since it was suspected that says no more than that it is
+    /// slow; of one that has not, that it may hang.
+    pub(super) fn learn_slow(
+        &mut self,
+        config: &RelayConfig,
+        target: usize,
+        now_ms: u64,
+        tell: &Tell,
+    ) {
+        let health = &self.health[target];
+        let is_silent = self.success_ms[target].is_none_or(|at_ms| at_ms < health.since_ms());
+        let counts = match health.state() {
+            HealthState::Healthy => true,
+            HealthState::Suspect => is_silent,
+            HealthState::Recovering | HealthState::Down => false,
+        };
+        if counts {
+            self.learn(config, target, Evidence::Unknown, now_ms, tell);
+        }
     }
 
     /// A moving average, so that one slow answer moves no primary.
@@ -104,7 +173,7 @@ impl State {
         let Some(fence) = &mut self.fence else { return };
         if fence.observe(found, asked_at_ms) {
             self.memory.order(fence.order().and_then(|order| order.to.clone()));
-            self.route(config, now_ms, tell);
+            self.choose(config, now_ms, true, tell);
         }
     }
 
@@ -117,27 +186,132 @@ impl State {
         self.fence.as_ref().map_or(Ok(()), |fence| fence.check(epoch, now_ms))
     }
 
-    /// The next messages for a target: those that the route assigns to it and that it has not acknowledged.
+    /// The latest order by hand.
+    pub(super) fn order(&self) -> Option<&Order> {
+        self.fence.as_ref().and_then(Fence::order)
+    }
+
+    /// Tells when the lease ends, and when it is renewed.
+    pub(super) fn look_at_lease(&mut self, now_ms: u64, tell: &Tell) {
+        let why = self.check(self.epoch(), now_ms).err();
+        if why.is_some() != self.is_fenced {
+            self.is_fenced = why.is_some();
+            tell(Event::Fenced { why });
+        }
+    }
+
+    /// Goes on from a position that an earlier relay wrote down.
+    pub(super) fn resume(&mut self, position: Position) {
+        self.marked = position.clone();
+        self.position = position;
+    }
+
+    /// Writes the position down, if that costs nothing or is due.
+    pub(super) fn mark(&mut self, is_last: bool) -> Result<(), SpoolError> {
+        let is_due = is_last || self.spool.is_synced() || self.marked_at.elapsed() >= MARK;
+        if is_due && self.position != self.marked {
+            self.spool.mark(&self.position.text())?;
+            self.marked.clone_from(&self.position);
+            self.marked_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Whether `target` has traffic; if not, canaries tell how it is.
+    pub(super) fn has_traffic(&self, target: &str) -> bool {
+        self.route.hedges(target) || self.route.publish.iter().any(|(name, _)| name == target)
+    }
+
+    /// The next messages for a target: those that the route assigns to it and that it has not acknowledged, and as a
+    /// hedge those that nobody has.
     pub(super) fn next(
         &mut self,
         config: &RelayConfig,
-        target: &str,
+        target: usize,
         cursor: &mut Cursor,
         chunk: &mut Vec<Record>,
     ) -> Result<(), SpoolError> {
+        let name = &config.router.targets[target].name;
+        if !self.has_traffic(name) {
+            return Ok(());
+        }
+        let only_hedges = !self.route.publish.iter().any(|(publish, _)| publish == name);
         let mut bytes: usize = chunk.iter().map(|record| record.body.len()).sum();
-        while chunk.len() < config.publish_messages.max(1)
-            && (chunk.is_empty() || bytes < config.publish_bytes)
-        {
-            let Some(record) = self.spool.read(cursor)? else { return Ok(()) };
+        let has_room = |chunk: &Vec<Record>, bytes: usize| {
+            chunk.len() < config.publish_messages.max(1)
+                && (chunk.is_empty() || bytes < config.publish_bytes)
+        };
+        while has_room(chunk, bytes) {
+            let again = self.due_again(target)?;
+            let is_again = again.is_some();
+            let record = match again {
+                Some(record) => Some(record),
+                None if only_hedges => {
+                    self.spool.skip_accepted(cursor);
+                    self.spool.read(cursor)?
+                }
+                None => {
+                    self.spool.skip_acknowledged(cursor, name);
+                    self.spool.read(cursor)?
+                }
+            };
+            let Some(record) = record else { return Ok(()) };
             let sequence = record.sequence;
-            if self.route.assigns(target, sequence) && !self.spool.is_acknowledged(target, sequence)
-            {
+            let is_there = chunk.iter().any(|there| there.sequence == sequence);
+            let is_aside = !is_again && self.is_aside(target, sequence);
+            if self.wants(name, sequence) && !is_there && !is_aside {
                 bytes += record.body.len();
                 chunk.push(record);
             }
         }
         Ok(())
+    }
+
+    fn wants(&self, target: &str, sequence: u64) -> bool {
+        let is_assigned =
+            self.route.assigns(target, sequence) && !self.spool.is_acknowledged(target, sequence);
+        is_assigned || (self.route.hedges(target) && !self.spool.is_accepted(sequence))
+    }
+
+    /// A message that was put aside and is due; the next pause begins.
+    fn due_again(&mut self, target: usize) -> Result<Option<Record>, SpoolError> {
+        let due = self.aside[target].iter().find(|(_, aside)| aside.is_due());
+        let Some(sequence) = due.map(|(sequence, _)| *sequence) else { return Ok(None) };
+        let found = self.spool.read(&mut Cursor::at(sequence))?;
+        let found = found.filter(|record| record.sequence == sequence);
+        if found.is_some() {
+            self.put_aside(target, sequence);
+        } else {
+            self.aside[target].remove(&sequence);
+        }
+        Ok(found)
+    }
+
+    /// Takes a message out of the way of the others.
+    pub(super) fn put_aside(&mut self, target: usize, sequence: u64) {
+        let start = Aside { tries: 0, due: Instant::now() };
+        let aside = self.aside[target].entry(sequence).or_insert(start);
+        let pause = ASIDE.saturating_mul(1 << aside.tries.min(16)).min(ASIDE_CAP);
+        aside.tries += 1;
+        aside.due = Instant::now() + pause;
+    }
+
+    pub(super) fn is_aside(&self, target: usize, sequence: u64) -> bool {
+        self.aside[target].contains_key(&sequence)
+    }
+
+    pub(super) fn accept(&mut self, target: usize, name: &str, sequence: u64) {
+        self.spool.acknowledge(name, sequence);
+        self.aside[target].remove(&sequence);
+    }
+
+    /// Messages that a target which is to have them refuses, while it takes others.
+    pub(super) fn refused(&self, config: &RelayConfig) -> u64 {
+        let targets = config.router.targets.iter().zip(&self.aside);
+        let refused = targets.flat_map(|(target, aside)| {
+            aside.keys().filter(|sequence| self.route.assigns(&target.name, **sequence))
+        });
+        refused.count() as u64
     }
 
     /// Whether the source has ended and every target of the route has what it is to have.
@@ -146,6 +320,12 @@ impl State {
         self.is_all_spooled
             && !self.route.publish.is_empty()
             && self.idle.iter().filter(|idle| **idle == all).count() == self.idle.len()
+    }
+}
+
+impl Aside {
+    fn is_due(&self) -> bool {
+        self.due <= Instant::now()
     }
 }
 

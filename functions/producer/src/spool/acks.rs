@@ -118,6 +118,22 @@ impl Acks {
         self.by_target.values().any(|acked| acked.contains(sequence))
     }
 
+    /// The first number from `sequence` on that `target` has not acknowledged.
+    pub(super) fn behind(&self, target: &str, sequence: u64) -> u64 {
+        self.by_target.get(target).map_or(sequence, |acked| behind(acked, sequence))
+    }
+
+    /// The first number from `sequence` on that nobody has acknowledged.
+    pub(super) fn behind_any(&self, mut sequence: u64) -> u64 {
+        loop {
+            let all = self.by_target.values().map(|acked| behind(acked, sequence));
+            match all.max() {
+                Some(next) if next > sequence => sequence = next,
+                _ => return sequence,
+            }
+        }
+    }
+
     /// Whether each of `targets`, of which there must be one, has all of `records`.
     pub(super) fn all_have(&self, targets: &[String], records: &Range<u64>) -> bool {
         let has = |target| self.by_target.get(target).is_some_and(|acked| holds(acked, records));
@@ -152,6 +168,14 @@ impl Accepted {
             end.min(range.end().saturating_add(1)).saturating_sub(first.max(*range.start()))
         };
         self.0.ranges().map(overlap).sum()
+    }
+}
+
+fn behind(acked: &IdRanges, sequence: u64) -> u64 {
+    let range = acked.ranges().find(|range| *range.end() >= sequence);
+    match range {
+        Some(range) if *range.start() <= sequence => range.end().saturating_add(1),
+        _ => sequence,
     }
 }
 

@@ -31,6 +31,17 @@ impl Cursor {
         Self::default()
     }
 
+    /// Before the message `sequence`.
+    #[must_use]
+    pub fn at(sequence: u64) -> Self {
+        Self { next: sequence, open: None }
+    }
+
+    /// Moves on to where `to` says, if that is later.
+    pub(super) fn skip(&mut self, to: impl FnOnce(u64) -> u64) {
+        self.next = self.next.max(to(self.next));
+    }
+
     pub(super) fn read(
         &mut self,
         segments: &VecDeque<Segment>,

@@ -13,6 +13,7 @@
 mod acks;
 mod cursor;
 mod error;
+mod mark;
 mod recover;
 mod segment;
 
@@ -100,17 +101,20 @@ impl Spool {
         };
         spool.checkpoint_acks(true)?;
         recover::remove_empty(&mut spool.segments)?;
-        let accepted = spool.acks.accepted();
-        recovery.unaccepted = spool
-            .segments
-            .iter()
-            .map(|segment| segment.count - accepted.count_within(segment.first, segment.end()))
-            .sum();
+        recovery.unaccepted = spool.unaccepted();
         Ok((spool, recovery))
     }
 
     /// Appends a message and gives its sequence number. `now_ms` is since the epoch.
     pub fn append(&mut self, body: &str, now_ms: u64) -> Result<u64, SpoolError> {
+        let sequence = self.append_unsynced(body, now_ms)?;
+        self.sync_if_due()?;
+        Ok(sequence)
+    }
+
+    /// [`Spool::append`] for several messages, one after the other: they are on disk, as the settings say, once
+    /// [`Spool::sync_if_due`] has returned.
+    pub fn append_unsynced(&mut self, body: &str, now_ms: u64) -> Result<u64, SpoolError> {
         if let Some(why) = &self.broken {
             return Err(SpoolError::Broken { path: self.dir.clone(), why: why.clone() });
         }
@@ -127,7 +131,6 @@ impl Spool {
             segment.grow(record.len() as u64, now_ms);
         }
         self.unsynced = true;
-        self.sync_if_due()?;
         Ok(sequence)
     }
 
@@ -172,6 +175,24 @@ impl Spool {
         Ok(())
     }
 
+    /// Writes down `text`, in place of what was there, after everything has been forced to disk: what it says of
+    /// messages is true of those that are there after a loss of power, too.
+    pub fn mark(&mut self, text: &str) -> Result<(), SpoolError> {
+        self.sync()?;
+        mark::save(&self.dir, text)
+    }
+
+    /// What was written down last; `None`: nothing, or nothing that can be read.
+    pub fn marked(&self) -> Result<Option<String>, SpoolError> {
+        mark::load(&self.dir)
+    }
+
+    /// Whether everything is on disk.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        !self.unsynced
+    }
+
     /// Bytes of all segments.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -189,10 +210,32 @@ impl Spool {
         cursor.read(&self.segments)
     }
 
+    /// Moves the cursor behind the messages that `target` has acknowledged, without reading them.
+    pub fn skip_acknowledged(&self, cursor: &mut Cursor, target: &str) {
+        cursor.skip(|sequence| self.acks.behind(target, sequence));
+    }
+
+    /// Moves the cursor behind the messages that any target has acknowledged, without reading them.
+    pub fn skip_accepted(&self, cursor: &mut Cursor) {
+        cursor.skip(|sequence| self.acks.behind_any(sequence));
+    }
+
+    /// The messages that are there, and that no target has acknowledged.
+    #[must_use]
+    pub fn unaccepted(&self) -> u64 {
+        let accepted = self.acks.accepted();
+        let waiting = self
+            .segments
+            .iter()
+            .map(|segment| segment.count - accepted.count_within(segment.first, segment.end()));
+        waiting.sum()
+    }
+
     fn make_room(&mut self, bytes: u64, now_ms: u64) -> Result<(), SpoolError> {
         if self.bytes() + bytes <= self.config.max_bytes {
             return Ok(());
         }
+        self.sync()?;
         self.seal();
         self.checkpoint_acks(false)?;
         self.reclaim(now_ms)?;
@@ -243,7 +286,8 @@ impl Spool {
         self.active = None;
     }
 
-    fn sync_if_due(&mut self) -> Result<(), SpoolError> {
+    /// Forces what was appended to disk, if the settings say that it is time.
+    pub fn sync_if_due(&mut self) -> Result<(), SpoolError> {
         match self.config.sync {
             Sync::EveryRecord => self.sync(),
             Sync::Interval(interval) if self.synced_at.elapsed() >= interval => self.sync(),

@@ -229,6 +229,7 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
     };
     let symbols: BTreeSet<Symbol> = market.trades.iter().map(|made| made.symbol.clone()).collect();
     let config = BinanceConfig {
+        last_ids: std::collections::BTreeMap::new(),
         stream_url: url("ws", &streams),
         rest_url: setting.rest.map(|_| url("http", &answers)),
         symbols: symbols.into_iter().collect(),

@@ -168,6 +168,7 @@ fn config(policy: Policy) -> RelayConfig {
         batch_age: Duration::from_millis(50),
         publish_messages: 5,
         publish_bytes: 100_000,
+        publish_slow: Duration::from_millis(250),
         publish_deadline: Duration::from_millis(250),
         backoff_base: Duration::from_millis(20),
         backoff_cap: Duration::from_millis(200),
@@ -258,6 +259,11 @@ impl Told {
                 let names: Vec<_> = route.publish.iter().map(|(name, _)| name.as_str()).collect();
                 self.lines.push(format!("to {}", names.join(" ")));
             }
+            Event::Hedged { route, .. } => {
+                let hedge = route.hedge.as_deref().unwrap_or("nobody");
+                self.lines.push(format!("hedge {hedge}"));
+            }
+            Event::Fenced { why } => self.lines.push(format!("fenced {}", why.is_some())),
             Event::Full { .. } => self.lines.push("full".to_owned()),
             Event::Unknown { .. } | Event::Refused { .. } => {}
         }

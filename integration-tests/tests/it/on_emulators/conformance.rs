@@ -1,7 +1,7 @@
 //! The suite of the ports, which the memory cloud passes too, on both clouds' emulators.
 
-use cloud_aws::DynamoCursor;
-use cloud_gcp::FirestoreCursor;
+use cloud_aws::{DynamoCursor, DynamoRegister};
+use cloud_gcp::{FirestoreCursor, FirestoreRegister};
 
 use crate::on_emulators::deployed;
 
@@ -11,6 +11,7 @@ async fn both_clouds_keep_the_contract_of_every_port() {
     let clouds = Box::pin(deployed(folder.path())).await;
     let (aws, gcp) = (&clouds.aws, &clouds.gcp);
     let cursors = (DynamoCursor::beside(&aws.store), FirestoreCursor::beside(&gcp.store));
+    let registers = (DynamoRegister::beside(&aws.store), FirestoreRegister::beside(&gcp.store));
     let symbol = "CONFORM".parse().expect("a symbol");
     tokio::join!(
         conformance::archive(&aws.archive, "aws"),
@@ -19,6 +20,8 @@ async fn both_clouds_keep_the_contract_of_every_port() {
         conformance::store(&gcp.store, &symbol),
         conformance::cursor(&cursors.0),
         conformance::cursor(&cursors.1),
+        conformance::register(&registers.0),
+        conformance::register(&registers.1),
         // The queue of trades has the function as its receiver; that of dead letters has none.
         conformance::queue(&aws.dead_letters),
         conformance::queue(&gcp.dead_letters),

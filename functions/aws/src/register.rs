@@ -1,0 +1,109 @@
+//! The latest order by hand: an item beside the candles, in a partition of its own.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use pipeline::ports::{Fault, PortError};
+use pipeline::route::epoch::{Order, Register};
+
+use crate::error::port_error;
+use crate::store::DynamoStore;
+
+const SERVICE: &str = "dynamodb";
+/// No chart's: those have a `#` in it.
+const PARTITION: &str = "failover-order";
+const EPOCH: &str = "epoch";
+const TO: &str = "to";
+const BY: &str = "by";
+const AT: &str = "at_ms";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// A register in a table of candles.
+#[derive(Clone, Debug)]
+pub struct DynamoRegister {
+    client: Client,
+    table: String,
+}
+
+impl DynamoRegister {
+    /// The register in `table`.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// The register beside the candles of `store`.
+    #[must_use]
+    pub fn beside(store: &DynamoStore) -> Self {
+        let (client, table) = store.place();
+        Self::new(client.clone(), table)
+    }
+}
+
+impl Register for DynamoRegister {
+    async fn read(&self) -> Result<Option<Order>, PortError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let got = get.set_key(Some(key())).send().await;
+        let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
+        item.map(|item| order(&item)).transpose()
+    }
+
+    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+        let mut item = key();
+        item.extend(attributes(order).into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let mut put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        if let Some(expected) = expected {
+            let mut condition = Vec::new();
+            for (name, value) in attributes(expected) {
+                condition.push(format!("#{name} = :{name}"));
+                put = put.expression_attribute_names(format!("#{name}"), name);
+                put = put.expression_attribute_values(format!(":{name}"), value);
+            }
+            if expected.to.is_none() {
+                condition.push(format!("attribute_not_exists(#{TO})"));
+                put = put.expression_attribute_names(format!("#{TO}"), TO);
+            }
+            put = put.condition_expression(condition.join(" AND "));
+        } else {
+            put = put.condition_expression("attribute_not_exists(pk)");
+        }
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(e) if e.is_conditional_check_failed_exception() => Ok(false),
+                _ => Err(port_error(SERVICE, "PutItem", &error)),
+            },
+        }
+    }
+}
+
+fn key() -> Item {
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(PARTITION.to_owned())),
+        ("sk".to_owned(), AttributeValue::N("0".to_owned())),
+    ])
+}
+
+fn attributes(order: &Order) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = vec![
+        (EPOCH, AttributeValue::N(order.epoch.to_string())),
+        (BY, AttributeValue::S(order.by.clone())),
+        (AT, AttributeValue::N(order.at_ms.to_string())),
+    ];
+    attributes.extend(order.to.as_ref().map(|to| (TO, AttributeValue::S(to.clone()))));
+    attributes
+}
+
+fn order(item: &Item) -> Result<Order, PortError> {
+    let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
+    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let read =
+        || Some(Order { epoch: number(EPOCH)?, to: text(TO), by: text(BY)?, at_ms: number(AT)? });
+    read().ok_or_else(|| PortError {
+        service: SERVICE,
+        operation: "GetItem",
+        fault: Fault::Corrupt,
+        detail: format!("the item {PARTITION} is no order; delete it, and give the order again"),
+    })
+}

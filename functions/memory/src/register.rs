@@ -1,0 +1,41 @@
+//! The register of orders over one value.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pipeline::ports::PortError;
+use pipeline::route::epoch::{Order, Register};
+
+use crate::Effects;
+
+/// A register in memory; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryRegister {
+    order: Arc<Mutex<Option<Order>>>,
+    effects: Effects,
+}
+
+impl MemoryRegister {
+    /// No order yet; effects are counted by `effects`.
+    #[must_use]
+    pub fn new(effects: Effects) -> Self {
+        Self { order: Arc::default(), effects }
+    }
+}
+
+impl Register for MemoryRegister {
+    async fn read(&self) -> Result<Option<Order>, PortError> {
+        Ok(self.order.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+        let replace = || {
+            let mut stored = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_expected = stored.as_ref() == expected;
+            if is_expected {
+                *stored = Some(order.clone());
+            }
+            is_expected
+        };
+        Ok(self.effects.around(replace).await)
+    }
+}

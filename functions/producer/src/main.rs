@@ -1,0 +1,7 @@
+//! Trades from Binance, a recording or a generator, into the queues of both clouds.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    producer::program::main()
+}

@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use candle::Symbol;
+use clap::Parser;
+
+/// Takes trades to the queues of both clouds, and loses none.
+///
+/// Which clouds, by which policy, and all sizes and waits: from the environment (`cargo xtask produce` sets it from
+/// twincloud.toml; `cargo xtask render` writes it to .env.producer).
+#[derive(Clone, Debug, Parser)]
+#[command(name = "producer", version)]
+pub struct Args {
+    /// binance, a recording (Binance frames, one a line, plain or gzip), or generate:N[:SEED]
+    #[arg(long)]
+    pub source: Source,
+    /// What to send, of the symbols in the settings; can be given several times [default: all of them]
+    #[arg(long = "symbol", value_name = "SYMBOL")]
+    pub symbols: Vec<Symbol>,
+    /// Play a recording by its trades' times: real, max, or so many times as quick
+    #[arg(long, default_value = "max", conflicts_with = "rate")]
+    pub speed: Speed,
+    /// Send a recording evenly, so many trades a second
+    #[arg(long, value_name = "TRADES_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+    /// Where messages are kept until a cloud has them; one producer, one folder
+    #[arg(long, value_name = "DIR")]
+    pub spool: PathBuf,
+    /// Append what happens to this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// Keep how it is in this file, as JSON [default: status.json in the spool's folder]
+    #[arg(long, value_name = "FILE")]
+    pub status: Option<PathBuf>,
+}
+
+/// Where trades come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The exchange's stream.
+    Binance,
+    /// A recording.
+    File(PathBuf),
+    /// Made up from a seed.
+    Generate {
+        /// Trades in all; the symbols take turns.
+        count: u64,
+        /// The first symbol's; the next one's is one more.
+        seed: u64,
+    },
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "binance" {
+            return Ok(Self::Binance);
+        }
+        let Some(numbers) = text.strip_prefix("generate:") else {
+            return Ok(Self::File(PathBuf::from(text)));
+        };
+        let (count, seed) = numbers.split_once(':').unwrap_or((numbers, "1"));
+        let number = |name: &str, text: &str| {
+            text.parse::<u64>().map_err(|_| format!("{name} {text:?} is not a whole number"))
+        };
+        match number("N", count)? {
+            0 => Err("N must be at least 1".to_owned()),
+            count => Ok(Self::Generate { count, seed: number("SEED", seed)? }),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binance => f.write_str("binance"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Generate { count, seed } => write!(f, "generate:{count}:{seed}"),
+        }
+    }
+}
+
+/// How quickly a recording is played, in thousandths of its own speed; none: as quickly as it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speed(Option<u64>);
+
+impl Speed {
+    /// When a trade is due that comes so many milliseconds after the first one.
+    #[must_use]
+    pub fn due(self, after_ms: u64) -> Duration {
+        let after_us = u128::from(after_ms) * 1_000_000;
+        let due_us = self.0.map_or(0, |thousandths| after_us / u128::from(thousandths.max(1)));
+        Duration::from_micros(u64::try_from(due_us).unwrap_or(u64::MAX))
+    }
+}
+
+impl FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => return Ok(Self(None)),
+            "real" => return Ok(Self(Some(1_000))),
+            _ => {}
+        }
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let is_number = (1..=6).contains(&whole.len())
+            && part.len() <= 3
+            && whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit());
+        let thousandths = format!("{whole}{part:0<3}").parse::<u64>();
+        match thousandths {
+            Ok(thousandths) if is_number && thousandths > 0 => Ok(Self(Some(thousandths))),
+            _ => Err(format!(
+                "{text:?} is none of real, max, and a number such as 10 or 0.5 (at least 0.001)"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_the_exchange_a_file_or_a_generator() {
+        let parse = |text: &str| text.parse::<Source>();
+        assert_eq!(parse("binance"), Ok(Source::Binance));
+        assert_eq!(parse("a/b.gz"), Ok(Source::File("a/b.gz".into())));
+        assert_eq!(parse("generate:5"), Ok(Source::Generate { count: 5, seed: 1 }));
+        assert_eq!(parse("generate:5:7"), Ok(Source::Generate { count: 5, seed: 7 }));
+        assert_eq!(parse("generate:0"), Err("N must be at least 1".to_owned()));
+        assert_eq!(parse("generate:x"), Err("N \"x\" is not a whole number".to_owned()));
+    }
+
+    #[test]
+    fn a_speed_is_real_max_or_a_number() {
+        let due = |text: &str| text.parse::<Speed>().map(|speed| speed.due(3_000).as_millis());
+        assert_eq!(due("real"), Ok(3_000));
+        assert_eq!(due("max"), Ok(0));
+        assert_eq!(due("10"), Ok(300));
+        assert_eq!(due("0.5"), Ok(6_000));
+        for wrong in ["", "0", "-1", "1e3", "1.2345", "+5", "fast"] {
+            assert!(due(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Args::command().debug_assert();
+        let args = ["producer", "--source", "f", "--spool", "s", "--speed", "2", "--rate", "5"];
+        assert!(Args::try_parse_from(args).is_err(), "either by times or evenly");
+    }
+}

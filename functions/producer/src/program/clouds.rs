@@ -1,0 +1,133 @@
+//! The queues and the registers of orders of both clouds.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use cloud_aws::{Clients, DynamoRegister, SqsQueue, single_attempt_config};
+use cloud_gcp::{Endpoints, FirestoreRegister, PubSubQueue};
+use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
+use pipeline::route::Target;
+use pipeline::route::epoch::{Order, Register};
+
+use crate::config::ProducerConfig;
+
+/// A cloud's queue.
+#[derive(Clone, Debug)]
+pub enum CloudQueue {
+    /// SQS.
+    Aws(SqsQueue),
+    /// Pub/Sub.
+    Gcp(Box<PubSubQueue>),
+}
+
+impl Queue for CloudQueue {
+    async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        match self {
+            Self::Aws(queue) => queue.publish(bodies).await,
+            Self::Gcp(queue) => queue.publish(bodies).await,
+        }
+    }
+
+    async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
+        match self {
+            Self::Aws(queue) => queue.receive(max).await,
+            Self::Gcp(queue) => queue.receive(max).await,
+        }
+    }
+
+    async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
+        match self {
+            Self::Aws(queue) => queue.acknowledge(receipt).await,
+            Self::Gcp(queue) => queue.acknowledge(receipt).await,
+        }
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
+        match self {
+            Self::Aws(queue) => queue.release(receipt).await,
+            Self::Gcp(queue) => queue.release(receipt).await,
+        }
+    }
+}
+
+/// A cloud's register of orders by hand.
+#[derive(Clone, Debug)]
+pub enum CloudRegister {
+    /// In `DynamoDB`.
+    Aws(DynamoRegister),
+    /// In Firestore.
+    Gcp(FirestoreRegister),
+}
+
+impl Register for CloudRegister {
+    async fn read(&self) -> Result<Option<Order>, PortError> {
+        match self {
+            Self::Aws(register) => register.read().await,
+            Self::Gcp(register) => register.read().await,
+        }
+    }
+
+    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+        match self {
+            Self::Aws(register) => register.replace(expected, order).await,
+            Self::Gcp(register) => register.replace(expected, order).await,
+        }
+    }
+}
+
+/// The queue of each target of the router, in its order. Nobody need be there yet.
+///
+/// The clients try once: the relay tries again by itself, and has to hear of each failure to know how a cloud is.
+pub(super) async fn queues(config: &ProducerConfig) -> anyhow::Result<Vec<CloudQueue>> {
+    let mut queues = Vec::new();
+    for target in &config.relay.router.targets {
+        let queue = queue(config, target).await;
+        queues.push(queue.with_context(|| format!("set up publishing to {}", target.name))?);
+    }
+    Ok(queues)
+}
+
+async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<CloudQueue> {
+    let deadline = config.relay.publish_deadline;
+    let region = Some(target.region.as_str()).filter(|region| !region.is_empty());
+    if target.cloud == "aws" {
+        let sdk = single_attempt_config(region, deadline).await;
+        return Ok(CloudQueue::Aws(SqsQueue::named(Clients::new(&sdk).sqs, &config.aws.queue)));
+    }
+    // A topic is one in all regions; a regional endpoint keeps its messages there.
+    let regional = region.map(|region| format!("https://{region}-pubsub.googleapis.com"));
+    let endpoint = endpoints().pubsub.or(regional);
+    let (project, topic) = (&config.gcp.project, &config.gcp.topic);
+    let queue = PubSubQueue::connect_once(endpoint.as_deref(), project, topic, deadline).await?;
+    Ok(CloudQueue::Gcp(Box::new(queue)))
+}
+
+/// The register of each cloud that there is a target in, by its name. Nobody need be there yet.
+pub(super) async fn registers(
+    config: &ProducerConfig,
+    patience: Duration,
+) -> Vec<(String, CloudRegister)> {
+    let targets = &config.relay.router.targets;
+    let mut registers = Vec::new();
+    if targets.iter().any(|target| target.cloud == "aws") {
+        let sdk = single_attempt_config(None, patience).await;
+        let register = DynamoRegister::new(Clients::new(&sdk).dynamodb, &config.aws.table);
+        registers.push(("aws".to_owned(), CloudRegister::Aws(register)));
+    }
+    if targets.iter().any(|target| target.cloud == "gcp") {
+        let gcp = &config.gcp;
+        let endpoint = endpoints().firestore;
+        let register = FirestoreRegister::new(
+            endpoint.as_deref(),
+            &gcp.project,
+            &gcp.database,
+            &gcp.collection,
+        );
+        registers.push(("gcp".to_owned(), CloudRegister::Gcp(register)));
+    }
+    registers
+}
+
+fn endpoints() -> Endpoints {
+    Endpoints::from_vars(|name| std::env::var(name).ok())
+}

@@ -1,0 +1,350 @@
+//! Hears of everything, and tells it: events, status, and a few lines for a person.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use candle::message::Batch;
+use candle::{IdRanges, Symbol};
+use pipeline::health::State;
+use pipeline::route::Route;
+use tokio::sync::Notify;
+
+use crate::binance_ws::BinanceEvent;
+use crate::events::{Event, Log, now_us, pairs};
+use crate::relay::{self, RelayView};
+use crate::status::{
+    OrderStatus, Phase, RouteStatus, SpoolStatus, Status, SymbolStatus, TargetStatus, Totals,
+    VERSION,
+};
+
+/// Gaps that the status lists, of each symbol.
+const GAPS_MAX: usize = 100;
+
+/// What a status says from the start to the end.
+#[derive(Clone, Debug)]
+pub(super) struct Fixed {
+    pub(super) source: String,
+    pub(super) policy: String,
+    pub(super) spool_max_bytes: u64,
+    pub(super) status: PathBuf,
+}
+
+/// Hears of everything.
+pub(super) struct Observer {
+    fixed: Fixed,
+    started_at_us: u64,
+    heard: Mutex<Heard>,
+    /// Something happened that the status should say now.
+    pub(super) news: Notify,
+}
+
+struct Heard {
+    log: Option<Log>,
+    phase: Phase,
+    why: String,
+    symbols: BTreeMap<Symbol, SymbolStatus>,
+    /// What is in the messages that no target has yet.
+    waiting: BTreeMap<u64, Content>,
+    targets: BTreeMap<String, Counts>,
+    totals: Totals,
+    /// What was counted when the status was written last.
+    written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
+}
+
+struct Content {
+    symbol: Symbol,
+    last_id: u64,
+    trades: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    accepted: u64,
+    failed: u64,
+    last_error: Option<String>,
+}
+
+impl Observer {
+    pub(super) fn new(fixed: Fixed, log: Option<Log>) -> Self {
+        let heard = Heard {
+            log,
+            phase: Phase::Running,
+            why: String::new(),
+            symbols: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            totals: Totals::default(),
+            written: None,
+        };
+        Self { fixed, started_at_us: now_us(), heard: Mutex::new(heard), news: Notify::new() }
+    }
+
+    /// Writes an event down.
+    pub(super) fn log(&self, event: Event) {
+        self.heard().log(event);
+    }
+
+    /// Says something to a person, too.
+    fn say(&self, what: &str) {
+        eprintln!("producer: {what}");
+        self.news.notify_one();
+    }
+
+    /// A message that an earlier producer has left.
+    pub(super) fn recovered(&self, sequence: u64, batch: &Batch, is_accepted: bool) {
+        let mut heard = self.heard();
+        heard.spooled(sequence, batch, is_accepted, true);
+    }
+
+    pub(super) fn relay(&self, event: &relay::Event<'_>) {
+        match event {
+            relay::Event::Spooled { sequence, batch } => {
+                let mut heard = self.heard();
+                heard.totals.spooled_messages += 1;
+                heard.totals.spooled_trades += batch.trades.len() as u64;
+                heard.spooled(*sequence, batch, false, false);
+            }
+            relay::Event::Accepted { target, sequence, is_first } => {
+                let mut heard = self.heard();
+                let (target, sequence, is_first) = ((*target).to_owned(), *sequence, *is_first);
+                heard.accepted(&target, sequence);
+                heard.log(Event::Accepted { target, sequence, is_first });
+            }
+            relay::Event::Unknown { target, sequence, why } => {
+                let mut heard = self.heard();
+                let (target, why) = heard.failed(target, why);
+                heard.log(Event::Unknown { target, sequence: *sequence, why });
+            }
+            relay::Event::Refused { target, sequence, why } => {
+                let mut heard = self.heard();
+                let (target, why) = heard.failed(target, why);
+                heard.log(Event::Refused { target, sequence: *sequence, why });
+            }
+            relay::Event::Health { target, state } => self.health(target, *state),
+            relay::Event::Routed { route, epoch } => self.routed(route, *epoch, &why(route)),
+            relay::Event::Hedged { route, epoch } => self.routed(route, *epoch, &why(route)),
+            relay::Event::Fenced { why: Some(fenced) } => {
+                let why = fenced.to_string();
+                self.log(Event::Routed {
+                    publish: vec![],
+                    hedge: None,
+                    epoch: 0,
+                    why: why.clone(),
+                });
+                self.say(&format!("nothing is published: {why}"));
+            }
+            relay::Event::Fenced { why: None } => self.say("orders can be read: publishing again"),
+            relay::Event::Full { error } => {
+                let why = error.to_string();
+                self.log(Event::Full { why: why.clone() });
+                self.say(&why);
+            }
+        }
+    }
+
+    fn health(&self, target: &str, state: State) {
+        let mut heard = self.heard();
+        let target = target.to_owned();
+        let error = heard.targets.get(&target).and_then(|counts| counts.last_error.clone());
+        heard.log(Event::Health { target: target.clone(), state });
+        drop(heard);
+        match error.filter(|_| matches!(state, State::Suspect | State::Down)) {
+            Some(error) => self.say(&format!("{target} is {state}: {error}")),
+            None => self.say(&format!("{target} is {state}")),
+        }
+    }
+
+    /// Where messages go from now on.
+    pub(super) fn routed(&self, route: &Route, epoch: u64, why: &str) {
+        let publish: Vec<_> = route.publish.iter().map(|(name, _)| name.clone()).collect();
+        let hedge = route.hedge.clone();
+        let too = hedge.as_ref().map(|hedge| format!(", and to {hedge} what nobody has yet"));
+        let (names, too) = (publish.join(" and "), too.unwrap_or_default());
+        let mut heard = self.heard();
+        why.clone_into(&mut heard.why);
+        heard.log(Event::Routed { publish, hedge, epoch, why: why.to_owned() });
+        drop(heard);
+        self.say(&format!("publishing to {names}{too} (epoch {epoch}): {why}"));
+    }
+
+    pub(super) fn binance(&self, event: &BinanceEvent<'_>) {
+        match event {
+            BinanceEvent::Connected => {
+                self.log(Event::Stream { connected: true, why: String::new() });
+                self.say("connected to the stream");
+            }
+            BinanceEvent::Disconnected { why } => {
+                self.log(Event::Stream { connected: false, why: why.clone() });
+                self.say(&format!("disconnected from the stream: {why}"));
+            }
+            BinanceEvent::Filled { symbol, ids } => self.gap(symbol, ids, None),
+            BinanceEvent::Missing { symbol, ids, why } => self.gap(symbol, ids, Some(why)),
+            BinanceEvent::Bad { why } => self.say(&format!("passed over a frame: {why}")),
+        }
+    }
+
+    fn gap(&self, symbol: &Symbol, ids: &IdRanges, why: Option<&str>) {
+        let ranges = pairs(ids);
+        let mut heard = self.heard();
+        if why.is_some() {
+            let gaps = &mut heard.symbols.entry(symbol.clone()).or_default().gaps;
+            gaps.extend(&ranges);
+            let surplus = gaps.len().saturating_sub(GAPS_MAX);
+            gaps.drain(..surplus);
+        }
+        heard.log(Event::Gap {
+            symbol: symbol.clone(),
+            ids: ranges,
+            filled: why.is_none(),
+            why: why.unwrap_or_default().to_owned(),
+        });
+        drop(heard);
+        match why {
+            None => self.say(&format!("{symbol}: fetched what the stream left out, {ids}")),
+            Some(why) => self.say(&format!("{symbol}: {ids} are missing: {why}")),
+        }
+    }
+
+    pub(super) fn end(&self, phase: Phase) {
+        self.heard().phase = phase;
+    }
+
+    /// How the producer is now.
+    pub(super) fn status(&self, view: RelayView) -> Status {
+        let mut heard = self.heard();
+        let now = Instant::now();
+        let accepted: BTreeMap<_, _> =
+            heard.targets.iter().map(|(name, counts)| (name.clone(), counts.accepted)).collect();
+        let totals = heard.totals;
+        let before = heard.written.replace((now, totals, accepted));
+        let (since, before, accepted_before) =
+            before.unwrap_or_else(|| (now, Totals::default(), BTreeMap::new()));
+        let passed_us = u64::try_from(now.duration_since(since).as_micros()).unwrap_or(u64::MAX);
+        let per_s = |now: u64, before: u64| {
+            (now.saturating_sub(before))
+                .saturating_mul(1_000_000)
+                .checked_div(passed_us)
+                .unwrap_or(0)
+        };
+        let targets = view.targets.into_iter().map(|target| {
+            let counts = heard.targets.get(&target.name);
+            let accepted = counts.map_or(0, |counts| counts.accepted);
+            let before = accepted_before.get(&target.name).copied().unwrap_or(0);
+            TargetStatus {
+                health: target.health,
+                latency_us: target.latency_us,
+                accepted_messages: accepted,
+                accepted_messages_per_s: per_s(accepted, before),
+                failed_messages: counts.map_or(0, |counts| counts.failed),
+                last_error: counts.and_then(|counts| counts.last_error.clone()),
+                name: target.name,
+            }
+        });
+        Status {
+            version: VERSION,
+            pid: std::process::id(),
+            started_at_us: self.started_at_us,
+            updated_at_us: now_us(),
+            phase: heard.phase,
+            source: self.fixed.source.clone(),
+            policy: self.fixed.policy.clone(),
+            route: RouteStatus {
+                publish: view.route.publish.iter().map(|(name, _)| name.clone()).collect(),
+                hedge: view.route.hedge,
+                standby: view.route.standby,
+                why: heard.why.clone(),
+                notes: view.route.notes,
+            },
+            epoch: view.order.as_ref().map_or(0, |order| order.epoch),
+            order: view.order.map(|order| OrderStatus {
+                to: order.to,
+                by: order.by,
+                at_ms: order.at_ms,
+            }),
+            fenced: view.fenced.map(|fenced| fenced.to_string()),
+            targets: targets.collect(),
+            symbols: heard.symbols.clone(),
+            spool: SpoolStatus {
+                bytes: view.spool_bytes,
+                max_bytes: self.fixed.spool_max_bytes,
+                messages_waiting: view.waiting,
+            },
+            totals: Totals {
+                spooled_trades_per_s: per_s(totals.spooled_trades, before.spooled_trades),
+                accepted_trades_per_s: per_s(totals.accepted_trades, before.accepted_trades),
+                ..totals
+            },
+        }
+    }
+
+    /// Replaces the status file. What is wrong with it stops no trade.
+    pub(super) fn write_status(&self, view: RelayView) {
+        let path = &self.fixed.status;
+        if let Err(error) = self.status(view).write(path) {
+            eprintln!("producer: write the status {}: {error}", path.display());
+        }
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heard {
+    /// Without a file there is nothing to do; one that can't be written is given up, and trades go on.
+    fn log(&mut self, event: Event) {
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.write(event)
+        {
+            eprintln!("producer: write the events: {error}; no more events are written");
+            self.log = None;
+        }
+    }
+
+    fn spooled(&mut self, sequence: u64, batch: &Batch, is_accepted: bool, recovered: bool) {
+        let ids: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
+        let last_id = ids.last().unwrap_or_default();
+        let status = self.symbols.entry(batch.symbol.clone()).or_default();
+        status.spooled_id = status.spooled_id.max(Some(last_id));
+        if is_accepted {
+            status.accepted_id = status.accepted_id.max(Some(last_id));
+        } else {
+            let trades = batch.trades.len() as u64;
+            let content = Content { symbol: batch.symbol.clone(), last_id, trades };
+            self.waiting.insert(sequence, content);
+        }
+        let (symbol, ids) = (batch.symbol.clone(), pairs(&ids));
+        self.log(Event::Spooled { sequence, symbol, ids, recovered });
+    }
+
+    fn accepted(&mut self, target: &str, sequence: u64) {
+        self.counts(target).accepted += 1;
+        if let Some(Content { symbol, last_id, trades }) = self.waiting.remove(&sequence) {
+            self.totals.accepted_trades += trades;
+            let status = self.symbols.entry(symbol).or_default();
+            status.accepted_id = status.accepted_id.max(Some(last_id));
+        }
+    }
+
+    fn failed(&mut self, target: &str, why: &str) -> (String, String) {
+        let counts = self.counts(target);
+        counts.failed += 1;
+        counts.last_error = Some(why.to_owned());
+        (target.to_owned(), why.to_owned())
+    }
+
+    fn counts(&mut self, target: &str) -> &mut Counts {
+        self.targets.entry(target.to_owned()).or_default()
+    }
+}
+
+/// Why a route is as it is.
+fn why(route: &Route) -> String {
+    let change = route.change.as_ref();
+    let change =
+        change.map(|change| format!("{} from {} to {}", change.why, change.from, change.to));
+    let all: Vec<_> = change.into_iter().chain(route.notes.iter().cloned()).collect();
+    if all.is_empty() { "by the policy and the orders".to_owned() } else { all.join("; ") }
+}

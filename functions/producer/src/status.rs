@@ -1,0 +1,211 @@
+//! How a producer is, in a small JSON file that is replaced as a whole, at most a second old while it runs.
+//!
+//! A file that is older is one of a producer that has ended, or hangs: [`Status::is_current`].
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use candle::Symbol;
+use pipeline::health::State;
+use serde::{Deserialize, Serialize};
+
+/// The version that is written.
+pub const VERSION: u32 = 1;
+/// A running producer's status is never as old as this, in microseconds.
+const STALE_US: u64 = 5_000_000;
+
+/// How a producer is. Times are in microseconds since the epoch of Unix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of this format.
+    pub version: u32,
+    /// The producer's process.
+    pub pid: u32,
+    /// Since when it runs.
+    pub started_at_us: u64,
+    /// When this was written.
+    pub updated_at_us: u64,
+    /// What it does.
+    pub phase: Phase,
+    /// Where trades come from.
+    pub source: String,
+    /// The policy, such as `mirror`.
+    pub policy: String,
+    /// Where messages go.
+    pub route: RouteStatus,
+    /// The epoch of the latest order by hand; 0: there was none.
+    pub epoch: u64,
+    /// That order.
+    pub order: Option<OrderStatus>,
+    /// Why nothing is published, if so.
+    pub fenced: Option<String>,
+    /// In the order of the settings.
+    pub targets: Vec<TargetStatus>,
+    /// By symbol, those of which anything was seen.
+    pub symbols: BTreeMap<Symbol, SymbolStatus>,
+    /// The messages on disk.
+    pub spool: SpoolStatus,
+    /// What it has done since its start.
+    pub totals: Totals,
+}
+
+/// What a producer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It takes trades.
+    Running,
+    /// The source has ended, and all of it is where it is to be.
+    Done,
+    /// A signal has ended it.
+    Stopped,
+    /// It has failed.
+    Failed,
+}
+
+/// Where messages go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteStatus {
+    /// Who gets them.
+    pub publish: Vec<String>,
+    /// Who gets, beside them, what no target has acknowledged.
+    pub hedge: Option<String>,
+    /// Who comes next.
+    pub standby: Vec<String>,
+    /// Why it is as it is.
+    pub why: String,
+    /// What is wrong where.
+    pub notes: Vec<String>,
+}
+
+/// An order by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderStatus {
+    /// The target; none: by the policy.
+    pub to: Option<String>,
+    /// Who gave it.
+    pub by: String,
+    /// When, in milliseconds.
+    pub at_ms: u64,
+}
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetStatus {
+    /// Its name.
+    pub name: String,
+    /// What is thought of it.
+    pub health: State,
+    /// How long a publish takes, in microseconds.
+    pub latency_us: Option<u64>,
+    /// Messages that it has acknowledged.
+    pub accepted_messages: u64,
+    /// The same, of the second before this was written.
+    pub accepted_messages_per_s: u64,
+    /// Publishes of a message that came to nothing, or to nobody knows what.
+    pub failed_messages: u64,
+    /// What was wrong last.
+    pub last_error: Option<String>,
+}
+
+/// A symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SymbolStatus {
+    /// The greatest trade id on disk.
+    pub spooled_id: Option<u64>,
+    /// The greatest trade id that a target has.
+    pub accepted_id: Option<u64>,
+    /// Trades that the stream left out and that could not be fetched: `[first, last]` each, the latest ones.
+    pub gaps: Vec<(u64, u64)>,
+}
+
+/// The messages on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpoolStatus {
+    /// How many bytes there are.
+    pub bytes: u64,
+    /// How many there may be.
+    pub max_bytes: u64,
+    /// Messages that no target has.
+    pub messages_waiting: u64,
+}
+
+/// What a producer has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Trades on disk.
+    pub spooled_trades: u64,
+    /// The same, of the second before this was written.
+    pub spooled_trades_per_s: u64,
+    /// Trades that a target has.
+    pub accepted_trades: u64,
+    /// The same, of the second before this was written.
+    pub accepted_trades_per_s: u64,
+    /// Messages on disk.
+    pub spooled_messages: u64,
+}
+
+impl Status {
+    /// Reads the file that a producer writes.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+    }
+
+    /// Replaces the file.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        std::fs::write(&part, serde_json::to_vec_pretty(self)?)?;
+        std::fs::rename(&part, path)
+    }
+
+    /// Whether the producer that wrote this still did so a moment ago.
+    #[must_use]
+    pub fn is_current(&self, now_us: u64) -> bool {
+        self.phase == Phase::Running && now_us.saturating_sub(self.updated_at_us) < STALE_US
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_comes_back_from_its_file() {
+        let status = Status {
+            version: VERSION,
+            pid: 7,
+            started_at_us: 1,
+            updated_at_us: 2,
+            phase: Phase::Running,
+            source: "binance".to_owned(),
+            policy: "mirror".to_owned(),
+            route: RouteStatus { publish: vec!["aws".to_owned()], ..RouteStatus::default() },
+            epoch: 3,
+            order: Some(OrderStatus { to: None, by: "me".to_owned(), at_ms: 4 }),
+            fenced: None,
+            targets: vec![TargetStatus {
+                name: "aws".to_owned(),
+                health: State::Recovering,
+                latency_us: Some(5),
+                accepted_messages: 6,
+                accepted_messages_per_s: 7,
+                failed_messages: 8,
+                last_error: Some("sqs SendMessageBatch: no".to_owned()),
+            }],
+            symbols: BTreeMap::from([(
+                "BTCUSDT".parse().unwrap(),
+                SymbolStatus { spooled_id: Some(9), accepted_id: None, gaps: vec![(1, 2)] },
+            )]),
+            spool: SpoolStatus { bytes: 1, max_bytes: 2, messages_waiting: 3 },
+            totals: Totals::default(),
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status.json");
+        status.write(&path).unwrap();
+        assert_eq!(Status::read(&path).unwrap(), status);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        assert!(status.is_current(2 + STALE_US - 1) && !status.is_current(2 + STALE_US));
+    }
+}

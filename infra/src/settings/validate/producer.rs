@@ -1,0 +1,88 @@
+//! What the producer takes: sizes, waits, and where messages go.
+
+use crate::settings::model::{Binance, Health, Producer, Publish, Route, Spool};
+
+use super::{Checked, LOWER, ensure, name, range, unique};
+
+pub(super) fn producer(producer: &Producer) -> Checked {
+    // The most that a message may have: see `candle::message::MAX_TRADES`.
+    range("producer.batch_max_trades", producer.batch_max_trades, 1..=2_500)?;
+    // A quarter of a mebibyte, the least that SQS and its emulators take.
+    range("producer.batch_max_bytes", producer.batch_max_bytes, 1_000..=262_144)?;
+    range("producer.batch_age_ms", producer.batch_age_ms, 1..=60_000)?;
+    publish(&producer.publish)?;
+    spool(&producer.spool)?;
+    binance(&producer.binance)
+}
+
+fn publish(publish: &Publish) -> Checked {
+    range("producer.publish.messages", publish.messages, 1..=1_000)?;
+    range("producer.publish.bytes", publish.bytes, 1_000..=10_000_000)?;
+    range("producer.publish.deadline_ms", publish.deadline_ms, 100..=60_000)?;
+    range("producer.publish.slow_ms", publish.slow_ms, 50..=publish.deadline_ms)?;
+    range("producer.publish.backoff_base_ms", publish.backoff_base_ms, 1..=60_000)?;
+    let cap = publish.backoff_base_ms..=60_000;
+    range("producer.publish.backoff_cap_ms", publish.backoff_cap_ms, cap)?;
+    range("producer.publish.canary_ms", publish.canary_ms, 50..=600_000)
+}
+
+fn spool(spool: &Spool) -> Checked {
+    range("producer.spool.sync_interval_ms", spool.sync_interval_ms, 1..=60_000)?;
+    range("producer.spool.max_mb", spool.max_mb, 1..=1_048_576)?;
+    range("producer.spool.segment_mb", spool.segment_mb, 1..=spool.max_mb.min(1_024))?;
+    range("producer.spool.window_s", spool.window_s, 0..=604_800)?;
+    range("producer.spool.checkpoint_ms", spool.checkpoint_ms, 10..=10_000)
+}
+
+fn binance(binance: &Binance) -> Checked {
+    let stream = ["ws://", "wss://"].iter().any(|scheme| binance.stream_url.starts_with(scheme));
+    let problem = format!("`{}` must start with wss:// or ws://", binance.stream_url);
+    ensure("producer.binance.stream_url", stream, problem)?;
+    if let Some(url) = &binance.rest_url {
+        let rest = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+        let problem = format!("`{url}` must start with https:// or http://");
+        ensure("producer.binance.rest_url", rest, problem)?;
+    }
+    range("producer.binance.gap_max_trades", binance.gap_max_trades, 0..=100_000_000)
+}
+
+pub(super) fn route(route: &Route) -> Checked {
+    let problem = "name at least one target, such as \"aws\"";
+    ensure("route.targets", !route.targets.is_empty(), problem)?;
+    unique("route.targets", &route.targets)?;
+    for target in &route.targets {
+        self::target("route.targets", target)?;
+    }
+    route.costs.keys().try_for_each(|named| target("route.costs", named))?;
+    route.weights.keys().try_for_each(|named| target("route.weights", named))?;
+    for weight in route.weights.values() {
+        range("route.weights", *weight, 0..=1_000)?;
+    }
+    let is_heavy = |target: &String| route.weights.get(target).is_none_or(|weight| *weight > 0);
+    let problem = "every target's weight is 0; give one of them more";
+    ensure("route.weights", route.targets.iter().any(is_heavy), problem)?;
+    range("route.latency_margin_percent", route.latency_margin_percent, 0..=1_000)?;
+    range("route.failback_s", route.failback_s, 0..=86_400)?;
+    range("route.lease_s", route.lease_s, 3..=3_600)
+}
+
+/// A cloud, or a region of one.
+fn target(key: &'static str, target: &str) -> Checked {
+    let (cloud, region) =
+        target.split_once('-').map_or((target, None), |(cloud, region)| (cloud, Some(region)));
+    let problem =
+        format!("`{target}` must be `aws` or `gcp`, or one of them and a region, as aws-eu-west-1");
+    ensure(key, matches!(cloud, "aws" | "gcp"), problem)?;
+    region.map_or(Ok(()), |region| name(key, region, 5..=30, "-", &LOWER))
+}
+
+pub(super) fn health(health: &Health) -> Checked {
+    range("health.refused_points", health.refused_points, 1..=1_000)?;
+    range("health.suspect_points", health.suspect_points, 1..=1_000)?;
+    range("health.down_points", health.down_points, health.suspect_points..=10_000)?;
+    range("health.suspect_ms", health.suspect_ms, 0..=600_000)?;
+    range("health.clear_successes", health.clear_successes, 1..=1_000)?;
+    range("health.down_ms", health.down_ms, 0..=3_600_000)?;
+    range("health.recover_successes", health.recover_successes, 1..=1_000)?;
+    range("health.recovering_ms", health.recovering_ms, 0..=3_600_000)
+}
