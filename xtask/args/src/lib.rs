@@ -13,7 +13,8 @@ pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
 pub use operate::{
-    Cloud, DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, ReplayDeadLetters,
-    Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun, Which,
+    Cloud, DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, Failover, Produce,
+    ReplayDeadLetters, Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun,
+    Which,
 };
 pub use render::Render;

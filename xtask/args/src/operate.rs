@@ -1,6 +1,7 @@
-//! `cargo xtask restore`, `dlq` and `sync`.
+//! `cargo xtask restore`, `dlq`, `sync`, `failover` and `produce`.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -197,4 +198,56 @@ pub struct SyncRun {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub at: SyncPlace,
+}
+
+/// Orders every producer to one target, or back to its own choice.
+#[derive(Args, Clone, Debug)]
+pub struct Failover {
+    /// One of route.targets, or auto: as the policy has it.
+    #[arg(long, value_name = "TARGET|auto")]
+    pub to: String,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+
+    /// Print the order, and who has it, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Takes trades to the queues of both clouds.
+#[derive(Args, Clone, Debug)]
+pub struct Produce {
+    /// binance, a recording (Binance frames, one a line, plain or gzip), or generate:N[:SEED].
+    #[arg(long, value_name = "binance|FILE|generate:N[:SEED]")]
+    pub source: String,
+
+    /// What to send, of trading.symbols; several by repeating [default: all of them].
+    #[arg(long = "symbol", value_name = "SYMBOL")]
+    pub symbols: Vec<String>,
+
+    /// Play a recording by its trades' times: real, max, or so many times as quick [default: max].
+    #[arg(long, value_name = "real|max|N", conflicts_with = "rate")]
+    pub speed: Option<String>,
+
+    /// Send a recording evenly, so many trades a second.
+    #[arg(long, value_name = "TRADES_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+
+    /// Where messages are kept until a cloud has them [default: outputs/NAME/spool; on emulators: target/spool/NAME].
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+
+    /// Append what happens to this file, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
+    /// Keep how it is in this file, as JSON [default: status.json in the spool's folder, where `sync status` looks].
+    #[arg(long, value_name = "FILE")]
+    pub status: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
 }

@@ -1,7 +1,9 @@
-//! What a person types: `cargo xtask restore`, `dlq`, `sync`.
+//! What a person types: `cargo xtask restore`, `dlq`, `sync`, `failover`, `produce`.
 
 mod clouds;
 mod dlq;
+mod failover;
+mod produce;
 mod restore;
 mod schedule;
 mod sync;
@@ -21,6 +23,10 @@ pub enum Command {
     Dlq(args::DeadLetters),
     /// Look at replication between the clouds, pause and resume it, or do a pass of it.
     Sync(args::Sync),
+    /// Order every producer to one cloud, or back to its own choice.
+    Failover(args::Failover),
+    /// Take trades to the queues of both clouds.
+    Produce(args::Produce),
 }
 
 /// Runs a command to its end, or until Ctrl-C or SIGTERM.
@@ -50,6 +56,7 @@ fn interrupted(command: &Command) -> Result<(), Failure> {
         Command::Restore(_) | Command::Sync(_) => {
             "interrupted: give the same command again, and it goes on from there"
         }
+        Command::Failover(_) | Command::Produce(_) => "interrupted",
         Command::Dlq(_) => {
             "interrupted: dead letters that were being looked at come back when their time is over"
         }
@@ -61,6 +68,8 @@ async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure>
     match command {
         Command::Restore(args) => Box::pin(restore::run(args, checkout)).await,
         Command::Dlq(args) => Box::pin(dlq::run(&args.command, checkout)).await,
+        Command::Failover(args) => Box::pin(failover::run(args, checkout)).await,
+        Command::Produce(args) => produce::run(args, checkout),
         Command::Sync(args) => match &args.command {
             SyncCommand::Start(SyncPlace { place, json }) => {
                 schedule::set(place, *json, checkout, schedule::Wanted::Running).await

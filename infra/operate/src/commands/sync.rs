@@ -13,11 +13,12 @@ use deploy::commands::{
 use deploy::progress::Progress;
 use futures::future::join;
 use pipeline::ports::{Archive, CandleStore};
+use pipeline::route::epoch::{Order, Register};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::clouds;
 use super::schedule::{self, Schedule};
+use super::{clouds, failover, produce};
 use crate::Cloud;
 use crate::lag::{Lag, lag, latest_hour};
 
@@ -34,8 +35,67 @@ struct Status {
     target: String,
     /// When they were looked at, in RFC 3339.
     at: String,
+    /// The producer that runs here, if one does.
+    producer: Option<Producer>,
     aws: Side,
     gcp: Side,
+}
+
+/// What a producer says of itself.
+#[derive(Serialize)]
+struct Producer {
+    pid: u32,
+    policy: String,
+    /// The epoch that it publishes under.
+    epoch: u64,
+    /// Why its route is as it is.
+    why: String,
+    /// Why it publishes nothing, if so.
+    fenced: Option<String>,
+    messages_waiting: u64,
+    accepted_trades_per_s: u64,
+}
+
+impl Producer {
+    fn of(status: &producer::status::Status) -> Self {
+        Self {
+            pid: status.pid,
+            policy: status.policy.clone(),
+            epoch: status.epoch,
+            why: status.route.why.clone(),
+            fenced: status.fenced.clone(),
+            messages_waiting: status.spool.messages_waiting,
+            accepted_trades_per_s: status.totals.accepted_trades_per_s,
+        }
+    }
+}
+
+/// The latest order by hand, as a cloud's register has it.
+#[derive(Serialize)]
+struct LatestOrder {
+    epoch: u64,
+    to: Option<String>,
+    by: String,
+}
+
+/// What the producer does with a cloud.
+#[derive(Serialize)]
+struct Route {
+    /// Its targets in this cloud that get messages.
+    publish: Vec<String>,
+    /// What it thinks of each, such as `healthy`.
+    health: Vec<String>,
+}
+
+impl Route {
+    fn of(status: &producer::status::Status, cloud: &str) -> Self {
+        let here = |name: &&String| name.split('-').next() == Some(cloud);
+        let targets = status.targets.iter().filter(|target| here(&&target.name));
+        Self {
+            publish: status.route.publish.iter().filter(here).cloned().collect(),
+            health: targets.map(|target| format!("{:?}", target.health).to_lowercase()).collect(),
+        }
+    }
 }
 
 /// One cloud. What can't be told is none, and `problems` says why.
@@ -43,6 +103,10 @@ struct Status {
 struct Side {
     #[serde(flatten)]
     cloud: CloudStatus,
+    /// None: there was none yet, or nobody knows.
+    order: Option<LatestOrder>,
+    /// None: no producer runs here.
+    route: Option<Route>,
     schedule: Option<Schedule>,
     symbols: Vec<Held>,
     lag: Option<Lag>,
@@ -116,7 +180,13 @@ async fn look(site: &Site) -> Result<Status, Failure> {
         gcp.find(clouds::gcp(site), schedule::gcp(site, None)),
     )
     .await;
+    let [(_, register_aws), (_, register_gcp)] = failover::registers(site).await;
+    join(aws.read_order(&register_aws), gcp.read_order(&register_gcp)).await;
     let scope = Scope::of(site)?;
+    let status = producer::status::Status::read(&produce::status(site)).ok();
+    let status = status.filter(|status| status.is_current(scope.now_ms.saturating_mul(1_000)));
+    aws.route = status.as_ref().map(|status| Route::of(status, "aws"));
+    gcp.route = status.as_ref().map(|status| Route::of(status, "gcp"));
     let (latest_aws, latest_gcp) = join(
         aws.read(of_aws.as_ref().map(|ports| &ports.cloud), &scope),
         gcp.read(of_gcp.as_ref().map(|ports| &ports.cloud), &scope),
@@ -140,6 +210,7 @@ async fn look(site: &Site) -> Result<Status, Failure> {
         environment: site.settings.project.environment.clone(),
         target: site.target().to_string(),
         at: jiff::Timestamp::from_millisecond(at_ms)?.to_string(),
+        producer: status.as_ref().map(Producer::of),
         aws,
         gcp,
     })
@@ -170,6 +241,14 @@ impl Side {
         let (ports, schedule) = join(ports, schedule).await;
         self.schedule = self.cloud.take(schedule);
         self.cloud.take(ports)
+    }
+
+    async fn read_order<R: Register>(&mut self, register: &R) {
+        if self.cloud.stack.is_none() {
+            return;
+        }
+        let order = self.cloud.take(register.read().await.map_err(Failure::from)).flatten();
+        self.order = order.map(|Order { epoch, to, by, .. }| LatestOrder { epoch, to, by });
     }
 
     /// What its candles hold, and the latest hour of its archive.
@@ -204,12 +283,26 @@ impl Side {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { environment, target, at, aws, gcp } = self;
+        let Self { environment, target, at, producer, aws, gcp } = self;
         writeln!(f, "{environment} on {target}, {at}")?;
         let row = |label, cell: fn(&Side) -> String| (label, vec![cell(aws)], vec![cell(gcp)]);
         let mut rows: Vec<Row> = vec![
             row("stack", |side| {
                 side.cloud.stack.clone().unwrap_or_else(|| "not deployed".to_owned())
+            }),
+            row("health", |side| {
+                side.route.as_ref().map_or_else(no_producer, |r| r.health.join(" "))
+            }),
+            row("route", |side| match &side.route {
+                None => no_producer(),
+                Some(Route { publish, .. }) if publish.is_empty() => "standby".to_owned(),
+                Some(Route { publish, .. }) => format!("publishes to {}", publish.join(" ")),
+            }),
+            row("order", |side| match &side.order {
+                None => "none".to_owned(),
+                Some(LatestOrder { epoch, to, by }) => {
+                    format!("{epoch}: to {} by {by}", to.as_deref().unwrap_or("auto"))
+                }
             }),
             row("copies", |side| {
                 side.schedule.as_ref().map_or_else(|| "not known".to_owned(), ToString::to_string)
@@ -237,11 +330,24 @@ impl fmt::Display for Status {
             }
         }
         write_side_by_side(f, rows)?;
+        if let Some(Producer { pid, policy, epoch, why, fenced, messages_waiting, .. }) = producer {
+            writeln!(
+                f,
+                "producer {pid}: {policy}, epoch {epoch}, {why}; {messages_waiting} messages wait"
+            )?;
+            fenced
+                .iter()
+                .try_for_each(|why| writeln!(f, "producer {pid} publishes nothing: {why}"))?;
+        }
         for (cloud, side) in [("AWS", aws), ("Google Cloud", gcp)] {
             side.cloud.problems.iter().try_for_each(|problem| writeln!(f, "{cloud}: {problem}"))?;
         }
         Ok(())
     }
+}
+
+fn no_producer() -> String {
+    "no producer here".to_owned()
 }
 
 fn number_or_none(id: Option<u64>) -> String {

@@ -1,5 +1,6 @@
 //! Day two, as a person types it: clouds that `up` started, deployed by `deploy`, one of them wiped.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -9,9 +10,11 @@ use cloud_aws::{Clients, S3Archive, SqsQueue};
 use cloud_gcp::{GcsArchive, PubSubQueue};
 use deploy::aws::{aws_config, emulator_credentials};
 use infra::names;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pipeline::ports::{Archive, Queue};
 use producer::Generator;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::deploy::{Up, on_processes};
 use super::local_settings;
@@ -182,9 +185,51 @@ async fn a_wiped_cloud_is_rebuilt_from_the_other() {
     text.assert_code(0);
     assert!(text.stdout.contains("proved: gcp and aws hold the same"), "{}", text.stdout);
 
+    orders_and_the_producer(&clouds);
+    monitored(&clouds);
     let started = clouds.json(0, &["sync", "start"]);
     assert!(started["aws"]["paused"] == false && started["gcp"]["paused"] == false, "{started:#}");
     clouds.ran(&["restore", "aws", "--from", "aws"]).assert_code(2);
+}
+
+/// An order is in both registers and every producer follows it, until there is another one.
+fn orders_and_the_producer(clouds: &Deployed) {
+    let error = clouds.ran(&["failover", "--to", "azure"]);
+    error.assert_code(2);
+    assert!(error.stderr.contains("aws, gcp"), "{}", error.stderr);
+    let order = clouds.json(0, &["failover", "--to", "gcp"]);
+    assert_eq!(
+        (&order["epoch"], &order["written"]),
+        (&1.into(), &json!(["aws", "gcp"])),
+        "{order:#}"
+    );
+    // The policy is mirror; by the order, Google alone gets them.
+    clouds.ran(&["produce", "--source", "generate:500:9"]).assert_code(0);
+    let status = clouds.wait("the producer's trades in Google Cloud", |status| {
+        status["aws"]["lag"]["objects"].as_u64() > Some(0)
+    });
+    assert_eq!(status["gcp"]["lag"]["objects"], 0, "AWS got some: {status:#}");
+    for cloud in ["aws", "gcp"] {
+        assert_eq!(status[cloud]["order"]["to"], "gcp", "{status:#}");
+    }
+    assert!(status["producer"].is_null(), "it has ended: {status:#}");
+    let order = clouds.json(0, &["failover", "--to", "auto"]);
+    assert!(order["epoch"] == 2 && order["to"].is_null(), "{order:#}");
+}
+
+/// A line at each look, until Ctrl-C.
+fn monitored(clouds: &Deployed) {
+    let words = on_processes(&["sync", "monitor", "--json"]);
+    let mut monitor = clouds.up.checkout.operate_command(&words);
+    let mut monitor = monitor.stdout(Stdio::piped()).spawn().expect("start");
+    let mut lines = BufReader::new(monitor.stdout.take().expect("its output")).lines();
+    for _ in 0..2 {
+        let line = lines.next().expect("a line").expect("a text");
+        let status: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(status["aws"]["order"]["epoch"], 2, "{status:#}");
+    }
+    kill(Pid::from_raw(monitor.id().cast_signed()), Signal::SIGINT).expect("Ctrl-C");
+    assert!(monitor.wait().expect("wait").success(), "Ctrl-C is how it ends");
 }
 
 /// Puts another content under the name of an object of Google's, which nobody of ours can.
