@@ -1,14 +1,13 @@
 //! The whole state of a cloud after a run, and the files it is left in.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use candle::record::{self, Field};
-use candle::{Candle, IdRanges, Interval, csv};
+use candle::{Candle, IdRanges, Interval, csv, table};
 use serde::Deserialize;
 use serde_json::json;
 use toolbox::verify::sha256;
@@ -31,18 +30,13 @@ impl Snapshot {
     /// All candles in their canonical form, one a line, in order of their keys.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let mut candles: Vec<_> = self.candles.iter().collect();
-        candles.sort_by(|a, b| a.key().cmp(b.key()));
-        candles.into_iter().fold(String::new(), |mut text, candle| {
-            let _ = writeln!(text, "{}", candle.canonical());
-            text
-        })
+        table::canonical(&self.candles)
     }
 
     /// SHA-256 of [`Self::canonical`] in hex: what `sha256sum candles-CLOUD.jsonl` prints.
     #[must_use]
     pub fn digest(&self) -> String {
-        sha256(self.canonical().as_bytes())
+        table::digest(&self.candles)
     }
 
     /// By symbol, the ids of all trades in the candles of an interval.

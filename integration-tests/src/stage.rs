@@ -262,19 +262,21 @@ impl Stage {
         Ok(())
     }
 
-    /// Breaks links until they are healed.
+    /// Breaks links until they are healed. Of the kind `cut_cloud` is what takes a cloud away as a whole.
     pub fn break_links(
-        &self,
+        &mut self,
+        kind: &str,
         links: &[Link],
         fault: &fault_proxy::Fault,
     ) -> anyhow::Result<Broken> {
-        self.clouds.network.add(links, fault)
+        self.begun += 1;
+        self.clouds.network.add(&format!("{kind} {}", self.begun), links, fault)
     }
 
     /// Heals links, once the fault has fired: one that hit nothing proves nothing.
     pub async fn heal_links(&self, broken: Broken) -> anyhow::Result<()> {
         let what = "a fault of the network to hit something";
-        let fired = self.until(what, |stage| stage.clouds.network.fired(&broken) > 0).await;
+        let fired = self.until(what, |stage| stage.clouds.network.has_fired(&broken)).await;
         self.clouds.network.heal(broken);
         fired
     }

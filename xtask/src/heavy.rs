@@ -57,6 +57,12 @@ pub(crate) fn deploy(quiet: bool) -> Result<(), Failure> {
     exec("deploy")
 }
 
+/// Runs the day-two commands with our own arguments; standard output is what they print, and nothing else.
+pub(crate) fn operate() -> Result<(), Failure> {
+    build_programs(true)?;
+    exec("operate")
+}
+
 /// [`deploy`], with the artifacts that are to be deployed built and packed first.
 pub(crate) fn deploy_artifacts(quiet: bool) -> Result<(), Failure> {
     build_all(quiet)?;

@@ -59,6 +59,16 @@ enum Command {
     Status(args::Status),
     /// Say what was changed by hand since the last deploy.
     Drift(args::Drift),
+    /// Rebuild a cloud from the other, and prove it by digests.
+    Restore(args::Restore),
+    /// Look at the dead letters, send them again, or delete them.
+    Dlq(args::DeadLetters),
+    /// Look at replication between the clouds, pause and resume it, or do a pass of it.
+    Sync(args::Sync),
+    /// Order every producer to one cloud, or back to its own choice.
+    Failover(args::Failover),
+    /// Take trades to the queues of both clouds.
+    Produce(args::Produce),
     /// Push the images of the Google services to a registry.
     Image(args::Image),
     /// Run all tests, those on the emulators too.
@@ -91,6 +101,11 @@ fn main() -> ExitCode {
         Command::Outputs(args) => heavy::deploy(args.json),
         Command::Status(args) => heavy::deploy(args.json),
         Command::Drift(args) => heavy::deploy(args.json),
+        Command::Restore(_)
+        | Command::Dlq(_)
+        | Command::Sync(_)
+        | Command::Failover(_)
+        | Command::Produce(_) => heavy::operate(),
         Command::Image(args) => image::run(args),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),

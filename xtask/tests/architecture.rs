@@ -103,7 +103,7 @@ fn only_few_know_both_clouds() {
         reached.contains("cloud-aws") && reached.contains("cloud-gcp")
     };
     let know_both: BTreeSet<&str> = all.keys().filter(both).map(String::as_str).collect();
-    let may = BTreeSet::from(["replicate", "programs", "deploy", "producer", "harness"]);
+    let may = BTreeSet::from(["replicate", "programs", "deploy", "operate", "producer", "harness"]);
     assert!(know_both.is_subset(&may), "{know_both:?} know both clouds; only {may:?} may");
     assert!(know_both.contains("replicate"));
 }
@@ -121,6 +121,7 @@ fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
         "producer",
         "infra",
         "deploy",
+        "operate",
         "toolbox",
     ] {
         for above in ["harness", "conformance", "cloud-memory"] {

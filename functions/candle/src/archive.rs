@@ -23,7 +23,7 @@ use flate2::bufread::GzDecoder;
 use flate2::{Compression, GzBuilder};
 use thiserror::Error;
 
-pub use digest::NamesDigest;
+pub use digest::{NamesDigest, NamesHasher};
 pub use hour::{Hour, HourError};
 pub use name::{NameError, ObjectName};
 

@@ -21,6 +21,7 @@ pub mod binance;
 pub mod csv;
 pub mod message;
 pub mod record;
+pub mod table;
 
 mod candle;
 mod decimal;
@@ -36,7 +37,7 @@ mod text;
 mod trade;
 mod varint;
 
-pub use archive::{ArchiveError, ArchiveObject, Hour, NamesDigest, ObjectName};
+pub use archive::{ArchiveError, ArchiveObject, Hour, NamesDigest, NamesHasher, ObjectName};
 pub use candle::{Candle, OutsideWindow};
 pub use decimal::{DecimalError, Price, Quantity, QuoteVolume, Volume};
 pub use fold::{fold, fold_into, group};

@@ -12,6 +12,7 @@ use google_cloud_pubsub::error::PublishError;
 use google_cloud_pubsub::model::Message;
 use google_cloud_pubsub::retry_policy::RetryableErrors;
 use google_cloud_pubsub::subscriber::handler::Handler;
+use google_cloud_pubsub::subscriber::{MessageStream, ShutdownToken};
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::sync::mpsc;
@@ -28,6 +29,8 @@ const NEXT_WAIT: Duration = Duration::from_millis(20);
 const BATCH_DELAY: Duration = Duration::from_millis(1);
 /// Messages held here before anybody asks for them.
 const PREFETCH: usize = 100;
+/// How long the last acknowledgements may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 type Delivery = Result<(Message, Handler), PortError>;
 
@@ -48,6 +51,7 @@ pub struct PubSubQueue {
 struct Deliveries {
     receiver: mpsc::Receiver<Delivery>,
     reader: AbortHandle,
+    shutdown: ShutdownToken,
 }
 
 impl Drop for Deliveries {
@@ -111,8 +115,26 @@ impl PubSubQueue {
 
     fn open(&self) -> Deliveries {
         let (sender, receiver) = mpsc::channel(PREFETCH);
-        let reader = tokio::spawn(read(self.subscriber.clone(), self.subscription.clone(), sender));
-        Deliveries { receiver, reader: reader.abort_handle() }
+        let stream = self.subscriber.subscribe(self.subscription.clone()).build();
+        let shutdown = stream.shutdown_token();
+        let reader = tokio::spawn(read(stream, sender)).abort_handle();
+        Deliveries { receiver, reader, shutdown }
+    }
+
+    /// Sends what was acknowledged and released, and gives back all else that was received; for one that ends soon,
+    /// as the client sends all this in the background. The next receive opens it again.
+    pub async fn close(&self) {
+        let Some(deliveries) = self.deliveries.lock().await.take() else { return };
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).handlers.clear();
+        let shutdown = deliveries.shutdown.clone();
+        // A delivery that is dropped is given back.
+        drop(deliveries);
+        if timeout(CLOSE_WAIT, shutdown.shutdown()).await.is_err() {
+            tracing::warn!(
+                "{}: what was acknowledged last may be delivered again",
+                self.subscription
+            );
+        }
     }
 
     fn hold(&self, message: Message, handler: Handler) -> Received {
@@ -143,8 +165,7 @@ fn publish_error(error: &PublishError) -> PortError {
 }
 
 /// Reads deliveries as long as somebody wants them.
-async fn read(subscriber: Subscriber, subscription: String, sender: mpsc::Sender<Delivery>) {
-    let mut stream = subscriber.subscribe(subscription).build();
+async fn read(mut stream: MessageStream, sender: mpsc::Sender<Delivery>) {
     while let Some(next) = stream.next().await {
         let failed = next.is_err();
         let next = next.map_err(|error| crate::error::port_error(SERVICE, "StreamingPull", &error));

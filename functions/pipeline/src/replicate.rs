@@ -101,9 +101,19 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     ///
     /// `now_ms` is the time of day. A wrong one makes the window longer or shorter, and `lag_s` wrong.
     pub async fn run(&self, now_ms: u64, deadline: Instant) -> Report {
+        self.watched(now_ms, deadline, &mut |_| ()).await
+    }
+
+    /// [`Self::run`], with the report shown as it is after each part of the work.
+    pub async fn watched(
+        &self,
+        now_ms: u64,
+        deadline: Instant,
+        on_progress: &mut (dyn FnMut(&Report) + Send),
+    ) -> Report {
         let start = Instant::now();
         let no_new_work = start + deadline.saturating_duration_since(start) * 4 / 5;
-        let mut run = Run { report: Report::new(now_ms), no_new_work, deadline };
+        let mut run = Run { report: Report::new(now_ms), no_new_work, deadline, on_progress };
         // Boxed: its type is as deep as two clouds' clients, and so would that of every caller be.
         let passes: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.passes(&mut run));
         match timeout_at(deadline, passes).await {
@@ -115,7 +125,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         run.report
     }
 
-    async fn passes(&self, run: &mut Run) -> Result<(), Stop> {
+    async fn passes(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         self.look_for_other_symbols(run).await?;
         let window_ms = u64::try_from(self.limits.window.as_millis()).unwrap_or(u64::MAX);
         let first = Hour::at(run.report.now_ms.saturating_sub(window_ms));
@@ -128,7 +138,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 
     /// One round through the archive, or as much of it as this run may do, beginning where the cursor says.
-    async fn deep(&self, run: &mut Run) -> Result<(), Stop> {
+    async fn deep(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         let place = self.load_cursor().await;
         let mut left = self.limits.deep_names_max;
         for symbol in &self.symbols {
@@ -170,7 +180,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         mut after: Option<String>,
         until: Option<String>,
         mut left: usize,
-        run: &mut Run,
+        run: &mut Run<'_>,
     ) -> Result<usize, Stop> {
         const STEP: usize = 2_000;
         loop {
@@ -198,7 +208,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         after: Option<String>,
         until: Option<&str>,
         names_max: usize,
-        run: &mut Run,
+        run: &mut Run<'_>,
     ) -> Result<Walked, Stop> {
         let prefix = ObjectName::symbol_prefix(symbol);
         let mut theirs = Hours::new(prefix.clone(), after.clone());
@@ -218,6 +228,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             let here = ours.seek(&self.archive, &hour.folder).await.map_err(Stop::Here)?;
             missing.extend(hour.missing_in(here.as_ref()));
             walked.stopped_behind = Some(hour.folder);
+            (run.on_progress)(&run.report);
             while missing.len() >= CHUNK {
                 let chunk: Vec<_> = missing.drain(..CHUNK).collect();
                 self.copy(&chunk, run).await?;
@@ -233,7 +244,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         Ok(walked)
     }
 
-    async fn look_for_other_symbols(&self, run: &mut Run) -> Result<(), Stop> {
+    async fn look_for_other_symbols(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         let peer = self.peer.by(run.deadline);
         let mut after: Option<String> = None;
         for _ in 0..self.symbols.len() + OTHER_SYMBOLS_MAX {
@@ -266,13 +277,14 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
 }
 
 /// A run under way.
-struct Run {
+struct Run<'p> {
     report: Report,
     no_new_work: Instant,
     deadline: Instant,
+    on_progress: &'p mut (dyn FnMut(&Report) + Send),
 }
 
-impl Run {
+impl Run<'_> {
     fn check_time(&self) -> Result<(), Stop> {
         if Instant::now() < self.no_new_work { Ok(()) } else { Err(Stop::Time) }
     }

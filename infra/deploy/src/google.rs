@@ -23,7 +23,7 @@ use infra::{Settings, names};
 
 pub use apply::{OnStep, Outputs, Step, apply, destroy, outputs};
 pub use change::{Plan, drift, plan};
-pub use desired::Desired;
+pub use desired::{Desired, replicate_name};
 pub use endpoints::{Endpoints, RUN_VARIABLE};
 pub use error::Error;
 pub use run::Run;

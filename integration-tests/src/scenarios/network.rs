@@ -34,7 +34,7 @@ fn links_to(cloud: CloudName) -> Vec<Link> {
 pub(super) async fn flapping(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     for _ in 0..FLAPS {
-        let broken = stage.break_links(&[PRODUCER_TO_AWS], &cut())?;
+        let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &cut())?;
         sleep(FLAP).await;
         stage.heal_links(broken).await?;
         sleep(FLAP).await;
@@ -44,7 +44,7 @@ pub(super) async fn flapping(stage: &mut Stage) -> anyhow::Result<()> {
 
 pub(super) async fn both_down(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(30).await?;
-    let broken = stage.break_links(&[PRODUCER_TO_AWS, PRODUCER_TO_PUBSUB], &cut())?;
+    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS, PRODUCER_TO_PUBSUB], &cut())?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
@@ -52,7 +52,7 @@ pub(super) async fn both_down(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn partition(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let between = [(Viewer::Aws, Service::Storage), (Viewer::Gcp, Service::Aws)];
-    let broken = stage.break_links(&between, &cut())?;
+    let broken = stage.break_links("partition", &between, &cut())?;
     sleep(AWAY).await;
     // Each goes on by itself meanwhile.
     stage.until_accepted_by(AWS, 1).await?;
@@ -62,7 +62,7 @@ pub(super) async fn partition(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn asymmetric(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let deaf = Fault::tcp(TcpFault::Blackhole { direction: Direction::Down });
-    let broken = stage.break_links(&[PRODUCER_TO_AWS], &deaf)?;
+    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &deaf)?;
     stage.until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -71,7 +71,7 @@ pub(super) async fn asymmetric(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn region(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let other = if cloud == AWS { GCP } else { AWS };
-    let broken = stage.break_links(&links_to(cloud), &hang())?;
+    let broken = stage.break_links("cut_cloud", &links_to(cloud), &hang())?;
     stage.until_accepted_by(other, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -92,7 +92,7 @@ pub(super) async fn functions_gcp(stage: &mut Stage) -> anyhow::Result<()> {
 /// The queue takes messages, and nobody can do anything with them.
 async fn outage(stage: &mut Stage, link: Link, fault: &Fault) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
-    let broken = stage.break_links(&[link], fault)?;
+    let broken = stage.break_links("cut_service", &[link], fault)?;
     stage.until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -103,7 +103,7 @@ pub(super) async fn slow(stage: &mut Stage) -> anyhow::Result<()> {
     let delay =
         Fault::tcp(TcpFault::Delay { delay_ms: 40, jitter_ms: 60, direction: Direction::Both });
     let links: Vec<Link> = [AWS, GCP].into_iter().flat_map(links_to).collect();
-    let broken = stage.break_links(&links, &delay)?;
+    let broken = stage.break_links("slow", &links, &delay)?;
     sleep(2 * AWAY).await;
     stage.heal_links(broken).await
 }

@@ -29,7 +29,7 @@ const PUBLISH: &str = "Publish";
 pub(super) async fn service_aws(stage: &mut Stage, service: &str) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let away = Fault::aws(AwsError::Unavailable).on(Match::service(service));
-    let broken = stage.break_links(&[AWS_FUNCTIONS], &away)?;
+    let broken = stage.break_links("service_error", &[AWS_FUNCTIONS], &away)?;
     stage.until_accepted_by(AWS, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -38,7 +38,7 @@ pub(super) async fn service_aws(stage: &mut Stage, service: &str) -> anyhow::Res
 pub(super) async fn queue_aws(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let away = Fault::aws(AwsError::Unavailable).on(Match::service("sqs"));
-    let broken = stage.break_links(&[PRODUCER_TO_AWS], &away)?;
+    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &away)?;
     stage.until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -47,7 +47,7 @@ pub(super) async fn queue_aws(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn queue_gcp(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let away = Fault::google(GoogleError::Unavailable).on(Match::service("pubsub"));
-    let broken = stage.break_links(&[PRODUCER_TO_PUBSUB], &away)?;
+    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_PUBSUB], &away)?;
     stage.until_accepted_by(AWS, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
@@ -57,8 +57,8 @@ pub(super) async fn throttling(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let aws = Fault::aws(AwsError::Throttling).probability(0.33);
     let google = Fault::google(GoogleError::ResourceExhausted).probability(0.33);
-    let on_aws = stage.break_links(&TO_AWS, &aws)?;
-    let on_google = stage.break_links(&TO_GOOGLE, &google)?;
+    let on_aws = stage.break_links("throttling", &TO_AWS, &aws)?;
+    let on_google = stage.break_links("throttling", &TO_GOOGLE, &google)?;
     sleep(AWAY).await;
     stage.heal_links(on_aws).await?;
     stage.heal_links(on_google).await
@@ -67,8 +67,8 @@ pub(super) async fn throttling(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn lost_responses(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let lost = |loss| Fault::http(HttpFault::LostResponse { loss }).probability(0.3);
-    let on_aws = stage.break_links(&[PRODUCER_TO_AWS, AWS_FUNCTIONS], &lost(Loss::Connection))?;
-    let on_google = stage.break_links(&TO_GOOGLE, &lost(Loss::Stream))?;
+    let on_aws = stage.break_links("lost_response", &[PRODUCER_TO_AWS, AWS_FUNCTIONS], &lost(Loss::Connection))?;
+    let on_google = stage.break_links("lost_response", &TO_GOOGLE, &lost(Loss::Stream))?;
     sleep(AWAY).await;
     stage.heal_links(on_aws).await?;
     stage.heal_links(on_google).await
@@ -86,10 +86,10 @@ pub(super) async fn duplicate_and_reorder(stage: &mut Stage) -> anyhow::Result<(
         Fault::http(HttpFault::Reorder { max_hold_ms: 400 }).on(on.clone()).probability(0.3)
     };
     let broken = [
-        stage.break_links(&[PRODUCER_TO_AWS], &twice(&sqs))?,
-        stage.break_links(&[PRODUCER_TO_PUBSUB], &twice(&pubsub))?,
-        stage.break_links(&[PRODUCER_TO_AWS], &late(&sqs))?,
-        stage.break_links(&[PRODUCER_TO_PUBSUB], &late(&pubsub))?,
+        stage.break_links("duplicate", &[PRODUCER_TO_AWS], &twice(&sqs))?,
+        stage.break_links("duplicate", &[PRODUCER_TO_PUBSUB], &twice(&pubsub))?,
+        stage.break_links("reorder", &[PRODUCER_TO_AWS], &late(&sqs))?,
+        stage.break_links("reorder", &[PRODUCER_TO_PUBSUB], &late(&pubsub))?,
     ];
     sleep(AWAY).await;
     for broken in broken {
@@ -105,7 +105,7 @@ pub(super) async fn expired_credentials(stage: &mut Stage) -> anyhow::Result<()>
         code: "ExpiredTokenException".to_owned(),
         message: "The security token included in the request is expired".to_owned(),
     });
-    let broken = stage.break_links(&[PRODUCER_TO_AWS], &expired)?;
+    let broken = stage.break_links("expired_credentials", &[PRODUCER_TO_AWS], &expired)?;
     stage.until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await?;

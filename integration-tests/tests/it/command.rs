@@ -35,8 +35,17 @@ impl Checkout {
 
     /// A command of the deploy engine in this checkout; it finds the clouds that `up` started here.
     pub(crate) fn deploy_command(&self, words: &[&str]) -> Command {
+        self.beside("deploy", words)
+    }
+
+    /// A day-two command in this checkout.
+    pub(crate) fn operate_command(&self, words: &[&str]) -> Command {
+        self.beside("operate", words)
+    }
+
+    fn beside(&self, program: &str, words: &[&str]) -> Command {
         // Built with the same selection, beside the harness.
-        let mut command = Command::new(Path::new(HARNESS).with_file_name("deploy"));
+        let mut command = Command::new(Path::new(HARNESS).with_file_name(program));
         command.args(words).current_dir(self.dir.path());
         command.env("TWINCLOUD_ROOT", self.dir.path());
         command.env("TWINCLOUD_ARTIFACTS", artifacts());

@@ -6,6 +6,7 @@ mod deploy;
 mod e2e;
 mod image;
 mod local;
+mod operate;
 mod render;
 
 pub use chaos::{Chaos, KilledCloud, Verify};
@@ -13,4 +14,9 @@ pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Pla
 pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
+pub use operate::{
+    Cloud, DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, Failover, Produce,
+    ReplayDeadLetters, Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun,
+    Which,
+};
 pub use render::Render;

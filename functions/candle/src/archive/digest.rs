@@ -12,12 +12,27 @@ pub struct NamesDigest([u8; 32]);
 impl NamesDigest {
     /// Of names that ascend.
     pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let mut hash = Sha256::new();
-        for name in names {
-            hash.update(name.as_bytes());
-            hash.update(b"\n");
-        }
-        Self(hash.finalize().into())
+        let mut hasher = NamesHasher::default();
+        names.into_iter().for_each(|name| hasher.add(name));
+        hasher.finish()
+    }
+}
+
+/// A [`NamesDigest`] of names that come one by one, as more of them than memory holds do.
+#[derive(Debug, Clone, Default)]
+pub struct NamesHasher(Sha256);
+
+impl NamesHasher {
+    /// Takes the next name; names ascend.
+    pub fn add(&mut self, name: &str) {
+        self.0.update(name.as_bytes());
+        self.0.update(b"\n");
+    }
+
+    /// The digest of all names so far.
+    #[must_use]
+    pub fn finish(self) -> NamesDigest {
+        NamesDigest(self.0.finalize().into())
     }
 }
 

@@ -5,6 +5,7 @@ use candle::message::Batch;
 use candle::{ArchiveObject, ObjectName};
 use futures::StreamExt as _;
 use futures::stream;
+use tokio::time::Instant;
 
 use super::{Replicate, Run, Stop};
 use crate::ports::{Archive, CandleStore, Cursor, PortError, Put};
@@ -15,8 +16,8 @@ const CONCURRENCY: usize = 16;
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     /// Copies these objects: get, verify, fold, put; all of them to one step before any of them to the next. One
     /// that can't be copied is named in the report and leaves the others alone, unless nothing came at all.
-    pub(super) async fn copy(&self, names: &[String], run: &mut Run) -> Result<(), Stop> {
-        let fetches: Vec<_> = names.iter().map(|name| self.fetch(name, run)).collect();
+    pub(super) async fn copy(&self, names: &[String], run: &mut Run<'_>) -> Result<(), Stop> {
+        let fetches: Vec<_> = names.iter().map(|name| self.fetch(name, run.deadline)).collect();
         let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENCY).collect().await;
         let mut objects = Vec::with_capacity(names.len());
         let mut refusal = None;
@@ -50,7 +51,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 
     /// Candles first: an object in the archive says that its trades are in them.
-    async fn commit(&self, objects: Vec<Object<'_>>, run: &mut Run) -> Result<(), Stop> {
+    async fn commit(&self, objects: Vec<Object<'_>>, run: &mut Run<'_>) -> Result<(), Stop> {
         let batches: Vec<&Batch> = objects.iter().map(|object| &object.batch).collect();
         let folded = self.fold.batches(&batches).await;
         let mut failed = None;
@@ -70,6 +71,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
                 Ok(Put::Present) => run.report.present += 1,
                 Err(error) => failed = Some(Stop::Here(error)),
             }
+            (run.on_progress)(&run.report);
         }
         failed.map_or(Ok(()), Err)
     }
@@ -79,8 +81,8 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         (self.archive.put_if_absent(object.name, object.bytes).await, bytes, trades)
     }
 
-    async fn fetch<'n>(&self, name: &'n str, run: &Run) -> Fetched<'n> {
-        let bytes = match self.peer.by(run.deadline).get(name).await {
+    async fn fetch<'n>(&self, name: &'n str, deadline: Instant) -> Fetched<'n> {
+        let bytes = match self.peer.by(deadline).get(name).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Fetched::Not(gone(name)),
             Err(error) => return Fetched::Not(error),

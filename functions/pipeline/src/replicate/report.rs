@@ -128,7 +128,7 @@ pub struct Names {
 
 impl Names {
     /// One that is named already is not counted again.
-    pub(super) fn add(&mut self, name: &str) {
+    pub fn add(&mut self, name: &str) {
         if self.first.iter().any(|first| first == name) {
             return;
         }

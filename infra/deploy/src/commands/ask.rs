@@ -15,6 +15,14 @@ pub(super) fn apply(yes: bool) -> Result<(), Failure> {
     agreed(&answer)
 }
 
+/// Whether to do what `question` asks; where nobody can be asked, `--yes` says it.
+pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    agreed(&ask(&format!("{question} [y/N] "), "pass --yes to do it without being asked")?)
+}
+
 /// Whether everything of `stack` is to be deleted. Where it is protected, its name must be typed, or
 /// be given by `confirm`.
 pub(super) fn destroy(

@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::known::Outputs;
 use super::report;
 use super::site::{Site, now_ms};
-use crate::aws::{account, aws_config, emulator_credentials};
+use crate::aws::account;
 use crate::cloudformation::{self as cfn, Limits, Plan, StackRequest};
 use crate::progress::Progress;
 use crate::{artifact, smoke};
@@ -53,13 +53,7 @@ impl Wanted {
 impl<'s> Aws<'s> {
     /// Signs in, which shows whether the credentials are any good.
     pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
-        let region = &site.settings.aws.region;
-        let config = match &site.local {
-            Some(local) => {
-                aws_config(Some(&local.aws_endpoint), region, Some(emulator_credentials())).await
-            }
-            None => aws_config(None, region, None).await,
-        };
+        let config = site.aws_config().await;
         let account = account(&config).await?;
         let client = Client::new(&config);
         Ok(Self { site, config, account, client, limits: Limits::default() })

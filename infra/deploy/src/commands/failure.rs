@@ -1,5 +1,6 @@
 //! How a command ends: the same exit codes as everywhere in `cargo xtask`.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use anyhow::Error;
@@ -20,28 +21,44 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub(super) fn usage(what: impl Into<Error>) -> Self {
+    /// Of the user: exit code 2.
+    pub fn usage(what: impl Into<Error>) -> Self {
         Self::Usage(what.into())
     }
 
-    pub(super) fn lacking(what: impl Into<Error>) -> Self {
+    /// Of the machine or of an environment: exit code 3.
+    pub fn lacking(what: impl Into<Error>) -> Self {
         Self::Lacking(what.into())
     }
 
     /// Prints what there is to say and gives the exit code.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
-        let (code, text) = match self {
-            Self::Failed(error) => (1, format!("error: {error:#}")),
-            Self::Usage(error) => (2, format!("error: {error:#}")),
-            Self::Lacking(error) => (3, format!("error: {error:#}")),
-            Self::Interrupted(text) => (130, text.clone()),
-            Self::Found => (1, String::new()),
+        let code = match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Lacking(_) => 3,
+            Self::Interrupted(_) => 130,
+            Self::Found => return ExitCode::from(1),
         };
-        if !text.is_empty() {
-            eprintln!("{text}");
+        match self {
+            Self::Interrupted(text) => eprintln!("{text}"),
+            error => eprintln!("error: {error}"),
         }
         ExitCode::from(code)
+    }
+}
+
+/// What there is to say, in one line.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) | Self::Usage(error) | Self::Lacking(error) => {
+                write!(f, "{error:#}")
+            }
+            Self::Interrupted(text) => f.write_str(text),
+            Self::Found => Ok(()),
+        }
     }
 }
 

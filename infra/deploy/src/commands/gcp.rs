@@ -4,6 +4,7 @@ use anyhow::{Context as _, anyhow};
 use args::Part;
 use cloud_gcp::{FirestoreStore, PubSubQueue};
 use infra::files::Known;
+use pipeline::ports::Queue as _;
 
 use super::deploy::{self, Deployed};
 use super::destroy::Destroyed;
@@ -162,7 +163,7 @@ impl Ports {
     }
 }
 
-pub(super) async fn status(site: &Site, progress: &Progress) -> CloudStatus {
+pub(super) async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
     let mut status = CloudStatus::default();
     if let Err(failure) = fill(site, &mut status, progress).await {
         status.take::<()>(Err(failure));
@@ -170,26 +171,60 @@ pub(super) async fn status(site: &Site, progress: &Progress) -> CloudStatus {
     status
 }
 
-async fn fill(site: &Site, status: &mut CloudStatus, progress: &Progress) -> Result<(), Failure> {
-    if site.local.is_some() {
-        emulated::fill(site, status).await?;
-    } else {
-        let session = session(site, &known::known(site)?, progress).await?;
-        let resources = session.resources().await?;
-        if resources.is_empty() {
-            return Ok(());
+async fn fill(
+    site: &Site,
+    status: &mut CloudStatus,
+    progress: Option<&Progress>,
+) -> Result<(), Failure> {
+    match (&site.local, progress) {
+        (Some(_), _) => emulated::fill(site, status, progress.is_some()).await?,
+        (None, Some(progress)) => on_cloud_status(site, status, progress).await?,
+        // Terraform would take many seconds to say more.
+        (None, None) => {
+            let outputs = known::read(site, Part::Gcp)?;
+            status.stack = outputs.map(|outputs| format!("{} outputs kept", outputs.len()));
         }
-        status.stack = Some(format!("{} resources", resources.len()));
-        let outputs = session.outputs().await?;
-        let image = |name: &str| outputs.get(name).map(|image| images::in_brief(name, image));
-        status.functions =
-            ["ingest_image", "replicate_image"].into_iter().filter_map(image).collect();
-        status.drift = status.take(session.drift().await).map(|changes| changes.len());
     }
-    if status.stack.is_some() {
+    if status.stack.is_none() {
+        return Ok(());
+    }
+    status.dead_letters = status.take(dead_letters(site).await);
+    if progress.is_some() {
         let ports = Ports::open(site).await?;
         let candles = status::last_candles(site, &ports.store).await;
         status.last_candles = status.take(candles).unwrap_or_default();
     }
     Ok(())
+}
+
+async fn on_cloud_status(
+    site: &Site,
+    status: &mut CloudStatus,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let session = session(site, &known::known(site)?, progress).await?;
+    let resources = session.resources().await?;
+    if resources.is_empty() {
+        return Ok(());
+    }
+    status.stack = Some(format!("{} resources", resources.len()));
+    let outputs = session.outputs().await?;
+    let image = |name: &str| outputs.get(name).map(|image| images::in_brief(name, image));
+    status.functions = ["ingest_image", "replicate_image"].into_iter().filter_map(image).collect();
+    status.drift = status.take(session.drift().await).map(|changes| changes.len());
+    Ok(())
+}
+
+/// Dead letters that are counted at most.
+const DEAD_LETTERS: usize = 100;
+
+/// Counts the dead letters: looks at them and gives them back. No API says how many there are.
+async fn dead_letters(site: &Site) -> Result<u64, Failure> {
+    let gcp = &site.settings.gcp;
+    let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
+    let endpoint = site.local.as_ref().map(|local| local.pubsub_endpoint.as_str());
+    let queue = PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
+    let received = queue.receive(DEAD_LETTERS).await;
+    queue.close().await;
+    Ok(received?.len() as u64)
 }

@@ -25,8 +25,11 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use ask::agree;
 pub use failure::Failure;
-pub use site::Checkout;
+pub use report::print;
+pub use site::{Checkout, Site, now_ms};
+pub use status::{CloudStatus, Row, basics, number, write_side_by_side};
 
 /// One of the commands.
 #[derive(Clone, Debug, clap::Subcommand)]

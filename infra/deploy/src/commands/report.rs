@@ -50,7 +50,7 @@ pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
 }
 
 /// Prints a value on standard output, for a person or for a script.
-pub(super) fn print<T: Serialize + fmt::Display>(value: &T, json: bool) -> Result<(), Failure> {
+pub fn print<T: Serialize + fmt::Display>(value: &T, json: bool) -> Result<(), Failure> {
     if json {
         println!("{}", serde_json::to_string_pretty(value)?);
     } else {

@@ -1,17 +1,21 @@
 //! Where a command works: the checkout, the environment's settings, and the clouds.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
-use args::{DeployTarget, Place};
+use anyhow::{Context as _, anyhow};
+use args::{DeployTarget, Part, Place};
+use aws_config::SdkConfig;
 use candle::{Interval, Symbol};
 use infra::Settings;
 use infra::package::Manifest;
 use infra::settings::FILE;
 
 use super::failure::Failure;
+use super::known;
+use crate::aws::{aws_config, emulator_credentials};
 use crate::local::LocalClouds;
 
 /// The environment of the emulators.
@@ -43,16 +47,18 @@ impl Checkout {
 
 /// Where a command works.
 #[derive(Debug)]
-pub(super) struct Site {
-    pub(super) checkout: Checkout,
-    pub(super) settings: Settings,
+pub struct Site {
+    /// The checkout.
+    pub checkout: Checkout,
+    /// The settings of the environment.
+    pub settings: Settings,
     /// The emulators; none: the real clouds.
-    pub(super) local: Option<LocalClouds>,
+    pub local: Option<LocalClouds>,
 }
 
 impl Site {
     /// Reads the settings and finds the clouds.
-    pub(super) fn open(place: &Place, checkout: &Checkout) -> Result<Self, Failure> {
+    pub fn open(place: &Place, checkout: &Checkout) -> Result<Self, Failure> {
         let local = match place.target {
             DeployTarget::Cloud => None,
             DeployTarget::Processes => {
@@ -66,13 +72,34 @@ impl Site {
         Ok(Self { checkout: checkout.clone(), settings, local })
     }
 
-    pub(super) fn target(&self) -> DeployTarget {
+    /// Where the clouds are.
+    #[must_use]
+    pub fn target(&self) -> DeployTarget {
         if self.local.is_some() { DeployTarget::Processes } else { DeployTarget::Cloud }
     }
 
     /// `dev on cloud`, for headings.
-    pub(super) fn title(&self) -> String {
+    #[must_use]
+    pub fn title(&self) -> String {
         format!("{} on {}", self.settings.project.environment, self.target())
+    }
+
+    /// What an earlier deploy of a part gave, by name.
+    pub fn outputs(&self, part: Part) -> Result<BTreeMap<String, String>, Failure> {
+        known::read(self, part)?.ok_or_else(|| {
+            Failure::lacking(anyhow!(
+                "{part} of {} was not deployed from here; `cargo xtask deploy {part}` does it, and `cargo xtask outputs \
+                 {part}` reads what somebody else has deployed",
+                self.title()
+            ))
+        })
+    }
+
+    /// The SDK's configuration for AWS: credentials, region, endpoint.
+    pub async fn aws_config(&self) -> SdkConfig {
+        let endpoint = self.local.as_ref().map(|local| local.aws_endpoint.as_str());
+        let credentials = endpoint.map(|_| emulator_credentials());
+        aws_config(endpoint, &self.settings.aws.region, credentials).await
     }
 
     /// What `cargo xtask build` made.
@@ -91,7 +118,7 @@ impl Site {
     }
 
     /// The intervals of candles, the shortest first.
-    pub(super) fn intervals(&self) -> anyhow::Result<Vec<Interval>> {
+    pub fn intervals(&self) -> anyhow::Result<Vec<Interval>> {
         let intervals = self.settings.trading.intervals.iter().map(|text| text.parse());
         let mut intervals: Vec<Interval> =
             intervals.collect::<Result<_, _>>().context("read trading.intervals")?;
@@ -111,7 +138,8 @@ impl Site {
 }
 
 /// Epoch milliseconds.
-pub(super) fn now_ms() -> u64 {
+#[must_use]
+pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

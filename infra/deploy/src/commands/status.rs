@@ -29,21 +29,22 @@ pub(super) struct Status {
 
 /// One cloud. What can't be told is none.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct CloudStatus {
+pub struct CloudStatus {
     /// The stack's status in the engine's own words; none: not deployed.
-    pub(super) stack: Option<String>,
+    pub stack: Option<String>,
     /// The functions and their versions, `NAME VERSION`.
-    pub(super) functions: Vec<String>,
+    pub functions: Vec<String>,
     /// Messages in the queue, those under way counted.
-    pub(super) queue_depth: Option<u64>,
+    pub queue_depth: Option<u64>,
     /// Messages that could not be processed.
-    pub(super) dead_letters: Option<u64>,
+    pub dead_letters: Option<u64>,
     /// The newest trade that is in a candle, symbol by symbol.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) last_candles: Vec<LastCandle>,
     /// Resources that were changed by hand.
-    pub(super) drift: Option<usize>,
+    pub drift: Option<usize>,
     /// What could not be found out, and why.
-    pub(super) problems: Vec<String>,
+    pub problems: Vec<String>,
 }
 
 /// The newest candle of a symbol, of the longest interval.
@@ -69,23 +70,7 @@ impl fmt::Display for LastCandle {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} on {}", self.environment, self.target)?;
-        let rows = [("", vec!["AWS".to_owned()], vec!["Google Cloud".to_owned()])]
-            .into_iter()
-            .chain(rows(&self.aws, &self.gcp));
-        let width = rows
-            .clone()
-            .flat_map(|(_, aws, _)| aws)
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or_default();
-        for (label, aws, gcp) in rows {
-            for line in 0..aws.len().max(gcp.len()) {
-                let cell = |cells: &[String]| cells.get(line).cloned().unwrap_or_default();
-                let label = if line == 0 { label } else { "" };
-                let row = format!("{label:<13} {:<width$}  {}", cell(&aws), cell(&gcp));
-                writeln!(f, "{}", row.trim_end())?;
-            }
-        }
+        write_side_by_side(f, rows(&self.aws, &self.gcp))?;
         for (cloud, status) in [("AWS", &self.aws), ("Google Cloud", &self.gcp)] {
             status.problems.iter().try_for_each(|problem| writeln!(f, "{cloud}: {problem}"))?;
         }
@@ -93,12 +78,34 @@ impl fmt::Display for Status {
     }
 }
 
-type Row = (&'static str, Vec<String>, Vec<String>);
+/// A label, and what AWS and Google Cloud have under it, line by line.
+pub type Row = (&'static str, Vec<String>, Vec<String>);
+
+/// Writes rows as a table with a column for each cloud.
+pub fn write_side_by_side(f: &mut fmt::Formatter<'_>, rows: Vec<Row>) -> fmt::Result {
+    let heading = ("", vec!["AWS".to_owned()], vec!["Google Cloud".to_owned()]);
+    let rows: Vec<Row> = [heading].into_iter().chain(rows).collect();
+    let cells = rows.iter().flat_map(|(_, aws, _)| aws);
+    let width = cells.map(|cell| cell.chars().count()).max().unwrap_or_default();
+    for (label, aws, gcp) in rows {
+        for line in 0..aws.len().max(gcp.len()) {
+            let cell = |cells: &[String]| cells.get(line).cloned().unwrap_or_default();
+            let label = if line == 0 { label } else { "" };
+            let row = format!("{label:<13} {:<width$}  {}", cell(&aws), cell(&gcp));
+            writeln!(f, "{}", row.trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+/// A number that may not be known.
+#[must_use]
+pub fn number(value: Option<u64>) -> String {
+    value.map_or_else(|| "not known".to_owned(), |n| n.to_string())
+}
 
 fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
     let row = |label, cells: fn(&CloudStatus) -> Vec<String>| (label, cells(aws), cells(gcp));
-    let number =
-        |value: Option<u64>| value.map_or_else(|| "not known".to_owned(), |n| n.to_string());
     let numbers = |label, aws, gcp| (label, vec![number(aws)], vec![number(gcp)]);
     vec![
         row("stack", |cloud| {
@@ -120,17 +127,11 @@ fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
 
 impl CloudStatus {
     /// Takes what could be found out, and writes down what could not.
-    pub(super) fn take<T>(&mut self, found: Result<T, Failure>) -> Option<T> {
+    pub fn take<T>(&mut self, found: Result<T, Failure>) -> Option<T> {
         match found {
             Ok(value) => Some(value),
             Err(failure) => {
-                self.problems.push(match failure {
-                    Failure::Failed(e) | Failure::Usage(e) | Failure::Lacking(e) => {
-                        format!("{e:#}")
-                    }
-                    Failure::Interrupted(text) => text,
-                    Failure::Found => String::new(),
-                });
+                self.problems.push(failure.to_string());
                 None
             }
         }
@@ -141,8 +142,7 @@ pub(super) async fn run(args: &args::Status, checkout: &Checkout) -> Result<(), 
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     progress.now("asking both clouds");
-    let (aws, gcp) =
-        join(Box::pin(aws(&site, &progress)), Box::pin(gcp::status(&site, &progress))).await;
+    let [aws, gcp] = both(&site, Some(&progress)).await;
     progress.finish();
     let status = Status {
         environment: site.settings.project.environment.clone(),
@@ -153,7 +153,17 @@ pub(super) async fn run(args: &args::Status, checkout: &Checkout) -> Result<(), 
     report::print(&status, args.json)
 }
 
-async fn aws(site: &Site, progress: &Progress) -> CloudStatus {
+/// AWS and Google Cloud without what takes long to find out: candles and drift.
+pub async fn basics(site: &Site) -> [CloudStatus; 2] {
+    both(site, None).await
+}
+
+/// With a `progress`, all of it.
+async fn both(site: &Site, progress: Option<&Progress>) -> [CloudStatus; 2] {
+    join(Box::pin(aws(site, progress)), Box::pin(gcp::status(site, progress))).await.into()
+}
+
+async fn aws(site: &Site, progress: Option<&Progress>) -> CloudStatus {
     let mut status = CloudStatus::default();
     if let Err(failure) = fill_aws(site, &mut status, progress).await {
         status.take::<()>(Err(failure));
@@ -164,7 +174,7 @@ async fn aws(site: &Site, progress: &Progress) -> CloudStatus {
 async fn fill_aws(
     site: &Site,
     status: &mut CloudStatus,
-    progress: &Progress,
+    progress: Option<&Progress>,
 ) -> Result<(), Failure> {
     let aws = Aws::open(site).await?;
     let deployed = match cfn::deployed(&aws.client, &aws.stack()).await {
@@ -177,6 +187,7 @@ async fn fill_aws(
     status.functions = status.take(functions(&aws, outputs).await).unwrap_or_default();
     status.queue_depth = status.take(depth(&aws, outputs, "QueueUrl").await);
     status.dead_letters = status.take(depth(&aws, outputs, "DeadLetterQueueUrl").await);
+    let Some(progress) = progress else { return Ok(()) };
     let ports = aws.ports(outputs)?;
     status.last_candles = status.take(last_candles(site, &ports.store).await).unwrap_or_default();
     status.drift = status.take(drift::of(site, Part::Aws, progress).await).map(|d| d.len());

@@ -129,8 +129,9 @@ impl Desired {
     }
 }
 
-/// As terraform-gcp/ names it where no setting does.
-pub(super) fn replicate_name(settings: &Settings) -> String {
+/// The service that copies from the peer, and its job; as terraform-gcp/ names it where no setting does.
+#[must_use]
+pub fn replicate_name(settings: &Settings) -> String {
     let own = settings.gcp.replicate.service.clone();
     own.unwrap_or_else(|| format!("{}-replicate", settings.project.prefix))
 }

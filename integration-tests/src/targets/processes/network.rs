@@ -3,8 +3,9 @@
 //! Each link is a proxy of its own, so that one can be cut while the others work: Google's functions lose sight of AWS's
 //! archive, and the producer does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use fault_proxy::{Fault, FaultId, Happened, Level, OnEvent, Proxy};
@@ -61,7 +62,7 @@ impl Service {
 pub type Link = (Viewer, Service);
 
 /// All links that anybody uses.
-pub const LINKS: [Link; 15] = [
+pub const LINKS: [Link; 14] = [
     (Viewer::Harness, Service::Aws),
     (Viewer::Harness, Service::PubSub),
     (Viewer::Harness, Service::Firestore),
@@ -70,7 +71,6 @@ pub const LINKS: [Link; 15] = [
     (Viewer::Producer, Service::Aws),
     (Viewer::Producer, Service::PubSub),
     (Viewer::Producer, Service::Firestore),
-    (Viewer::Producer, Service::Storage),
     (Viewer::Aws, Service::Aws),
     (Viewer::Aws, Service::Storage),
     (Viewer::Gcp, Service::Aws),
@@ -85,31 +85,35 @@ pub struct Network {
     /// None: everybody uses the services directly, and no link can be broken.
     proxies: Option<BTreeMap<Link, Proxy>>,
     direct: BTreeMap<Service, String>,
+    names: Names,
+    history: Option<History>,
 }
+
+/// What the faults in force are called in the history: a fault on several links has one name, and counts as fired where it
+/// has hit something on any of them.
+type Names = Arc<Mutex<BTreeMap<(Link, FaultId), String>>>;
 
 impl Network {
     /// Everybody uses the services directly.
     #[must_use]
     pub fn direct() -> Self {
-        Self { proxies: None, direct: BTreeMap::new() }
+        Self { proxies: None, direct: BTreeMap::new(), names: Names::default(), history: None }
     }
 
-    /// A proxy for each link; what becomes of faults goes into the history.
+    /// A proxy for each link; what faults hit goes into the history.
     pub async fn of_proxies(level: Level, seed: u64, history: &History) -> anyhow::Result<Self> {
+        let names = Names::default();
         let mut proxies = BTreeMap::new();
         for (number, link) in (0..).zip(LINKS) {
-            let history = history.clone();
-            let cloud = link.1.cloud();
+            let (history, names) = (history.clone(), Arc::clone(&names));
             let on_event = OnEvent::new(move |event| {
-                let fault = format!("{} {} {}", event.proxy, event.kind, event.fault.0);
-                history.record(match event.happened {
-                    Happened::Added { spec } => {
-                        let detail = serde_json::to_string(&spec).unwrap_or_default();
-                        Event::FaultBegun { cloud, fault, detail }
-                    }
-                    Happened::Removed { .. } => Event::FaultHealed { cloud, fault },
-                    Happened::Fired { detail, .. } => Event::FaultFired { cloud, fault, detail },
-                });
+                let Happened::Fired { detail, .. } = event.happened else { return };
+                let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+                // It may fire before it is named, by a hair.
+                let named = names.get(&(link, event.fault)).cloned();
+                let fault = named.unwrap_or_else(|| event.kind.clone());
+                let (cloud, detail) = (link.1.cloud(), format!("{}: {detail}", event.proxy));
+                history.record(Event::FaultFired { cloud, fault, detail });
             });
             let proxy = Proxy::before(NOWHERE)?
                 .level(level)
@@ -119,7 +123,8 @@ impl Network {
                 .start();
             proxies.insert(link, proxy.await.context("start a proxy")?);
         }
-        Ok(Self { proxies: Some(proxies), direct: BTreeMap::new() })
+        let history = Some(history.clone());
+        Ok(Self { proxies: Some(proxies), direct: BTreeMap::new(), names, history })
     }
 
     /// A service is there from now on, or somewhere else.
@@ -148,32 +153,51 @@ impl Network {
         self.proxies.is_some()
     }
 
-    /// Breaks links that are there; what comes back heals them.
-    pub fn add(&self, links: &[Link], fault: &Fault) -> anyhow::Result<Broken> {
-        let mut broken = Broken::default();
+    /// Breaks links under a name that the run has only once; what comes back heals them.
+    pub fn add(&self, fault: &str, links: &[Link], spec: &Fault) -> anyhow::Result<Broken> {
+        let clouds: BTreeSet<CloudName> = links.iter().map(|(_, of)| of.cloud()).collect();
+        for cloud in &clouds {
+            let detail = serde_json::to_string(spec).unwrap_or_default();
+            self.tell(Event::FaultBegun { cloud: *cloud, fault: fault.to_owned(), detail });
+        }
+        let mut broken = Broken { fault: fault.to_owned(), clouds, links: Vec::new() };
         for link in links {
-            let proxy = self.proxy(*link)?;
-            let id = proxy.faults().add(fault.clone());
-            broken.0.push((*link, id.with_context(|| format!("break {}", name(*link)))?));
+            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+            // Named as soon as it is there. The proxy tells of a new fault at once, which takes no name.
+            let id = self.proxy(*link)?.faults().add(spec.clone());
+            let id = id.with_context(|| format!("break {}", name(*link)))?;
+            names.insert((*link, id), fault.to_owned());
+            broken.links.push((*link, id));
         }
         Ok(broken)
     }
 
-    /// Takes faults off again, and says how often they fired.
-    pub fn heal(&self, broken: Broken) -> u64 {
-        let fired = broken.0.into_iter().filter_map(|(link, id)| {
-            self.proxy(link).ok().and_then(|proxy| proxy.faults().remove(id))
-        });
-        fired.sum()
+    /// Takes faults off again.
+    pub fn heal(&self, broken: Broken) {
+        for (link, id) in broken.links {
+            if let Ok(proxy) = self.proxy(link) {
+                proxy.faults().remove(id);
+            }
+        }
+        for cloud in broken.clouds {
+            self.tell(Event::FaultHealed { cloud, fault: broken.fault.clone() });
+        }
     }
 
-    /// How often faults have fired so far.
+    /// Whether faults have hit something in every cloud that they are to hit.
     #[must_use]
-    pub fn fired(&self, broken: &Broken) -> u64 {
-        let fired = broken.0.iter().filter_map(|(link, id)| {
-            self.proxy(*link).ok().map(|proxy| proxy.faults().fired(*id))
+    pub fn has_fired(&self, broken: &Broken) -> bool {
+        let fired = broken.links.iter().filter(|(link, id)| {
+            self.proxy(*link).is_ok_and(|proxy| proxy.faults().fired(*id) > 0)
         });
-        fired.sum()
+        let hit: BTreeSet<CloudName> = fired.map(|((_, of), _)| of.cloud()).collect();
+        hit == broken.clouds
+    }
+
+    fn tell(&self, event: Event) {
+        if let Some(history) = &self.history {
+            history.record(event);
+        }
     }
 
     /// Writes down what the functions of both clouds have called.
@@ -201,10 +225,14 @@ impl Network {
     }
 }
 
-/// Faults in force.
-#[derive(Debug, Default)]
+/// A fault in force.
+#[derive(Debug)]
 #[must_use = "it is what heals them"]
-pub struct Broken(Vec<(Link, FaultId)>);
+pub struct Broken {
+    fault: String,
+    clouds: BTreeSet<CloudName>,
+    links: Vec<(Link, FaultId)>,
+}
 
 fn name((viewer, service): Link) -> String {
     format!("{viewer} to {service}")

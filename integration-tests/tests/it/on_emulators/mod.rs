@@ -1,5 +1,6 @@
 //! On the emulators, as local processes.
 
+mod chaos;
 mod conformance;
 mod deploy;
 mod e2e;
@@ -8,6 +9,7 @@ mod fault_proxy;
 mod google;
 mod images;
 mod local_clouds;
+mod operate;
 mod producer;
 mod replicate;
 mod stack;
@@ -52,6 +54,7 @@ pub(crate) async fn deployed(run_dir: &Path) -> Processes {
         artifacts: crate::command::artifacts(),
         settings: local_settings(),
         gcp_image: None,
+        proxies: None,
     };
     let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
     let started = Box::pin(Processes::start(&deployment, &history, |_| ()));

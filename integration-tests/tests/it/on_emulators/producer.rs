@@ -301,7 +301,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     const TRADES: u64 = 8_000;
     let scene = Scene::start("mirror").await;
     let both = [CloudName::Aws, CloudName::Gcp];
-    both.iter().for_each(|cloud| scene.clouds.pause(*cloud));
+    both.iter().for_each(|cloud| scene.clouds.pause_cloud(*cloud));
     let (source, trades) = generate(TRADES, 5);
     let mut producer = scene.produce(&source, &["--rate", "4000"]);
     let is_away = |name: &'static str| move |event: &Event| matches!(event, Event::Health { target, state: State::Down } if target == name);
@@ -314,7 +314,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     assert_eq!((spooled.count(), accepted.count()), (TRADES, 0), "{}", scene.log());
     let status = scene.status();
     assert!(status.spool.messages_waiting > 10 && status.is_current(producer::events::now_us()));
-    both.iter().for_each(|cloud| scene.clouds.resume(*cloud));
+    both.iter().for_each(|cloud| scene.clouds.resume_cloud(*cloud));
     producer.succeeds().await;
     assert_eq!(scene.ids().1.count(), TRADES, "{}", scene.log());
     scene.converge(&scene.workload(trades), &both).await;

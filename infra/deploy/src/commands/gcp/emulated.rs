@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use args::Part;
 use infra::files::Known;
-use pipeline::ports::Queue as _;
 
 use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, known};
 use crate::commands::deploy::show;
@@ -13,9 +12,6 @@ use crate::commands::destroy::Destroyed;
 use crate::google::{self, Desired, Endpoints, Error};
 use crate::inventory;
 use crate::plan::Change;
-
-/// Dead letters that are counted at most.
-const DEAD_LETTERS: usize = 100;
 
 fn failed(error: Error) -> Failure {
     if error.is_environment() { Failure::lacking(error) } else { error.into() }
@@ -95,8 +91,11 @@ pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroye
 }
 
 /// What is there. An emulator tells nobody how many messages a push subscription holds.
-pub(super) async fn fill(site: &Site, status: &mut CloudStatus) -> Result<(), Failure> {
-    let outputs = outputs(site).await?;
+pub(super) async fn fill(
+    site: &Site,
+    status: &mut CloudStatus,
+    with_drift: bool,
+) -> Result<(), Failure> {
     let Some(local) = &site.local else { return Ok(()) };
     let items = google::inventory(&site.settings, &local.google()).await.map_err(failed)?;
     if items.is_empty() {
@@ -109,23 +108,8 @@ pub(super) async fn fill(site: &Site, status: &mut CloudStatus) -> Result<(), Fa
         format!("{} revision {}", service.name, service.revision)
     };
     status.functions = services.iter().map(service).collect();
-    if outputs.contains_key("dead_letter_subscription") {
-        status.dead_letters = status.take(dead_letters(site).await);
+    if with_drift {
+        status.drift = status.take(drift(site).await).map(|changes| changes.len());
     }
-    status.drift = status.take(drift(site).await).map(|changes| changes.len());
     Ok(())
-}
-
-/// Looks at the dead letters and gives them back.
-async fn dead_letters(site: &Site) -> Result<u64, Failure> {
-    let Some(local) = &site.local else { return Ok(0) };
-    let gcp = &site.settings.gcp;
-    let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
-    let endpoint = Some(local.pubsub_endpoint.as_str());
-    let queue = cloud_gcp::PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
-    let received = queue.receive(DEAD_LETTERS).await?;
-    for message in &received {
-        queue.release(&message.receipt).await?;
-    }
-    Ok(received.len() as u64)
 }

@@ -1,0 +1,103 @@
+//! `cargo xtask failover`: an order to every producer, through a register in each cloud.
+
+use std::env;
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use cloud_aws::{Clients, DynamoRegister};
+use cloud_gcp::FirestoreRegister;
+use deploy::commands::{Checkout, Failure, Site, now_ms, print};
+use pipeline::ports::{Fault, PortError};
+use pipeline::route::epoch::{Given, Order, Register, give};
+use producer::program::CloudRegister;
+use serde::Serialize;
+use tokio::time::timeout;
+
+/// How long a cloud may take for an answer: when one is away, nobody wants to wait for it.
+const ANSWER: Duration = Duration::from_secs(5);
+/// As a target: none, each producer chooses by its policy.
+const AUTO: &str = "auto";
+
+/// A cloud's register, asked with a bound.
+pub(super) struct Bounded(CloudRegister);
+
+impl Register for Bounded {
+    async fn read(&self) -> Result<Option<Order>, PortError> {
+        timeout(ANSWER, self.0.read()).await.unwrap_or_else(|_| Err(no_answer("read")))
+    }
+
+    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+        let replaced = timeout(ANSWER, self.0.replace(expected, order)).await;
+        replaced.unwrap_or_else(|_| Err(no_answer("replace")))
+    }
+}
+
+fn no_answer(operation: &'static str) -> PortError {
+    let detail = format!("no answer within {} s", ANSWER.as_secs());
+    PortError { service: "register", operation, fault: Fault::Unknown, detail }
+}
+
+/// AWS's register and Google Cloud's. Nobody need be there.
+pub(super) async fn registers(site: &Site) -> [(String, Bounded); 2] {
+    let gcp = &site.settings.gcp;
+    let dynamodb = Clients::new(&site.aws_config().await).dynamodb;
+    let aws = DynamoRegister::new(dynamodb, &site.settings.aws.table);
+    let endpoint = site.local.as_ref().map(|local| local.firestore_endpoint.as_str());
+    let (database, collection) = (&gcp.firestore.database, &gcp.firestore.collection);
+    let gcp = FirestoreRegister::new(endpoint, &gcp.project, database, collection);
+    [
+        ("aws".to_owned(), Bounded(CloudRegister::Aws(aws))),
+        ("gcp".to_owned(), Bounded(CloudRegister::Gcp(gcp))),
+    ]
+}
+
+/// An order, and who has it.
+#[derive(Serialize)]
+struct Done {
+    epoch: u64,
+    /// The target; none: by the policy.
+    to: Option<String>,
+    by: String,
+    /// The clouds whose register has it.
+    written: Vec<String>,
+    missed: Vec<Missed>,
+}
+
+#[derive(Serialize)]
+struct Missed {
+    cloud: String,
+    why: String,
+}
+
+pub(super) async fn run(args: &args::Failover, checkout: &Checkout) -> Result<(), Failure> {
+    let site = Site::open(&args.place, checkout)?;
+    let targets = &site.settings.route.targets;
+    if args.to != AUTO && !targets.contains(&args.to) {
+        return Err(Failure::usage(anyhow!(
+            "{} is none of route.targets ({}), nor {AUTO}",
+            args.to,
+            targets.join(", ")
+        )));
+    }
+    let to = (args.to != AUTO).then(|| args.to.clone());
+    let by = env::var("USER").unwrap_or_else(|_| "cargo xtask failover".to_owned());
+    let Given { order, written, missed } = give(&registers(&site).await, to, &by, now_ms()).await?;
+    let missed = missed.into_iter().map(|(cloud, why)| Missed { cloud, why }).collect();
+    let Order { epoch, to, by, .. } = order;
+    print(&Done { epoch, to, by, written, missed }, args.json)
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, to, written, missed, .. } = self;
+        let to = to.as_deref().unwrap_or("the policy's choice");
+        writeln!(f, "order {epoch}: to {to}; in the register of {}", written.join(" and "))?;
+        missed.iter().try_for_each(|Missed { cloud, why }| {
+            writeln!(
+                f,
+                "not in {cloud}'s: {why}; a producer that reaches only {cloud} does not know of it"
+            )
+        })
+    }
+}

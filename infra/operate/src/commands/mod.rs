@@ -1,0 +1,85 @@
+//! What a person types: `cargo xtask restore`, `dlq`, `sync`, `failover`, `produce`.
+
+mod clouds;
+mod dlq;
+mod failover;
+mod produce;
+mod restore;
+mod schedule;
+mod sync;
+
+use std::process::ExitCode;
+
+use args::{SyncCommand, SyncPlace};
+use deploy::commands::{Checkout, Failure};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// One of the commands.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Rebuild a cloud from the other, and prove it by digests.
+    Restore(args::Restore),
+    /// Look at the dead letters, send them again, or delete them.
+    Dlq(args::DeadLetters),
+    /// Look at replication between the clouds, pause and resume it, or do a pass of it.
+    Sync(args::Sync),
+    /// Order every producer to one cloud, or back to its own choice.
+    Failover(args::Failover),
+    /// Take trades to the queues of both clouds.
+    Produce(args::Produce),
+}
+
+/// Runs a command to its end, or until Ctrl-C or SIGTERM.
+#[must_use]
+pub fn run(command: &Command, checkout: &Checkout) -> ExitCode {
+    let done = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(Box::pin(until_interrupted(command, checkout))),
+        Err(error) => Err(error.into()),
+    };
+    done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
+}
+
+async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(), Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = dispatch(command, checkout) => done,
+        _ = interrupt.recv() => interrupted(command),
+        _ = terminate.recv() => interrupted(command),
+    }
+}
+
+/// Everything here can be stopped anywhere.
+fn interrupted(command: &Command) -> Result<(), Failure> {
+    let text = match command {
+        Command::Sync(args::Sync { command: SyncCommand::Monitor(_) }) => return Ok(()),
+        Command::Restore(_) | Command::Sync(_) => {
+            "interrupted: give the same command again, and it goes on from there"
+        }
+        Command::Failover(_) | Command::Produce(_) => "interrupted",
+        Command::Dlq(_) => {
+            "interrupted: dead letters that were being looked at come back when their time is over"
+        }
+    };
+    Err(Failure::Interrupted(text.to_owned()))
+}
+
+async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure> {
+    match command {
+        Command::Restore(args) => Box::pin(restore::run(args, checkout)).await,
+        Command::Dlq(args) => Box::pin(dlq::run(&args.command, checkout)).await,
+        Command::Failover(args) => Box::pin(failover::run(args, checkout)).await,
+        Command::Produce(args) => produce::run(args, checkout),
+        Command::Sync(args) => match &args.command {
+            SyncCommand::Start(SyncPlace { place, json }) => {
+                schedule::set(place, *json, checkout, schedule::Wanted::Running).await
+            }
+            SyncCommand::Stop(SyncPlace { place, json }) => {
+                schedule::set(place, *json, checkout, schedule::Wanted::Paused).await
+            }
+            SyncCommand::Status(args) => Box::pin(sync::status(args, checkout)).await,
+            SyncCommand::Monitor(args) => Box::pin(sync::monitor(args, checkout)).await,
+            SyncCommand::Run(args) => Box::pin(restore::sync(args, checkout)).await,
+        },
+    }
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask produce`: the producer, told by the settings where to and how.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, anyhow};
+use args::DeployTarget;
+use deploy::commands::{Checkout, Failure, Site};
+
+/// Becomes the producer.
+pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failure> {
+    let site = Site::open(&args.place, checkout)?;
+    let program = env::current_exe().context("find this program")?.with_file_name("producer");
+    let mut producer = Command::new(&program);
+    producer.envs(site.settings.producer_env());
+    if let Some(local) = &site.local {
+        producer.envs(local.variables());
+    }
+    producer.args(words(args, &site));
+    // Comes back only if it did not work.
+    let error = producer.exec();
+    Err(Failure::lacking(anyhow!(
+        "run {}: {error}; `cargo xtask build` makes it",
+        program.display()
+    )))
+}
+
+fn words(args: &args::Produce, site: &Site) -> Vec<OsString> {
+    let mut words: Vec<OsString> = vec!["--source".into(), (&args.source).into()];
+    for symbol in &args.symbols {
+        words.extend(["--symbol".into(), symbol.into()]);
+    }
+    let spool = args.spool.clone().unwrap_or_else(|| spool(site));
+    let options: [(&str, Option<OsString>); 5] = [
+        ("--speed", args.speed.as_ref().map(Into::into)),
+        ("--rate", args.rate.map(|rate| rate.to_string().into())),
+        ("--spool", Some(spool.into())),
+        ("--events", args.events.as_ref().map(Into::into)),
+        ("--status", args.status.as_ref().map(Into::into)),
+    ];
+    for (name, value) in options {
+        words.extend(value.into_iter().flat_map(|value| [name.into(), value]));
+    }
+    words
+}
+
+/// Where a producer keeps its messages if it is not told otherwise: not where `cargo clean` goes, unless they are for
+/// emulators.
+pub(super) fn spool(site: &Site) -> PathBuf {
+    let environment = &site.settings.project.environment;
+    match site.target() {
+        DeployTarget::Processes => site.checkout.root.join("target/spool").join(environment),
+        DeployTarget::Cloud => site.checkout.root.join("outputs").join(environment).join("spool"),
+    }
+}
+
+/// Where it keeps its status.
+pub(super) fn status(site: &Site) -> PathBuf {
+    spool(site).join("status.json")
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask sync start` and `stop`: the schedules by which each cloud copies from the other.
+//!
+//! What is paused here is drift to whoever deploys: the next deploy puts it as `aws.replicate.paused` and
+//! `gcp.replicate.paused` say.
+
+mod scheduler;
+
+use std::fmt;
+
+use anyhow::anyhow;
+use args::{Cloud, Part, Place};
+use aws_sdk_eventbridge::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_eventbridge::types::RuleState;
+use deploy::commands::{Checkout, Failure, Site, print};
+use deploy::google::{self, Run};
+use deploy::local::run::{Job, JobState};
+use futures::future::join;
+use serde::Serialize;
+
+use scheduler::Scheduler;
+
+/// What a schedule shall do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Running,
+    Paused,
+}
+
+/// A schedule as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Schedule {
+    pub(super) name: String,
+    /// In the cloud's own words, such as `rate(1 minute)`.
+    pub(super) every: String,
+    pub(super) paused: bool,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { every, paused, .. } = self;
+        if *paused { write!(f, "paused ({every})") } else { f.write_str(every) }
+    }
+}
+
+/// Both schedules.
+#[derive(Serialize)]
+struct Both {
+    aws: Of,
+    gcp: Of,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Of {
+    There(Schedule),
+    Not { problem: String },
+}
+
+impl fmt::Display for Both {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (cloud, of) in [(Cloud::Aws, &self.aws), (Cloud::Gcp, &self.gcp)] {
+            match of {
+                Of::There(schedule) => writeln!(f, "{cloud}: {} is {schedule}", schedule.name)?,
+                Of::Not { problem } => writeln!(f, "{cloud}: {problem}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Resumes or pauses both. One cloud that is away keeps nobody from the other.
+pub(super) async fn set(
+    place: &Place,
+    json: bool,
+    checkout: &Checkout,
+    wanted: Wanted,
+) -> Result<(), Failure> {
+    let site = Site::open(place, checkout)?;
+    let of = |found: Result<Schedule, Failure>| match found {
+        Ok(schedule) => Of::There(schedule),
+        Err(failure) => Of::Not { problem: failure.to_string() },
+    };
+    let (aws, gcp) = join(aws(&site, Some(wanted)), gcp(&site, Some(wanted))).await;
+    let both = Both { aws: of(aws), gcp: of(gcp) };
+    print(&both, json)?;
+    match (&both.aws, &both.gcp) {
+        (Of::There(_), Of::There(_)) => Ok(()),
+        _ => Err(Failure::Found),
+    }
+}
+
+/// The rule on AWS, after what is wanted of it is done.
+pub(super) async fn aws(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+    let outputs = site.outputs(Part::Aws)?;
+    let name = outputs.get("ReplicateRuleName").ok_or_else(|| none("aws.replicate.enabled"))?;
+    let client = aws_sdk_eventbridge::Client::new(&site.aws_config().await);
+    match wanted {
+        Some(Wanted::Running) => {
+            client.enable_rule().name(name).send().await.map(drop).map_err(|e| failed(name, &e))?
+        }
+        Some(Wanted::Paused) => {
+            client.disable_rule().name(name).send().await.map(drop).map_err(|e| failed(name, &e))?
+        }
+        None => {}
+    }
+    let rule = client.describe_rule().name(name).send().await.map_err(|e| failed(name, &e))?;
+    Ok(Schedule {
+        name: name.clone(),
+        every: rule.schedule_expression.unwrap_or_default(),
+        paused: rule.state == Some(RuleState::Disabled),
+    })
+}
+
+fn failed<E>(
+    name: &str,
+    error: &SdkError<E, aws_sdk_eventbridge::config::http::HttpResponse>,
+) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    Failure::Failed(anyhow!("rule {name}: {}", DisplayErrorContext(error)))
+}
+
+fn none(setting: &str) -> Failure {
+    Failure::lacking(anyhow!("nothing copies here: see {setting}, then deploy"))
+}
+
+/// The job on Google Cloud, after what is wanted of it is done.
+pub(super) async fn gcp(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+    let name = google::replicate_name(&site.settings);
+    let Some(local) = &site.local else {
+        let gcp = &site.settings.gcp;
+        let scheduler = Scheduler::new(&gcp.project, &gcp.region, &name)?;
+        return scheduler.set(wanted).await;
+    };
+    let run = Run::new(&local.run_endpoint)?;
+    let Some(job) = run.job(&name).await? else { return Err(none("gcp.replicate")) };
+    let job = match wanted {
+        None => job,
+        Some(wanted) => {
+            let job = Job { paused: wanted == Wanted::Paused, ..Job::from(&job) };
+            run.put_job(&name, &job).await?
+        }
+    };
+    let JobState { name, every_s, paused, .. } = job;
+    Ok(Schedule { name, every: format!("every {every_s} s"), paused })
+}

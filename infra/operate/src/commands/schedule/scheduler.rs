@@ -1,0 +1,171 @@
+//! Cloud Scheduler's API, as far as a job is read, paused and resumed.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use deploy::commands::Failure;
+use google_cloud_auth::credentials::{Builder, CacheableResource, Credentials};
+use reqwest::Method;
+use serde::Deserialize;
+
+use super::{Schedule, Wanted};
+
+const API: &str = "https://cloudscheduler.googleapis.com";
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A job of Cloud Scheduler.
+pub(super) struct Scheduler {
+    http: reqwest::Client,
+    credentials: Credentials,
+    api: String,
+    /// `projects/P/locations/R/jobs/J`.
+    job: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    schedule: String,
+    state: String,
+}
+
+impl Scheduler {
+    /// With Application Default Credentials.
+    pub(super) fn new(project: &str, region: &str, job: &str) -> anyhow::Result<Self> {
+        let credentials =
+            Builder::default().build().context("find credentials for Google Cloud")?;
+        Self::at(API, credentials, project, region, job)
+    }
+
+    fn at(
+        api: &str,
+        credentials: Credentials,
+        project: &str,
+        region: &str,
+        job: &str,
+    ) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
+        let job = format!("projects/{project}/locations/{region}/jobs/{job}");
+        Ok(Self { http, credentials, api: api.to_owned(), job })
+    }
+
+    /// The job, after what is wanted of it is done. Doing it twice is success.
+    pub(super) async fn set(&self, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+        let now = self.ask(Method::GET, "").await?;
+        let paused = now.state == "PAUSED";
+        let job = match wanted {
+            Some(Wanted::Paused) if !paused => self.ask(Method::POST, ":pause").await?,
+            Some(Wanted::Running) if paused => self.ask(Method::POST, ":resume").await?,
+            _ => now,
+        };
+        let name = self.job.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(Schedule { name, every: job.schedule, paused: job.state == "PAUSED" })
+    }
+
+    async fn ask(&self, method: Method, verb: &str) -> anyhow::Result<Answer> {
+        let what = || format!("{method} {}{verb} at Cloud Scheduler", self.job);
+        let headers = self.credentials.headers(http::Extensions::new()).await;
+        let headers = match headers.with_context(what)? {
+            CacheableResource::New { data, .. } => data,
+            CacheableResource::NotModified => http::HeaderMap::new(),
+        };
+        let url = format!("{}/v1/{}{verb}", self.api, self.job);
+        let mut request = self.http.request(method.clone(), url).headers(headers);
+        if method == Method::POST {
+            request = request.json(&serde_json::json!({}));
+        }
+        let answer = request.send().await.with_context(what)?;
+        let (status, body) = (answer.status(), answer.text().await.with_context(what)?);
+        if !status.is_success() {
+            return Err(anyhow!("{status}: {}", body.trim()).context(what()));
+        }
+        serde_json::from_str(&body).with_context(what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use google_cloud_auth::credentials::anonymous;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Plays Cloud Scheduler with one job in the state `state`, and writes down the first lines of what it is asked.
+    async fn server(state: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let api = format!("http://{}", listener.local_addr().expect("an address"));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&asked);
+        tokio::spawn(async move {
+            let mut state = state;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.expect("a request");
+                let text = String::from_utf8_lossy(&request[..read]).into_owned();
+                let line = text.lines().next().unwrap_or_default().to_owned();
+                if line.contains(":pause ") {
+                    state = "PAUSED";
+                } else if line.contains(":resume ") {
+                    state = "ENABLED";
+                }
+                log.lock().expect("a lock").push(line);
+                let (status, body) = if state == "GONE" {
+                    ("404 Not Found", r#"{"error":{"message":"Job not found."}}"#.to_owned())
+                } else {
+                    (
+                        "200 OK",
+                        format!(r#"{{"name":"j","schedule":"*/5 * * * *","state":"{state}"}}"#),
+                    )
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all((head + &body).as_bytes()).await.expect("answered");
+            }
+        });
+        (api, asked)
+    }
+
+    async fn set(
+        state: &'static str,
+        wanted: Option<Wanted>,
+    ) -> (Result<Schedule, Failure>, Vec<String>) {
+        let (api, asked) = server(state).await;
+        let credentials = anonymous::Builder::new().build();
+        let scheduler = Scheduler::at(&api, credentials, "p", "r", "copy").expect("a client");
+        let found = scheduler.set(wanted).await;
+        let asked = asked.lock().expect("a lock").clone();
+        (found, asked)
+    }
+
+    #[tokio::test]
+    async fn a_job_is_read_paused_and_resumed_and_twice_is_success() {
+        let get = "GET /v1/projects/p/locations/r/jobs/copy HTTP/1.1";
+        let pause = "POST /v1/projects/p/locations/r/jobs/copy:pause HTTP/1.1";
+        let resume = "POST /v1/projects/p/locations/r/jobs/copy:resume HTTP/1.1";
+        for (state, wanted, paused, expected) in [
+            ("ENABLED", None, false, vec![get]),
+            ("ENABLED", Some(Wanted::Paused), true, vec![get, pause]),
+            ("PAUSED", Some(Wanted::Paused), true, vec![get]),
+            ("PAUSED", Some(Wanted::Running), false, vec![get, resume]),
+        ] {
+            let (found, asked) = set(state, wanted).await;
+            let found = found.expect("it is there");
+            assert_eq!((found.name.as_str(), found.every.as_str()), ("copy", "*/5 * * * *"));
+            assert_eq!(
+                (found.paused, asked),
+                (paused, expected.iter().map(ToString::to_string).collect())
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_not_there_is_named() {
+        let (found, _) = set("GONE", Some(Wanted::Paused)).await;
+        let error = found.expect_err("there is none").to_string();
+        assert!(error.contains("jobs/copy") && error.contains("Job not found."), "{error}");
+    }
+}

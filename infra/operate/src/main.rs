@@ -1,0 +1,18 @@
+//! The heavy half of the command line's day-two commands.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use deploy::commands::Checkout;
+use operate::commands::{self, Command};
+
+#[derive(Parser)]
+#[command(name = "operate", about = "Restores, replays and replicates", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    commands::run(&Cli::parse().command, &Checkout::from_vars())
+}

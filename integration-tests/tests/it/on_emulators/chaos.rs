@@ -1,0 +1,84 @@
+//! Clouds that are lost, and what the verdict on it says.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::command::{Checkout, workspace};
+
+fn chaos(checkout: &Checkout, words: &[&str]) -> Value {
+    let ran = checkout.run(&[&["chaos", "--seed", "3"], words].concat());
+    ran.assert_code(0);
+    checkout.report()
+}
+
+/// What `--kill` promises: the other cloud takes over within two seconds, and nothing is lost.
+fn assert_recovered(report: &Value) {
+    assert_eq!(report["rpo_trades"], 0, "{report}");
+    assert!(report["rto_ms"].as_u64().expect("an RTO") < 2_000, "{report}");
+    assert!(report["convergence_ms"].is_u64(), "{report}");
+    assert_eq!(report["trades"]["accepted"], report["trades"]["unique"], "{report}");
+    assert_eq!(report["faults"][0]["fired"], 1, "{report}");
+}
+
+#[test]
+fn aws_is_lost_and_failed_back_to() {
+    let checkout = Checkout::new();
+    let report = chaos(&checkout, &["--kill", "aws"]);
+    assert_recovered(&report);
+
+    // The verdict is in the files: it comes out again, and not if one of them is another.
+    let run = checkout.dir.path().join("target/runs/latest");
+    let folder = run.to_str().expect("a path in UTF-8");
+    let again = checkout.run(&["verify", folder, "--json"]);
+    again.assert_code(0);
+    assert_eq!(again.json(), report);
+    let page = checkout.latest("report.html");
+    assert!(page.contains("kill_cloud 1") && page.contains("holds"), "{page}");
+
+    let history = checkout.latest("history.jsonl");
+    let first = history.lines().position(|line| line.contains("\"spooled\"")).expect("a message");
+    let mut lines: Vec<&str> = history.lines().collect();
+    let more = lines[first].replace("spooled", "accepted").replace(
+        "\"trade_ids\":[[",
+        "\"cloud\":\"aws\",\"is_first\":false,\"trade_ids\":[[1,1],[",
+    );
+    lines.push(&more);
+    fs::write(run.join("history.jsonl"), lines.join("\n")).expect("write");
+    let broken = checkout.run(&["verify", folder]);
+    broken.assert_code(1);
+    assert!(broken.stdout.contains("BROKEN     nothing accepted is lost"), "{}", broken.stdout);
+    assert!(broken.stdout.contains("reproduce  cargo xtask chaos --scenario kill-aws"));
+}
+
+#[test]
+fn google_is_lost_and_failed_back_to() {
+    assert_recovered(&chaos(&Checkout::new(), &["--kill", "gcp"]));
+}
+
+#[test]
+fn several_scenarios_leave_a_summary_and_junit() {
+    let checkout = Checkout::new();
+    let (junit, summary) = ("junit.xml", "summary.md");
+    let words = ["--scenario", "both-down", "--scenario", "producer-crash"];
+    let files = ["--junit", junit, "--summary", summary, "--duration", "8"];
+    chaos(&checkout, &[&words[..], &files].concat());
+    let read = |name| fs::read_to_string(checkout.dir.path().join(name)).expect("the file is left");
+    assert!(read(junit).contains(r#"<testsuite name="both-down""#), "{}", read(junit));
+    assert!(read(summary).contains("| producer-crash | holds |"), "{}", read(summary));
+}
+
+#[test]
+fn what_cannot_be_broken_is_said_and_not_passed_over() {
+    let checkout = Checkout::new();
+    let ran = checkout.run(&["chaos"]);
+    ran.assert_code(2);
+    assert!(ran.stderr.contains("--list"), "{}", ran.stderr);
+    let ran = checkout.run(&["chaos", "--scenario", "no-such"]);
+    ran.assert_code(2);
+    let listed = checkout.run(&["chaos", "--list"]);
+    listed.assert_code(0);
+    let readme = fs::read_to_string(workspace().join("README.md")).expect("the README");
+    assert!(readme.contains("chaos --list"), "a user finds the list");
+    assert!(listed.stdout.lines().count() > 20, "{}", listed.stdout);
+}

@@ -1,0 +1,253 @@
+//! `cargo xtask restore`, `dlq`, `sync`, `failover` and `produce`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::deploy::Place;
+
+/// One of both clouds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Cloud {
+    /// AWS.
+    Aws,
+    /// Google Cloud.
+    Gcp,
+}
+
+impl fmt::Display for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aws => "aws",
+            Self::Gcp => "gcp",
+        })
+    }
+}
+
+/// Rebuilds a cloud from the other, and proves by digests that both hold the same: exit code 1 if they don't.
+#[derive(Args, Clone, Debug)]
+pub struct Restore {
+    /// The cloud that lacks something. It must be deployed.
+    #[arg(value_enum)]
+    pub cloud: Cloud,
+
+    /// The cloud that has it. It is only read.
+    #[arg(long, value_enum, value_name = "CLOUD")]
+    pub from: Cloud,
+
+    /// Compare only hours and candles that are over, as others change while trades flow in.
+    #[arg(long)]
+    pub closed_hours: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+
+    /// Print what was done, and the proof, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Looks at the messages that no function could process, sends them again, or deletes them.
+#[derive(Args, Clone, Debug)]
+pub struct DeadLetters {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: DeadLettersCommand,
+}
+
+/// What can be done with dead letters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// List them, and say why they are dead.
+    List(DeadLettersOf),
+    /// Print one of them whole.
+    Show(ShowDeadLetter),
+    /// Send them to the queue again: first sent, then taken off.
+    Replay(ReplayDeadLetters),
+    /// Delete them for good.
+    Drop(DropDeadLetters),
+}
+
+/// Whose dead letters, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct DeadLettersOf {
+    /// The cloud.
+    #[arg(value_enum)]
+    pub cloud: Cloud,
+
+    /// Look at so many at most; a second call takes up the rest.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub max: u32,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which one to print.
+#[derive(Args, Clone, Debug)]
+pub struct ShowDeadLetter {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub of: DeadLettersOf,
+
+    /// Its id, as `dlq list` has it.
+    pub id: String,
+}
+
+/// Which ones to send again.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayDeadLetters {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub of: DeadLettersOf,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub which: Which,
+}
+
+/// Which ones to delete.
+#[derive(Args, Clone, Debug)]
+pub struct DropDeadLetters {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub of: DeadLettersOf,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub which: Which,
+
+    /// Don't ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// One dead letter or all.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// The id of one, as `dlq list` has it.
+    pub id: Option<String>,
+
+    /// All of them.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Looks at replication between the clouds, pauses and resumes it, or does a pass of it from here.
+#[derive(Args, Clone, Debug)]
+pub struct Sync {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SyncCommand,
+}
+
+/// What can be done about replication.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SyncCommand {
+    /// Resume the schedules by which each cloud copies from the other.
+    Start(SyncPlace),
+    /// Pause them.
+    Stop(SyncPlace),
+    /// Show both clouds side by side: schedule, last trades, gaps, lag, queue, dead letters.
+    Status(SyncPlace),
+    /// The same, again and again until Ctrl-C.
+    Monitor(SyncMonitor),
+    /// Copy from here what a cloud lacks, once.
+    Run(SyncRun),
+}
+
+/// Where, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct SyncPlace {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where, how often, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct SyncMonitor {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub at: SyncPlace,
+
+    /// Seconds between two looks.
+    #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub every: u32,
+}
+
+/// Where to.
+#[derive(Args, Clone, Debug)]
+pub struct SyncRun {
+    /// The cloud that gets what it lacks [default: first one, then the other].
+    #[arg(long, value_enum, value_name = "CLOUD")]
+    pub to: Option<Cloud>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub at: SyncPlace,
+}
+
+/// Orders every producer to one target, or back to its own choice.
+#[derive(Args, Clone, Debug)]
+pub struct Failover {
+    /// One of route.targets, or auto: as the policy has it.
+    #[arg(long, value_name = "TARGET|auto")]
+    pub to: String,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+
+    /// Print the order, and who has it, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Takes trades to the queues of both clouds.
+#[derive(Args, Clone, Debug)]
+pub struct Produce {
+    /// binance, a recording (Binance frames, one a line, plain or gzip), or generate:N[:SEED].
+    #[arg(long, value_name = "binance|FILE|generate:N[:SEED]")]
+    pub source: String,
+
+    /// What to send, of trading.symbols; several by repeating [default: all of them].
+    #[arg(long = "symbol", value_name = "SYMBOL")]
+    pub symbols: Vec<String>,
+
+    /// Play a recording by its trades' times: real, max, or so many times as quick [default: max].
+    #[arg(long, value_name = "real|max|N", conflicts_with = "rate")]
+    pub speed: Option<String>,
+
+    /// Send a recording evenly, so many trades a second.
+    #[arg(long, value_name = "TRADES_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
+
+    /// Where messages are kept until a cloud has them [default: outputs/NAME/spool; on emulators: target/spool/NAME].
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+
+    /// Append what happens to this file, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
+    /// Keep how it is in this file, as JSON [default: status.json in the spool's folder, where `sync status` looks].
+    #[arg(long, value_name = "FILE")]
+    pub status: Option<PathBuf>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show it as help")]
+    pub place: Place,
+}
