@@ -104,15 +104,13 @@ impl<Q: Queue> Relay<Q> {
             return Ok(Step::Wait);
         }
         let is_due = hand.canary_at.is_none_or(|at| at <= Instant::now());
-        Ok(match &state.latest {
-            Some(latest) if is_due => Step::Canary(latest.clone()),
-            _ => {
-                if is_due {
-                    hand.canary_at = None;
-                }
-                Step::Wait
-            }
-        })
+        if is_due && let Some(canary) = state.canary() {
+            return Ok(Step::Canary(canary));
+        }
+        if is_due {
+            hand.canary_at = None;
+        }
+        Ok(Step::Wait)
     }
 
     /// Publishes messages; those that must be sent again come back.
