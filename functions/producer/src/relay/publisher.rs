@@ -171,7 +171,9 @@ impl<Q: Queue> Relay<Q> {
         let is_known = refused.iter().all(|record| state.is_aside(target, record.sequence));
         let is_doubtful = evidence.is_none() && !is_known && may_doubt;
         if good.is_some() || is_known {
-            refused.iter().for_each(|record| state.put_aside(target, record.sequence));
+            for record in &refused {
+                state.put_aside(target, record.sequence);
+            }
         } else {
             evidence = evidence.or((!is_doubtful).then_some(Evidence::Refused));
             again.append(&mut refused);
