@@ -530,7 +530,7 @@ async fn suspicion_alone_gets_new_trades_accepted_elsewhere() {
             }
         };
         send(100).await;
-        assert!(run.told.lock().unwrap().first_by.get("gcp").is_none());
+        assert!(!run.told.lock().unwrap().first_by.contains_key("gcp"));
         run.clouds[0].set(mode);
         let began = Instant::now();
         send(200).await;
