@@ -233,7 +233,7 @@ fn files_are_written_whole_and_again() {
     }
     // Nothing half-written stays.
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 6 + 2, "six files and two folders");
+    assert_eq!(names, 7 + 2, "seven files and two folders");
     assert_eq!(files::folder(&settings), Path::new("outputs/rendered/dev"));
 
     let error = files::write(&files, &folder.path().join(".env")).expect_err("not a folder");

@@ -125,16 +125,25 @@ fn what_serialises_reads_back() {
 
 #[test]
 fn a_producer_that_could_not_work_is_refused() {
-    assert_snapshot!(set("route.policy=primary"), @"");
-    assert_snapshot!(set("route.targets=aws,azure"), @"");
-    assert_snapshot!(set("route.targets="), @"");
-    assert_snapshot!(parse(FILE, None, &["route.weights.aws=0", "route.weights.gcp=0"], &[]).expect_err("a mistake").to_string(), @"");
-    assert_snapshot!(set("route.costs.aws-x=5"), @"");
-    assert_snapshot!(set("producer.spool.sync=sometimes"), @"");
-    assert_snapshot!(set("producer.publish.slow_ms=5000"), @"");
-    assert_snapshot!(set("producer.binance.stream_url=https://x"), @"");
-    assert_snapshot!(set("producer.batch_max_trades=2501"), @"");
-    assert_snapshot!(set("health.down_points=1"), @"");
+    for (mistake, said) in [
+        ("route.policy=primary", "did you mean `primary-by-hand`?"),
+        ("route.targets=aws,azure", "`azure` must be `aws` or `gcp`"),
+        ("route.targets=aws,aws", "`aws` is there twice"),
+        ("route.targets=", "name at least one target"),
+        ("route.costs.aws-x=5", "`route.costs`"),
+        ("route.lease_s=1", "1 isn't between 3 and 3600"),
+        ("producer.spool.sync=sometimes", "unknown value `sometimes`"),
+        ("producer.publish.slow_ms=5000", "5000 isn't between 50 and 3000"),
+        ("producer.binance.stream_url=https://x", "must start with wss:// or ws://"),
+        ("producer.batch_max_trades=2501", "2501 isn't between 1 and 2500"),
+        ("health.down_points=1", "1 isn't between 2 and 10000"),
+    ] {
+        let error = set(mistake);
+        assert!(error.contains(said), "{mistake}: {error}");
+    }
+    let weights = ["route.weights.aws=0", "route.weights.gcp=0"];
+    let error = parse(FILE, None, &weights, &[]).expect_err("a mistake").to_string();
+    assert!(error.contains("every target's weight is 0"), "{error}");
     let region = parse(FILE, None, &["route.targets=aws,aws-eu-west-1,gcp"], &[]);
     assert_eq!(region.expect("valid").route.targets, ["aws", "aws-eu-west-1", "gcp"]);
 }

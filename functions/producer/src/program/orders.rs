@@ -34,10 +34,8 @@ pub(super) async fn follow<Q: Queue, R: Register>(
                 Err(_) => Some(format!("no answer within {patience:?}")),
             };
             match &is_bad {
-                Some(why) if !was_bad => {
-                    eprintln!("producer: orders can't be read in {name}: {why}")
-                }
-                None if was_bad => eprintln!("producer: orders can be read in {name} again"),
+                Some(why) if !was_bad => say(&format!("orders can't be read in {name}: {why}")),
+                None if was_bad => say(&format!("orders can be read in {name} again")),
                 _ => {}
             }
             was_bad = is_bad.is_some();
@@ -58,4 +56,8 @@ pub(super) async fn first_look<Q: Queue, R: Register>(relay: &Relay<Q>, register
         }
     });
     join_all(each).await;
+}
+
+fn say(what: &str) {
+    eprintln!("producer: {what}");
 }

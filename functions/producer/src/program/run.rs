@@ -177,7 +177,8 @@ impl Run {
         loop {
             self.observer.write_status(self.relay.view());
             sleep(STATUS_LEAST).await;
-            let _ = timeout(STATUS - STATUS_LEAST, self.observer.news.notified()).await;
+            let _ =
+                timeout(STATUS.saturating_sub(STATUS_LEAST), self.observer.news.notified()).await;
         }
     }
 }
@@ -297,7 +298,7 @@ fn listen_to(
         symbols: symbols.iter().cloned().collect(),
         last_ids: position.last_ids,
         connect_timeout: Duration::from_secs(10),
-        silence: Duration::from_secs(60),
+        silence: Duration::from_mins(1),
         lifetime: Duration::from_hours(23),
         backoff_base: Duration::from_millis(500),
         backoff_cap: Duration::from_secs(30),

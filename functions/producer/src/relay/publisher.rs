@@ -104,15 +104,13 @@ impl<Q: Queue> Relay<Q> {
             return Ok(Step::Wait);
         }
         let is_due = hand.canary_at.is_none_or(|at| at <= Instant::now());
-        Ok(match &state.latest {
-            Some(latest) if is_due => Step::Canary(latest.clone()),
-            _ => {
-                if is_due {
-                    hand.canary_at = None;
-                }
-                Step::Wait
-            }
-        })
+        if is_due && let Some(canary) = state.canary() {
+            return Ok(Step::Canary(canary));
+        }
+        if is_due {
+            hand.canary_at = None;
+        }
+        Ok(Step::Wait)
     }
 
     /// Publishes messages; those that must be sent again come back.
@@ -173,7 +171,9 @@ impl<Q: Queue> Relay<Q> {
         let is_known = refused.iter().all(|record| state.is_aside(target, record.sequence));
         let is_doubtful = evidence.is_none() && !is_known && may_doubt;
         if good.is_some() || is_known {
-            refused.iter().for_each(|record| state.put_aside(target, record.sequence));
+            for record in &refused {
+                state.put_aside(target, record.sequence);
+            }
         } else {
             evidence = evidence.or((!is_doubtful).then_some(Evidence::Refused));
             again.append(&mut refused);

@@ -50,7 +50,7 @@ pub(super) struct State {
     pub(super) position: Position,
     marked: Position,
     marked_at: Instant,
-    /// The message that canaries carry.
+    /// The message that was spooled last.
     pub(super) latest: Option<Record>,
     /// Where a publisher found nothing more to do: generation, and the spool's next number.
     pub(super) idle: Vec<Option<(u64, u64)>>,
@@ -218,6 +218,16 @@ impl State {
             self.marked_at = Instant::now();
         }
         Ok(())
+    }
+
+    /// The message that a canary carries: one that somebody has, so that a canary is a test and nothing else. Any will
+    /// do where nobody takes traffic.
+    pub(super) fn canary(&self) -> Option<Record> {
+        let taken = self.good.iter().flatten().max_by_key(|record| record.sequence);
+        let is_anybody_there = self.health.iter().any(|health| health.state().takes_traffic());
+        let may_be =
+            |latest: &&Record| !is_anybody_there || self.spool.is_accepted(latest.sequence);
+        taken.or(self.latest.as_ref().filter(may_be)).cloned()
     }
 
     /// Whether `target` has traffic; if not, canaries tell how it is.

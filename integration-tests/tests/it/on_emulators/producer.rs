@@ -185,11 +185,10 @@ struct Producer {
 
 impl Producer {
     async fn ends(&mut self) -> ExitStatus {
-        let log = || std::fs::read_to_string(&self.log).unwrap_or_default();
-        match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => status.expect("wait for the producer"),
-            Err(_) => panic!("the producer does not end:\n{}", log()),
-        }
+        let ended = timeout(PATIENCE, self.child.wait()).await;
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let status = ended.unwrap_or_else(|_| panic!("the producer does not end:\n{log}"));
+        status.expect("wait for the producer")
     }
 
     async fn succeeds(&mut self) {
@@ -301,7 +300,9 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     const TRADES: u64 = 8_000;
     let scene = Scene::start("mirror").await;
     let both = [CloudName::Aws, CloudName::Gcp];
-    both.iter().for_each(|cloud| scene.clouds.pause_cloud(*cloud));
+    for cloud in both {
+        scene.clouds.pause_cloud(cloud);
+    }
     let (source, trades) = generate(TRADES, 5);
     let mut producer = scene.produce(&source, &["--rate", "4000"]);
     let is_away = |name: &'static str| move |event: &Event| matches!(event, Event::Health { target, state: State::Down } if target == name);
@@ -314,7 +315,9 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     assert_eq!((spooled.count(), accepted.count()), (TRADES, 0), "{}", scene.log());
     let status = scene.status();
     assert!(status.spool.messages_waiting > 10 && status.is_current(producer::events::now_us()));
-    both.iter().for_each(|cloud| scene.clouds.resume_cloud(*cloud));
+    for cloud in both {
+        scene.clouds.resume_cloud(cloud);
+    }
     producer.succeeds().await;
     assert_eq!(scene.ids().1.count(), TRADES, "{}", scene.log());
     scene.converge(&scene.workload(trades), &both).await;
