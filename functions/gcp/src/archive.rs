@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use google_cloud_auth::credentials::{Builder, CacheableResource, Credentials};
+use google_cloud_auth::credentials::{Builder, Credentials};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_storage::client::Storage;
 use pipeline::ports::{Archive, Fault, PortError, Put};
 use serde::Deserialize;
 
-use crate::clients::no_credentials;
+use crate::clients::{headers, no_credentials};
 use crate::error::port_error;
 
 const SERVICE: &str = "storage";
@@ -73,11 +73,7 @@ impl GcsArchive {
         after: Option<&str>,
         max_results: usize,
     ) -> Result<Page, PortError> {
-        let headers = self.credentials.headers(http::Extensions::new()).await;
-        let headers = match headers.map_err(|e| unknown(&e))? {
-            CacheableResource::New { data, .. } => data,
-            CacheableResource::NotModified => http::HeaderMap::new(),
-        };
+        let headers = headers(&self.credentials).await.map_err(|e| unknown(&e))?;
         let mut url = reqwest::Url::parse(&format!("{}/storage/v1/b", self.endpoint))
             .map_err(|e| PortError::new(SERVICE, LIST, Fault::Refused, &e))?;
         if let Ok(mut path) = url.path_segments_mut() {

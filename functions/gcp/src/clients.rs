@@ -1,6 +1,7 @@
 //! Where the services are, and who asks.
 
-use google_cloud_auth::credentials::{Credentials, anonymous};
+use google_cloud_auth::credentials::{CacheableResource, Credentials, anonymous};
+use google_cloud_auth::errors::CredentialsError;
 
 /// Endpoints of emulators as URLs; `None` is the real service, with Application Default Credentials.
 #[derive(Clone, Debug, Default)]
@@ -31,4 +32,14 @@ impl Endpoints {
 /// Emulators ask for no credentials, and a machine that runs them may have none.
 pub(crate) fn no_credentials() -> Credentials {
     anonymous::Builder::new().build()
+}
+
+/// The headers of a request by one who shows these credentials.
+pub(crate) async fn headers(
+    credentials: &Credentials,
+) -> Result<http::HeaderMap, CredentialsError> {
+    Ok(match credentials.headers(http::Extensions::new()).await? {
+        CacheableResource::New { data, .. } => data,
+        CacheableResource::NotModified => http::HeaderMap::new(),
+    })
 }

@@ -224,7 +224,9 @@ async fn dead_letters(site: &Site) -> Result<u64, Failure> {
     let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
     let endpoint = site.local.as_ref().map(|local| local.pubsub_endpoint.as_str());
     let queue = PubSubQueue::connect(endpoint, &gcp.project, names.0, names.1).await?;
-    let received = queue.receive(DEAD_LETTERS).await;
-    queue.close().await;
-    Ok(received?.len() as u64)
+    let received = queue.receive(DEAD_LETTERS).await?;
+    for message in &received {
+        queue.release(&message.receipt).await?;
+    }
+    Ok(received.len() as u64)
 }

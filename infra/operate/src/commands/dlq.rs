@@ -121,10 +121,7 @@ pub(super) async fn run(command: &DeadLettersCommand, checkout: &Checkout) -> Re
         }
         Cloud::Gcp => {
             let ports = clouds::gcp(&site).await?;
-            let done = with(command, of, &symbols, &ports.dead_letters, &ports.queue).await;
-            // Its client acknowledges in the background.
-            ports.dead_letters.close().await;
-            done
+            with(command, of, &symbols, &ports.dead_letters, &ports.queue).await
         }
     }
 }
