@@ -6,6 +6,8 @@
 
 pub mod cloud;
 pub mod cold_start;
+pub mod containers;
+pub mod docker;
 pub mod e2e;
 pub mod history;
 pub mod invariants;

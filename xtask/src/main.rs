@@ -57,6 +57,8 @@ enum Command {
     Drift(args::Drift),
     /// Push the images of the Google services to a registry.
     Image(args::Image),
+    /// Make the images of the emulators, for the target `containers`.
+    Images(args::Images),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Command::Status(args) => heavy::deploy(args.json),
         Command::Drift(args) => heavy::deploy(args.json),
         Command::Image(args) => image::run(args),
+        Command::Images(_) => heavy::harness(),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

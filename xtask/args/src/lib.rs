@@ -1,12 +1,14 @@
 //! The arguments that xtask and the programs it runs share: xtask lists and checks them in seconds, the program
 //! that does the work parses the same words again.
 
+mod containers;
 mod deploy;
 mod e2e;
 mod image;
 mod local;
 mod render;
 
+pub use containers::{AwsEmulator, BuildImages, EmulatorImage, Images, ImagesCommand};
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};

@@ -1,6 +1,7 @@
 //! On the emulators, as local processes.
 
 mod conformance;
+mod containers;
 mod deploy;
 mod e2e;
 mod ended;
