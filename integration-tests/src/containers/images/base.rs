@@ -1,12 +1,13 @@
 //! The image that the others stand on: Debian with Java and Python, by debootstrap, since there is none to pull.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -52,7 +53,7 @@ pub(super) async fn make(env: &Env, cache: &Cache, progress: &Progress) -> Resul
             "no debootstrap, which makes the base of the images; on Debian and Ubuntu: sudo apt install debootstrap"
         )));
     };
-    if !geteuid().is_root() {
+    if !is_root() {
         return Err(Failure::Lacking(anyhow!(
             "debootstrap needs root, to make {NAME}: run this command once with sudo --preserve-env=PATH,HOME; \
              the images are then there for everybody who may use Docker"
@@ -69,6 +70,10 @@ pub(super) async fn make(env: &Env, cache: &Cache, progress: &Progress) -> Resul
     progress.now(format!("{NAME}: handing it to Docker"));
     import(&root.path).await?;
     Ok(())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|this_process| this_process.uid() == 0)
 }
 
 /// It is for root, and so is its folder, which others often don't search.
@@ -185,8 +190,8 @@ impl Drop for Root {
 
 /// A place below `folder` on which something is mounted.
 fn mounted_below<'a>(folder: &Path, mounts: &'a str) -> Option<&'a str> {
-    let places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-    places.into_iter().find(|place| Path::new(place).starts_with(folder))
+    let mut places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    places.find(|place| Path::new(place).starts_with(folder))
 }
 
 #[cfg(test)]
