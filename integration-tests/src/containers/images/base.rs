@@ -113,8 +113,7 @@ async fn unpack(mut command: Command, progress: &Progress) -> Result<(), Failure
     let mut last = Vec::new();
     let read = async {
         while let Ok(Some(line)) = lines.next_line().await {
-            // The steps, not the hundreds of packages.
-            if line.ends_with("...") {
+            if is_step(&line) {
                 progress.now(format!("{NAME}: {}", line.trim_start_matches("I: ")));
             }
             last.push(line);
@@ -139,6 +138,11 @@ async fn unpack(mut command: Command, progress: &Progress) -> Result<(), Failure
     }
     let said = last.join("\n");
     Err(Failure::Lacking(anyhow!("debootstrap failed ({status}); it said last:\n{said}")))
+}
+
+/// Whether debootstrap says what it does now, and not with which of the hundreds of packages.
+fn is_step(line: &str) -> bool {
+    line.ends_with("...") && line.split(' ').count() > 3
 }
 
 async fn import(root: &Path) -> anyhow::Result<()> {
@@ -206,6 +210,13 @@ mod tests {
         let one_line = "deb [signed-by=/x] http://m/debian bookworm main\n";
         assert_eq!(debian_mirror(one_line).as_deref(), Some("http://m/debian"));
         assert_eq!(debian_mirror("deb http://archive.ubuntu.com/ubuntu noble main"), None);
+    }
+
+    #[test]
+    fn steps_are_told_from_packages() {
+        assert!(is_step("I: Unpacking the base system..."));
+        assert!(!is_step("I: Configuring libc-bin..."));
+        assert!(!is_step("I: Retrieving perl-base 5.36.0-7"));
     }
 
     #[test]

@@ -197,7 +197,7 @@ async fn deploy_gcp(
 
 /// Has the function that copies from Google Cloud run once.
 async fn replicate(lambda: &aws_sdk_lambda::Client, settings: &Settings) -> Value {
-    let name = &settings.aws.replicate.name;
+    let name = names::aws_replicate(settings);
     let answer = lambda.invoke().function_name(name).send().await.expect("invoke it");
     let payload = answer.payload().expect("an answer").as_ref();
     assert!(answer.function_error().is_none(), "{}", String::from_utf8_lossy(payload));
