@@ -45,7 +45,7 @@ pub enum EmulatorImage {
 /// An emulator of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AwsEmulator {
-    /// LocalStack, which runs functions in containers of their own.
+    /// `LocalStack`, which runs functions in containers of their own.
     Localstack,
     /// ministack, which runs functions as processes in its own container.
     Ministack,

@@ -68,7 +68,7 @@ async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_ot
     drop(lambda);
     let report = replicate(&lambda_again, &settings).await;
     assert!(report["complete"] == true && report["copied"].as_u64() > Some(0), "{report}");
-    let restored = aws.snapshot(&drive.workload.symbols, Default::default()).await;
+    let restored = aws.snapshot(&drive.workload.symbols, std::collections::BTreeMap::new()).await;
     let restored = restored.expect("read AWS");
     assert_eq!(restored.canonical(), of_gcp.canonical());
     assert_eq!(restored.archive, of_gcp.archive);
