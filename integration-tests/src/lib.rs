@@ -7,6 +7,8 @@
 pub mod chaos;
 pub mod cloud;
 pub mod cold_start;
+pub mod containers;
+pub mod docker;
 pub mod e2e;
 pub mod evidence;
 pub mod history;

@@ -3,7 +3,7 @@
 //! `up` leaves a process of its own behind, `serve`, which holds the emulators: they live exactly as long as it does.
 
 mod control;
-mod forward;
+pub(crate) mod forward;
 mod http;
 mod jobs;
 mod problem;
@@ -22,10 +22,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::run::{Checkout, interrupted, tools};
+use crate::docker;
 use crate::outcome::Failure;
 use crate::processes::{LocalClouds, Options};
 use crate::progress::Progress;
+use crate::run::{Checkout, interrupted, tools};
 
 pub use control::Control;
 
@@ -101,8 +102,9 @@ fn start(checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
     }
 }
 
-/// Stops the local clouds; none there is success.
+/// Stops the local clouds; none there is success. Takes along what containers a dead run has left.
 pub fn down(checkout: &Checkout) -> Result<(), Failure> {
+    reap_containers()?;
     let files = Files::of(checkout);
     let Some(state) = files.running() else {
         println!("no local clouds are running");
@@ -121,6 +123,16 @@ pub fn down(checkout: &Checkout) -> Result<(), Failure> {
         std::thread::sleep(POLL);
     }
     println!("the local clouds are gone");
+    Ok(())
+}
+
+fn reap_containers() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    match runtime.block_on(docker::reap()) {
+        Ok(removed) => removed.iter().for_each(|what| println!("removed {what} of a dead run")),
+        // Where no engine answers, nothing of ours can be left.
+        Err(error) => tracing::debug!(%error, "no containers are looked for"),
+    }
     Ok(())
 }
 

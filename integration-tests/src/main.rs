@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::{chaos, e2e};
+use harness::containers::{self, reaper};
 use harness::outcome::Failure;
 use harness::processes::{container, guard};
 use harness::run::Checkout;
-use harness::{cold_start, local};
+use harness::{chaos, cold_start, e2e, local};
 
 /// The harness; `cargo xtask` lists what it does and runs it.
 #[derive(Parser)]
@@ -32,12 +32,17 @@ enum Command {
     Up(args::Up),
     /// Stop the local clouds that `up` started.
     Down(args::Down),
+    /// Make the images of the emulators, for the target `containers`.
+    Images(args::Images),
     /// Keep local clouds running: what `up` leaves behind.
     #[command(hide = true)]
     Serve,
     /// Hold a container: what the guard starts in the place of a program.
     #[command(hide = true)]
     Container(container::Args),
+    /// Remove a run's containers once the run is over: what the guard starts in the place of a program.
+    #[command(hide = true)]
+    Reaper(reaper::Args),
     /// Measure the cold start of the Lambda bootstrap.
     #[command(hide = true)]
     BenchColdStart(cold_start::Args),
@@ -59,8 +64,10 @@ fn main() -> ExitCode {
         Command::Verify(args) => chaos::verify(&args),
         Command::Up(args) => local::up(&args, &checkout),
         Command::Down(_) => local::down(&checkout),
+        Command::Images(args) => containers::images::run(&args),
         Command::Serve => local::serve(&checkout),
         Command::Container(args) => return container::hold(&args),
+        Command::Reaper(args) => reaper::run(&args),
         Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)

@@ -1,5 +1,7 @@
 //! `cargo xtask doctor`.
 
+use toolbox::{Env, Item, Report};
+
 use crate::exit::Failure;
 
 #[derive(clap::Args)]
@@ -10,13 +12,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let report = toolbox::Report::collect(&toolbox::Env::from_process());
+    let report = Report::collect(&Env::from_process());
     if args.json {
         let json = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::lacking(format!("write the report as JSON: {error}")))?;
         println!("{json}");
     } else {
         println!("{report}");
+        println!("target processes:  {}", verdict(&report.processes_target()));
+        println!("target containers: {}", verdict(&report.containers_target()));
     }
     Ok(())
+}
+
+/// Whether a target can be had, and what it lacks else.
+fn verdict(target: &Result<(), Vec<&Item>>) -> String {
+    let Err(missing) = target else { return "can be had".to_owned() };
+    let names = missing.iter().map(|item| item.name.as_str());
+    format!("can't be had without {}", names.collect::<Vec<_>>().join(", "))
 }

@@ -71,6 +71,8 @@ enum Command {
     Produce(args::Produce),
     /// Push the images of the Google services to a registry.
     Image(args::Image),
+    /// Make the images of the emulators, for the target `containers`.
+    Images(args::Images),
     /// Run all tests, those on the emulators too.
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
@@ -107,6 +109,7 @@ fn main() -> ExitCode {
         | Command::Failover(_)
         | Command::Produce(_) => heavy::operate(),
         Command::Image(args) => image::run(args),
+        Command::Images(_) => heavy::harness(),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

@@ -3,6 +3,7 @@
 //! Values come from four layers, each laid over the one before: the file, the chosen environment's
 //! overlay in it, variables such as `TWINCLOUD_AWS__QUEUE__NAME`, and `--set` arguments.
 
+mod containers;
 mod de;
 mod error;
 mod model;
@@ -12,6 +13,7 @@ mod validate;
 
 use std::path::Path;
 
+pub use containers::{AwsEmulator, ContainerImages, Containers};
 pub use error::{Error, Origin};
 pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::containers::Containers;
+
 /// Everything in `twincloud.toml`, for one environment, with placeholders filled in and values checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +37,9 @@ pub struct Settings {
     /// How Terraform is run.
     #[serde(default)]
     pub terraform: Terraform,
+    /// What the clouds are, as containers.
+    #[serde(default)]
+    pub containers: Containers,
     /// Everything on AWS.
     pub aws: Aws,
     /// Everything on Google Cloud.

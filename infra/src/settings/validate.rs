@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use super::containers::{self, Containers};
 use super::error::nearest;
 use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
@@ -46,8 +47,20 @@ pub(super) fn check(settings: &Settings) -> Checked {
     access::github(&settings.github)?;
     access::alerts(&settings.alerts)?;
     access::terraform(&settings.terraform)?;
+    images_of_containers(&settings.containers)?;
     aws(&settings.aws, settings)?;
     gcp(&settings.gcp, settings)
+}
+
+fn images_of_containers(containers: &Containers) -> Checked {
+    for (key, reference) in containers.images.all() {
+        if let Some(reference) = reference {
+            let fits = containers::is_exact(reference);
+            let spoken = "an image with a tag or a digest, such as \"HOST/PATH:1.2.3\"";
+            shaped(format!("containers.images.{key}"), reference, fits, spoken)?;
+        }
+    }
+    Ok(())
 }
 
 fn project(project: &Project) -> Checked {

@@ -1,6 +1,7 @@
 //! Programs that are looked for on `PATH` and never fetched.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::report::Need;
@@ -19,6 +20,9 @@ pub(crate) struct Program {
     /// What it means that the program is there but its version command fails.
     when_it_fails: &'static str,
 }
+
+/// The container engine.
+pub(crate) const DOCKER: &str = "docker";
 
 const BROKEN: &str = "does not run";
 
@@ -113,7 +117,7 @@ pub(crate) const ALL: [Program; 9] = [
         when_it_fails: BROKEN,
     },
     Program {
-        name: "docker",
+        name: DOCKER,
         candidates: &[("docker", &["version", "--format", "{{.Server.Version}}"])],
         needed_for: &[Need::Containers],
         how_to_get: |platform| match platform {
@@ -147,6 +151,17 @@ impl Program {
             Err(format!("{} {}: {}", path.display(), self.when_it_fails, output.first_line()))
         }
     }
+}
+
+/// The emulators of which `cargo xtask images build` has made an image here, in order.
+pub(crate) fn images_made_here(env: &Env, docker: &Path) -> Vec<String> {
+    let label = "label=twincloud.image";
+    let words = ["image", "ls", "--filter", label, "--format", "{{.Repository}}"];
+    let Ok(listed) = process::run(env.command(docker).args(words), LIMIT) else {
+        return Vec::new();
+    };
+    let names = listed.stdout.lines().filter_map(|line| line.trim().strip_prefix("twincloud/"));
+    names.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The first word that looks like a version, else the whole line.

@@ -41,6 +41,12 @@ impl Need {
     }
 }
 
+/// The emulators that have an image each.
+const IMAGES: [&str; 4] = ["fake-gcs-server", "firestore-emulator", "ministack", "pubsub-emulator"];
+/// About how much the published ones are: Google's command line is most of it.
+const IMAGES_BYTES: u64 = 1_600_000_000;
+const BUILD_IMAGES: &str = "`cargo xtask images build`, as root and with debootstrap";
+
 /// How a thing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -137,6 +143,7 @@ impl Report {
             let mut items = processes_items(env);
             // A look-up doesn't panic; if one did, its line would be the only thing lost.
             items.extend(programs.into_iter().filter_map(|handle| handle.join().ok()));
+            items.extend(images_item(env, &items));
             Self { items }
         })
     }
@@ -286,6 +293,29 @@ fn item_of_program(env: &Env, program: &Program) -> Item {
     }
 }
 
+/// The images of the emulators, which an engine can be asked for; without one, its own line says all.
+fn images_item(env: &Env, items: &[Item]) -> Option<Item> {
+    let engine = items.iter().find(|item| item.name == programs::DOCKER)?;
+    let Status::Found { path: Some(docker), .. } = &engine.status else { return None };
+    let made_here = programs::images_made_here(env, docker);
+    let status = if made_here == IMAGES {
+        let version = format!("{}, made here", made_here.join(", "));
+        Status::Found { path: None, version, source: Source::System }
+    } else {
+        let missing = IMAGES.iter().filter(|image| !made_here.iter().any(|made| made == *image));
+        let missing = missing.copied().collect::<Vec<_>>().join(", ");
+        let what =
+            format!("images of {missing} at the first run; without a registry: {BUILD_IMAGES}");
+        Status::WillFetch { what, bytes: IMAGES_BYTES }
+    };
+    Some(Item {
+        name: "emulators' images".to_owned(),
+        status,
+        needed_for: vec![Need::Containers],
+        how_to_get: format!("they are pulled at the first run; without a registry: {BUILD_IMAGES}"),
+    })
+}
+
 fn processes_item(name: &str, status: Status, how_to_get: String) -> Item {
     Item { name: name.to_owned(), status, needed_for: vec![Need::Processes], how_to_get }
 }
@@ -381,6 +411,32 @@ mod tests {
         assert_eq!(missing[0].name, "operating system");
         let all: Vec<&str> = report.items.iter().map(|item| item.how_to_get.as_str()).collect();
         assert!(all.iter().any(|text| text.contains("brew install")), "{all:?}");
+    }
+
+    #[test]
+    fn containers_need_an_engine_and_images_that_are_here_or_can_be_had() {
+        let machine = Machine::new();
+        let lacking = Report::collect(&machine.env());
+        let missing = lacking.containers_target().expect_err("no engine");
+        assert_eq!(missing[0].name, programs::DOCKER);
+        assert!(missing[0].how_to_get.contains("apt install docker.io"));
+
+        let engine = |images: &str| {
+            let listed = images.split(' ').map(|image| format!("echo twincloud/{image};"));
+            let listed = listed.collect::<String>();
+            let body = format!("if [ $1 = version ]; then echo 28.2.2; else {listed} fi");
+            machine.script("bin/docker", &body);
+            let report = Report::collect(&machine.env());
+            assert_eq!(report.containers_target(), Ok(()));
+            let images = report.items.iter().find(|item| item.name == "emulators' images");
+            images.expect("a line about images").status.clone()
+        };
+        let Status::WillFetch { what, .. } = engine("ministack base fake-gcs-server") else {
+            panic!("two are missing")
+        };
+        assert!(what.starts_with("images of firestore-emulator, pubsub-emulator at"), "{what}");
+        let all = engine("ministack pubsub-emulator fake-gcs-server firestore-emulator");
+        assert!(matches!(all, Status::Found { .. }), "{all:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A port that stays while what is behind it is replaced.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::io::copy_bidirectional;
@@ -13,21 +13,32 @@ const CONNECTIONS_MAX: usize = 256;
 
 /// Takes connections on a port of its own, and passes them on to another. Dropping it closes all of them.
 #[derive(Debug)]
-pub(super) struct Forward {
+pub(crate) struct Forward {
     port: u16,
     target: watch::Sender<u16>,
     accepting: JoinHandle<()>,
 }
 
 impl Forward {
+    /// From a port on loopback.
     pub(super) async fn to(target: u16) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::on(Ipv4Addr::LOCALHOST.into(), target).await
+    }
+
+    /// From a port of this address of the machine.
+    pub(crate) async fn on(address: IpAddr, target: u16) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((address, 0)).await?;
         let port = listener.local_addr()?.port();
         let (target, targets) = watch::channel(target);
         Ok(Self { port, target, accepting: tokio::spawn(accept(listener, targets)) })
     }
 
-    /// Where it listens.
+    /// The port on which it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it listens, on loopback.
     pub(super) fn uri(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

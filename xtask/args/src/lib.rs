@@ -2,6 +2,7 @@
 //! that does the work parses the same words again.
 
 mod chaos;
+mod containers;
 mod deploy;
 mod e2e;
 mod image;
@@ -10,6 +11,7 @@ mod operate;
 mod render;
 
 pub use chaos::{Chaos, KilledCloud, Verify};
+pub use containers::{AwsEmulator, BuildImages, EmulatorImage, Images, ImagesCommand};
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};

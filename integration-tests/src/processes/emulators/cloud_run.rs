@@ -8,6 +8,7 @@ use infra::package::image::{self, ImageReference};
 
 use super::start::Server;
 use super::{Context, Running, StartError};
+use crate::docker;
 use crate::processes::container;
 use crate::processes::supervised::{Restart, Spec};
 
@@ -73,7 +74,7 @@ pub async fn start_as(
                     spec = spec.args(["--env".to_owned(), format!("{name}={value}")]);
                 }
                 let spec = spec.args([image.to_string()]);
-                let variables = container::engine_variables();
+                let variables = docker::engine_variables();
                 variables.fold(spec, |spec, (name, value)| spec.env(name, value))
             };
             let server = Server { name: NAME, ready_path: "/healthz", make };

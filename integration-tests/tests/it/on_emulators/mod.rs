@@ -2,6 +2,7 @@
 
 mod chaos;
 mod conformance;
+mod containers;
 mod deploy;
 mod e2e;
 mod ended;

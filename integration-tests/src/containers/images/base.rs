@@ -1,0 +1,229 @@
+//! The image that the others stand on: Debian with Java and Python, by debootstrap, since there is none to pull.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+use toolbox::{Cache, Env};
+
+use super::INPUTS;
+use crate::docker::DockerError;
+use crate::run::interrupted;
+use crate::outcome::Failure;
+use crate::progress::Progress;
+
+/// Its name.
+pub(super) const NAME: &str = "twincloud/base:bookworm";
+/// Of its Python, by which packages are chosen.
+pub(super) const PYTHON: &str = "3.11";
+
+/// Debian 12, whose glibc 2.36 is newer than the 2.34 that a function may ask for.
+const SUITE: &str = "bookworm";
+const PACKAGES: &str = "openjdk-17-jre-headless,python3";
+const MIRROR: &str = "http://deb.debian.org/debian";
+/// What nobody reads in a container.
+const LEFT_OUT: [&str; 5] = [
+    "./var/cache/apt",
+    "./var/lib/apt/lists",
+    "./usr/share/doc",
+    "./usr/share/man",
+    "./usr/share/locale",
+];
+/// debootstrap undoes its mounts when it is told to end.
+const GRACE: Duration = Duration::from_secs(15);
+const TAIL_LINES: usize = 15;
+
+/// A hash of all that it is made of, but the packages' versions.
+pub(super) fn inputs() -> String {
+    let parts = [&[SUITE, PACKAGES, std::env::consts::ARCH][..], &LEFT_OUT].concat();
+    toolbox::verify::sha256(parts.join("\n").as_bytes())
+}
+
+/// Makes it, in a minute or two.
+pub(super) async fn make(env: &Env, cache: &Cache, progress: &Progress) -> Result<(), Failure> {
+    let Some(debootstrap) = find_debootstrap(env) else {
+        return Err(Failure::Lacking(anyhow!(
+            "no debootstrap, which makes the base of the images; on Debian and Ubuntu: sudo apt install debootstrap"
+        )));
+    };
+    if !is_root() {
+        return Err(Failure::Lacking(anyhow!(
+            "debootstrap needs root, to make {NAME}: run this command once with sudo --preserve-env=PATH,HOME; \
+             the images are then there for everybody who may use Docker"
+        )));
+    }
+    let root = Root::create(cache)?;
+    progress.now(format!("{NAME}: debootstrap of Debian {SUITE}, a minute or two"));
+    // One stream for what it says and for what goes wrong.
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(debootstrap);
+    command.args(["--variant=minbase".to_owned(), format!("--include={PACKAGES}")]);
+    command.args([SUITE.as_ref(), root.path.as_os_str()]).arg(mirror(env));
+    unpack(command, progress).await?;
+    progress.now(format!("{NAME}: handing it to Docker"));
+    import(&root.path).await?;
+    Ok(())
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|this_process| this_process.uid() == 0)
+}
+
+/// It is for root, and so is its folder, which others often don't search.
+fn find_debootstrap(env: &Env) -> Option<PathBuf> {
+    let usual = ["/usr/sbin/debootstrap", "/sbin/debootstrap"].map(PathBuf::from);
+    env.which("debootstrap").or_else(|| usual.into_iter().find(|path| path.is_file()))
+}
+
+/// Where this machine gets its own packages, if it is a Debian.
+fn mirror(env: &Env) -> String {
+    let files = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
+    let texts =
+        files.map(|file| std::fs::read_to_string(env.system_path(file)).unwrap_or_default());
+    let found = texts.iter().find_map(|text| debian_mirror(text));
+    found.unwrap_or_else(|| MIRROR.to_owned())
+}
+
+/// The first URL of Debian itself in a list of sources, of either format.
+fn debian_mirror(sources: &str) -> Option<String> {
+    let words =
+        sources.lines().filter(|line| !line.trim_start().starts_with('#')).flat_map(|line| {
+            let line = line.trim();
+            let rest = line.strip_prefix("URIs:").or_else(|| line.strip_prefix("deb "));
+            rest.unwrap_or_default().split_whitespace()
+        });
+    words
+        .map(|word| word.trim_end_matches('/'))
+        .find(|word| word.ends_with("/debian"))
+        .map(str::to_owned)
+}
+
+/// Runs debootstrap, which says a line for each package.
+async fn unpack(mut command: Command, progress: &Progress) -> Result<(), Failure> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().context("run debootstrap")?;
+    let mut lines = BufReader::new(child.stdout.take().context("read from debootstrap")?).lines();
+    let mut last = Vec::new();
+    let read = async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            if is_step(&line) {
+                progress.now(format!("{NAME}: {}", line.trim_start_matches("I: ")));
+            }
+            last.push(line);
+            last.drain(..last.len().saturating_sub(TAIL_LINES));
+        }
+        child.wait().await
+    };
+    let ended = tokio::select! {
+        ended = read => Some(ended),
+        told = interrupted() => { told?; None }
+    };
+    let Some(status) = ended else {
+        if let Some(pid) = child.id() {
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
+            let _ = timeout(GRACE, child.wait()).await;
+        }
+        return Err(Failure::Interrupted);
+    };
+    let status = status.context("wait for debootstrap")?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = last.join("\n");
+    Err(Failure::Lacking(anyhow!("debootstrap failed ({status}); it said last:\n{said}")))
+}
+
+/// Whether debootstrap says what it does now, and not with which of the hundreds of packages.
+fn is_step(line: &str) -> bool {
+    line.ends_with("...") && line.split(' ').count() > 3
+}
+
+async fn import(root: &Path) -> anyhow::Result<()> {
+    let mut tar = Command::new("tar");
+    tar.arg("--directory").arg(root).args(["--create", "--one-file-system"]);
+    tar.args(LEFT_OUT.map(|path| format!("--exclude={path}"))).arg(".");
+    tar.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut tar = tar.spawn().context("run tar")?;
+    let archive: Stdio = tar.stdout.take().context("read from tar")?.try_into()?;
+    let mut docker = Command::new("docker");
+    docker.args(["import", "--change", &format!("LABEL {INPUTS}={}", inputs()), "-", NAME]);
+    docker.stdin(archive).kill_on_drop(true);
+    let output = docker.output().await.map_err(DockerError::NoEngine)?;
+    let packed = tar.wait().await.context("wait for tar")?;
+    anyhow::ensure!(packed.success(), "tar of {}: {packed}", root.display());
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "docker import: {}", said.trim());
+    Ok(())
+}
+
+/// The folder in which debootstrap works. Removed when it is dropped, unless something is still mounted below it.
+struct Root {
+    path: PathBuf,
+}
+
+impl Root {
+    fn create(cache: &Cache) -> Result<Self, Failure> {
+        let path = cache.root().join("images").join(format!("base-{}", std::process::id()));
+        std::fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        if let Some(mount) = mounted_below(&self.path, &mounts) {
+            // Deleting would go on in what is mounted there, such as the machine's own devices.
+            eprintln!("{mount} is still mounted: unmount it, and remove {}", self.path.display());
+            return;
+        }
+        let mut rm = std::process::Command::new("rm");
+        rm.args(["--recursive", "--force", "--one-file-system"]).arg(&self.path);
+        if !rm.status().is_ok_and(|status| status.success()) {
+            eprintln!("{} could not be removed; remove it by hand", self.path.display());
+        }
+    }
+}
+
+/// A place below `folder` on which something is mounted.
+fn mounted_below<'a>(folder: &Path, mounts: &'a str) -> Option<&'a str> {
+    let mut places = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+    places.find(|place| Path::new(place).starts_with(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_the_machines_own() {
+        let deb822 = "Types: deb\n# URIs: http://old/debian\nURIs: http://m/debian/\nSuites: bookworm\n\n\
+                      URIs: http://m/debian-security\n";
+        assert_eq!(debian_mirror(deb822).as_deref(), Some("http://m/debian"));
+        let one_line = "deb [signed-by=/x] http://m/debian bookworm main\n";
+        assert_eq!(debian_mirror(one_line).as_deref(), Some("http://m/debian"));
+        assert_eq!(debian_mirror("deb http://archive.ubuntu.com/ubuntu noble main"), None);
+    }
+
+    #[test]
+    fn steps_are_told_from_packages() {
+        assert!(is_step("I: Unpacking the base system..."));
+        assert!(!is_step("I: Configuring libc-bin..."));
+        assert!(!is_step("I: Retrieving perl-base 5.36.0-7"));
+    }
+
+    #[test]
+    fn what_is_mounted_below_is_seen() {
+        let mounts = "proc /proc proc rw 0 0\nproc /w/base-1/proc proc rw 0 0\n";
+        assert_eq!(mounted_below(Path::new("/w/base-1"), mounts), Some("/w/base-1/proc"));
+        assert_eq!(mounted_below(Path::new("/w/base-2"), mounts), None);
+        assert_eq!(mounted_below(Path::new("/w/base"), mounts), None);
+    }
+}

@@ -1,0 +1,181 @@
+//! The emulators' images: which ones, where from, and made here where no registry can be reached.
+
+mod base;
+mod build;
+
+use infra::settings::{AwsEmulator, ContainerImages, Containers as Settings};
+
+use super::program::{Emulator, Program};
+use crate::docker::{self, DockerError};
+
+pub use build::run;
+
+/// The last release of `LocalStack` that runs without an account.
+pub const LOCALSTACK: &str = "localstack/localstack:4.14.0";
+/// Debian inside: a function is linked to glibc.
+const MINISTACK_PUBLISHED: &str = "ministackorg/ministack:full";
+const CLOUD_SDK: &str = "gcr.io/google.com/cloudsdktool/google-cloud-cli:528.0.0-emulators";
+const FAKE_GCS_SERVER_PUBLISHED: &str = "fsouza/fake-gcs-server:1.54.0";
+
+/// What `cargo xtask images build` makes.
+const MINISTACK: &str = "twincloud/ministack:1.5.33";
+const PUBSUB: &str = "twincloud/pubsub-emulator:local";
+const FIRESTORE: &str = "twincloud/firestore-emulator:local";
+const FAKE_GCS_SERVER: &str = "twincloud/fake-gcs-server:1.54.0";
+/// The label of an image that was made here: which of the emulators it is.
+const IMAGE: &str = "twincloud.image";
+/// The label of an image that was made here: a hash of all that it was made of.
+const INPUTS: &str = "twincloud.inputs";
+
+/// An image, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// With a tag or a digest.
+    pub reference: String,
+    /// What it holds.
+    pub program: Program,
+}
+
+/// An image for each emulator, all of which the engine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images {
+    /// AWS.
+    pub aws: Image,
+    /// Pub/Sub.
+    pub pubsub: Image,
+    /// Firestore.
+    pub firestore: Image,
+    /// Cloud Storage.
+    pub storage: Image,
+}
+
+/// Why an image can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// There is no engine that answers.
+    #[error(transparent)]
+    Engine(DockerError),
+    /// It is not here and can't be pulled.
+    #[error(
+        "no image for {emulator}: {source}; where no registry can be reached, `cargo xtask images build` makes one \
+         (of LocalStack it can't: choose ministack, --aws-emulator ministack)"
+    )]
+    NoImage {
+        /// For what.
+        emulator: Emulator,
+        /// What the engine said.
+        source: DockerError,
+    },
+}
+
+impl Images {
+    /// Of each emulator the image that the settings name, else the one that was made here, else the published one, which
+    /// is pulled. `aws` comes before the settings. With neither, AWS is `LocalStack` where that can be had.
+    pub async fn find(
+        settings: &Settings,
+        aws: Option<AwsEmulator>,
+        progress: impl Fn(&str),
+    ) -> Result<Self, ImagesError> {
+        docker::version().await.map_err(ImagesError::Engine)?;
+        let Settings { aws_emulator, images } = settings;
+        let aws = match aws.or(*aws_emulator) {
+            Some(AwsEmulator::LocalStack) => localstack(images).await?,
+            Some(AwsEmulator::MiniStack) => ministack(images).await?,
+            None => match localstack(images).await {
+                Ok(image) => image,
+                Err(error) => {
+                    progress(&format!(
+                        "AWS by ministack, because LocalStack can't be had: {error}"
+                    ));
+                    ministack(images).await?
+                }
+            },
+        };
+        let pubsub = [Program::PubSubJar, Program::PubSubOfCloudSdk];
+        let firestore = [Program::FirestoreJar, Program::FirestoreOfCloudSdk];
+        Ok(Self {
+            aws,
+            pubsub: google(Emulator::PubSub, images.pubsub.as_ref(), PUBSUB, pubsub).await?,
+            firestore: google(Emulator::Firestore, images.firestore.as_ref(), FIRESTORE, firestore)
+                .await?,
+            storage: Image {
+                reference: first(
+                    Emulator::Storage,
+                    images.storage.as_ref(),
+                    FAKE_GCS_SERVER,
+                    FAKE_GCS_SERVER_PUBLISHED,
+                )
+                .await?,
+                program: Program::FakeGcsServer,
+            },
+        })
+    }
+
+    /// The one of an emulator.
+    #[must_use]
+    pub fn of(&self, emulator: Emulator) -> &Image {
+        match emulator {
+            Emulator::Aws => &self.aws,
+            Emulator::PubSub => &self.pubsub,
+            Emulator::Firestore => &self.firestore,
+            Emulator::Storage => &self.storage,
+        }
+    }
+}
+
+async fn localstack(images: &ContainerImages) -> Result<Image, ImagesError> {
+    let reference = images.localstack.clone().unwrap_or_else(|| LOCALSTACK.to_owned());
+    ensure(Emulator::Aws, &reference).await?;
+    Ok(Image { reference, program: Program::LocalStack })
+}
+
+async fn ministack(images: &ContainerImages) -> Result<Image, ImagesError> {
+    let asked = images.ministack.as_ref();
+    let reference = first(Emulator::Aws, asked, MINISTACK, MINISTACK_PUBLISHED).await?;
+    Ok(Image { reference, program: Program::MiniStack })
+}
+
+/// One that was made here holds the jar alone; any other is Google's command line.
+async fn google(
+    emulator: Emulator,
+    asked: Option<&String>,
+    made_here: &str,
+    [jar, cloud_sdk]: [Program; 2],
+) -> Result<Image, ImagesError> {
+    let reference = first(emulator, asked, made_here, CLOUD_SDK).await?;
+    let label = docker::image_label(&reference, IMAGE).await.map_err(ImagesError::Engine)?;
+    let is_ours = label.is_some_and(|label| !label.is_empty());
+    Ok(Image { reference, program: if is_ours { jar } else { cloud_sdk } })
+}
+
+/// What was asked for, else what was made here, else what is published.
+async fn first(
+    emulator: Emulator,
+    asked: Option<&String>,
+    made_here: &str,
+    published: &str,
+) -> Result<String, ImagesError> {
+    let reference = if let Some(asked) = asked {
+        asked
+    } else if docker::image_label(made_here, IMAGE).await.map_err(ImagesError::Engine)?.is_some() {
+        made_here
+    } else {
+        published
+    };
+    ensure(emulator, reference).await?;
+    Ok(reference.to_owned())
+}
+
+async fn ensure(emulator: Emulator, reference: &str) -> Result<(), ImagesError> {
+    let ensured = docker::ensure_image(reference).await;
+    ensured.map_err(|source| ImagesError::NoImage { emulator, source })
+}
+
+/// What a command line asks for, as the settings say it.
+#[must_use]
+pub fn asked(aws: args::AwsEmulator) -> AwsEmulator {
+    match aws {
+        args::AwsEmulator::Localstack => AwsEmulator::LocalStack,
+        args::AwsEmulator::Ministack => AwsEmulator::MiniStack,
+    }
+}

@@ -1,0 +1,207 @@
+//! What an image holds, and how it is started.
+
+use std::fmt;
+
+use testcontainers::core::{ContainerPort, Mount, WaitFor};
+
+use super::{HOST, Run};
+
+/// A part of a cloud; each is a container of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Emulator {
+    /// All of AWS.
+    Aws,
+    /// Google's Pub/Sub.
+    PubSub,
+    /// Google's Firestore.
+    Firestore,
+    /// Google's Cloud Storage.
+    Storage,
+}
+
+impl Emulator {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Aws, Self::PubSub, Self::Firestore, Self::Storage];
+
+    /// Such as `pubsub`: the end of the container's name, and of the log's.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::PubSub => "pubsub",
+            Self::Firestore => "firestore",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+impl fmt::Display for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What an image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `LocalStack`, for AWS.
+    LocalStack,
+    /// ministack, for AWS.
+    MiniStack,
+    /// The Pub/Sub emulator's jar, behind an entry point that takes its arguments.
+    PubSubJar,
+    /// The Firestore emulator's jar, likewise.
+    FirestoreJar,
+    /// Google's command line, with its Pub/Sub emulator.
+    PubSubOfCloudSdk,
+    /// Google's command line, with its Firestore emulator.
+    FirestoreOfCloudSdk,
+    /// fake-gcs-server, for Cloud Storage.
+    FakeGcsServer,
+}
+
+/// The variable by which a user's token reaches a `LocalStack` that wants one.
+const AUTH_TOKEN: &str = "LOCALSTACK_AUTH_TOKEN";
+/// Where the engine listens; `LocalStack` starts functions with it.
+const ENGINE_SOCKET: &str = "/var/run/docker.sock";
+
+impl Program {
+    /// A path that answers 200 once it is ready.
+    pub(super) fn ready_path(self) -> &'static str {
+        match self {
+            Self::LocalStack => "/_localstack/health",
+            Self::MiniStack => "/_ministack/health",
+            Self::FakeGcsServer => "/_internal/healthcheck",
+            Self::PubSubJar
+            | Self::FirestoreJar
+            | Self::PubSubOfCloudSdk
+            | Self::FirestoreOfCloudSdk => "/",
+        }
+    }
+
+    fn arguments(self, port: u16) -> Vec<String> {
+        let words = match self {
+            Self::LocalStack | Self::MiniStack => String::new(),
+            Self::PubSubJar => format!("--host=0.0.0.0 --port={port}"),
+            Self::FirestoreJar => {
+                format!("--host 0.0.0.0 --port {port} --database-mode firestore-native")
+            }
+            Self::PubSubOfCloudSdk => {
+                format!("gcloud beta emulators pubsub start --host-port=0.0.0.0:{port}")
+            }
+            Self::FirestoreOfCloudSdk => format!(
+                "gcloud emulators firestore start --host-port=0.0.0.0:{port} --database-mode=firestore-native"
+            ),
+            // Its URLs are for the host; from within containers only its API is used.
+            Self::FakeGcsServer => format!(
+                "-scheme http -host 0.0.0.0 -port {port} -backend memory -log-level warn \
+                 -public-host 127.0.0.1:{port} -external-url http://127.0.0.1:{port}"
+            ),
+        };
+        words.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn environment(self, run: &Run, name: &str, port: u16) -> Vec<(&'static str, String)> {
+        let endpoint = || {
+            let own = || format!("http://127.0.0.1:{port}");
+            run.endpoint_for_functions.clone().unwrap_or_else(own)
+        };
+        match self {
+            Self::MiniStack => vec![
+                ("GATEWAY_PORT", port.to_string()),
+                ("BIND_HOST", "0.0.0.0".to_owned()),
+                ("MINISTACK_HOST", "127.0.0.1".to_owned()),
+                ("MINISTACK_REGION", run.region.clone()),
+                // Its functions inherit this, whatever their own settings say.
+                ("AWS_ENDPOINT_URL", endpoint()),
+                ("LAMBDA_EXECUTOR", "local".to_owned()),
+                ("DOCKER_HOST", "unix:///nonexistent/docker.sock".to_owned()),
+                ("PERSIST_STATE", "0".to_owned()),
+                ("S3_PERSIST", "0".to_owned()),
+                ("LOG_LEVEL", "INFO".to_owned()),
+            ],
+            Self::LocalStack => {
+                // Functions are containers beside it; they go when everything of the run goes.
+                let labels =
+                    run.labels.iter().map(|(label, value)| format!("--label {label}={value}"));
+                let host = format!("--add-host {HOST}:{}", run.gateway);
+                let flags = labels.chain([host]).collect::<Vec<_>>().join(" ");
+                let mut variables = vec![
+                    ("GATEWAY_LISTEN", format!("0.0.0.0:{port}")),
+                    ("LOCALSTACK_HOST", format!("127.0.0.1:{port}")),
+                    ("SQS_ENDPOINT_STRATEGY", "path".to_owned()),
+                    ("MAIN_CONTAINER_NAME", name.to_owned()),
+                    ("LAMBDA_DOCKER_NETWORK", run.id.clone()),
+                    ("LAMBDA_DOCKER_FLAGS", flags),
+                    ("SKIP_SSL_CERT_DOWNLOAD", "1".to_owned()),
+                    ("DISABLE_EVENTS", "1".to_owned()),
+                ];
+                variables.extend(std::env::var(AUTH_TOKEN).ok().map(|token| (AUTH_TOKEN, token)));
+                variables
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What testcontainers is to start.
+#[derive(Debug)]
+pub(super) struct Start {
+    name: String,
+    tag: String,
+    arguments: Vec<String>,
+    environment: Vec<(&'static str, String)>,
+    mounts: Vec<Mount>,
+    ports: [ContainerPort; 1],
+}
+
+impl Start {
+    pub(super) fn new(image: &super::Image, run: &Run, container: &str, port: u16) -> Self {
+        // What comes after the last colon: testcontainers puts it back, be it a tag or the end of a digest.
+        let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, "latest"));
+        let engine = || Mount::bind_mount(ENGINE_SOCKET, ENGINE_SOCKET);
+        Self {
+            name: name.to_owned(),
+            tag: tag.to_owned(),
+            arguments: image.program.arguments(port),
+            environment: image.program.environment(run, container, port),
+            mounts: (image.program == Program::LocalStack).then(engine).into_iter().collect(),
+            ports: [ContainerPort::Tcp(port)],
+        }
+    }
+}
+
+impl testcontainers::Image for Start {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// None: who starts it asks it by HTTP.
+    fn ready_conditions(&self) -> Vec<WaitFor> {
+        Vec::new()
+    }
+
+    fn env_vars(
+        &self,
+    ) -> impl IntoIterator<
+        Item = (impl Into<std::borrow::Cow<'_, str>>, impl Into<std::borrow::Cow<'_, str>>),
+    > {
+        self.environment.iter().map(|(name, value)| (*name, value))
+    }
+
+    fn mounts(&self) -> impl IntoIterator<Item = &Mount> {
+        &self.mounts
+    }
+
+    fn cmd(&self) -> impl IntoIterator<Item = impl Into<std::borrow::Cow<'_, str>>> {
+        &self.arguments
+    }
+
+    fn expose_ports(&self) -> &[ContainerPort] {
+        &self.ports
+    }
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask images`, and what chooses images for the target `containers`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Works with the images of the emulators, for the target `containers`.
+#[derive(Args, Clone, Debug)]
+pub struct Images {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub command: ImagesCommand,
+}
+
+/// What can be done with the emulators' images.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Make them on this machine, where no registry can be reached. Needs Docker, and root for debootstrap.
+    Build(BuildImages),
+}
+
+/// Which ones, and how to print.
+#[derive(Args, Clone, Debug)]
+pub struct BuildImages {
+    /// Only this one; several by repeating [default: all].
+    #[arg(long, value_enum, value_name = "IMAGE")]
+    pub only: Vec<EmulatorImage>,
+
+    /// Print the images as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An image of an emulator that can be made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum EmulatorImage {
+    /// ministack, for AWS.
+    Ministack,
+    /// Google's Pub/Sub emulator.
+    Pubsub,
+    /// Google's Firestore emulator.
+    Firestore,
+    /// fake-gcs-server, for Cloud Storage.
+    Storage,
+}
+
+/// An emulator of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AwsEmulator {
+    /// `LocalStack`, which runs functions in containers of their own.
+    Localstack,
+    /// ministack, which runs functions as processes in its own container.
+    Ministack,
+}
