@@ -22,10 +22,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::run::{Checkout, interrupted, tools};
 use crate::outcome::Failure;
 use crate::processes::{LocalClouds, Options};
 use crate::progress::Progress;
+use crate::run::{Checkout, interrupted, tools};
 
 pub use control::Control;
 

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use harness::{chaos, e2e};
 use harness::outcome::Failure;
 use harness::processes::{container, guard};
 use harness::run::Checkout;
+use harness::{chaos, e2e};
 use harness::{cold_start, local};
 
 /// The harness; `cargo xtask` lists what it does and runs it.

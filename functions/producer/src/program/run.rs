@@ -19,6 +19,7 @@ use super::clouds::{self, CloudQueue, CloudRegister};
 use super::observer::{Fixed, Observer};
 use super::source::{self, Pace};
 use super::{End, Failure, orders};
+use crate::SourceTrade;
 use crate::binance_ws::{BinanceConfig, listen};
 use crate::config::{Exchange, ProducerConfig};
 use crate::events::{Event, Log, now_us};
@@ -26,7 +27,6 @@ use crate::position::Position;
 use crate::relay::{Relay, Relayed};
 use crate::spool::{Cursor, Recovery, Spool, SpoolError};
 use crate::status::Phase;
-use crate::SourceTrade;
 
 /// Trades between the source and the relay.
 const CHANNEL_TRADES: usize = 16_384;

@@ -170,9 +170,10 @@ impl Network {
     /// How often faults have fired so far.
     #[must_use]
     pub fn fired(&self, broken: &Broken) -> u64 {
-        let fired = broken.0.iter().filter_map(|(link, id)| {
-            self.proxy(*link).ok().map(|proxy| proxy.faults().fired(*id))
-        });
+        let fired = broken
+            .0
+            .iter()
+            .filter_map(|(link, id)| self.proxy(*link).ok().map(|proxy| proxy.faults().fired(*id)));
         fired.sum()
     }
 
