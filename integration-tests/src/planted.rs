@@ -92,16 +92,14 @@ impl Plant {
             Self::DropTrade => ("drop-trade", "ingest drops one trade in a thousand", LOST),
             Self::CountTwice => (
                 "count-twice",
-                "ingest counts a trade in the next minute, too",
+                "trades are counted in the candle after theirs, too",
                 "nothing counts twice",
             ),
             Self::NewId => ("new-id", "ingest takes a trade for another one as well", CANDLES),
             Self::FloatSums => ("float-sums", "quote volume is summed as a float", CANDLES),
-            Self::ArrivalOrder => (
-                "arrival-order",
-                "a late trade has the time of its arrival: close is the last to arrive",
-                CANDLES,
-            ),
+            Self::ArrivalOrder => {
+                ("arrival-order", "a candle opens with the trade that arrives first", CANDLES)
+            }
             Self::AcknowledgeFirst => {
                 ("acknowledge-first", "ingest acknowledges before it archives, and crashes", LOST)
             }
@@ -162,7 +160,9 @@ impl Plant {
             }
             Self::ArrivalOrder => {
                 let reorder = Fault::Reorder { percent: 100 };
-                on(To::Both, [Aws, Gcp].map(|cloud| planned(200, 5_000, cloud, reorder)).into())
+                let slow = Fault::Slow { delay_ms: 400 };
+                let both = |fault| [Aws, Gcp].map(|cloud| planned(50, 6_000, cloud, fault));
+                on(To::Both, [both(reorder), both(slow)].concat())
             }
             Self::Echo | Self::SkipHour | Self::NoFold | Self::AddVolumes | Self::OneWay => {
                 on(To::Aws, Vec::new())
@@ -202,12 +202,9 @@ impl fmt::Display for Plant {
     }
 }
 
-/// Of each symbol and minute, the greatest time that came so far.
-pub type Late = BTreeMap<u64, u64>;
-
 /// What ingest gets of a message.
 #[must_use]
-pub fn body(plant: Option<Plant>, body: &Bytes, symbols: &Symbols, late: &mut Late) -> Bytes {
+pub fn body(plant: Option<Plant>, body: &Bytes, symbols: &Symbols) -> Bytes {
     let Some(plant) = plant else { return body.clone() };
     let Ok(mut batch) = message::decode(body, symbols) else { return body.clone() };
     let is_one_of = |trade: &Trade, many: u64| trade.id % many == 7;
@@ -220,20 +217,9 @@ pub fn body(plant: Option<Plant>, body: &Bytes, symbols: &Symbols, late: &mut La
     };
     match plant {
         Plant::DropTrade => batch.trades.retain(|trade| !is_one_of(trade, 1_000)),
-        Plant::CountTwice => {
-            let more: Vec<_> = more(|trade| trade.time_ms += 60_000).collect();
-            batch.trades.extend(more);
-        }
         Plant::NewId => {
             let more: Vec<_> = more(|trade| trade.id += 1_000_000_000).collect();
             batch.trades.extend(more);
-        }
-        Plant::ArrivalOrder => {
-            for trade in &mut batch.trades {
-                let greatest = late.entry(trade.time_ms / 60_000).or_default();
-                *greatest = trade.time_ms.max(*greatest);
-                trade.time_ms = *greatest;
-            }
         }
         _ => return body.clone(),
     }
@@ -287,12 +273,35 @@ pub fn float_sums(candle: &Candle) -> Candle {
 #[must_use]
 pub fn added_volumes(candle: &Candle) -> Candle {
     changed(candle, &["volume", "quote_volume", "taker_buy_volume"], |text| {
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let units: u128 = format!("{whole}{fraction:0<8}").parse().ok()?;
-        let digits = format!("{:09}", 2 * units);
-        let (whole, fraction) = digits.split_at(digits.len() - 8);
+        let (whole, fraction) = text.split_once('.')?;
+        let units: u128 = format!("{whole}{fraction}").parse().ok()?;
+        let digits = format!("{:0>1$}", 2 * units, fraction.len() + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - fraction.len());
         Some(format!("{whole}.{fraction}"))
     })
+}
+
+/// A candle that opens as it did before.
+#[must_use]
+pub fn opened_before(candle: &Candle, before: &Candle) -> Candle {
+    let mut fields: BTreeMap<&str, Field> = candle.to_fields().into_iter().collect();
+    let open = ["open", "open_trade_time_ms", "open_trade_id"];
+    let before = before.to_fields().into_iter().filter(|(name, _)| open.contains(name));
+    fields.extend(before);
+    Candle::from_fields(|field| fields.get(field).cloned()).unwrap_or_else(|_| candle.clone())
+}
+
+/// A candle's trades in the candle after it.
+#[must_use]
+pub fn next_candle(candle: &Candle) -> Option<Candle> {
+    let after_ms = i64::try_from(candle.key().interval.duration_ms()).ok()?;
+    let mut fields: BTreeMap<&str, Field> = candle.to_fields().into_iter().collect();
+    for name in ["open_time_ms", "open_trade_time_ms", "close_trade_time_ms"] {
+        if let Some(Field::Integer(time_ms)) = fields.get_mut(name) {
+            *time_ms += after_ms;
+        }
+    }
+    Candle::from_fields(|field| fields.get(field).cloned()).ok()
 }
 
 fn changed(candle: &Candle, names: &[&str], change: impl Fn(&str) -> Option<String>) -> Candle {

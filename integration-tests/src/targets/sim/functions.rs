@@ -120,7 +120,6 @@ impl Instance {
         let ingest = Ingest::new(archive, store, (*symbols).clone(), intervals, backoff);
         let plant = self.port.cloud.plant;
         let mut crash = None;
-        let mut late = planted::Late::default();
         loop {
             // A call takes its time, or nothing would ever overlap.
             sleep(Duration::from_millis(self.rng.random_range(1..20))).await;
@@ -130,7 +129,7 @@ impl Instance {
             }
             let bodies: Vec<_> = received
                 .iter()
-                .map(|message| planted::body(plant, &message.body, &symbols, &mut late))
+                .map(|message| planted::body(plant, &message.body, &symbols))
                 .collect();
             if plant == Some(Plant::AcknowledgeFirst) {
                 for message in &received {

@@ -174,7 +174,19 @@ impl CandleStore for Port {
             _ if added => planted::added_volumes(candle),
             _ => candle.clone(),
         };
-        let found = store.load(candle.key()).await?.map(|(_, version)| version);
+        if self.has(Plant::CountTwice)
+            && let Some(next) = planted::next_candle(&candle)
+        {
+            store.store(&next, None).await?;
+        }
+        let found = store.load(candle.key()).await?;
+        let candle = match &found {
+            Some((before, _)) if self.has(Plant::ArrivalOrder) => {
+                planted::opened_before(&candle, before)
+            }
+            _ => candle,
+        };
+        let found = found.map(|(_, version)| version);
         let expected = if self.has(Plant::LastWriterWins) { found } else { expected.copied() };
         let stored = store.store(&candle, expected.as_ref()).await?;
         pass.answer(stored)
