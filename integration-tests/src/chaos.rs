@@ -10,6 +10,7 @@ use infra::Settings;
 use infra::settings::Policy;
 use toolbox::Tools;
 
+use crate::chaos_sim;
 use crate::evidence::About;
 use crate::history::CloudName;
 use crate::invariants::Verdict;
@@ -33,6 +34,16 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
         list(args.json);
         return Ok(());
     }
+    if args.planted {
+        return chaos_sim::planted(args, checkout);
+    }
+    if args.target == Target::Sim {
+        return chaos_sim::run(args, checkout);
+    }
+    if args.schedule.is_some() || args.schedules.is_some() || args.plant.is_some() {
+        let why = anyhow!("schedules are played on sim only; add --target sim");
+        return Err(Failure::Lacking(why));
+    }
     let scenarios = asked(args)?;
     let progress = Progress::default();
     if args.target != Target::Processes {
@@ -41,9 +52,8 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
             args.target
         )));
     }
-    let tools = run::tools(&progress).map_err(|error| {
-        Failure::Lacking(error.context("the target processes can't be had"))
-    })?;
+    let tools = run::tools(&progress)
+        .map_err(|error| Failure::Lacking(error.context("the target processes can't be had")))?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let mut reports = Vec::new();
     for scenario in &scenarios {
@@ -62,11 +72,16 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     if reports.len() > 1 && !args.json {
         println!("{}", report::Table(&reports));
     }
+    conclude(args, &reports)
+}
+
+/// Leaves what was asked for, and gives the verdict on all.
+pub(crate) fn conclude(args: &Chaos, reports: &[Report]) -> Result<(), Failure> {
     if let Some(path) = &args.junit {
-        leave(path, &report::junit(&reports))?;
+        leave(path, &report::junit(reports))?;
     }
     if let Some(path) = &args.summary {
-        append(path, &report::markdown(&reports))?;
+        append(path, &report::markdown(reports))?;
     }
     let is_broken = reports.iter().any(|report| report.verdict == Verdict::Broken);
     run::outcome(if is_broken { Verdict::Broken } else { Verdict::Holds })
@@ -97,7 +112,7 @@ fn list(json: bool) {
     }
 }
 
-fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
     if args.all {
         return Ok(ALL.to_vec());
     }
@@ -149,8 +164,7 @@ async fn one(
         duration_ms: 0,
         reproduce: reproduce(scenario, args, &trades, seed),
     };
-    let order =
-        Order { trades, symbols: Vec::new(), poison: scenario.poison, batch: None, seed };
+    let order = Order { trades, symbols: Vec::new(), poison: scenario.poison, batch: None, seed };
     let kind = format!("chaos-{}", scenario.name);
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;
     let script = Script {
@@ -187,7 +201,9 @@ async fn one(
     done.map_err(|failure| match failure {
         Failure::Broken(error) => {
             let folder = run.dir.path.display();
-            Failure::Broken(error.context(format!("{}; what happened is in {folder}", scenario.name)))
+            Failure::Broken(
+                error.context(format!("{}; what happened is in {folder}", scenario.name)),
+            )
         }
         other => other,
     })
@@ -199,7 +215,16 @@ fn settings(
     sets: &[String],
 ) -> Result<Settings, Failure> {
     let mut settings = checkout.settings(sets)?;
-    match scenario.route {
+    set_route(&mut settings, scenario.route);
+    if scenario.poison == 0 {
+        settings.aws.queue.max_receive_count = PATIENT_DELIVERIES;
+        settings.gcp.pubsub.max_delivery_attempts = PATIENT_DELIVERIES;
+    }
+    Ok(settings)
+}
+
+pub(crate) fn set_route(settings: &mut Settings, route: Route) {
+    match route {
         Route::Mirror => settings.route.policy = Policy::Mirror,
         Route::Primary(primary) => {
             settings.route.policy = Policy::PrimaryByHand;
@@ -208,11 +233,6 @@ fn settings(
             settings.route.targets = targets.map(|cloud| cloud.to_string()).to_vec();
         }
     }
-    if scenario.poison == 0 {
-        settings.aws.queue.max_receive_count = PATIENT_DELIVERIES;
-        settings.gcp.pubsub.max_delivery_attempts = PATIENT_DELIVERIES;
-    }
-    Ok(settings)
 }
 
 fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> String {

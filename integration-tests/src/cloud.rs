@@ -84,9 +84,9 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
                 message: number,
                 symbol: symbol.to_string(),
                 trade_ids: id_ranges(ids.iter().copied()),
-                is_first: history.count(|event| {
-                    matches!(event, Event::Accepted { message, .. } if *message == number)
-                }) == 0,
+                is_first: history.count(
+                    |event| matches!(event, Event::Accepted { message, .. } if *message == number),
+                ) == 0,
             },
             Content::Poison => {
                 Event::PoisonAccepted { cloud: self.name, body: message.body.clone() }

@@ -98,7 +98,8 @@ impl Evidence {
         );
         let frames = text(dir, TRADES)?;
         let published = recompute::parse(&frames);
-        let published = published.with_context(|| format!("read {}", dir.join(TRADES).display()))?;
+        let published =
+            published.with_context(|| format!("read {}", dir.join(TRADES).display()))?;
         snapshot::write(
             dir,
             EXPECTED,

@@ -5,6 +5,7 @@
 //! verdict ([`report`]).
 
 pub mod chaos;
+pub mod chaos_sim;
 pub mod cloud;
 pub mod cold_start;
 pub mod containers;
@@ -16,6 +17,7 @@ pub mod invariants;
 pub mod local;
 pub mod measure;
 pub mod outcome;
+pub mod planted;
 pub mod processes;
 pub use deploy::progress;
 pub mod recompute;
@@ -23,6 +25,7 @@ pub mod report;
 pub mod run;
 pub mod run_dir;
 pub mod scenarios;
+pub mod schedule;
 pub mod snapshot;
 pub mod stage;
 pub mod targets;

@@ -10,6 +10,11 @@ use crate::invariants::Evidence;
 
 /// The kinds of faults that take a whole cloud away.
 const AWAY: [&str; 3] = ["kill_cloud", "pause_cloud", "cut_cloud"];
+/// The kinds of faults of the other cloud that keep it from taking over, while they last and a little after.
+const HINDERS: [&str; 5] = ["cut_producer", "fail_queue", "fail_all", "lose_", "slow"];
+const AFTER_US: u64 = 3_000_000;
+/// A cloud that hangs is not told from a slow one sooner: one that is back by then may be waited for.
+const UNNOTICED_MS: u64 = 3_000;
 
 /// A fault of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,14 +85,18 @@ pub fn takeovers(history: &[Entry]) -> Vec<Takeover> {
     for span in &away {
         let (from_us, until_us) = (span.begun_ms * 1000, until(span));
         let is_alone = away.iter().all(|other| {
-            other.cloud == span.cloud
-                || until(other) < from_us
-                || other.begun_ms * 1000 > until_us
+            other.cloud == span.cloud || until(other) < from_us || other.begun_ms * 1000 > until_us
+        });
+        let is_hindered = faults.iter().any(|other| {
+            other.cloud != span.cloud
+                && HINDERS.iter().any(|kind| other.fault.starts_with(kind))
+                && other.begun_ms * 1000 <= until_us
+                && from_us <= until(other).saturating_add(AFTER_US)
         });
         let meanwhile =
             || history.iter().filter(|entry| (from_us..=until_us).contains(&entry.at_us));
         let is_sending = meanwhile().any(|entry| matches!(entry.event, Event::Spooled { .. }));
-        if !is_alone || !is_sending {
+        if !is_alone || is_hindered || !is_sending {
             continue;
         }
         let first = meanwhile().find(|entry| {
@@ -95,6 +104,9 @@ pub fn takeovers(history: &[Entry]) -> Vec<Takeover> {
                 Event::Accepted { cloud, is_first: true, .. } if *cloud != span.cloud)
         });
         let after_ms = first.map(|entry| (entry.at_us - from_us) / 1000);
+        if after_ms.is_none() && until_us - from_us < UNNOTICED_MS * 1000 {
+            continue;
+        }
         takeovers.push(Takeover { cloud: span.cloud, after_ms });
     }
     takeovers
@@ -191,8 +203,8 @@ mod tests {
         let history = [
             entry(100, begun(Aws)),
             entry(120, spooled()),
-            entry(900, healed(Aws)),
-            entry(950, accepted(Gcp, true)),
+            entry(9_000, healed(Aws)),
+            entry(9_500, accepted(Gcp, true)),
         ];
         assert_eq!(takeovers(&history), [Takeover { cloud: Aws, after_ms: None }]);
     }

@@ -201,7 +201,10 @@ mod tests {
         snapshot.write(folder.path(), CloudName::Gcp).unwrap();
         let read = Snapshot::read(folder.path(), CloudName::Gcp).unwrap();
         assert_eq!(read.canonical(), snapshot.canonical());
-        assert_eq!((&read.archive, &read.dead_letters), (&snapshot.archive, &snapshot.dead_letters));
+        assert_eq!(
+            (&read.archive, &read.dead_letters),
+            (&snapshot.archive, &snapshot.dead_letters)
+        );
 
         fs::write(folder.path().join("archive/gcp/trades/v1/a/b.gz"), "abd").unwrap();
         let error = Snapshot::read(folder.path(), CloudName::Gcp).unwrap_err();

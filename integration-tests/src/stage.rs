@@ -113,8 +113,8 @@ impl Stage {
             return Ok(());
         }
         let detail = format!("{} messages that can't be decoded", bodies.len());
-        let faults =
-            [CloudName::Aws, CloudName::Gcp].map(|cloud| (cloud, self.begin(cloud, "poison", &detail)));
+        let faults = [CloudName::Aws, CloudName::Gcp]
+            .map(|cloud| (cloud, self.begin(cloud, "poison", &detail)));
         for (number, body) in bodies.iter().enumerate() {
             self.until_accepted(number * 100 / bodies.len()).await?;
             for (cloud, fault) in &faults {
@@ -158,7 +158,8 @@ impl Stage {
     /// Messages that `cloud` has accepted.
     #[must_use]
     pub fn accepted_by(&self, cloud: CloudName) -> usize {
-        self.history.count(|event| matches!(event, Event::Accepted { cloud: by, .. } if *by == cloud))
+        self.history
+            .count(|event| matches!(event, Event::Accepted { cloud: by, .. } if *by == cloud))
     }
 
     /// Waits until `cloud` has accepted so many messages more.

@@ -191,7 +191,10 @@ impl fmt::Display for Report {
         if !self.faults.is_empty() {
             let shown = |ms: Option<u64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));
             let (rto, convergence) = (shown(rto_ms), shown(convergence_ms));
-            writeln!(f, "recovery   RTO {rto}, RPO {rpo_trades} trades, convergence {convergence}")?;
+            writeln!(
+                f,
+                "recovery   RTO {rto}, RPO {rpo_trades} trades, convergence {convergence}"
+            )?;
         }
         for finding in &self.invariants {
             let mark = if finding.verdict == Verdict::Holds { "holds " } else { "BROKEN" };

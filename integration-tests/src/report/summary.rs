@@ -16,9 +16,13 @@ impl fmt::Display for Table<'_> {
         for report in self.0 {
             let verdict = word(report.verdict);
             let name = report.name();
-            let (rto, convergence) = (ms(report.recovery.rto_ms), ms(report.recovery.convergence_ms));
+            let (rto, convergence) =
+                (ms(report.recovery.rto_ms), ms(report.recovery.convergence_ms));
             let (rpo, time) = (report.recovery.rpo_trades, ms(Some(report.duration_ms)));
-            writeln!(f, "{name:width$}  {verdict:7} {rto:>8} {rpo:>4} {convergence:>12} {time:>8}")?;
+            writeln!(
+                f,
+                "{name:width$}  {verdict:7} {rto:>8} {rpo:>4} {convergence:>12} {time:>8}"
+            )?;
         }
         let broken = self.0.iter().filter(|report| report.verdict == Verdict::Broken).count();
         write!(f, "{} scenarios: {} hold, {broken} broken", self.0.len(), self.0.len() - broken)
@@ -69,9 +73,8 @@ pub fn markdown(reports: &[Report]) -> String {
 #[must_use]
 pub fn junit(reports: &[Report]) -> String {
     let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
-    let broken = |report: &Report| {
-        report.invariants.iter().filter(|f| f.verdict == Verdict::Broken).count()
-    };
+    let broken =
+        |report: &Report| report.invariants.iter().filter(|f| f.verdict == Verdict::Broken).count();
     let tests: usize = reports.iter().map(|report| report.invariants.len()).sum();
     let failures: usize = reports.iter().map(broken).sum();
     let mut text = format!(

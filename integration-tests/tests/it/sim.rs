@@ -92,3 +92,108 @@ fn without_python_auto_is_sim_and_processes_is_an_error() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("python3"), "{said}");
 }
+
+/// What `chaos --target sim` is asked for.
+fn chaos(checkout: &Checkout, words: &[&str]) -> crate::command::Ran {
+    checkout.run(&[&["chaos", "--target", "sim"], words].concat())
+}
+
+#[test]
+fn a_cloud_that_dies_is_failed_over_from_and_nothing_is_lost() {
+    let checkout = Checkout::new();
+    chaos(&checkout, &["--kill", "aws", "--seed", "3"]).assert_code(0);
+    let report = checkout.report();
+    assert_eq!(report["verdict"], "holds");
+    assert_eq!(report["rpo_trades"], 0);
+    assert!(report["rto_ms"].as_u64().expect("a takeover") < 2_000, "{}", report["rto_ms"]);
+    let history = checkout.latest("history.jsonl");
+    for event in ["fault_begun", "fault_fired", "fault_healed", "health", "routed", "replicated"] {
+        assert!(history.contains(&format!("\"event\":\"{event}\"")), "{event}");
+    }
+    checkout.run(&["verify"]).assert_code(0);
+}
+
+#[test]
+fn every_scenario_that_is_a_schedule_holds_and_another_one_is_lacking() {
+    let checkout = Checkout::new();
+    let listed = checkout.run(&["chaos", "--list", "--json"]);
+    let names: Vec<String> = listed
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|line| line["name"].as_str().expect("a name").to_owned())
+        .collect();
+    let (can, cannot): (Vec<_>, Vec<_>) =
+        names.iter().partition(|name| harness::schedule::named(name).is_some());
+    let words: Vec<&str> = can.iter().flat_map(|name| ["--scenario", name.as_str()]).collect();
+    chaos(&checkout, &[&["--seed", "5", "--rate", "300"], &words[..]].concat()).assert_code(0);
+    assert!(!cannot.is_empty());
+    for name in cannot {
+        let ran = chaos(&checkout, &["--scenario", name]);
+        ran.assert_code(3);
+        assert!(ran.stderr.contains(name.as_str()), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn one_seed_gives_one_history_of_faults_to_the_last_byte() {
+    let schedule = "route = \"aws\"\n\
+        [[fault]]\nat_ms = 500\nfault = \"pause\"\ncloud = \"gcp\"\nfor_ms = 900\n\
+        [[fault]]\nat_ms = 900\nfault = \"crash-function\"\ncloud = \"aws\"\ntimes = 3\n\
+        [[fault]]\nat_ms = 1500\nfault = \"crash-producer\"\nfor_ms = 100\n\
+        [[fault]]\nat_ms = 5000\nfault = \"kill\"\ncloud = \"aws\"\nfor_ms = 2500\n";
+    let [first, second] = [(), ()].map(|()| {
+        let checkout = Checkout::new();
+        std::fs::write(checkout.dir.path().join("mine.toml"), schedule).expect("write");
+        let words = ["--schedule", "mine.toml", "--trades", "generate:4000:5", "--rate", "500"];
+        chaos(&checkout, &words).assert_code(0);
+        checkout.latest("history.jsonl") + &checkout.latest("candles-aws.jsonl")
+    });
+    assert_eq!(first.matches("fault_healed").count(), 4);
+    assert!(first == second, "two runs with one seed differ");
+}
+
+#[test]
+fn random_schedules_hold() {
+    let ran = chaos(&Checkout::new(), &["--schedules", "150", "--seed", "77"]);
+    ran.assert_code(0);
+    assert!(ran.stdout.starts_with("150 schedules with "), "{}", ran.stdout);
+}
+
+#[test]
+fn a_failing_schedule_is_shrunk_and_left_with_the_command_that_repeats_it() {
+    let checkout = Checkout::new();
+    let words = ["--schedules", "500", "--seed", "1", "--plant", "acknowledge-first"];
+    let ran = chaos(&checkout, &words);
+    ran.assert_code(1);
+    let report = checkout.report();
+    assert_eq!(report["verdict"], "broken");
+    let command = report["reproduce"].as_str().expect("a command");
+    let words: Vec<&str> = command.split(' ').skip(2).collect();
+    checkout.run(&words).assert_code(1);
+    let file = words[words.iter().position(|word| *word == "--schedule").expect("it") + 1];
+    let text = std::fs::read_to_string(checkout.dir.path().join(file)).expect("the schedule");
+    let schedule = harness::schedule::Schedule::parse(&text).expect("a schedule");
+    assert_eq!(schedule.faults.len(), 1, "{text}");
+}
+
+#[test]
+fn every_planted_bug_is_found_by_what_must_and_the_page_says_so() {
+    let ran = Checkout::new().run(&["chaos", "--planted"]);
+    ran.assert_code(0);
+    let page = crate::command::workspace().join("integration-tests/PLANTED.md");
+    assert_eq!(ran.stdout, std::fs::read_to_string(page).expect("the page"));
+}
+
+#[test]
+fn a_schedule_that_cannot_be_played_says_why() {
+    let checkout = Checkout::new();
+    let path = checkout.dir.path().join("mine.toml");
+    std::fs::write(&path, "[[fault]]\nat_ms = 1\nfault = \"kil\"\n").expect("write");
+    let ran = chaos(&checkout, &["--schedule", "mine.toml"]);
+    ran.assert_code(2);
+    assert!(ran.stderr.contains("mine.toml") && ran.stderr.contains("\"kil\""), "{}", ran.stderr);
+    chaos(&checkout, &["--schedule", "none.toml"]).assert_code(2);
+    chaos(&checkout, &["--scenario", "none"]).assert_code(2);
+    checkout.run(&["chaos", "--schedule", "mine.toml"]).assert_code(3);
+}

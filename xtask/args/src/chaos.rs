@@ -8,6 +8,7 @@ use crate::{Target, Trades};
 
 /// Breaks a cloud, or something in it, while trades flow, and gives a verdict.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Chaos {
     /// List the scenarios and run none.
     #[arg(long)]
@@ -24,6 +25,24 @@ pub struct Chaos {
     /// Run all scenarios, one after the other.
     #[arg(long)]
     pub all: bool,
+
+    /// Play a schedule of faults of one's own, a TOML file; with `--target sim`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "scenarios", "kill"])]
+    pub schedule: Option<PathBuf>,
+
+    /// Play so many schedules made up from the seed, and shrink the first one that fails; with `--target sim`.
+    #[arg(long, value_name = "N", conflicts_with_all = ["all", "scenarios", "kill", "schedule"],
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub schedules: Option<u32>,
+
+    /// Test the harness: put one bug after the other into the pipeline on sim, and print which invariants catch it, as a
+    /// table in Markdown.
+    #[arg(long, conflicts_with_all = ["all", "scenarios", "kill", "schedule", "schedules"])]
+    pub planted: bool,
+
+    /// Put a bug, of those that `--planted` names, into the pipeline on sim.
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub plant: Option<String>,
 
     /// Where the clouds run.
     #[arg(long, value_enum, default_value_t = Target::Processes)]

@@ -179,7 +179,8 @@ fn health(
 
 fn axis(content: &mut String, end_us: u64, top: f64, x: &dyn Fn(u64) -> f64) {
     let seconds = end_us / 1_000_000;
-    let step = [1_u32, 2, 5, 10, 20, 60, 300].into_iter().find(|step| seconds / u64::from(*step) <= 12);
+    let step =
+        [1_u32, 2, 5, 10, 20, 60, 300].into_iter().find(|step| seconds / u64::from(*step) <= 12);
     for second in (0..=seconds).step_by(step.unwrap_or(3600) as usize) {
         let at = x(second * 1_000_000);
         let _ = write!(

@@ -138,10 +138,8 @@ impl Processes {
         aws_side.deploy(&place, &network).await.context("deploy to AWS")?;
         gcp_side.start_services(&place, &mut network).await.context("deploy to Google")?;
         Box::pin(gcp_side.deploy(&place, &network)).await.context("deploy to Google")?;
-        let (aws, gcp) = tokio::try_join!(
-            aws::connect(&place, &network),
-            gcp::connect(&place, &network)
-        )?;
+        let (aws, gcp) =
+            tokio::try_join!(aws::connect(&place, &network), gcp::connect(&place, &network))?;
         Ok(Self { aws, gcp, network, aws_side, gcp_side, place })
     }
 

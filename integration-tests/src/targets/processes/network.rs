@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
 use fault_proxy::{Fault, FaultId, Happened, Level, OnEvent, Proxy};
@@ -85,33 +85,36 @@ pub struct Network {
     /// None: everybody uses the services directly, and no link can be broken.
     proxies: Option<BTreeMap<Link, Proxy>>,
     direct: BTreeMap<Service, String>,
-    names: Names,
+    names: Arc<Mutex<Names>>,
     history: Option<History>,
 }
 
 /// What the faults in force are called in the history: a fault on several links has one name, and counts as fired where it
 /// has hit something on any of them.
-type Names = Arc<Mutex<BTreeMap<(Link, FaultId), String>>>;
+#[derive(Debug, Default)]
+struct Names {
+    by_id: BTreeMap<(Link, FaultId), String>,
+    /// That of the fault being added: it may hit something before its id is known here.
+    latest: String,
+}
 
 impl Network {
     /// Everybody uses the services directly.
     #[must_use]
     pub fn direct() -> Self {
-        Self { proxies: None, direct: BTreeMap::new(), names: Names::default(), history: None }
+        Self { proxies: None, direct: BTreeMap::new(), names: Arc::default(), history: None }
     }
 
     /// A proxy for each link; what faults hit goes into the history.
     pub async fn of_proxies(level: Level, seed: u64, history: &History) -> anyhow::Result<Self> {
-        let names = Names::default();
+        let names: Arc<Mutex<Names>> = Arc::default();
         let mut proxies = BTreeMap::new();
         for (number, link) in (0..).zip(LINKS) {
             let (history, names) = (history.clone(), Arc::clone(&names));
             let on_event = OnEvent::new(move |event| {
                 let Happened::Fired { detail, .. } = event.happened else { return };
                 let names = names.lock().unwrap_or_else(PoisonError::into_inner);
-                // It may fire before it is named, by a hair.
-                let named = names.get(&(link, event.fault)).cloned();
-                let fault = named.unwrap_or_else(|| event.kind.clone());
+                let fault = names.by_id.get(&(link, event.fault)).unwrap_or(&names.latest).clone();
                 let (cloud, detail) = (link.1.cloud(), format!("{}: {detail}", event.proxy));
                 history.record(Event::FaultFired { cloud, fault, detail });
             });
@@ -162,11 +165,11 @@ impl Network {
         }
         let mut broken = Broken { fault: fault.to_owned(), clouds, links: Vec::new() };
         for link in links {
-            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            // Named as soon as it is there. The proxy tells of a new fault at once, which takes no name.
+            // Not held while a fault is added: its proxy may be telling of another one just then.
+            fault.clone_into(&mut self.names().latest);
             let id = self.proxy(*link)?.faults().add(spec.clone());
             let id = id.with_context(|| format!("break {}", name(*link)))?;
-            names.insert((*link, id), fault.to_owned());
+            self.names().by_id.insert((*link, id), fault.to_owned());
             broken.links.push((*link, id));
         }
         Ok(broken)
@@ -192,6 +195,10 @@ impl Network {
         });
         let hit: BTreeSet<CloudName> = fired.map(|((_, of), _)| of.cloud()).collect();
         hit == broken.clouds
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, event: Event) {

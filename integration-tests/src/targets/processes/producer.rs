@@ -188,7 +188,10 @@ impl Follower {
             Told::Full { why } => Event::SpoolFull { detail: why },
             Told::Done { trades, .. } => Event::ProducerDone { trades },
             // Of a source that no run has, or nothing to judge by.
-            Told::Resumed { .. } | Told::Gap { .. } | Told::Stream { .. } | Told::Stopped { .. } => {
+            Told::Resumed { .. }
+            | Told::Gap { .. }
+            | Told::Stream { .. }
+            | Told::Stopped { .. } => {
                 return;
             }
         };

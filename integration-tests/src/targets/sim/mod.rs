@@ -1,5 +1,16 @@
 //! Clouds in memory, in this process and in virtual time. The pipeline is the real one; the release binaries, the
 //! emulators and the network are not there.
+//!
+//! [`Sim`] is what `e2e` sends messages through. [`Play`] is for chaos: the real relay and spool, ingest and replicate of
+//! both clouds, and faults by a [`crate::schedule`]. One seed decides everything.
+
+mod breakable;
+mod functions;
+mod play;
+mod port;
+mod producer;
+
+pub use play::Play;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -19,6 +30,9 @@ use crate::cloud::Cloud;
 use crate::history::{CloudName, Event};
 use crate::snapshot::Snapshot;
 
+/// The time of day at which a simulated run starts, in milliseconds since the epoch: a little before the generator's first
+/// trade.
+const START_MS: u64 = 1_704_153_450_000;
 /// Functions of one cloud that run at once.
 const WORKERS: usize = 3;
 /// Messages one call gets.

@@ -1,0 +1,336 @@
+//! A cloud in memory that can break.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryStore, QueueConfig};
+use pipeline::ports::{Fault as Failure, PortError};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use tokio::time::sleep;
+
+use crate::cloud::Cloud;
+use crate::history::{CloudName, Event, History};
+use crate::planted::Plant;
+use crate::schedule::{Fault, Link, Planned, Service};
+
+/// An outage makes no dead letter, however often a message is delivered.
+const DELIVERIES: u32 = 1_000_000;
+const VISIBILITY: Duration = Duration::from_secs(3);
+/// How often whoever waits for an answer looks whether there is one.
+const HANG: Duration = Duration::from_millis(20);
+/// Firings of one fault that are written down.
+const TOLD: u32 = 10;
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Viewer {
+    Producer,
+    /// The function that takes messages.
+    Ingest,
+    /// The function that copies, in its own cloud.
+    Replicate,
+    /// The function that copies, in the other cloud.
+    Peer,
+}
+
+/// What a cloud holds.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) queue: MemoryQueue,
+    pub(super) dead_letters: MemoryQueue,
+    pub(super) archive: MemoryArchive,
+    pub(super) store: MemoryStore,
+    pub(super) cursor: MemoryCursor,
+}
+
+impl Held {
+    fn nothing() -> Self {
+        let config = QueueConfig { visibility_timeout: VISIBILITY, max_receive_count: DELIVERIES };
+        let forever = QueueConfig { visibility_timeout: Duration::MAX / 4, ..config };
+        let dead_letters = MemoryQueue::new(forever, Effects::default(), None);
+        Self {
+            queue: MemoryQueue::new(config, Effects::default(), Some(dead_letters.clone())),
+            dead_letters,
+            archive: MemoryArchive::default(),
+            store: MemoryStore::default(),
+            cursor: MemoryCursor::default(),
+        }
+    }
+}
+
+/// The cloud; clones are the same one.
+#[derive(Clone, Debug)]
+pub(super) struct Breakable {
+    pub(super) name: CloudName,
+    pub(super) plant: Option<Plant>,
+    /// Bodies that each cloud has acknowledged; only planted bugs ask for it.
+    pub(super) known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
+    history: History,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    held: Held,
+    broken: BTreeMap<usize, Broken>,
+    rng: ChaCha8Rng,
+    /// Calls of functions, by who, to which cloud, service and operation.
+    calls: BTreeMap<(Viewer, &'static str, &'static str), u64>,
+}
+
+/// A fault that is in force.
+#[derive(Debug)]
+struct Broken {
+    fault: Fault,
+    name: String,
+    fired: u32,
+    /// Crashes that no function has taken on yet.
+    crashes: u32,
+}
+
+/// What may be done of a call.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// What there was when the call came in. A cloud that dies meanwhile takes the effect with it.
+    pub(super) held: Held,
+    pub(super) twice: bool,
+    pub(super) shuffle: bool,
+    lost: bool,
+    service: &'static str,
+    operation: &'static str,
+}
+
+enum Decision {
+    Wait,
+    Refuse(Failure, &'static str),
+    Go { pass: Pass, delay: Duration },
+}
+
+impl Breakable {
+    pub(super) fn new(
+        name: CloudName,
+        seed: u64,
+        history: History,
+        plant: Option<Plant>,
+        known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
+    ) -> Self {
+        let inner = Inner {
+            held: Held::nothing(),
+            broken: BTreeMap::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed ^ (0x51 << 32) ^ name as u64),
+            calls: BTreeMap::new(),
+        };
+        Self { name, plant, known, history, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// The cloud as the harness sees it, whatever is broken.
+    pub(super) fn seen(&self) -> Cloud<MemoryQueue, MemoryArchive, MemoryStore> {
+        let Held { queue, dead_letters, archive, store, .. } = self.inner().held.clone();
+        Cloud { name: self.name, queue, dead_letters, archive, store }
+    }
+
+    pub(super) fn break_it(&self, index: usize, planned: &Planned) {
+        let name = format!("{} {}", planned.fault.kind(), index + 1);
+        let detail = format!("{:?} for {} ms", planned.fault, planned.for_ms);
+        let cloud = self.name;
+        self.history.record(Event::FaultBegun { cloud, fault: name.clone(), detail });
+        let crashes = match planned.fault {
+            Fault::CrashFunction { times } => times,
+            _ => 0,
+        };
+        let broken = Broken { fault: planned.fault, name, fired: 0, crashes };
+        let mut inner = self.inner();
+        inner.broken.insert(index, broken);
+        match planned.fault {
+            _ if self.plant == Some(Plant::IdleFault) => {}
+            Fault::Kill => {
+                inner.held = Held::nothing();
+                self.fire(&mut inner, index, "everything in it is gone");
+            }
+            Fault::Pause => self.fire(&mut inner, index, "it answers nobody"),
+            _ => {}
+        }
+    }
+
+    /// Says that something outside of the cloud was hit.
+    pub(super) fn fired(&self, index: usize, what: &str) {
+        self.fire(&mut self.inner(), index, what);
+    }
+
+    pub(super) fn has_fired(&self, index: usize) -> bool {
+        self.inner().broken.get(&index).is_some_and(|broken| broken.fired > 0)
+    }
+
+    pub(super) fn heal(&self, index: usize) {
+        if let Some(Broken { name, .. }) = self.inner().broken.remove(&index) {
+            self.history.record(Event::FaultHealed { cloud: self.name, fault: name });
+        }
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.inner().broken.values().any(|broken| broken.fault == Fault::Kill)
+    }
+
+    /// A function is to crash in what it does next; what comes back says which fault that is.
+    pub(super) fn take_on_a_crash(&self) -> Option<usize> {
+        if self.plant == Some(Plant::IdleFault) {
+            return None;
+        }
+        let mut inner = self.inner();
+        let (index, broken) = inner.broken.iter_mut().find(|(_, broken)| broken.crashes > 0)?;
+        broken.crashes -= 1;
+        Some(*index)
+    }
+
+    pub(super) fn random(&self, below: u64) -> u64 {
+        self.inner().rng.random_range(0..below)
+    }
+
+    /// Lets a call in, once there is somebody to answer it.
+    pub(super) async fn enter(
+        &self,
+        viewer: Viewer,
+        service: Service,
+        operation: &'static str,
+    ) -> Result<Pass, PortError> {
+        loop {
+            match self.decide(viewer, service, operation) {
+                Decision::Wait => sleep(HANG).await,
+                Decision::Refuse(fault, detail) => {
+                    sleep(Duration::from_millis(1)).await;
+                    return Err(error(word(service), operation, fault, detail));
+                }
+                Decision::Go { pass, delay } => {
+                    sleep(delay).await;
+                    return Ok(pass);
+                }
+            }
+        }
+    }
+
+    fn decide(&self, viewer: Viewer, service: Service, operation: &'static str) -> Decision {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if viewer != Viewer::Producer {
+            *inner.calls.entry((viewer, word(service), operation)).or_default() += 1;
+        }
+        let delay = Duration::from_micros(inner.rng.random_range(500..3_000));
+        let (held, service_word) = (inner.held.clone(), word(service));
+        let (twice, shuffle, lost) = (false, false, false);
+        let mut pass = Pass { held, twice, shuffle, lost, service: service_word, operation };
+        let mut delay = delay;
+        let mut hits = Vec::new();
+        let mut verdict = None;
+        let is_hit = |of: Service| of == service || of == Service::All;
+        if self.plant == Some(Plant::IdleFault) {
+            return Decision::Go { pass, delay };
+        }
+        for (index, broken) in &inner.broken {
+            let mut roll = |percent: u8| inner.rng.random_range(0..100) < percent;
+            let link = |link: Link| match link {
+                Link::Producer => viewer == Viewer::Producer,
+                Link::Peer => viewer == Viewer::Peer,
+            };
+            match broken.fault {
+                Fault::Kill => {
+                    verdict = Some(Decision::Refuse(Failure::Unreachable, "connection refused"));
+                    break;
+                }
+                Fault::Pause => verdict = Some(Decision::Wait),
+                Fault::Cut { link: of, hang } if link(of) => {
+                    hits.push(*index);
+                    verdict = Some(match hang {
+                        true => Decision::Wait,
+                        false => Decision::Refuse(Failure::Unreachable, "connection refused"),
+                    });
+                }
+                Fault::Fail { service: of, percent } if is_hit(of) && roll(percent) => {
+                    hits.push(*index);
+                    verdict = Some(Decision::Refuse(Failure::Unknown, "503 Service Unavailable"));
+                }
+                Fault::LoseAnswers { service: of, percent } if is_hit(of) && roll(percent) => {
+                    hits.push(*index);
+                    pass.lost = true;
+                }
+                Fault::Slow { delay_ms } => {
+                    hits.push(*index);
+                    delay += Duration::from_millis(inner.rng.random_range(0..=delay_ms));
+                }
+                Fault::Duplicate { percent } if operation == "Publish" && roll(percent) => {
+                    hits.push(*index);
+                    pass.twice = true;
+                }
+                Fault::Reorder { percent } if operation == "Receive" && roll(percent) => {
+                    if pass.held.queue.depth() > 0 {
+                        hits.push(*index);
+                    }
+                    pass.shuffle = true;
+                }
+                _ => {}
+            }
+        }
+        for index in hits {
+            self.fire(inner, index, &format!("{viewer:?}: {service_word} {operation}"));
+        }
+        verdict.unwrap_or(Decision::Go { pass, delay })
+    }
+
+    fn fire(&self, inner: &mut Inner, index: usize, what: &str) {
+        let Some(broken) = inner.broken.get_mut(&index) else { return };
+        broken.fired += 1;
+        if broken.fired <= TOLD {
+            let (fault, detail) = (broken.name.clone(), what.to_owned());
+            self.history.record(Event::FaultFired { cloud: self.name, fault, detail });
+        }
+    }
+
+    /// Writes down which calls its functions have made.
+    pub(super) fn tell_calls(&self) {
+        for ((viewer, service, operation), count) in &self.inner().calls {
+            self.history.record(Event::Requests {
+                link: format!("{viewer:?} to {}", self.name).to_lowercase(),
+                service: (*service).to_owned(),
+                operation: (*operation).to_owned(),
+                count: *count,
+            });
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pass {
+    /// The answer, if it is not lost.
+    pub(super) fn answer<T>(self, value: T) -> Result<T, PortError> {
+        if self.lost { Err(self.no_answer()) } else { Ok(value) }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    pub(super) fn no_answer(&self) -> PortError {
+        error(self.service, self.operation, Failure::Unknown, "the connection was reset")
+    }
+}
+
+pub(super) fn error(
+    service: &'static str,
+    operation: &'static str,
+    fault: Failure,
+    detail: &str,
+) -> PortError {
+    PortError { service, operation, fault, detail: detail.to_owned() }
+}
+
+fn word(service: Service) -> &'static str {
+    match service {
+        Service::Queue => "queue",
+        Service::Archive => "archive",
+        Service::Store | Service::All => "store",
+    }
+}

@@ -1,0 +1,232 @@
+//! A run with faults by the clock.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use candle::Interval;
+use candle::binance::{self, Frame};
+use infra::Settings;
+use producer::SourceTrade;
+use producer::config::ProducerConfig;
+use producer::relay::RelayConfig;
+use producer::spool::{SpoolConfig, Sync};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::breakable::{Breakable, Viewer};
+use super::functions::Common;
+use super::port::Port;
+use super::producer::Producer;
+use crate::history::{CloudName, Event, History};
+use crate::planted::Plant;
+use crate::schedule::{Fault, Planned, Schedule};
+use crate::snapshot::Snapshot;
+use crate::workload::Workload;
+
+/// How long a fault waits for something to hit, once its time is over.
+const HIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+/// Runs of replicate until nothing is left to copy.
+const LAST_COPIES: u32 = 20;
+/// How long a better primary must have been healthy: short, so that a run of seconds sees it.
+const FAILBACK_MS: u64 = 1_000;
+
+/// A run: real relay, spool, ingest and replicate over clouds in memory, in virtual time.
+#[derive(Clone, Debug)]
+pub struct Play {
+    /// Decides everything that is random.
+    pub seed: u64,
+    /// What happens, and where the producer sends to.
+    pub schedule: Schedule,
+    /// What is sent.
+    pub workload: Arc<Workload>,
+    /// The candles that the functions keep.
+    pub intervals: Vec<Interval>,
+    /// Trades a second.
+    pub rate: u32,
+    /// What happened.
+    pub history: History,
+    /// The folder of the spool.
+    pub spool: PathBuf,
+    /// Settings of the producer.
+    pub settings: Settings,
+    /// A bug, for tests of the harness.
+    pub plant: Option<Plant>,
+}
+
+/// What a run is made of while it goes on.
+struct World {
+    clouds: [Breakable; 2],
+    common: Common,
+    functions: tokio::sync::Mutex<BTreeMap<CloudName, JoinSet<()>>>,
+    producer: tokio::sync::Mutex<Producer>,
+}
+
+impl Play {
+    /// Runs to the end; on a paused clock it takes as long as the work, not as the waiting.
+    pub fn run(&self) -> anyhow::Result<BTreeMap<CloudName, Snapshot>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()?;
+        runtime.block_on(self.play())
+    }
+
+    async fn play(&self) -> anyhow::Result<BTreeMap<CloudName, Snapshot>> {
+        self.history.begin();
+        let world = self.world()?;
+        for (cloud, peer) in world.pairs() {
+            self.history.record(Event::CloudReady { cloud: cloud.name });
+            self.history.record(Event::PublishStarted { cloud: cloud.name });
+            let functions = world.common.start(cloud, peer);
+            world.functions.lock().await.insert(cloud.name, functions);
+        }
+        world.producer.lock().await.start()?;
+        let faults = self.schedule.faults.iter().enumerate();
+        let faults = faults.map(|(index, planned)| world.happen(index, planned));
+        futures::future::try_join_all(faults).await?;
+        world.producer.lock().await.done().await?;
+        let published = AtomicBool::new(true);
+        let mut dead_letters = Vec::new();
+        for cloud in &world.clouds {
+            let seen = cloud.seen();
+            let letters = seen.converge(&self.workload, &self.intervals, &published, &self.history);
+            dead_letters.push(letters.await?);
+        }
+        world.copy_the_rest().await;
+        let mut snapshots = BTreeMap::new();
+        for (cloud, letters) in world.clouds.iter().zip(dead_letters) {
+            cloud.tell_calls();
+            let snapshot = cloud.seen().snapshot(&self.workload.symbols, letters).await?;
+            snapshots.insert(cloud.name, snapshot);
+        }
+        Ok(snapshots)
+    }
+
+    fn world(&self) -> anyhow::Result<World> {
+        let known = Arc::new(Mutex::new(BTreeMap::new()));
+        let clouds = [CloudName::Aws, CloudName::Gcp].map(|name| {
+            let history = self.history.clone();
+            Breakable::new(name, self.seed, history, self.plant, Arc::clone(&known))
+        });
+        let started = Instant::now();
+        let common = Common {
+            symbols: self.workload.symbols.clone(),
+            intervals: self.intervals.clone(),
+            history: self.history.clone(),
+            seed: self.seed,
+            started,
+        };
+        let env = self.settings.producer_env();
+        let config = ProducerConfig::from_vars(|name| env.get(name).cloned(), self.seed)?;
+        let ports = config.relay.router.targets.iter().map(|target| {
+            let cloud = clouds.iter().find(|cloud| cloud.name.as_str() == target.cloud);
+            let cloud = cloud.with_context(|| format!("target {}: no such cloud", target.name))?;
+            Ok(Port::new(cloud, Viewer::Producer))
+        });
+        let ports = ports.collect::<anyhow::Result<_>>()?;
+        let mut router = config.relay.router.clone();
+        router.failback_ms = router.failback_ms.min(FAILBACK_MS);
+        let producer = Producer {
+            // Orders by hand come from registers, which no cloud here has.
+            relay: RelayConfig { router, lease: None, ..config.relay },
+            // Nothing here loses power.
+            spool: SpoolConfig { sync: Sync::Never, ..config.spool },
+            dir: self.spool.clone(),
+            ports,
+            trades: Arc::new(trades(&self.workload)?),
+            symbols: self.workload.symbols.clone(),
+            rate: self.rate,
+            history: self.history.clone(),
+            started,
+            plant: self.plant,
+            messages: Arc::default(),
+            lives: 0,
+            running: None,
+        };
+        let (functions, producer) = (BTreeMap::new().into(), producer.into());
+        Ok(World { clouds, common, functions, producer })
+    }
+}
+
+impl World {
+    fn pairs(&self) -> [(&Breakable, &Breakable); 2] {
+        let [aws, gcp] = &self.clouds;
+        [(aws, gcp), (gcp, aws)]
+    }
+
+    /// One fault, from its beginning to its end.
+    async fn happen(&self, index: usize, planned: &Planned) -> anyhow::Result<()> {
+        let pair = self.pairs().into_iter().find(|(cloud, _)| cloud.name == planned.cloud);
+        let (cloud, peer) = pair.context("a fault is at one of both clouds")?;
+        sleep_until(self.common.started + Duration::from_millis(planned.at_ms)).await;
+        let lasts = Duration::from_millis(planned.for_ms);
+        match planned.fault {
+            Fault::Kill => {
+                cloud.break_it(index, planned);
+                // The functions die with what they hold in hand.
+                let functions = self.functions.lock().await.remove(&cloud.name);
+                if let Some(mut functions) = functions {
+                    functions.shutdown().await;
+                }
+                sleep(lasts).await;
+                cloud.heal(index);
+                // Of two deaths at once the one that ends last starts it again.
+                if !cloud.is_dead() {
+                    let functions = self.common.start(cloud, peer);
+                    self.functions.lock().await.insert(cloud.name, functions);
+                }
+            }
+            Fault::CrashProducer => {
+                let mut producer = self.producer.lock().await;
+                cloud.break_it(index, planned);
+                if !producer.has_ended() {
+                    producer.crash().await?;
+                    cloud.fired(index, "the producer is gone");
+                    sleep(lasts).await;
+                    producer.start()?;
+                }
+                cloud.heal(index);
+            }
+            _ => {
+                cloud.break_it(index, planned);
+                sleep(lasts).await;
+                let deadline = Instant::now() + HIT;
+                // One that hit nothing proves nothing.
+                while !cloud.has_fired(index) && Instant::now() < deadline {
+                    sleep(POLL).await;
+                }
+                cloud.heal(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies until neither cloud lacks anything: candles may be complete before the last object is.
+    async fn copy_the_rest(&self) {
+        for functions in self.functions.lock().await.values_mut() {
+            functions.shutdown().await;
+        }
+        for _ in 0..LAST_COPIES {
+            let [(aws, gcp), _] = self.pairs();
+            let (into_aws, into_gcp) =
+                tokio::join!(self.common.copy(aws, gcp), self.common.copy(gcp, aws));
+            if [into_aws, into_gcp].iter().all(|report| report.complete && report.copied == 0) {
+                return;
+            }
+        }
+    }
+}
+
+/// The trades of the workload, in the order of the source.
+fn trades(workload: &Workload) -> anyhow::Result<Vec<SourceTrade>> {
+    let frames = workload.frames.iter().map(|frame| match binance::decode(frame.as_bytes())? {
+        Frame::Trade { symbol, trade } => Ok(Some(SourceTrade { symbol, trade })),
+        Frame::Other { .. } => Ok(None),
+    });
+    frames.filter_map(Result::transpose).collect()
+}
