@@ -200,7 +200,9 @@ async fn candles<S: CandleStore, T: CandleStore>(
                 differ.add(&key.to_string());
             }
         }
-        theirs.keys().for_each(|key| differ.add(&key.to_string()));
+        for key in theirs.keys() {
+            differ.add(&key.to_string());
+        }
     }
     Ok(Candles { here, peer, differ })
 }

@@ -38,7 +38,7 @@ struct Shown {
 
 /// What became of dead letters.
 #[derive(Serialize)]
-struct Done {
+struct Outcome {
     cloud: String,
     #[serde(skip)]
     verb: &'static str,
@@ -89,7 +89,7 @@ impl fmt::Display for Shown {
     }
 }
 
-impl fmt::Display for Done {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} of {} {}", self.done.len(), self.cloud, self.verb)?;
         self.done.iter().try_for_each(|line| writeln!(f, "{line}"))?;
@@ -149,7 +149,7 @@ async fn with<Q: Queue>(
         }
         DeadLettersCommand::Replay(args) => {
             let chosen = choose(dead_letters, letters, &args.which, of).await?;
-            let mut done = Done::new(of, REPLAYED);
+            let mut done = Outcome::new(of, REPLAYED);
             for letter in chosen {
                 match replay(dead_letters, queue, &letter).await {
                     Ok(_) => done.done.push(Line::of(&letter, symbols)),
@@ -172,7 +172,7 @@ async fn with<Q: Queue>(
                 release(dead_letters, &chosen).await?;
                 return Err(failure);
             }
-            let mut done = Done::new(of, DROPPED);
+            let mut done = Outcome::new(of, DROPPED);
             for letter in chosen {
                 match discard(dead_letters, &letter).await {
                     Ok(()) => done.done.push(Line::of(&letter, symbols)),
@@ -213,7 +213,7 @@ fn not_found(id: &str, of: &DeadLettersOf) -> Failure {
     ))
 }
 
-impl Done {
+impl Outcome {
     fn new(of: &DeadLettersOf, verb: &'static str) -> Self {
         Self { cloud: of.cloud.to_string(), verb, done: Vec::new(), failed: Vec::new() }
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
         )));
     }
     let site = Site::open(&args.place, checkout)?;
-    let (aws, gcp) = try_join(clouds::aws(&site), clouds::gcp(&site)).await?;
+    let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let done = match args.cloud {
         Name::Aws => one(&site, args, &aws.cloud, &gcp.cloud).await?,
         Name::Gcp => one(&site, args, &gcp.cloud, &aws.cloud).await?,
@@ -171,7 +171,7 @@ impl fmt::Display for Passes {
 
 pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.at.place, checkout)?;
-    let (aws, gcp) = try_join(clouds::aws(&site), clouds::gcp(&site)).await?;
+    let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let mut passes = Passes(Vec::new());
     for to in args.to.map_or(vec![Name::Aws, Name::Gcp], |to| vec![to]) {
         let pulled = match to {

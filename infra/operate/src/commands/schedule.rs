@@ -96,10 +96,10 @@ pub(super) async fn aws(site: &Site, wanted: Option<Wanted>) -> Result<Schedule,
     let client = aws_sdk_eventbridge::Client::new(&site.aws_config().await);
     match wanted {
         Some(Wanted::Running) => {
-            client.enable_rule().name(name).send().await.map(drop).map_err(|e| failed(name, &e))?
+            client.enable_rule().name(name).send().await.map_err(|e| failed(name, &e))?;
         }
         Some(Wanted::Paused) => {
-            client.disable_rule().name(name).send().await.map(drop).map_err(|e| failed(name, &e))?
+            client.disable_rule().name(name).send().await.map_err(|e| failed(name, &e))?;
         }
         None => {}
     }

@@ -144,7 +144,7 @@ pub(super) async fn status(args: &args::SyncPlace, checkout: &Checkout) -> Resul
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     progress.now("asking both clouds");
-    let status = look(&site).await;
+    let status = Box::pin(look(&site)).await;
     progress.finish();
     print(&status?, args.json)
 }
@@ -156,7 +156,7 @@ pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Re
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let status = look(&site).await?;
+        let status = Box::pin(look(&site)).await?;
         let mut out = stdout().lock();
         if args.at.json {
             writeln!(out, "{}", serde_json::to_string(&status)?)?;
@@ -175,10 +175,10 @@ async fn look(site: &Site) -> Result<Status, Failure> {
     let [aws, gcp] = basics(site).await;
     let mut aws = Side { cloud: aws, ..Side::default() };
     let mut gcp = Side { cloud: gcp, ..Side::default() };
-    let (of_aws, of_gcp) = join(
+    let (of_aws, of_gcp) = Box::pin(join(
         aws.find(clouds::aws(site), schedule::aws(site, None)),
         gcp.find(clouds::gcp(site), schedule::gcp(site, None)),
-    )
+    ))
     .await;
     let [(_, register_aws), (_, register_gcp)] = failover::registers(site).await;
     join(aws.read_order(&register_aws), gcp.read_order(&register_gcp)).await;
@@ -197,10 +197,10 @@ async fn look(site: &Site) -> Result<Status, Failure> {
     {
         let since = Hour::at(latest.start_ms().saturating_sub(HOURS_BACK * HOUR_MS));
         let (of_aws, of_gcp) = (&of_aws.cloud.archive, &of_gcp.cloud.archive);
-        let (lag_aws, lag_gcp) = join(
+        let (lag_aws, lag_gcp) = Box::pin(join(
             lag(of_aws, of_gcp, &scope.symbols, since, scope.now_ms),
             lag(of_gcp, of_aws, &scope.symbols, since, scope.now_ms),
-        )
+        ))
         .await;
         aws.lag = aws.cloud.take(lag_aws.map_err(Failure::from));
         gcp.lag = gcp.cloud.take(lag_gcp.map_err(Failure::from));

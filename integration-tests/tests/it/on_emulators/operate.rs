@@ -23,7 +23,7 @@ use crate::command::Ran;
 const TRADES: usize = 10_000;
 const POISON: &str = r#"{"v":1,"symbol":"BTCUSDT","trades":[[1,2,"x","1",0]]}"#;
 /// How long anything may take that comes by itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Both clouds, deployed, and nothing copies by itself.
 struct Deployed {
