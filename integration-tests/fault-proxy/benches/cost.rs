@@ -29,33 +29,29 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
         return;
     }
-    let (bytes, web) = (byte_server(), web_server());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let proxy = |upstream: SocketAddr, level| {
-        let builder = Proxy::before(&upstream.to_string()).expect("an address").level(level);
-        runtime.block_on(builder.start()).expect("a proxy")
-    };
-    let (tcp, tcp_web, http) =
-        (proxy(bytes, Level::Tcp), proxy(web, Level::Tcp), proxy(web, Level::Http));
-
-    let mut others = Others::default();
-    let mut bytes_paths = vec![("direct", bytes), ("fault-proxy, TCP", tcp.address())];
-    let mut web_paths = vec![
-        ("direct", web),
-        ("fault-proxy, TCP", tcp_web.address()),
-        ("fault-proxy, HTTP", http.address()),
-    ];
-    for (name, start) in [("haproxy, TCP", Others::haproxy as Start), ("noxious", Others::noxious)]
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [proxy, level, listen, upstream] = arguments.as_slice()
+        && proxy == "proxy"
     {
-        let started = start(&mut others, bytes).zip(start(&mut others, web));
+        return be_a_proxy(level, listen, upstream);
+    }
+    let (bytes, web) = (byte_server(), web_server());
+    let mut proxies = Proxies::default();
+    let mut bytes_paths = vec![("direct", bytes)];
+    let mut web_paths = vec![("direct", web)];
+    for (name, start) in [
+        ("fault-proxy, TCP", Proxies::tcp as Start),
+        ("haproxy, TCP", Proxies::haproxy),
+        ("noxious", Proxies::noxious),
+    ] {
+        let started = start(&mut proxies, bytes).zip(start(&mut proxies, web));
         if let Some((before_bytes, before_web)) = started {
             bytes_paths.push((name, before_bytes));
             web_paths.push((name, before_web));
         }
+    }
+    if let Some(before_web) = proxies.http(web) {
+        web_paths.insert(2, ("fault-proxy, HTTP", before_web));
     }
     println!(
         "{REQUESTS} requests of {REQUEST_BYTES} bytes, {LARGE_BYTES} bytes; median of {ROUNDS} rounds"
@@ -64,8 +60,20 @@ fn main() {
     table("HTTP/1.1", &web_paths, web_latency, web_throughput);
 }
 
+/// All proxies are processes with two threads of their own.
+fn be_a_proxy(level: &str, listen: &str, upstream: &str) {
+    let level = if level == "http" { Level::Http } else { Level::Tcp };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().expect("a runtime").block_on(async {
+        let builder = Proxy::before(upstream).expect("an address").level(level);
+        let listen = listen.parse().expect("an address");
+        let _proxy = builder.listen(listen).start().await.expect("a proxy");
+        std::future::pending::<()>().await;
+    });
+}
+
 type Path = (&'static str, SocketAddr);
-type Start = fn(&mut Others, SocketAddr) -> Option<SocketAddr>;
+type Start = fn(&mut Proxies, SocketAddr) -> Option<SocketAddr>;
 
 fn table(
     title: &str,
@@ -255,11 +263,27 @@ fn web_throughput(address: SocketAddr) -> u64 {
     })
 }
 
-/// Other proxies, as processes of their own; they end with this.
+/// Proxies, as processes of their own; they end with this.
 #[derive(Default)]
-struct Others(Vec<Child>);
+struct Proxies(Vec<Child>);
 
-impl Others {
+impl Proxies {
+    fn tcp(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
+        self.own("tcp", upstream)
+    }
+
+    fn http(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
+        self.own("http", upstream)
+    }
+
+    /// This program once more.
+    fn own(&mut self, level: &str, upstream: SocketAddr) -> Option<SocketAddr> {
+        let listen = free()?;
+        let mut command = Command::new(std::env::current_exe().ok()?);
+        command.arg("proxy").arg(level).arg(listen.to_string()).arg(upstream.to_string());
+        self.start("fault-proxy", command, listen)
+    }
+
     fn haproxy(&mut self, upstream: SocketAddr) -> Option<SocketAddr> {
         let listen = free()?;
         let config = format!(
@@ -313,7 +337,7 @@ impl Others {
     }
 }
 
-impl Drop for Others {
+impl Drop for Proxies {
     fn drop(&mut self) {
         for child in &mut self.0 {
             let _ = child.kill();
