@@ -67,7 +67,11 @@ pub(super) async fn throttling(stage: &mut Stage) -> anyhow::Result<()> {
 pub(super) async fn lost_responses(stage: &mut Stage) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let lost = |loss| Fault::http(HttpFault::LostResponse { loss }).probability(0.3);
-    let on_aws = stage.break_links("lost_response", &[PRODUCER_TO_AWS, AWS_FUNCTIONS], &lost(Loss::Connection))?;
+    let on_aws = stage.break_links(
+        "lost_response",
+        &[PRODUCER_TO_AWS, AWS_FUNCTIONS],
+        &lost(Loss::Connection),
+    )?;
     let on_google = stage.break_links("lost_response", &TO_GOOGLE, &lost(Loss::Stream))?;
     sleep(AWAY).await;
     stage.heal_links(on_aws).await?;

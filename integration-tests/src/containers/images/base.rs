@@ -15,9 +15,9 @@ use toolbox::{Cache, Env};
 
 use super::INPUTS;
 use crate::docker::DockerError;
-use crate::run::interrupted;
 use crate::outcome::Failure;
 use crate::progress::Progress;
+use crate::run::interrupted;
 
 /// Its name.
 pub(super) const NAME: &str = "twincloud/base:bookworm";

@@ -14,9 +14,9 @@ use toolbox::{Cache, Env, Tools, pins};
 
 use super::{FAKE_GCS_SERVER, FIRESTORE, IMAGE, INPUTS, MINISTACK, PUBSUB, base};
 use crate::docker::{self, docker};
-use crate::run::{interrupted, tools};
 use crate::outcome::Failure;
 use crate::progress::Progress;
+use crate::run::{interrupted, tools};
 
 /// For one image on top of the base.
 const BUILD: Duration = Duration::from_mins(10);

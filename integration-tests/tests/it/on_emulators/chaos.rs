@@ -39,10 +39,9 @@ fn aws_is_lost_and_failed_back_to() {
     let history = checkout.latest("history.jsonl");
     let first = history.lines().position(|line| line.contains("\"spooled\"")).expect("a message");
     let mut lines: Vec<&str> = history.lines().collect();
-    let more = lines[first].replace("spooled", "accepted").replace(
-        "\"trade_ids\":[[",
-        "\"cloud\":\"aws\",\"is_first\":false,\"trade_ids\":[[1,1],[",
-    );
+    let more = lines[first]
+        .replace("spooled", "accepted")
+        .replace("\"trade_ids\":[[", "\"cloud\":\"aws\",\"is_first\":false,\"trade_ids\":[[1,1],[");
     lines.push(&more);
     fs::write(run.join("history.jsonl"), lines.join("\n")).expect("write");
     let broken = checkout.run(&["verify", folder]);
