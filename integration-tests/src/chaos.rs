@@ -190,9 +190,9 @@ async fn one(
             .map_err(Failure::Lacking)?;
         say(scenario.about);
         scenario.act(&mut stage).await.context("play the scenario")?;
-        let snapshots = stage.finish(say).await?;
+        let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, progress)?;
-        stage.stop().await?;
+        Box::pin(stage.stop()).await?;
         Ok(report)
     };
     let done = run::until_interrupted(Box::pin(work)).await;

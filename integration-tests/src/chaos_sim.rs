@@ -358,8 +358,7 @@ fn many(
             println!("{value}");
         } else {
             println!(
-                "{played} schedules with {faults} faults from seed {seed} in {:.1?}: {a_minute} a minute",
-                took
+                "{played} schedules with {faults} faults from seed {seed} in {took:.1?}: {a_minute} a minute"
             );
         }
     };
@@ -406,7 +405,10 @@ fn shrunk(
     let what = What { name: "schedule", schedule: least, path: Some(&shown), plant };
     let report = one(&what, &args, checkout, progress)?;
     conclude(&args, &[report])?;
-    Err(Failure::Broken(anyhow!("seed {seed} fails, and its shrunk schedule does not: {shown:?}")))
+    Err(Failure::Broken(anyhow!(
+        "seed {seed} fails, and its shrunk schedule does not: {}",
+        shown.display()
+    )))
 }
 
 /// Above the table.

@@ -142,7 +142,7 @@ async fn processes(
             stage.kill_lambda().await?;
             stage.kill_service().await?;
         }
-        let snapshots = stage.finish(say).await?;
+        let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, progress)?;
         Ok((report.verdict, stage))
     };
@@ -154,7 +154,7 @@ async fn processes(
         }
         run::interrupted().await?;
     }
-    stage.stop().await?;
+    Box::pin(stage.stop()).await?;
     Ok(verdict)
 }
 

@@ -209,7 +209,7 @@ pub fn body(plant: Option<Plant>, body: &Bytes, symbols: &Symbols) -> Bytes {
     let Ok(mut batch) = message::decode(body, symbols) else { return body.clone() };
     let is_one_of = |trade: &Trade, many: u64| trade.id % many == 7;
     let more = |change: fn(&mut Trade)| {
-        let picked = batch.trades.iter().filter(|trade| is_one_of(trade, 100)).cloned();
+        let picked = batch.trades.iter().filter(|trade| is_one_of(trade, 100)).copied();
         picked.map(move |mut trade| {
             change(&mut trade);
             trade

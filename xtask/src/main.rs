@@ -92,10 +92,11 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Doctor(args) => doctor::run(args),
         Command::Build(args) => build::run(args),
-        Command::Up(_) | Command::Down(_) => heavy::harness(),
+        Command::Up(_) | Command::Down(_) | Command::Verify(_) | Command::Images(_) => {
+            heavy::harness()
+        }
         Command::E2e(args) => heavy::e2e(args),
         Command::Chaos(args) => heavy::chaos(args),
-        Command::Verify(_) => heavy::harness(),
         Command::Render(args) => render::run(args),
         Command::Plan(args) => heavy::deploy_artifacts(args.json),
         Command::Deploy(args) => heavy::deploy_artifacts(args.json),
@@ -109,7 +110,6 @@ fn main() -> ExitCode {
         | Command::Failover(_)
         | Command::Produce(_) => heavy::operate(),
         Command::Image(args) => image::run(args),
-        Command::Images(_) => heavy::harness(),
         Command::Test(args) => test::run(args),
         Command::Fuzz(args) => fuzz::run(args),
         Command::Bench(args) => bench::run(args),

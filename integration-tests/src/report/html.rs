@@ -51,7 +51,7 @@ struct Invariant<'a> {
 #[derive(Serialize)]
 struct Fault<'a> {
     cloud: &'static str,
-    fault: &'a str,
+    name: &'a str,
     from: String,
     until: String,
     fired: usize,
@@ -95,7 +95,7 @@ pub fn html(report: &Report, evidence: &Evidence) -> anyhow::Result<String> {
             .iter()
             .map(|span| Fault {
                 cloud: span.cloud.as_str(),
-                fault: &span.fault,
+                name: &span.fault,
                 from: seconds(span.begun_ms),
                 until: span.healed_ms.map_or_else(|| "the end".to_owned(), seconds),
                 fired: span.fired,

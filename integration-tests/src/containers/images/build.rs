@@ -91,7 +91,7 @@ async fn build(
     let wanted = all.iter().filter(|image| args.only.is_empty() || args.only.contains(image));
     let mut images = Vec::new();
     for image in wanted {
-        let recipe = Recipe::of(*image, tools)?;
+        let recipe = Recipe::of(*image, tools);
         let inputs = recipe.inputs()?;
         let there = docker::image_label(recipe.reference, INPUTS).await;
         let there = there.map_err(|error| Failure::Lacking(error.into()))?;
@@ -135,7 +135,7 @@ enum Content {
 }
 
 impl Recipe {
-    fn of(image: EmulatorImage, tools: &Tools) -> Result<Self, Failure> {
+    fn of(image: EmulatorImage, tools: &Tools) -> Self {
         let file = |path: &Path| Content::File(path.to_owned());
         let (reference, on_base, lines, content) = match image {
             EmulatorImage::Ministack => (
@@ -173,7 +173,7 @@ impl Recipe {
         };
         let under = if on_base { base::NAME } else { "scratch" };
         let dockerfile = format!("FROM {under}\n{lines}");
-        Ok(Self { image, reference, on_base, dockerfile, content })
+        Self { image, reference, on_base, dockerfile, content }
     }
 
     fn inputs(&self) -> anyhow::Result<String> {

@@ -1,5 +1,11 @@
 //! The one-minute candles of a cloud.
 
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    reason = "a picture: nothing is judged by it"
+)]
+
 use std::fmt::Write as _;
 
 use candle::{Candle, Interval};

@@ -1,6 +1,14 @@
 //! What happened over time: how many trades each cloud took, what was thought of it, what waited and what was copied, with
 //! the faults as shaded spans.
 
+#![expect(
+    clippy::float_arithmetic,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a picture: nothing is judged by it"
+)]
+
 use std::fmt::Write as _;
 
 use super::super::summary::escaped;

@@ -9,7 +9,7 @@ use infra::render::{self, Code, STACK_TEMPLATE};
 use infra::{Settings, names};
 
 use super::network::{Network, Service, Viewer};
-use super::{ACCOUNT, Place};
+use super::{ACCOUNT, Place, known};
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event};
 use crate::processes::emulators::{Running, ministack};
@@ -52,7 +52,7 @@ impl Aws {
         let request = StackRequest {
             name: &names::stack(settings),
             template: STACK_TEMPLATE,
-            parameters: &render::stack_parameters(settings, &code, &place.known(network)),
+            parameters: &render::stack_parameters(settings, &code, &known(network)),
             tags: &render::tags(settings),
         };
         let client = aws_sdk_cloudformation::Client::new(&config);

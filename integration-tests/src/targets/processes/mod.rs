@@ -93,15 +93,13 @@ struct Place {
     history: History,
 }
 
-impl Place {
-    /// What the stack's functions are told.
-    fn known(&self, network: &Network) -> Known {
-        Known {
-            aws_account: Some(ACCOUNT.to_owned()),
-            aws_endpoint: Some(network.endpoint(Viewer::Aws, Service::Aws)),
-            gcs_endpoint: Some(network.endpoint(Viewer::Aws, Service::Storage)),
-            ..Known::default()
-        }
+/// What the stack's functions are told.
+fn known(network: &Network) -> Known {
+    Known {
+        aws_account: Some(ACCOUNT.to_owned()),
+        aws_endpoint: Some(network.endpoint(Viewer::Aws, Service::Aws)),
+        gcs_endpoint: Some(network.endpoint(Viewer::Aws, Service::Storage)),
+        ..Known::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Starts the functions that copy, again and again: what EventBridge and Cloud Scheduler do, only more often.
+//! Starts the functions that copy, again and again: what the schedules of both clouds do, only more often.
 
 use std::time::Duration;
 

@@ -241,9 +241,10 @@ impl Breakable {
                 Fault::Pause => verdict = Some(Decision::Wait),
                 Fault::Cut { link: of, hang } if link(of) => {
                     hits.push(*index);
-                    verdict = Some(match hang {
-                        true => Decision::Wait,
-                        false => Decision::Refuse(Failure::Unreachable, "connection refused"),
+                    verdict = Some(if hang {
+                        Decision::Wait
+                    } else {
+                        Decision::Refuse(Failure::Unreachable, "connection refused")
                     });
                 }
                 Fault::Fail { service: of, percent } if is_hit(of) && roll(percent) => {
