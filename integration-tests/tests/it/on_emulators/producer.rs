@@ -260,7 +260,7 @@ async fn mirror_takes_a_recording_to_both_clouds() {
     let done = at_us(&|event| matches!(event, Event::Done { .. }));
     let ms = (done - first) / 1_000;
     println!("{MANY} trades into both clouds in {ms} ms, {} trades/s", MANY * 1_000 / ms.max(1));
-    scene.stop().await;
+    Box::pin(scene.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,7 +292,7 @@ async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
     let (spooled, accepted) = scene.ids();
     assert_eq!((spooled.count(), &accepted), (TRADES, &spooled), "{}", scene.log());
     scene.converge(&workload, &[CloudName::Aws, CloudName::Gcp]).await;
-    scene.stop().await;
+    Box::pin(scene.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,7 +321,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     producer.succeeds().await;
     assert_eq!(scene.ids().1.count(), TRADES, "{}", scene.log());
     scene.converge(&scene.workload(trades), &both).await;
-    scene.stop().await;
+    Box::pin(scene.stop()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -386,7 +386,7 @@ async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
     let events = scene.events();
     let aws = events[from..].iter().filter(|entry| is_first_by("aws")(&entry.event)).count();
     assert_eq!(aws, 0, "{}", scene.log());
-    scene.stop().await;
+    Box::pin(scene.stop()).await;
 }
 
 /// How long no trade is accepted anywhere once the primary hangs, and once it is gone with all that it held.
@@ -439,5 +439,5 @@ async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
     });
     let missing: Vec<u64> = spooled.filter(|sequence| !by_gcp.contains(sequence)).collect();
     assert!(missing.is_empty(), "{missing:?} are not in Google:\n{}", scene.log());
-    scene.stop().await;
+    Box::pin(scene.stop()).await;
 }

@@ -119,7 +119,7 @@ fn env<const N: usize>(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let clouds = Clouds::start(folder.path()).await;
+    let clouds = Box::pin(Clouds::start(folder.path())).await;
     let recording = recording();
     let trades = match &recording {
         Some((path, _)) => Trades::File(path.clone()),
@@ -171,7 +171,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
     if let Some((_, expected)) = recording {
         assert_eq!(of_aws.csv(Interval::M1), expected, "the candles that Python computed");
     }
-    clouds.stop().await;
+    Box::pin(clouds.stop()).await;
 }
 
 /// A hundred thousand trades in each direction, out of an archive that was filled by hand.
@@ -179,7 +179,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
 async fn a_hundred_thousand_trades_are_restored() {
     const TRADES: usize = 100_000;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let clouds = Clouds::start(folder.path()).await;
+    let clouds = Box::pin(Clouds::start(folder.path())).await;
     let symbol: Symbol = clouds.settings.trading.symbols[0].parse().expect("a symbol");
     let made: Vec<_> = Generator::new(symbol.clone(), 2 * TRADES as u64, 7).collect();
     let objects = |trades: &[producer::SourceTrade]| -> Vec<ArchiveObject> {
@@ -200,7 +200,7 @@ async fn a_hundred_thousand_trades_are_restored() {
     let report = clouds.copy_to_aws().await;
     say("Google to AWS", begun, &report);
     assert!(report["trades"] == TRADES && report["complete"] == true, "{report}");
-    clouds.stop().await;
+    Box::pin(clouds.stop()).await;
 }
 
 async fn fill<A: Archive>(archive: &A, objects: Vec<ArchiveObject>) {

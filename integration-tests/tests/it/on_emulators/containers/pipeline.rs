@@ -1,4 +1,4 @@
-//! The pipeline on containers: the stack by CloudFormation, both functions as release binaries, and copies between the
+//! The pipeline on containers: the stack by change sets, both functions as release binaries, and copies between the
 //! clouds.
 
 use std::path::Path;
@@ -41,7 +41,7 @@ async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_ot
     let Some(containers) = start(folder.path()).await else { return };
     let settings = local_settings();
     let (aws, lambda) = deploy_aws(&settings, &containers).await;
-    let (gcp, mut service) = deploy_gcp(&settings, &containers, folder.path()).await;
+    let (gcp, mut service) = Box::pin(deploy_gcp(&settings, &containers, folder.path())).await;
 
     let workload = workload(&settings, 4_000);
     let expected = recompute::parse(&workload.frames.join("\n")).expect("the frames are right");
