@@ -216,7 +216,7 @@ fn a_cloud_away_and_nobody_who_takes_over() {
         Event::Spooled { message: 1, symbol, trade_ids },
         Event::FaultHealed { cloud, fault },
     ];
-    let entries = (1..).zip(events).map(|(at_us, event)| Entry { at_us: at_us * 1000, event });
+    let entries = (1..).zip(events).map(|(at_us, event)| Entry { at_us: at_us * 2_000_000, event });
     evidence.history.extend(entries);
     assert_eq!(broken(&evidence), ["the other cloud goes on"]);
 }
