@@ -69,14 +69,14 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
             Err(failure) => return Err(failure),
         }
     }
-    if reports.len() > 1 && !args.json {
-        println!("{}", report::Table(&reports));
-    }
     conclude(args, &reports)
 }
 
-/// Leaves what was asked for, and gives the verdict on all.
+/// Prints a table of several runs, leaves what was asked for, and gives the verdict on all.
 pub(crate) fn conclude(args: &Chaos, reports: &[Report]) -> Result<(), Failure> {
+    if reports.len() > 1 && !args.json {
+        println!("{}", report::Table(reports));
+    }
     if let Some(path) = &args.junit {
         leave(path, &report::junit(reports))?;
     }
@@ -134,6 +134,15 @@ pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
     found.collect()
 }
 
+/// What is sent, and the seed of everything random.
+pub(crate) fn trades(args: &Chaos) -> (Trades, u64) {
+    let made = || Trades::Generate {
+        count: u64::from(args.rate) * u64::from(args.duration),
+        seed: args.seed,
+    };
+    run::seeded(args.trades.clone().unwrap_or_else(made), args.seed)
+}
+
 /// One run.
 async fn one(
     scenario: &Scenario,
@@ -142,27 +151,13 @@ async fn one(
     tools: &Tools,
     progress: &Progress,
 ) -> Result<Report, Failure> {
-    let trades = args.trades.clone().unwrap_or_else(|| Trades::Generate {
-        count: u64::from(args.rate) * u64::from(args.duration),
-        seed: args.seed,
-    });
-    let seed = args.seed.unwrap_or_else(|| run::seed(&trades));
-    let trades = match trades {
-        Trades::Generate { count, seed: None } => Trades::Generate { count, seed: Some(seed) },
-        trades => trades,
-    };
+    let (trades, seed) = trades(args);
     let settings = settings(scenario, checkout, &args.sets)?;
     let about = About {
-        schema: About::SCHEMA,
         scenario: Some(scenario.name.to_owned()),
-        target: args.target.to_string(),
-        gcp_image: None,
-        note: None,
-        seed,
-        intervals: Vec::new(),
         faults_asked: 1,
-        duration_ms: 0,
         reproduce: reproduce(scenario, args, &trades, seed),
+        ..About::new(args.target, seed)
     };
     let order = Order { trades, symbols: Vec::new(), poison: scenario.poison, batch: None, seed };
     let kind = format!("chaos-{}", scenario.name);

@@ -13,9 +13,8 @@ use anyhow::{Context as _, anyhow};
 use args::{Chaos, Target, Trades};
 use candle::Interval;
 use infra::Settings;
-use producer::BatchLimits;
 
-use crate::chaos::{asked, conclude, set_route};
+use crate::chaos::{asked, conclude, set_route, trades};
 use crate::evidence::{About, Evidence};
 use crate::history::{Entry, History};
 use crate::invariants::{self, Finding, Verdict};
@@ -26,11 +25,9 @@ use crate::recompute::{self, PublishedTrades};
 use crate::report::{self, Report};
 use crate::run::{self, Checkout, Order, Run};
 use crate::schedule::{Bounds, Schedule, named, random, shrink};
-use crate::targets::sim::Play;
-use crate::workload::{Recipe, Workload};
+use crate::targets::sim::{NOTE, Play};
+use crate::workload::Workload;
 
-const NOTE: &str =
-    "clouds in memory and in one process: no verdict on the release binaries and the emulators.";
 /// Of a random schedule: seconds of trades, trades a second, faults at most.
 const FLOW_S: u32 = 6;
 const RATE: u32 = 150;
@@ -41,8 +38,6 @@ const TELL: u64 = 100;
 const PLANTED_TRADES: u64 = 6_000;
 const PLANTED_RATE: u32 = 1_000;
 const PLANTED_SEED: u64 = 3;
-/// What is broken if there are no snapshots to judge.
-const ENDED: &str = "the run came to its end";
 
 /// What was asked for on sim.
 pub(crate) fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
@@ -64,9 +59,6 @@ pub(crate) fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     for (name, schedule, path) in plays {
         let what = What { name: &name, schedule, path: path.as_deref(), plant };
         reports.push(one(&what, args, checkout, &progress)?);
-    }
-    if reports.len() > 1 && !args.json {
-        println!("{}", report::Table(&reports));
     }
     conclude(args, &reports)
 }
@@ -119,27 +111,14 @@ fn one(
     checkout: &Checkout,
     progress: &Progress,
 ) -> Result<Report, Failure> {
-    let trades = args.trades.clone().unwrap_or_else(|| Trades::Generate {
-        count: u64::from(args.rate) * u64::from(args.duration),
-        seed: args.seed,
-    });
-    let seed = args.seed.unwrap_or_else(|| run::seed(&trades));
-    let trades = match trades {
-        Trades::Generate { count, seed: None } => Trades::Generate { count, seed: Some(seed) },
-        trades => trades,
-    };
+    let (trades, seed) = trades(args);
     let settings = settings(&what.schedule, checkout, &args.sets)?;
     let about = About {
-        schema: About::SCHEMA,
         scenario: Some(what.name.to_owned()),
-        target: Target::Sim.to_string(),
-        gcp_image: None,
         note: Some(NOTE.to_owned()),
-        seed,
-        intervals: Vec::new(),
         faults_asked: what.schedule.faults.len(),
-        duration_ms: 0,
         reproduce: reproduce(what, args, &trades, args.rate, seed),
+        ..About::new(Target::Sim, seed)
     };
     let order = Order { trades, symbols: Vec::new(), poison: 0, batch: None, seed };
     let run = Run::prepare(&format!("chaos-{}", what.name), checkout, settings, &order, about)?;
@@ -214,16 +193,9 @@ impl Judged {
 
 impl Bench {
     fn new(settings: Settings, trades: &Trades, rate: u32, seed: u64) -> Result<Self, Failure> {
-        let default_symbol = settings.trading.symbols.first().context("no symbol is traded");
-        let default_symbol = default_symbol.map_err(Failure::Usage)?.parse();
-        let recipe = Recipe {
-            trades: trades.clone(),
-            symbols: Vec::new(),
-            default_symbol: default_symbol.context("read the symbol").map_err(Failure::Usage)?,
-            limits: BatchLimits { max_trades: 500, max_bytes: 200_000 },
-            poison: 0,
-            seed,
-        };
+        let (trades, symbols) = (trades.clone(), Vec::new());
+        let order = Order { trades, symbols, poison: 0, batch: None, seed };
+        let recipe = run::recipe(&order, &settings).map_err(Failure::Usage)?;
         let workload = Workload::prepare(&recipe).map_err(Failure::Usage)?;
         let published = recompute::parse(&(workload.frames.join("\n") + "\n"))?;
         let intervals = settings.trading.intervals.iter().map(|text| text.parse());
@@ -263,22 +235,11 @@ impl Bench {
             Ok(snapshots) => snapshots,
             Err(error) => {
                 let (verdict, detail) = (Verdict::Broken, format!("{error:#}"));
-                let findings = vec![Finding { name: ENDED, verdict, detail }];
+                let findings = vec![Finding { name: report::ENDED, verdict, detail }];
                 return Ok(Judged { findings });
             }
         };
-        let about = About {
-            schema: About::SCHEMA,
-            scenario: None,
-            target: Target::Sim.to_string(),
-            gcp_image: None,
-            note: None,
-            seed,
-            intervals: Vec::new(),
-            faults_asked: schedule.faults.len(),
-            duration_ms: 0,
-            reproduce: String::new(),
-        };
+        let about = About { faults_asked: schedule.faults.len(), ..About::new(Target::Sim, seed) };
         let evidence = Evidence {
             about,
             history,
@@ -310,7 +271,7 @@ fn many(
         .trades
         .clone()
         .unwrap_or(Trades::Generate { count: u64::from(RATE * FLOW_S), seed: Some(1) });
-    let seed = args.seed.unwrap_or_else(|| run::seed(&trades));
+    let (trades, seed) = run::seeded(trades, args.seed);
     let bench = Bench::new(checkout.settings(&args.sets)?, &trades, RATE, 1)?;
     let bounds = Bounds { flow_ms: bench.flow_ms(), faults: FAULTS };
     let (next, played, faults) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));

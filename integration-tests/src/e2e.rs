@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use args::{E2e, Target, Trades};
+use args::{E2e, Target};
 use fault_proxy::Level;
 use infra::package::image::ImageReference;
 use toolbox::Tools;
@@ -17,25 +17,17 @@ use crate::run::{self, Checkout, Order, Run};
 use crate::stage::{Script, Stage};
 use crate::targets::Drive;
 use crate::targets::processes::{Deployment, Proxies};
-use crate::targets::sim::Sim;
+use crate::targets::sim::{self, Sim};
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
 const SECONDS_PER_KILL: u64 = 2;
 /// With a rate, a message holds what comes in a quarter of a second, as a producer that batches by time has it.
 const MESSAGES_PER_S: u32 = 4;
-const SIM_NOTE: &str =
-    "clouds in memory and in one process: no verdict on the release binaries and the emulators.";
 
 /// Runs, prints the report and leaves the run's folder.
 pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     let progress = Progress::default();
-    let seed = run::seed(&args.trades);
-    let trades = match &args.trades {
-        Trades::Generate { count, seed: None } => {
-            Trades::Generate { count: *count, seed: Some(seed) }
-        }
-        trades => trades.clone(),
-    };
+    let (trades, seed) = run::seeded(args.trades.clone(), None);
     let settings = checkout.settings(&args.sets)?;
     let image = args.gcp_image.as_deref().map(str::parse::<ImageReference>).transpose();
     let image = image.context("read --gcp-image").map_err(Failure::Usage)?;
@@ -54,19 +46,14 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
         seed,
     };
     let about = About {
-        schema: About::SCHEMA,
-        scenario: None,
-        target: target.to_string(),
         gcp_image: image.as_ref().map(ToString::to_string),
         note: match &place {
             Place::Sim { note } => Some(note.clone()),
             Place::Processes(_) => None,
         },
-        seed,
-        intervals: Vec::new(),
         faults_asked: 2 * args.kill_functions as usize,
-        duration_ms: 0,
         reproduce: reproduce(args),
+        ..About::new(target, seed)
     };
     let run = Run::prepare("e2e", checkout, settings, &order, about)?;
     let rate = args.rate.or_else(|| {
@@ -167,7 +154,7 @@ fn choose(args: &E2e, progress: &Progress) -> Result<Place, Failure> {
         )));
     }
     if target == Target::Sim {
-        return Ok(Place::Sim { note: SIM_NOTE.to_owned() });
+        return Ok(Place::Sim { note: sim::NOTE.to_owned() });
     }
     match run::tools(progress) {
         Ok(tools) => {
@@ -178,7 +165,7 @@ fn choose(args: &E2e, progress: &Progress) -> Result<Place, Failure> {
         }
         Err(error) if target == Target::Auto && args.gcp_image.is_none() => {
             progress.note(format!("target: sim, because processes can't be had: {error:#}"));
-            let note = format!("{SIM_NOTE} For one on them: {error:#}");
+            let note = format!("{} For one on them: {error:#}", sim::NOTE);
             Ok(Place::Sim { note })
         }
         Err(error) => Err(Failure::Lacking(error.context("the target processes can't be had"))),

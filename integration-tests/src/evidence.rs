@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
+use args::Target;
 use candle::Interval;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,23 @@ pub struct About {
 impl About {
     /// The version that is written and read.
     pub const SCHEMA: u32 = 1;
+
+    /// Of a run without a name, an image, a note or a fault; what is known only later is empty.
+    #[must_use]
+    pub fn new(target: Target, seed: u64) -> Self {
+        Self {
+            schema: Self::SCHEMA,
+            scenario: None,
+            target: target.to_string(),
+            gcp_image: None,
+            note: None,
+            seed,
+            intervals: Vec::new(),
+            faults_asked: 0,
+            duration_ms: 0,
+            reproduce: String::new(),
+        }
+    }
 }
 
 /// Everything that a verdict is given from.

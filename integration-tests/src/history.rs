@@ -30,6 +30,21 @@ impl CloudName {
             Self::Gcp => "gcp",
         }
     }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Aws => Self::Gcp,
+            Self::Gcp => Self::Aws,
+        }
+    }
+
+    /// The one that a target of the producer, such as `aws-eu-west-1`, is in.
+    #[must_use]
+    pub fn of_target(target: &str) -> Option<Self> {
+        [Self::Aws, Self::Gcp].into_iter().find(|cloud| target.starts_with(cloud.as_str()))
+    }
 }
 
 impl std::fmt::Display for CloudName {
@@ -274,12 +289,6 @@ impl History {
             let _ = writeln!(inner.file, "{line}");
         }
         inner.entries.push(entry);
-    }
-
-    /// Messages that a queue took so far, counted once for each cloud.
-    #[must_use]
-    pub fn accepted(&self) -> usize {
-        self.count(|event| matches!(event, Event::Accepted { .. } | Event::PoisonAccepted { .. }))
     }
 
     /// Events of a kind so far.

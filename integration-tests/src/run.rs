@@ -145,17 +145,28 @@ pub fn outcome(verdict: Verdict) -> Result<(), Failure> {
     if verdict == Verdict::Broken { Err(Failure::Verdict) } else { Ok(()) }
 }
 
-/// The seed that was asked for, or a new one.
+/// The trades with their seed, and the seed of everything else: the one that was asked for, else the trades', else a new
+/// one.
 #[must_use]
-pub fn seed(trades: &Trades) -> u64 {
-    if let Trades::Generate { seed: Some(seed), .. } = trades {
-        return *seed;
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+pub fn seeded(trades: Trades, asked: Option<u64>) -> (Trades, u64) {
+    let of_trades = match &trades {
+        Trades::Generate { seed, .. } => *seed,
+        Trades::File(_) => None,
+    };
+    let new = || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+    };
+    let seed = asked.or(of_trades).unwrap_or_else(new);
+    let trades = match trades {
+        Trades::Generate { count, seed: None } => Trades::Generate { count, seed: Some(seed) },
+        trades => trades,
+    };
+    (trades, seed)
 }
 
-fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recipe> {
+/// What a workload is made of.
+pub(crate) fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recipe> {
     let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
     let most = settings.producer.batch_max_trades;
     let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;

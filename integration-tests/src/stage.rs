@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use candle::Interval;
-use pipeline::ports::{MessageId, Queue as _};
+use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use crate::cloud::Cloud;
 use crate::history::{CloudName, Event, History};
 use crate::snapshot::Snapshot;
 use crate::targets::processes::network::{Broken, Link};
@@ -330,19 +331,23 @@ impl Stage {
 
     /// Looks from now on whether the clouds have everything.
     pub fn watch(&mut self) {
-        macro_rules! watch {
-            ($cloud:expr) => {{
-                let cloud = $cloud.clone();
-                let Script { workload, intervals, .. } = self.script.clone();
-                let (history, is_published) = (self.history.clone(), self.is_published.clone());
-                self.watchers.spawn(async move {
-                    let seen = cloud.converge(&workload, &intervals, &is_published, &history);
-                    (cloud.name, seen.await)
-                });
-            }};
-        }
-        watch!(self.clouds.aws);
-        watch!(self.clouds.gcp);
+        let (aws, gcp) = (self.clouds.aws.clone(), self.clouds.gcp.clone());
+        self.watch_one(aws);
+        self.watch_one(gcp);
+    }
+
+    fn watch_one<Q, A, S>(&mut self, cloud: Cloud<Q, A, S>)
+    where
+        Q: Queue + 'static,
+        A: Archive + 'static,
+        S: CandleStore + 'static,
+    {
+        let Script { workload, intervals, .. } = self.script.clone();
+        let (history, is_published) = (self.history.clone(), self.is_published.clone());
+        self.watchers.spawn(async move {
+            let seen = cloud.converge(&workload, &intervals, &is_published, &history);
+            (cloud.name, seen.await)
+        });
     }
 
     /// Heals what is still broken, waits until the producer has published everything and both clouds have it, and reads

@@ -2,8 +2,9 @@
 
 use std::future::ready;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use deploy::commands::now_ms;
 use pipeline::ports::{Archive, CandleStore, Cursor, PortError};
 use pipeline::replicate::{Limits, Names, Replicate, Report};
 use pipeline::{Fold, IngestConfig};
@@ -131,11 +132,6 @@ where
             }
         }
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A cursor that is gone when the program is.

@@ -60,18 +60,7 @@ pub(crate) fn good() -> Evidence {
     let snapshots = [CloudName::Aws, CloudName::Gcp].map(|cloud| (cloud, snapshot(&trades())));
     Evidence {
         history: history.into_iter().map(|event| Entry { at_us: 0, event }).collect(),
-        about: About {
-            schema: About::SCHEMA,
-            scenario: None,
-            target: "sim".to_owned(),
-            gcp_image: None,
-            note: None,
-            seed: 1,
-            intervals: Vec::new(),
-            faults_asked: 0,
-            duration_ms: 1,
-            reproduce: String::new(),
-        },
+        about: About::new(args::Target::Sim, 1),
         frames: frames.lines().count(),
         published: recompute::parse(&frames).unwrap(),
         intervals: Interval::ALL.to_vec(),

@@ -15,6 +15,9 @@ use crate::history::{CloudName, Entry, Event};
 use crate::invariants::{self, Evidence, Finding, Verdict};
 use crate::measure::{self, FaultSpan, Recovery};
 
+/// What is broken of a run in which there was nothing to judge.
+pub(crate) const ENDED: &str = "the run came to its end";
+
 /// `report.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -81,8 +84,7 @@ impl Report {
     /// Of a run that did not get to its end: broken.
     #[must_use]
     pub fn unfinished(scenario: &str, why: &str) -> Self {
-        let name = "the run came to its end";
-        let finding = Finding { name, verdict: Verdict::Broken, detail: why.to_owned() };
+        let finding = Finding { name: ENDED, verdict: Verdict::Broken, detail: why.to_owned() };
         Self {
             verdict: Verdict::Broken,
             scenario: Some(scenario.to_owned()),

@@ -14,19 +14,12 @@ const AWAY: Duration = Duration::from_secs(1);
 /// In the middle of what comes after a cloud is there again.
 const MIDWAY: Duration = Duration::from_millis(300);
 
-fn other(cloud: CloudName) -> CloudName {
-    match cloud {
-        CloudName::Aws => CloudName::Gcp,
-        CloudName::Gcp => CloudName::Aws,
-    }
-}
-
 /// The primary dies with everything in it, the other one takes over, and the primary is failed back to.
 pub(super) async fn kill(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
-    stage.until_routed_to(&[other(cloud)]).await?;
-    stage.until_accepted_by(other(cloud), 1).await?;
+    stage.until_routed_to(&[cloud.other()]).await?;
+    stage.until_accepted_by(cloud.other(), 1).await?;
     sleep(AWAY).await;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await?;

@@ -13,7 +13,7 @@ pub(super) async fn crash(stage: &mut Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The poison is the fault: it is sent by whoever starts the run, and counted here.
+/// The poison is the fault.
 pub(super) async fn poison(stage: &mut Stage) -> anyhow::Result<()> {
     stage.poison().await
 }

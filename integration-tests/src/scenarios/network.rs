@@ -70,9 +70,8 @@ pub(super) async fn asymmetric(stage: &mut Stage) -> anyhow::Result<()> {
 
 pub(super) async fn region(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
-    let other = if cloud == AWS { GCP } else { AWS };
     let broken = stage.break_links("cut_cloud", &links_to(cloud), &hang())?;
-    stage.until_accepted_by(other, 1).await?;
+    stage.until_accepted_by(cloud.other(), 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }

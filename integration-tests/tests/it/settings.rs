@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
+use infra::Settings;
+use pipeline::health::HealthConfig;
 use pipeline::route::Policy;
 use producer::config::ProducerConfig;
 
+use crate::command::workspace;
 use crate::on_emulators::local_settings;
+
+#[test]
+fn what_is_thought_of_a_cloud_is_the_same_by_default_everywhere() {
+    let file = workspace().join(infra::settings::FILE);
+    let settings = Settings::load(&file, Some("dev"), &[], std::iter::empty());
+    let settings = settings.expect("the settings are right");
+    assert_eq!(settings.health, infra::settings::Health::default(), "twincloud.toml and infra");
+    let env = settings.producer_env();
+    let config = ProducerConfig::from_vars(|name| env.get(name).cloned(), 1).expect("read it");
+    assert_eq!(config.relay.health, HealthConfig::default(), "and the pipeline");
+}
 
 #[test]
 fn the_producer_reads_each_variable_that_the_settings_give_it_and_no_other() {

@@ -53,8 +53,13 @@ pub enum Command {
 /// Runs a command to its end, or until Ctrl-C or SIGTERM.
 #[must_use]
 pub fn run(command: &Command, checkout: &Checkout) -> ExitCode {
+    to_end(until_interrupted(command, checkout))
+}
+
+/// Does what a command does, on a runtime of its own, and says by its exit code what came of it.
+pub fn to_end(work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     let done = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(Box::pin(until_interrupted(command, checkout))),
+        Ok(runtime) => runtime.block_on(Box::pin(work)),
         Err(error) => Err(error.into()),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)

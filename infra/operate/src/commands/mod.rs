@@ -11,7 +11,7 @@ mod sync;
 use std::process::ExitCode;
 
 use args::{SyncCommand, SyncPlace};
-use deploy::commands::{Checkout, Failure};
+use deploy::commands::{Checkout, Failure, to_end};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// One of the commands.
@@ -32,11 +32,7 @@ pub enum Command {
 /// Runs a command to its end, or until Ctrl-C or SIGTERM.
 #[must_use]
 pub fn run(command: &Command, checkout: &Checkout) -> ExitCode {
-    let done = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(Box::pin(until_interrupted(command, checkout))),
-        Err(error) => Err(error.into()),
-    };
-    done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
+    to_end(until_interrupted(command, checkout))
 }
 
 async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(), Failure> {

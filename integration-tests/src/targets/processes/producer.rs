@@ -167,7 +167,7 @@ impl Follower {
                 Event::Spooled { message: sequence, symbol, trade_ids: ids }
             }
             Told::Accepted { target, sequence, is_first } => {
-                let Some(cloud) = cloud(&target) else { return };
+                let Some(cloud) = CloudName::of_target(&target) else { return };
                 // A message that was accepted was spooled before; without that line nobody knows what was in it.
                 let Some((symbol, trade_ids)) = self.messages.get(&sequence).cloned() else {
                     return;
@@ -175,11 +175,11 @@ impl Follower {
                 Event::Accepted { cloud, message: sequence, symbol, trade_ids, is_first }
             }
             Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-                let Some(cloud) = cloud(&target) else { return };
+                let Some(cloud) = CloudName::of_target(&target) else { return };
                 Event::PublishFailed { cloud, error: why }
             }
             Told::Health { target, state } => {
-                let Some(cloud) = cloud(&target) else { return };
+                let Some(cloud) = CloudName::of_target(&target) else { return };
                 Event::Health { cloud, state: state.to_string() }
             }
             Told::Routed { publish, hedge, epoch, why } => {
@@ -208,8 +208,4 @@ async fn until_there(path: &Path) -> Option<tokio::fs::File> {
             Err(_) => return None,
         }
     }
-}
-
-fn cloud(target: &str) -> Option<CloudName> {
-    [CloudName::Aws, CloudName::Gcp].into_iter().find(|cloud| target.starts_with(cloud.as_str()))
 }

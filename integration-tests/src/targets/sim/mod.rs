@@ -30,6 +30,9 @@ use crate::cloud::Cloud;
 use crate::history::{CloudName, Event};
 use crate::snapshot::Snapshot;
 
+/// What a verdict on it does not cover.
+pub const NOTE: &str =
+    "clouds in memory and in one process: no verdict on the release binaries and the emulators.";
 /// The time of day at which a simulated run starts, in milliseconds since the epoch: a little before the generator's first
 /// trade.
 const START_MS: u64 = 1_704_153_450_000;

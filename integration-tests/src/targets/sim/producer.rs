@@ -154,14 +154,17 @@ fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
         Told::Accepted { target, sequence, is_first } => {
             let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
             let Some((symbol, trade_ids)) = messages.get(sequence).cloned() else { return };
-            let (cloud, message, is_first) = (cloud(target), *sequence, *is_first);
+            let Some(cloud) = CloudName::of_target(target) else { return };
+            let (message, is_first) = (*sequence, *is_first);
             Event::Accepted { cloud, message, symbol, trade_ids, is_first }
         }
         Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-            Event::PublishFailed { cloud: cloud(target), error: (*why).to_owned() }
+            let Some(cloud) = CloudName::of_target(target) else { return };
+            Event::PublishFailed { cloud, error: (*why).to_owned() }
         }
         Told::Health { target, state } => {
-            Event::Health { cloud: cloud(target), state: state.to_string() }
+            let Some(cloud) = CloudName::of_target(target) else { return };
+            Event::Health { cloud, state: state.to_string() }
         }
         Told::Routed { route, epoch } => {
             let why = route.change.as_ref().map(|change| change.why.to_string());
@@ -178,8 +181,4 @@ fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
 fn routed(route: &Route, epoch: u64, why: &str) -> Event {
     let publish = route.publish.iter().map(|(target, _)| target.clone()).collect();
     Event::Routed { publish, hedge: route.hedge.clone(), epoch, why: why.to_owned() }
-}
-
-fn cloud(target: &str) -> CloudName {
-    if target.starts_with("aws") { CloudName::Aws } else { CloudName::Gcp }
 }
