@@ -215,10 +215,31 @@ mod tests {
             entry(100, begun(Aws)),
             entry(110, begun(Gcp)),
             entry(120, spooled()),
-            entry(900, healed(Aws)),
-            entry(950, healed(Gcp)),
+            entry(9_000, healed(Aws)),
+            entry(9_500, healed(Gcp)),
         ];
         assert_eq!(takeovers(&history), []);
+    }
+
+    #[test]
+    fn nobody_is_asked_to_take_over_what_is_back_soon_or_cannot_be_taken() {
+        let away = |fault: &str, until_ms| {
+            let begun = |cloud, fault: &str| {
+                let (fault, detail) = (fault.to_owned(), String::new());
+                Event::FaultBegun { cloud, fault, detail }
+            };
+            let history = [
+                entry(90, begun(Gcp, fault)),
+                entry(100, begun(Aws, "kill_cloud 1")),
+                entry(120, spooled()),
+                entry(until_ms, healed(Aws)),
+            ];
+            takeovers(&history)
+        };
+        let missed = [Takeover { cloud: Aws, after_ms: None }];
+        assert_eq!(away("cut_peer 2", 9_000), missed, "what else is broken there is no excuse");
+        assert_eq!(away("cut_peer 2", 2_900), [], "it may be waited for");
+        assert_eq!(away("cut_producer 2", 9_000), [], "the producer can't reach the other one");
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn what_would_lose_trades_is_told() {
     let loss = |faults: Vec<Planned>| Schedule { route: To::Aws, faults }.asks_for_loss(9_000);
     let (aws, gcp) = (CloudName::Aws, CloudName::Gcp);
     assert_eq!(loss(vec![kill(100, 2_000, aws), kill(3_000, 2_000, aws)]), None);
-    assert!(loss(vec![kill(100, 2_000, aws), kill(8_000, 2_000, gcp)]).is_some());
+    assert!(loss(vec![kill(100, 2_000, aws), kill(5_000, 2_000, gcp)]).is_some());
     assert!(loss(vec![kill(100, 1_000, aws)]).is_some());
     assert!(loss(vec![kill(8_000, 2_000, aws)]).is_some());
     let pause = Planned { at_ms: 4_000, for_ms: 100, cloud: gcp, fault: Fault::Pause };
