@@ -23,6 +23,7 @@ const RECEIVE_WAIT: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
 /// How long a message waits for others of the same call.
 const BATCH_DELAY: Duration = Duration::from_millis(1);
+
 /// A topic, and a pull subscription to it or to another one.
 #[derive(Clone, Debug)]
 pub struct PubSubQueue {

@@ -5,6 +5,7 @@ use std::fmt;
 use testcontainers::core::{ContainerPort, Mount, WaitFor};
 
 use super::{HOST, Run};
+use crate::processes::emulators::{fake_gcs, firestore, ministack, pubsub};
 
 /// A part of a cloud; each is a container of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,8 @@ pub enum Program {
     FakeGcsServer,
 }
 
+/// Where a container listens: it has a network of its own.
+const ANYBODY: &str = "0.0.0.0";
 /// The variable by which a user's token reaches a `LocalStack` that wants one.
 const AUTH_TOKEN: &str = "LOCALSTACK_AUTH_TOKEN";
 /// Where the engine listens; `LocalStack` starts functions with it.
@@ -70,56 +73,35 @@ impl Program {
     pub(super) fn ready_path(self) -> &'static str {
         match self {
             Self::LocalStack => "/_localstack/health",
-            Self::MiniStack => "/_ministack/health",
-            Self::FakeGcsServer => "/_internal/healthcheck",
-            Self::PubSubJar
-            | Self::FirestoreJar
-            | Self::PubSubOfCloudSdk
-            | Self::FirestoreOfCloudSdk => "/",
+            Self::MiniStack => ministack::READY_PATH,
+            Self::PubSubJar | Self::PubSubOfCloudSdk => pubsub::READY_PATH,
+            Self::FirestoreJar | Self::FirestoreOfCloudSdk => firestore::READY_PATH,
+            Self::FakeGcsServer => fake_gcs::READY_PATH,
         }
     }
 
     fn arguments(self, port: u16) -> Vec<String> {
-        let words = match self {
-            Self::LocalStack | Self::MiniStack => String::new(),
-            Self::PubSubJar => format!("--host=0.0.0.0 --port={port}"),
-            Self::FirestoreJar => {
-                format!("--host 0.0.0.0 --port {port} --database-mode firestore-native")
-            }
+        let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+        match self {
+            Self::LocalStack | Self::MiniStack => Vec::new(),
+            Self::PubSubJar => pubsub::arguments(ANYBODY, port),
+            Self::FirestoreJar => firestore::arguments(ANYBODY, port),
             Self::PubSubOfCloudSdk => {
-                format!("gcloud beta emulators pubsub start --host-port=0.0.0.0:{port}")
+                words(format!("gcloud beta emulators pubsub start --host-port={ANYBODY}:{port}"))
             }
-            Self::FirestoreOfCloudSdk => format!(
-                "gcloud emulators firestore start --host-port=0.0.0.0:{port} --database-mode=firestore-native"
-            ),
-            // Its URLs are for the host; from within containers only its API is used.
-            Self::FakeGcsServer => format!(
-                "-scheme http -host 0.0.0.0 -port {port} -backend memory -log-level warn \
-                 -public-host 127.0.0.1:{port} -external-url http://127.0.0.1:{port}"
-            ),
-        };
-        words.split_whitespace().map(str::to_owned).collect()
+            Self::FirestoreOfCloudSdk => words(format!(
+                "gcloud emulators firestore start --host-port={ANYBODY}:{port} --database-mode=firestore-native"
+            )),
+            Self::FakeGcsServer => fake_gcs::arguments(ANYBODY, port),
+        }
     }
 
     fn environment(self, run: &Run, name: &str, port: u16) -> Vec<(&'static str, String)> {
-        let endpoint = || {
-            let own = || format!("http://127.0.0.1:{port}");
-            run.endpoint_for_functions.clone().unwrap_or_else(own)
-        };
         match self {
-            Self::MiniStack => vec![
-                ("GATEWAY_PORT", port.to_string()),
-                ("BIND_HOST", "0.0.0.0".to_owned()),
-                ("MINISTACK_HOST", "127.0.0.1".to_owned()),
-                ("MINISTACK_REGION", run.region.clone()),
-                // Its functions inherit this, whatever their own settings say.
-                ("AWS_ENDPOINT_URL", endpoint()),
-                ("LAMBDA_EXECUTOR", "local".to_owned()),
-                ("DOCKER_HOST", "unix:///nonexistent/docker.sock".to_owned()),
-                ("PERSIST_STATE", "0".to_owned()),
-                ("S3_PERSIST", "0".to_owned()),
-                ("LOG_LEVEL", "INFO".to_owned()),
-            ],
+            Self::MiniStack => {
+                let endpoint = run.endpoint_for_functions.as_deref();
+                ministack::environment(ANYBODY, port, &run.region, endpoint)
+            }
             Self::LocalStack => {
                 // Functions are containers beside it; they go when everything of the run goes.
                 let labels =
@@ -127,7 +109,7 @@ impl Program {
                 let host = format!("--add-host {HOST}:{}", run.gateway);
                 let flags = labels.chain([host]).collect::<Vec<_>>().join(" ");
                 let mut variables = vec![
-                    ("GATEWAY_LISTEN", format!("0.0.0.0:{port}")),
+                    ("GATEWAY_LISTEN", format!("{ANYBODY}:{port}")),
                     ("LOCALSTACK_HOST", format!("127.0.0.1:{port}")),
                     ("SQS_ENDPOINT_STRATEGY", "path".to_owned()),
                     ("MAIN_CONTAINER_NAME", name.to_owned()),

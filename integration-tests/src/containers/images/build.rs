@@ -15,6 +15,7 @@ use toolbox::{Cache, Env, Tools, pins};
 use super::{FAKE_GCS_SERVER, FIRESTORE, IMAGE, INPUTS, MINISTACK, PUBSUB, base};
 use crate::docker::{self, docker};
 use crate::outcome::Failure;
+use crate::processes::emulators::firestore::MAIN_CLASS;
 use crate::progress::Progress;
 use crate::run::{interrupted, tools};
 
@@ -160,7 +161,7 @@ impl Recipe {
                 true,
                 format!(
                     "COPY content /emulator.jar\nENTRYPOINT [{JAVA}, \"-cp\", \"/emulator.jar\", \
-                     \"com.google.cloud.datastore.emulator.firestore.CloudFirestore\"]\n"
+                     \"{MAIN_CLASS}\"]\n"
                 ),
                 file(&tools.firestore_jar),
             ),

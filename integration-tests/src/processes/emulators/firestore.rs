@@ -6,7 +6,18 @@ use super::{Context, Running, StartError, java};
 /// Its name, in logs and errors.
 pub const NAME: &str = "firestore";
 
-const MAIN_CLASS: &str = "com.google.cloud.datastore.emulator.firestore.CloudFirestore";
+/// What of the jar is started.
+pub(crate) const MAIN_CLASS: &str = "com.google.cloud.datastore.emulator.firestore.CloudFirestore";
+/// Answers 200 once it is ready.
+pub(crate) const READY_PATH: &str = "/";
+
+/// What it is told.
+pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
+    let port = port.to_string();
+    ["--host", host, "--port", &port, "--database-mode", "firestore-native"]
+        .map(str::to_owned)
+        .to_vec()
+}
 
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context) -> Result<Running, StartError> {
@@ -14,16 +25,7 @@ pub async fn start(context: &Context) -> Result<Running, StartError> {
     let make = |port: u16| {
         let spec = java::spec(context, NAME, &folder)
             .args(["-cp".into(), context.tools.firestore_jar.clone()]);
-        let port = port.to_string();
-        spec.args([
-            MAIN_CLASS,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            &port,
-            "--database-mode",
-            "firestore-native",
-        ])
+        spec.args([MAIN_CLASS]).args(arguments("127.0.0.1", port))
     };
-    Server { name: NAME, ready_path: "/", make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
 }

@@ -22,33 +22,48 @@ impl Default for Options {
     }
 }
 
+/// Answers 200 once it is ready.
+pub(crate) const READY_PATH: &str = "/_ministack/health";
+
+/// What it is told. It is reached by the host's loopback, wherever it listens.
+pub(crate) fn environment(
+    host: &str,
+    port: u16,
+    region: &str,
+    endpoint_for_functions: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let own = || format!("http://127.0.0.1:{port}");
+    vec![
+        ("GATEWAY_PORT", port.to_string()),
+        ("BIND_HOST", host.to_owned()),
+        ("MINISTACK_HOST", "127.0.0.1".to_owned()),
+        ("MINISTACK_REGION", region.to_owned()),
+        // Its Lambda functions inherit this, whatever their own settings say.
+        ("AWS_ENDPOINT_URL", endpoint_for_functions.map_or_else(own, str::to_owned)),
+        // No container is ever started, also where there is an engine.
+        ("DOCKER_HOST", "unix:///nonexistent/docker.sock".to_owned()),
+        ("LAMBDA_EXECUTOR", "local".to_owned()),
+        // Everything is in memory.
+        ("PERSIST_STATE", "0".to_owned()),
+        ("S3_PERSIST", "0".to_owned()),
+        ("LOG_LEVEL", "INFO".to_owned()),
+    ]
+}
+
 /// Starts it, and waits until it is ready. Its state is in memory: killing it is a real loss of data.
 pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
     let folder = private_folder(&context.run_dir, NAME)?;
     let make = |port: u16| {
-        // Its Lambda functions inherit this, whatever their own settings say.
-        let endpoint = options
-            .endpoint_for_functions
-            .clone()
-            .unwrap_or_else(|| format!("http://127.0.0.1:{port}"));
-        Spec::new(NAME, &context.tools.ministack_python, &context.run_dir)
+        let endpoint = options.endpoint_for_functions.as_deref();
+        let told = environment("127.0.0.1", port, &options.region, endpoint);
+        let spec = Spec::new(NAME, &context.tools.ministack_python, &context.run_dir)
             .args(["-u", "-I", "-m", "ministack"])
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("MINISTACK_HOST", "127.0.0.1")
-            .env("MINISTACK_REGION", &options.region)
-            .env("AWS_ENDPOINT_URL", endpoint)
-            // No container is ever started, also where there is an engine.
-            .env("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-            .env("LAMBDA_EXECUTOR", "local")
-            // Everything is in memory; what must be a file is below the run's folder.
-            .env("PERSIST_STATE", "0")
-            .env("S3_PERSIST", "0")
+            // What must be a file is below the run's folder.
             .env("STATE_DIR", folder.join("state"))
             .env("S3_DATA_DIR", folder.join("s3"))
             .env("HOME", &folder)
-            .env("TMPDIR", &folder)
-            .env("LOG_LEVEL", "INFO")
+            .env("TMPDIR", &folder);
+        told.into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
     };
-    Server { name: NAME, ready_path: "/_ministack/health", make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
 }

@@ -6,13 +6,21 @@ use super::{Context, Running, StartError, java};
 /// Its name, in logs and errors.
 pub const NAME: &str = "pubsub";
 
+/// Answers 200 once it is ready.
+pub(crate) const READY_PATH: &str = "/";
+
+/// What the jar is told.
+pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
+    vec![format!("--host={host}"), format!("--port={port}")]
+}
+
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context) -> Result<Running, StartError> {
     let folder = private_folder(&context.run_dir, NAME)?;
     let make = |port| {
         let spec = java::spec(context, NAME, &folder)
             .args(["-jar".into(), context.tools.pubsub_jar.clone()]);
-        spec.args(["--host=127.0.0.1".to_owned(), format!("--port={port}")])
+        spec.args(arguments("127.0.0.1", port))
     };
-    Server { name: NAME, ready_path: "/", make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
 }
