@@ -1,12 +1,12 @@
 //! Whether a schedule asks for a loss.
 //!
 //! A cloud that dies with all that it holds takes with it what nobody else has. Three things give that back: the other
-//! cloud's archive, the other cloud's queue, and the producer's window, which is published to the other cloud once the dead
-//! one is *known to be down*. So nothing is asked of the pipeline that it does not promise if
+//! cloud's archive, the other cloud's queue, and the producer's window, which is published once more once the dead one is
+//! *known to be down*: to the other cloud, or to the dead one itself if that is there again first. So nothing is asked of the pipeline that it does not promise if
 //!
 //! 1. one cloud only loses its data, however often: the other one is never wiped;
-//! 2. it is away for long enough to be found down, while trades flow, and so is failed over from;
-//! 3. while it is away, and a little before and after, the producer lives and reaches the other cloud.
+//! 2. it is away for long enough to be found down, while trades flow;
+//! 3. while it is away, and a little before and after, the producer lives.
 //!
 //! Anything else can happen at any time.
 
@@ -39,17 +39,15 @@ impl Schedule {
                     "the death at {at} ms comes when no trades flow: nobody sees it"
                 ));
             }
-            let hinders = |other: &&Planned| {
-                let is_other = other.cloud != death.cloud && other.fault.hinders_publishing();
+            let crashes = |other: &&Planned| {
                 let is_near =
                     other.at_ms <= death.end_ms() + CALM_MS && at <= other.end_ms() + CALM_MS;
-                is_near && (is_other || other.fault == Fault::CrashProducer)
+                is_near && other.fault == Fault::CrashProducer
             };
-            if let Some(other) = self.faults.iter().find(hinders) {
+            if let Some(crash) = self.faults.iter().find(crashes) {
                 return Some(format!(
-                    "around the death at {at} ms, {} at {} ms keeps the producer from the other cloud",
-                    other.fault.kind(),
-                    other.at_ms
+                    "around the death at {at} ms, the producer dies at {} ms: it forgets what it knew of the cloud",
+                    crash.at_ms
                 ));
             }
         }

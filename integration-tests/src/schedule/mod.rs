@@ -170,19 +170,6 @@ impl Fault {
         };
         text.to_owned()
     }
-
-    /// Whether the producer may be unable to publish to the cloud.
-    #[must_use]
-    pub fn hinders_publishing(&self) -> bool {
-        match self {
-            Self::Kill | Self::Pause | Self::Slow { .. } => true,
-            Self::Cut { link, .. } => *link == Link::Producer,
-            Self::Fail { service, .. } | Self::LoseAnswers { service, .. } => {
-                matches!(service, Service::Queue | Service::All)
-            }
-            _ => false,
-        }
-    }
 }
 
 /// Who calls a cloud from outside.

@@ -50,9 +50,11 @@ fn what_would_lose_trades_is_told() {
     assert!(loss(vec![kill(100, 2_000, aws), kill(5_000, 2_000, gcp)]).is_some());
     assert!(loss(vec![kill(100, 1_000, aws)]).is_some());
     assert!(loss(vec![kill(8_000, 2_000, aws)]).is_some());
-    let pause = Planned { at_ms: 4_000, for_ms: 100, cloud: gcp, fault: Fault::Pause };
-    assert!(loss(vec![kill(100, 2_000, aws), pause]).is_some());
-    assert_eq!(loss(vec![kill(100, 2_000, aws), Planned { at_ms: 4_700, ..pause }]), None);
+    let pause = Planned { at_ms: 300, for_ms: 4_000, cloud: gcp, fault: Fault::Pause };
+    assert_eq!(loss(vec![kill(100, 2_000, aws), pause]), None, "the spool still has all of it");
+    let crash = Planned { at_ms: 4_000, for_ms: 100, cloud: aws, fault: Fault::CrashProducer };
+    assert!(loss(vec![kill(100, 2_000, aws), crash.clone()]).is_some());
+    assert_eq!(loss(vec![kill(100, 2_000, aws), Planned { at_ms: 4_700, ..crash }]), None);
 }
 
 #[test]

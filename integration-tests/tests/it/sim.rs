@@ -153,6 +153,20 @@ fn one_seed_gives_one_history_of_faults_to_the_last_byte() {
     assert!(first == second, "two runs with one seed differ");
 }
 
+/// What only the dead cloud had acknowledged is in nobody's archive yet, and nobody else can be given it.
+#[test]
+fn a_cloud_that_dies_while_the_other_is_out_of_reach_loses_nothing() {
+    let checkout = Checkout::new();
+    let schedule = "route = \"aws\"\n\
+        [[fault]]\nat_ms = 1000\nfault = \"fail\"\nservice = \"archive\"\ncloud = \"aws\"\nfor_ms = 490\n\
+        [[fault]]\nat_ms = 1400\nfault = \"cut\"\nlink = \"producer\"\ncloud = \"gcp\"\nfor_ms = 4000\n\
+        [[fault]]\nat_ms = 1500\nfault = \"kill\"\ncloud = \"aws\"\nfor_ms = 2500\n";
+    std::fs::write(checkout.dir.path().join("mine.toml"), schedule).expect("write");
+    let words = ["--schedule", "mine.toml", "--trades", "generate:3000:5", "--rate", "500"];
+    chaos(&checkout, &[&words[..], &["--seed", "5"]].concat()).assert_code(0);
+    assert_eq!(checkout.report()["rpo_trades"], 0);
+}
+
 #[test]
 fn random_schedules_hold() {
     let ran = chaos(&Checkout::new(), &["--schedules", "150", "--seed", "77"]);

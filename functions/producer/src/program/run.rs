@@ -247,7 +247,7 @@ fn take_up(
     let mut cursor = Cursor::new();
     while let Some(record) = spool.read(&mut cursor)? {
         if let Some(batch) = decode(&record.body) {
-            observer.recovered(record.sequence, &batch, spool.is_accepted(record.sequence));
+            observer.recovered(record.sequence, &batch, spool.was_accepted(record.sequence));
         }
     }
     let marked = spool.marked()?;

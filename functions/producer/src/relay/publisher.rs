@@ -151,7 +151,7 @@ impl<Q: Queue> Relay<Q> {
             // A queue that answers for fewer than it was given leaves the rest unknown.
             match answers.as_mut().and_then(Iterator::next) {
                 Some(Ok(MessageId(_))) => {
-                    let is_first = !state.spool.is_accepted(sequence);
+                    let is_first = !state.spool.was_accepted(sequence);
                     state.accept(target, name, sequence);
                     (self.tell)(Event::Accepted { target: name, sequence, is_first });
                     evidence = evidence.max(Some(Evidence::Success));

@@ -132,7 +132,12 @@ impl State {
         self.health[target] = self.health[target].after(&config.health, evidence, now_ms);
         let state = self.health[target].state();
         if state != before {
-            tell(Event::Health { target: &config.router.targets[target].name, state });
+            let name = &config.router.targets[target].name;
+            // It may come back empty, before anybody else could be given what only it has.
+            if state == HealthState::Down && self.spool.doubt(name) {
+                self.generation += 1;
+            }
+            tell(Event::Health { target: name, state });
         }
         self.route(config, now_ms, tell);
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! twincloud spool acks 1
 //! next 124
+//! doubted 80-89
 //! aws 90-123
 //! gcp 90-110,112
 //! crc32c 8f3a21b0
@@ -26,6 +27,8 @@ const TITLE: &str = "twincloud spool acks 1";
 pub(super) struct Acks {
     next: u64,
     by_target: BTreeMap<String, IdRanges>,
+    /// Acknowledged once, by a target that was found down after that, and by nobody since.
+    doubted: IdRanges,
 }
 
 /// The messages that at least one target has acknowledged.
@@ -60,7 +63,7 @@ impl Acks {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{TITLE}\nnext {}\n", self.next);
+        let mut text = format!("{TITLE}\nnext {}\ndoubted {}\n", self.next, self.doubted);
         for (target, acked) in &self.by_target {
             if !acked.is_empty() {
                 // Writing to a String can't fail.
@@ -80,21 +83,19 @@ impl Acks {
             return None;
         }
         let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
-        let mut acks = Self { next, by_target: BTreeMap::new() };
+        let doubted = parse_ranges(lines.next()?.strip_prefix("doubted ")?)?;
+        let mut by_target = BTreeMap::new();
         for line in lines {
             let (target, ranges) = line.rsplit_once(' ')?;
-            let acked = acks.by_target.entry(target.to_owned()).or_default();
-            for range in ranges.split(',') {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                acked.insert_range(first.parse().ok()?..=last.parse().ok()?);
-            }
+            by_target.insert(target.to_owned(), parse_ranges(ranges)?);
         }
-        Some(acks)
+        Some(Self { next, by_target, doubted })
     }
 
     /// A number that was not given yet, as far as this knows.
     pub(super) fn next(&self) -> u64 {
-        let last = self.by_target.values().filter_map(IdRanges::last).max();
+        let all = self.by_target.values().chain([&self.doubted]);
+        let last = all.filter_map(IdRanges::last).max();
         self.next.max(last.map_or(0, |last| last.saturating_add(1)))
     }
 
@@ -108,6 +109,25 @@ impl Acks {
         } else {
             self.by_target.insert(target.to_owned(), IdRanges::from_iter([sequence]));
         }
+        if self.doubted.contains(sequence) {
+            self.doubted = self.doubted.difference(&IdRanges::from_iter([sequence]));
+        }
+    }
+
+    /// Takes back what only `target` has acknowledged; says whether that is anything.
+    pub(super) fn doubt(&mut self, target: &str) -> bool {
+        let Some(acked) = self.by_target.get(target) else { return false };
+        let others = self.by_target.iter().filter(|(name, _)| *name != target);
+        let alone = others.fold(acked.clone(), |alone, (_, acked)| alone.difference(acked));
+        let kept = acked.difference(&alone);
+        self.by_target.insert(target.to_owned(), kept);
+        self.doubted = self.doubted.union(&alone);
+        !alone.is_empty()
+    }
+
+    /// Whether any target has ever acknowledged it.
+    pub(super) fn was_accepted(&self, sequence: u64) -> bool {
+        self.doubted.contains(sequence) || self.is_accepted(sequence)
     }
 
     pub(super) fn has(&self, target: &str, sequence: u64) -> bool {
@@ -149,7 +169,7 @@ impl Acks {
     pub(super) fn forget_below(&mut self, floor: u64) {
         let Some(last) = floor.checked_sub(1) else { return };
         let below = IdRanges::from_iter([0..=last]);
-        for acked in self.by_target.values_mut() {
+        for acked in self.by_target.values_mut().chain([&mut self.doubted]) {
             if acked.first().is_some_and(|first| first < floor) {
                 *acked = acked.difference(&below);
             }
@@ -177,6 +197,16 @@ fn behind(acked: &IdRanges, sequence: u64) -> u64 {
         Some(range) if *range.start() <= sequence => range.end().saturating_add(1),
         _ => sequence,
     }
+}
+
+/// What [`IdRanges`] shows.
+fn parse_ranges(text: &str) -> Option<IdRanges> {
+    let mut ranges = IdRanges::new();
+    for range in text.split(',').filter(|range| !range.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        ranges.insert_range(first.parse().ok()?..=last.parse().ok()?);
+    }
+    Some(ranges)
 }
 
 fn holds(acked: &IdRanges, records: &Range<u64>) -> bool {

@@ -6,6 +6,8 @@
 //! - A record counts only if all of it is there and its checksum is right. A torn one at the end is cut and counted.
 //! - Acknowledgements may be lost in a crash, never made up: what is lost is published again, and a duplicate
 //!   changes nothing.
+//! - A target that is found down may come back without what it held. What only it has acknowledged is *doubted*, and
+//!   published again to whoever is to have it.
 //! - A segment goes when every target has all of it, or when all of it is accepted and older than the window that is
 //!   published again on failover. What nobody has accepted stays, however old.
 //! - The size is bounded. A full spool takes nothing more and says so; it drops nothing.
@@ -140,6 +142,14 @@ impl Spool {
         self.acks_changed = true;
     }
 
+    /// Takes `target` at its word no longer: it was found down, and may come back without what it held. What only it has
+    /// acknowledged counts as accepted by nobody, until somebody acknowledges it again. Says whether that is anything.
+    pub fn doubt(&mut self, target: &str) -> bool {
+        let is_any = self.acks.doubt(target);
+        self.acks_changed |= is_any;
+        is_any
+    }
+
     /// Whether `target` has acknowledged a message.
     #[must_use]
     pub fn is_acknowledged(&self, target: &str, sequence: u64) -> bool {
@@ -150,6 +160,12 @@ impl Spool {
     #[must_use]
     pub fn is_accepted(&self, sequence: u64) -> bool {
         self.acks.is_accepted(sequence)
+    }
+
+    /// Whether any target has ever acknowledged a message, be it one that is doubted now.
+    #[must_use]
+    pub fn was_accepted(&self, sequence: u64) -> bool {
+        self.acks.was_accepted(sequence)
     }
 
     /// Writes acknowledgements, forces records to disk if that is due, and deletes what is no longer needed.

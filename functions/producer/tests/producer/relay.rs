@@ -402,6 +402,25 @@ async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
     assert!(failed_back > 20, "only {failed_back} runs failed back");
 }
 
+/// The primary dies with all that it held while the other one can't be reached either, and is back first.
+#[tokio::test(start_paused = true)]
+async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
+    const COUNT: u64 = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let clouds = [Cloud::new(), Cloud::new()];
+    clouds[0].0.lock().unwrap().dies_at = Some((30, Duration::from_secs(3)));
+    clouds[1].set(Mode::Gone);
+    let policy = Policy::Primary(By::Hand);
+    let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
+    run.relay(COUNT, PAUSE * 2).await;
+    assert!(run.lines("aws is").contains(&"aws is down".to_owned()), "{:?}", run.lines(""));
+    assert_eq!(run.clouds[0].trades().await, all(COUNT), "{:?}", run.lines(""));
+    assert!(run.clouds[1].trades().await.is_empty());
+    let told = run.told.lock().unwrap();
+    let first: usize = told.first_by.values().map(Vec::len).sum();
+    assert_eq!((told.accepted.len(), first), (told.spooled.len(), told.spooled.len()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hung_or_mute_primary_is_failed_over_too() {
     for mode in [Mode::Hung, Mode::Mute] {

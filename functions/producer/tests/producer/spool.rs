@@ -251,6 +251,44 @@ fn what_nobody_accepted_stays_whatever_its_age() {
 }
 
 #[test]
+fn what_only_a_lost_target_had_is_accepted_by_nobody_until_somebody_has_it_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut spool, _) = open(dir.path());
+    append(&mut spool, 20, 1);
+    for sequence in 1..=12 {
+        spool.acknowledge("aws", sequence);
+    }
+    for sequence in 10..=14 {
+        spool.acknowledge("gcp", sequence);
+    }
+    assert!(spool.doubt("aws"));
+    assert!(!spool.doubt("aws"), "there is nothing left to doubt");
+    spool.checkpoint(u64::MAX).unwrap();
+    assert_eq!(read_all(&spool), expected(1..=20), "the window has passed, and still all is kept");
+
+    let check = |spool: &Spool| {
+        assert_eq!(spool.unaccepted(), 9 + 6);
+        for sequence in 1..=9 {
+            assert!(!spool.is_accepted(sequence) && spool.was_accepted(sequence), "{sequence}");
+        }
+        for sequence in 10..=12 {
+            assert!(spool.is_acknowledged("aws", sequence), "the other one has {sequence}, too");
+        }
+        assert!(!spool.was_accepted(15));
+    };
+    check(&spool);
+    drop(spool);
+    let (mut spool, recovery) = open(dir.path());
+    assert!(!recovery.acks_unreadable);
+    check(&spool);
+
+    for sequence in 1..=9 {
+        spool.acknowledge("aws", sequence);
+    }
+    assert_eq!(spool.unaccepted(), 6);
+}
+
+#[test]
 fn a_full_spool_says_so_and_takes_more_once_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
     let config = SpoolConfig { max_bytes: 500, ..config() };
