@@ -27,8 +27,9 @@ use watch::Watch;
 
 /// The first pause between two looks; each further one is longer.
 const FIRST_POLL: Duration = Duration::from_millis(50);
-/// How often [`apply`] plans anew when other deploys come in between.
-const ROUNDS: u32 = 3;
+/// How often a plan is made anew when other deploys come in between. One other deploy of two stacks can do so four times:
+/// at the plan and at the execution of each.
+pub(crate) const ROUNDS: u32 = 10;
 
 /// What a stack shall be.
 #[derive(Clone, Debug)]

@@ -14,9 +14,6 @@ use crate::cloudformation as cfn;
 use crate::progress::Progress;
 use crate::smoke;
 
-/// How often a plan is made anew when other deploys come in between.
-const ROUNDS: u32 = 3;
-
 /// What a deploy gave.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Deployed {
@@ -100,7 +97,7 @@ async fn apply(
     let mut round = 1;
     loop {
         let plans = match aws.plans(&wanted, progress).await {
-            Err(cfn::Error::Overtaken { .. }) if args.yes && round < ROUNDS => {
+            Err(cfn::Error::Overtaken { .. }) if args.yes && round < cfn::ROUNDS => {
                 round += 1;
                 continue;
             }
@@ -111,7 +108,9 @@ async fn apply(
             return Err(refused);
         }
         match execute(aws, &plans, progress).await {
-            Err(Stopped::Stack(cfn::Error::Overtaken { .. })) if args.yes && round < ROUNDS => {
+            Err(Stopped::Stack(cfn::Error::Overtaken { .. }))
+                if args.yes && round < cfn::ROUNDS =>
+            {
                 round += 1;
             }
             Err(Stopped::Stack(error)) => return Err(error.into()),
