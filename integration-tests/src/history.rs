@@ -2,6 +2,7 @@
 //!
 //! The verdict is given from this file and the snapshots alone, so it can be recomputed from the run's folder.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek as _, Write};
 use std::path::Path;
@@ -157,6 +158,8 @@ pub enum Event {
         objects: u64,
         /// Trades in them.
         trades: u64,
+        /// Which ones, by symbol, as ranges: first and last.
+        trade_ids: BTreeMap<String, Vec<(u64, u64)>>,
         /// How long the run took.
         took_ms: u64,
     },

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use candle::IdRanges;
 use serde::Serialize;
 
 use crate::history::{CloudName, Entry, Event};
@@ -124,6 +125,76 @@ pub struct Recovery {
     pub convergence_ms: Option<u64>,
     /// Trades that one cloud copied from the other.
     pub replicated_trades: u64,
+    /// How long these took; none if there are none.
+    pub replication_lag: Option<Lag>,
+}
+
+/// How long trades took from one cloud's queue into the other cloud by replication: from the acceptance by the one to the end
+/// of the run of replicate that copied them into the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Lag {
+    /// Of half of the trades, at most.
+    pub p50_ms: u64,
+    /// Of 99 in 100 trades, at most.
+    pub p99_ms: u64,
+    /// Of all.
+    pub max_ms: u64,
+}
+
+/// The lag of replication, both ways; `None`: nothing was copied that the other cloud's queue had taken.
+#[must_use]
+pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
+    let ranges = |pairs: &[(u64, u64)]| {
+        let mut ids = IdRanges::new();
+        for (first, last) in pairs {
+            ids.insert_range(*first..=*last);
+        }
+        ids
+    };
+    // What a cloud has taken and the other one has not copied yet, with the time of the first acceptance.
+    let mut waiting: BTreeMap<(CloudName, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();
+    let mut taken: BTreeMap<(CloudName, &str), IdRanges> = BTreeMap::new();
+    // How many trades had which lag.
+    let mut lags: BTreeMap<u64, u64> = BTreeMap::new();
+    for entry in history {
+        match &entry.event {
+            Event::Accepted { cloud, symbol, trade_ids, .. } => {
+                let before = taken.entry((*cloud, symbol)).or_default();
+                let new = ranges(trade_ids).difference(before);
+                *before = before.union(&new);
+                waiting.entry((*cloud, symbol)).or_default().push((entry.at_us, new));
+            }
+            Event::Replicated { cloud, trade_ids, .. } => {
+                for (symbol, pairs) in trade_ids {
+                    let copied = ranges(pairs);
+                    let Some(waiting) = waiting.get_mut(&(cloud.other(), symbol.as_str())) else {
+                        continue;
+                    };
+                    waiting.retain_mut(|(at_us, ids)| {
+                        let left = ids.difference(&copied);
+                        let count = ids.count() - left.count();
+                        if count > 0 {
+                            *lags.entry(entry.at_us.saturating_sub(*at_us)).or_default() += count;
+                        }
+                        *ids = left;
+                        !ids.is_empty()
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    let total: u64 = lags.values().sum();
+    let within = |percent: u64| {
+        let rank = (total * percent).div_ceil(100);
+        let mut seen = 0;
+        let found = lags.iter().find(|(_, count)| {
+            seen += **count;
+            seen >= rank
+        });
+        found.map_or(0, |(lag_us, _)| lag_us.div_ceil(1000))
+    };
+    (total > 0).then(|| Lag { p50_ms: within(50), p99_ms: within(99), max_ms: within(100) })
 }
 
 /// What `evidence` says of recovery.
@@ -156,6 +227,7 @@ pub fn recovery(evidence: &Evidence) -> Recovery {
         rpo_trades: missing.max().unwrap_or(0),
         convergence_ms: last_heal.zip(all).map(|(heal, all)| all.saturating_sub(heal)),
         replicated_trades: copied.sum(),
+        replication_lag: replication_lag(history),
     }
 }
 
@@ -259,5 +331,30 @@ mod tests {
             fired: 2,
         };
         assert_eq!(faults(&history), [span]);
+    }
+
+    #[test]
+    fn lag_is_counted_from_the_first_acceptance_trade_by_trade() {
+        let accepted = |cloud, trade_ids: &[(u64, u64)]| {
+            let (symbol, trade_ids) = ("BTCUSDT".to_owned(), trade_ids.to_vec());
+            Event::Accepted { cloud, message: 1, symbol, trade_ids, is_first: true }
+        };
+        let copied = |cloud, trade_ids: &[(u64, u64)]| {
+            let trade_ids = BTreeMap::from([("BTCUSDT".to_owned(), trade_ids.to_vec())]);
+            Event::Replicated { cloud, objects: 1, trades: 1, trade_ids, took_ms: 1 }
+        };
+        let (aws, gcp) = (CloudName::Aws, CloudName::Gcp);
+        let mut history = vec![
+            entry(10, accepted(aws, &[(1, 98)])),
+            entry(20, accepted(aws, &[(50, 100)])),
+            // Into the cloud that has taken them, this says nothing.
+            entry(25, copied(aws, &[(1, 100)])),
+        ];
+        assert_eq!(replication_lag(&history), None);
+        history.push(entry(40, copied(gcp, &[(1, 60)])));
+        history.push(entry(110, copied(gcp, &[(40, 99)])));
+        history.push(entry(520, copied(gcp, &[(100, 100)])));
+        let lag = Lag { p50_ms: 30, p99_ms: 100, max_ms: 500 };
+        assert_eq!(replication_lag(&history), Some(lag));
     }
 }

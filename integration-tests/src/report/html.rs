@@ -62,12 +62,16 @@ pub fn html(report: &Report, evidence: &Evidence) -> anyhow::Result<String> {
     let seconds = |ms: u64| format!("{}.{:03} s", ms / 1000, ms % 1000);
     let shown = |ms: Option<u64>| ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms} ms"));
     let recovery = &report.recovery;
+    let lag = recovery.replication_lag.map(|lag| format!(", p99 {} ms", lag.p99_ms));
     let figures = [
         ("accepted", format!("{} trades", report.trades.accepted)),
         ("RTO", shown(recovery.rto_ms)),
         ("RPO", format!("{} trades", recovery.rpo_trades)),
         ("convergence", shown(recovery.convergence_ms)),
-        ("copied", format!("{} trades", recovery.replicated_trades)),
+        (
+            "copied",
+            format!("{} trades{}", recovery.replicated_trades, lag.as_deref().unwrap_or_default()),
+        ),
         ("time", seconds(report.duration_ms)),
     ];
     let chart = |cloud: CloudName| Chart {

@@ -13,7 +13,7 @@ pub use summary::{Table, junit, markdown};
 
 use crate::history::{CloudName, Entry, Event};
 use crate::invariants::{self, Evidence, Finding, Verdict};
-use crate::measure::{self, FaultSpan, Recovery};
+use crate::measure::{self, FaultSpan, Lag, Recovery};
 
 /// What is broken of a run in which there was nothing to judge.
 pub(crate) const ENDED: &str = "the run came to its end";
@@ -186,9 +186,14 @@ impl fmt::Display for Report {
                 writeln!(f, "           last trade in its candle after {ms} ms: {rate} trades/s")?;
             }
         }
-        let Recovery { rto_ms, rpo_trades, convergence_ms, replicated_trades } = self.recovery;
+        let Recovery { rto_ms, rpo_trades, convergence_ms, replicated_trades, replication_lag } =
+            self.recovery;
         if replicated_trades > 0 {
-            writeln!(f, "copied     {replicated_trades} trades from one cloud into the other")?;
+            write!(f, "copied     {replicated_trades} trades from one cloud into the other")?;
+            if let Some(Lag { p50_ms, p99_ms, .. }) = replication_lag {
+                write!(f, ", lag p50 {p50_ms} ms, p99 {p99_ms} ms")?;
+            }
+            writeln!(f)?;
         }
         if !self.faults.is_empty() {
             let shown = |ms: Option<u64>| ms.map_or("none".to_owned(), |ms| format!("{ms} ms"));

@@ -64,9 +64,9 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         }
         let puts: Vec<_> = puts.into_iter().map(|object| self.put(object)).collect();
         let mut put = stream::iter(puts).buffer_unordered(CONCURRENCY);
-        while let Some((put, bytes, trades)) = put.next().await {
+        while let Some((put, bytes, batch)) = put.next().await {
             match put {
-                Ok(Put::Created) => run.report.copied(bytes, trades),
+                Ok(Put::Created) => run.report.copied(bytes, &batch),
                 // Ingest had it from its own queue in the meantime.
                 Ok(Put::Present) => run.report.present += 1,
                 Err(error) => failed = Some(Stop::Here(error)),
@@ -76,9 +76,10 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn put(&self, object: Object<'_>) -> (Result<Put, PortError>, usize, usize) {
-        let (bytes, trades) = (object.bytes.len(), object.batch.trades.len());
-        (self.archive.put_if_absent(object.name, object.bytes).await, bytes, trades)
+    async fn put(&self, object: Object<'_>) -> (Result<Put, PortError>, usize, Batch) {
+        let Object { name, bytes, batch } = object;
+        let size = bytes.len();
+        (self.archive.put_if_absent(name, bytes).await, size, batch)
     }
 
     async fn fetch<'n>(&self, name: &'n str, deadline: Instant) -> Fetched<'n> {

@@ -1,9 +1,13 @@
 //! What a run has done.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde::Serialize;
+use candle::message::Batch;
+use candle::{IdRanges, Symbol};
+use serde::{Serialize, Serializer};
 
 /// Names that a report spells out; more are only counted.
 const NAMES_SHOWN: usize = 20;
@@ -20,6 +24,9 @@ pub struct Report {
     pub bytes: usize,
     /// Their trades, all of which are in candles.
     pub trades: usize,
+    /// Which trades these are, by symbol, as ranges of ids: first and last.
+    #[serde(serialize_with = "as_pairs")]
+    pub ids: BTreeMap<Symbol, IdRanges>,
     /// Objects that were missing when listed, and were there when they were to be put.
     pub present: usize,
     /// Objects of the peer whose content is not what their name says: not copied.
@@ -59,10 +66,14 @@ impl Report {
         self.oldest_lacked_ms = [self.oldest_lacked_ms, time_ms].into_iter().flatten().min();
     }
 
-    pub(super) fn copied(&mut self, bytes: usize, trades: usize) {
+    pub(super) fn copied(&mut self, bytes: usize, batch: &Batch) {
         self.copied += 1;
         self.bytes += bytes;
-        self.trades += trades;
+        self.trades += batch.trades.len();
+        let ids = self.ids.entry(batch.symbol.clone()).or_default();
+        for trade in &batch.trades {
+            ids.insert(trade.id);
+        }
     }
 
     pub(super) fn finish(&mut self, took: Duration) {
@@ -115,6 +126,15 @@ impl Report {
             );
         }
     }
+}
+
+fn as_pairs<S: Serializer>(
+    ids: &BTreeMap<Symbol, IdRanges>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let pairs =
+        |ids: &IdRanges| -> Vec<_> { ids.ranges().map(RangeInclusive::into_inner).collect() };
+    serializer.collect_map(ids.iter().map(|(symbol, ids)| (symbol.as_str(), pairs(ids))))
 }
 
 /// Some names: how many, and the first of them.

@@ -1,5 +1,6 @@
 //! Starts the functions that copy, again and again: what the schedules of both clouds do, only more often.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -31,6 +32,9 @@ pub struct Copied {
     pub copied: u64,
     /// Their trades.
     pub trades: u64,
+    /// Which ones, by symbol.
+    #[serde(default)]
+    pub ids: BTreeMap<String, Vec<(u64, u64)>>,
     /// Whether the run has compared everything, and all of it is here.
     pub complete: bool,
     /// How long it took.
@@ -75,7 +79,8 @@ impl Replication {
         };
         if copied.copied > 0 {
             let Copied { copied: objects, trades, took_ms, .. } = copied;
-            self.history.record(Event::Replicated { cloud, objects, trades, took_ms });
+            let trade_ids = copied.ids.clone();
+            self.history.record(Event::Replicated { cloud, objects, trades, trade_ids, took_ms });
         }
         Ok(copied)
     }

@@ -7,6 +7,7 @@ use candle::{Interval, Symbols};
 use pipeline::ports::Queue as _;
 use pipeline::replicate::Limits;
 use pipeline::{Backoff, Fold, Ingest, Replicate, Report};
+use producer::events::pairs;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
@@ -92,10 +93,13 @@ impl Common {
         let now_ms = START_MS + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0);
         let report = replicate.run(now_ms, Instant::now() + COPY_LIMIT).await;
         if report.copied > 0 {
+            let by_symbol = report.ids.iter();
+            let trade_ids = by_symbol.map(|(symbol, ids)| (symbol.to_string(), pairs(ids)));
             self.history.record(Event::Replicated {
                 cloud: cloud.name,
                 objects: report.copied as u64,
                 trades: report.trades as u64,
+                trade_ids: trade_ids.collect(),
                 took_ms: report.took_ms,
             });
         }
