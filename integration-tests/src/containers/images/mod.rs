@@ -3,10 +3,13 @@
 mod base;
 mod build;
 
+use std::error::Error as _;
+
 use infra::settings::{AwsEmulator, ContainerImages, Containers as Settings};
 
-use super::program::{Emulator, Program};
+use super::program::Program;
 use crate::docker::{self, DockerError};
+use crate::emulator::Emulator;
 
 pub use build::run;
 
@@ -84,9 +87,8 @@ impl Images {
             None => match localstack(images).await {
                 Ok(image) => image,
                 Err(error) => {
-                    progress(&format!(
-                        "AWS by ministack, because LocalStack can't be had: {error}"
-                    ));
+                    let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                    progress(&format!("AWS by ministack, because LocalStack can't be had: {why}"));
                     ministack(images).await?
                 }
             },
@@ -109,6 +111,15 @@ impl Images {
                 program: Program::FakeGcsServer,
             },
         })
+    }
+
+    /// What AWS is.
+    #[must_use]
+    pub fn aws_emulator(&self) -> args::AwsEmulator {
+        match self.aws.program {
+            Program::LocalStack => args::AwsEmulator::Localstack,
+            _ => args::AwsEmulator::Ministack,
+        }
     }
 
     /// The one of an emulator.
