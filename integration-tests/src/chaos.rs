@@ -8,9 +8,9 @@ use args::{Chaos, KilledCloud, Target, Trades, Verify};
 use fault_proxy::Level;
 use infra::Settings;
 use infra::settings::Policy;
-use toolbox::Tools;
 
 use crate::chaos_sim;
+use crate::containers::Fault;
 use crate::evidence::About;
 use crate::history::CloudName;
 use crate::invariants::Verdict;
@@ -21,7 +21,7 @@ use crate::report::{self, Report};
 use crate::run::{self, Checkout, Order, Run};
 use crate::scenarios::{ALL, Route, Scenario};
 use crate::stage::{Script, Stage};
-use crate::targets::processes::{Deployment, Proxies};
+use crate::targets::emulated::{Backend, Deployment, Proxies};
 
 /// Deliveries before a message is a dead letter, in scenarios without poison: an outage makes none.
 const PATIENT_DELIVERIES: u32 = 100;
@@ -37,6 +37,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     if args.planted {
         return chaos_sim::planted(args, checkout);
     }
+    run::check_aws_emulator(args.aws_emulator, args.target)?;
     if args.target == Target::Sim {
         return chaos_sim::run(args, checkout);
     }
@@ -46,18 +47,18 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     let scenarios = asked(args)?;
     let progress = Progress::default();
-    if args.target != Target::Processes {
-        return Err(Failure::Lacking(anyhow!(
-            "chaos can't break clouds on target {}; take --target processes",
-            args.target
-        )));
+    let settings = checkout.settings(&args.sets)?;
+    let backend = Backend::find(args.target, &settings, args.aws_emulator, &progress)
+        .map_err(Failure::Lacking)?;
+    if scenarios.iter().any(|scenario| scenario.kills_functions) {
+        backend.require(Fault::KillFunction)?;
     }
-    let tools = run::tools(&progress)
-        .map_err(|error| Failure::Lacking(error.context("the target processes can't be had")))?;
+    let args =
+        &Chaos { target: backend.target(), aws_emulator: backend.aws_emulator(), ..args.clone() };
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let mut reports = Vec::new();
     for scenario in &scenarios {
-        let one = Box::pin(one(scenario, args, checkout, &tools, &progress));
+        let one = Box::pin(one(scenario, args, checkout, &backend, &progress));
         let report = runtime.block_on(one);
         // What was found so far is left whatever comes after it.
         match report {
@@ -148,7 +149,7 @@ async fn one(
     scenario: &Scenario,
     args: &Chaos,
     checkout: &Checkout,
-    tools: &Tools,
+    backend: &Backend,
     progress: &Progress,
 ) -> Result<Report, Failure> {
     let (trades, seed) = trades(args);
@@ -164,7 +165,7 @@ async fn one(
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;
     let script = Script {
         deployment: Deployment {
-            tools: tools.clone(),
+            backend: backend.clone(),
             guard: GuardProgram::own(),
             run_dir: run.dir.path.clone(),
             artifacts: checkout.artifacts.clone(),
@@ -236,6 +237,7 @@ fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> S
         format!("--target {}", args.target),
         format!("--trades {trades} --seed {seed} --rate {}", args.rate),
     ];
+    words.extend(args.aws_emulator.map(|emulator| format!("--aws-emulator {emulator}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.join(" ")
 }

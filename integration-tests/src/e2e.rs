@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use args::{E2e, Target};
 use fault_proxy::Level;
+use infra::Settings;
 use infra::package::image::ImageReference;
-use toolbox::Tools;
 
+use crate::containers::Fault;
 use crate::evidence::About;
 use crate::invariants::Verdict;
 use crate::outcome::Failure;
@@ -16,7 +17,7 @@ use crate::progress::Progress;
 use crate::run::{self, Checkout, Order, Run};
 use crate::stage::{Script, Stage};
 use crate::targets::Drive;
-use crate::targets::processes::{Deployment, Proxies};
+use crate::targets::emulated::{Backend, Deployment, Proxies};
 use crate::targets::sim::{self, Sim};
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
@@ -31,13 +32,13 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     let settings = checkout.settings(&args.sets)?;
     let image = args.gcp_image.as_deref().map(str::parse::<ImageReference>).transpose();
     let image = image.context("read --gcp-image").map_err(Failure::Usage)?;
-    let place = choose(args, &progress)?;
+    let place = choose(args, &settings, &progress)?;
     progress.now(format!("reading {trades}"));
-    let target = match &place {
-        Place::Processes(_) => Target::Processes,
-        Place::Sim { .. } => Target::Sim,
+    let (target, aws_emulator) = match &place {
+        Place::Emulators(backend) => (backend.target(), backend.aws_emulator()),
+        Place::Sim { .. } => (Target::Sim, None),
     };
-    let args = &E2e { target, trades: trades.clone(), ..args.clone() };
+    let args = &E2e { target, aws_emulator, trades: trades.clone(), ..args.clone() };
     let order = Order {
         trades,
         symbols: args.symbols.clone(),
@@ -49,7 +50,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
         gcp_image: image.as_ref().map(ToString::to_string),
         note: match &place {
             Place::Sim { note } => Some(note.clone()),
-            Place::Processes(_) => None,
+            Place::Emulators(_) => None,
         },
         faults_asked: 2 * args.kill_functions as usize,
         reproduce: reproduce(args),
@@ -63,10 +64,10 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     });
     let verdict = match place {
         Place::Sim { .. } => sim(&run, args, rate, &progress)?,
-        Place::Processes(tools) => {
+        Place::Emulators(backend) => {
             let script = Script {
                 deployment: Deployment {
-                    tools: *tools,
+                    backend,
                     guard: GuardProgram::own(),
                     run_dir: run.dir.path.clone(),
                     artifacts: checkout.artifacts.clone(),
@@ -80,14 +81,14 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
                 replicate_pause: Duration::from_millis(500),
             };
             let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-            runtime.block_on(Box::pin(processes(&run, args, script, &progress)))?
+            runtime.block_on(Box::pin(emulated(&run, args, script, &progress)))?
         }
     };
     run::outcome(verdict)
 }
 
 enum Place {
-    Processes(Box<Tools>),
+    Emulators(Backend),
     Sim { note: String },
 }
 
@@ -110,7 +111,7 @@ fn sim(run: &Run, args: &E2e, rate: Option<u32>, progress: &Progress) -> anyhow:
     Ok(run.conclude(&snapshots.into(), args.json, progress)?.verdict)
 }
 
-async fn processes(
+async fn emulated(
     run: &Run,
     args: &E2e,
     script: Script,
@@ -146,29 +147,33 @@ async fn processes(
 }
 
 /// The place that was asked for, or for `auto` the best that can be had.
-fn choose(args: &E2e, progress: &Progress) -> Result<Place, Failure> {
+fn choose(args: &E2e, settings: &Settings, progress: &Progress) -> Result<Place, Failure> {
     let target = args.target;
+    run::check_aws_emulator(args.aws_emulator, target)?;
     if target == Target::Sim && args.gcp_image.is_some() {
         return Err(Failure::Usage(anyhow!(
-            "--gcp-image needs --target processes: on sim nothing is run"
+            "--gcp-image needs --target processes or containers: on sim nothing is run"
         )));
     }
     if target == Target::Sim {
         return Ok(Place::Sim { note: sim::NOTE.to_owned() });
     }
-    match run::tools(progress) {
-        Ok(tools) => {
+    match Backend::find(target, settings, args.aws_emulator, progress) {
+        Ok(backend) => {
             if target == Target::Auto {
                 progress.note("target: processes, the best that this machine can");
             }
-            Ok(Place::Processes(Box::new(tools)))
+            if args.kill_functions > 0 {
+                backend.require(Fault::KillFunction)?;
+            }
+            Ok(Place::Emulators(backend))
         }
         Err(error) if target == Target::Auto && args.gcp_image.is_none() => {
             progress.note(format!("target: sim, because processes can't be had: {error:#}"));
             let note = format!("{} For one on them: {error:#}", sim::NOTE);
             Ok(Place::Sim { note })
         }
-        Err(error) => Err(Failure::Lacking(error.context("the target processes can't be had"))),
+        Err(error) => Err(Failure::Lacking(error)),
     }
 }
 
@@ -178,6 +183,7 @@ fn reproduce(args: &E2e) -> String {
         format!("--target {}", args.target),
         format!("--trades {}", args.trades),
     ];
+    words.extend(args.aws_emulator.map(|emulator| format!("--aws-emulator {emulator}")));
     words.extend(args.symbols.iter().map(|symbol| format!("--symbol {symbol}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.extend(args.gcp_image.iter().map(|image| format!("--gcp-image {image}")));

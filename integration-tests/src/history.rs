@@ -60,7 +60,7 @@ impl std::fmt::Display for CloudName {
 pub enum Event {
     /// The run began.
     RunStarted {
-        /// `processes` or `sim`.
+        /// `processes`, `containers` or `sim`.
         target: String,
         /// Where the trades come from, as `--trades` takes it.
         trades: String,

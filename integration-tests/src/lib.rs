@@ -11,6 +11,7 @@ pub mod cold_start;
 pub mod containers;
 pub mod docker;
 pub mod e2e;
+pub mod emulator;
 pub mod evidence;
 pub mod history;
 pub mod invariants;

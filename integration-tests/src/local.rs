@@ -145,7 +145,7 @@ pub fn serve(checkout: &Checkout) -> Result<(), Failure> {
         let options = Options::new(tools, &files.dir);
         let clouds = LocalClouds::start(&options, |what| eprintln!("{what}")).await;
         let clouds = clouds.context("start the emulators")?;
-        let control = Control::start(options.context()).await?;
+        let control = Control::start(options.launch()).await?;
         let state = Running {
             pid: std::process::id(),
             aws_endpoint: clouds.aws_endpoint().to_owned(),

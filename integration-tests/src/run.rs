@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context as _;
-use args::Trades;
+use anyhow::{Context as _, anyhow};
+use args::{AwsEmulator, Target, Trades};
 use candle::{Interval, Symbol};
 use infra::Settings;
 use producer::BatchLimits;
@@ -181,6 +181,17 @@ pub(crate) fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recip
         poison: order.poison,
         seed: order.seed,
     })
+}
+
+/// A choice of AWS's emulator is one between images.
+pub(crate) fn check_aws_emulator(
+    asked: Option<AwsEmulator>,
+    target: Target,
+) -> Result<(), Failure> {
+    if asked.is_some() && target != Target::Containers {
+        return Err(Failure::Usage(anyhow!("--aws-emulator needs --target containers")));
+    }
+    Ok(())
 }
 
 /// The emulators' programs, fetched where they are not there.

@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep};
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event, History};
 use crate::snapshot::Snapshot;
-use crate::targets::processes::network::{Broken, Link};
-use crate::targets::processes::producer::{self, Producer};
-use crate::targets::processes::replication::Replication;
-use crate::targets::processes::{Deployment, Processes};
+use crate::targets::emulated::network::{Broken, Link};
+use crate::targets::emulated::producer::{self, Producer};
+use crate::targets::emulated::replication::Replication;
+use crate::targets::emulated::{Deployment, Emulated};
 use crate::workload::Workload;
 
 const POLL: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ pub struct Script {
 #[derive(Debug)]
 pub struct Stage {
     /// Both clouds.
-    pub clouds: Processes,
+    pub clouds: Emulated,
     /// What happened.
     pub history: History,
     producer: Producer,
@@ -69,7 +69,7 @@ impl Stage {
         progress: impl Fn(&str),
     ) -> anyhow::Result<Self> {
         let deployment = &script.deployment;
-        let clouds = Box::pin(Processes::start(deployment, &history, &progress)).await?;
+        let clouds = Box::pin(Emulated::start(deployment, &history, &progress)).await?;
         progress("trades flow");
         for cloud in [CloudName::Aws, CloudName::Gcp] {
             history.record(Event::PublishStarted { cloud });
@@ -255,11 +255,11 @@ impl Stage {
 
     /// Stops a cloud in its tracks for a while: connections stay, nothing answers.
     pub async fn pause_cloud(&mut self, cloud: CloudName, pause: Duration) -> anyhow::Result<()> {
-        let fault = self.begin(cloud, "pause_cloud", "SIGSTOP: no connection closes");
-        self.clouds.pause_cloud(cloud);
+        let fault = self.begin(cloud, "pause_cloud", "frozen: no connection closes");
+        self.clouds.pause_cloud(cloud).await.with_context(|| format!("pause {cloud}"))?;
         self.fired(cloud, &fault, "its emulators and functions are stopped");
         sleep(pause).await;
-        self.clouds.resume_cloud(cloud);
+        self.clouds.resume_cloud(cloud).await.with_context(|| format!("resume {cloud}"))?;
         self.healed(cloud, &fault);
         Ok(())
     }
@@ -289,7 +289,7 @@ impl Stage {
         let deadline = Instant::now() + PATIENCE;
         let pid = loop {
             // There is none until the first call, and none between a crash and the next call.
-            match self.clouds.kill_bootstrap() {
+            match self.clouds.kill_bootstrap().await? {
                 Some(pid) => break pid,
                 None => anyhow::ensure!(Instant::now() < deadline, "no Lambda function ran"),
             }
@@ -406,7 +406,7 @@ impl Stage {
         schedule.shutdown().await;
         watchers.shutdown().await;
         producer.stop().await?;
-        clouds.stop().await
+        Box::pin(clouds.stop()).await
     }
 }
 

@@ -22,7 +22,7 @@ const FUNCTION_PROFILE: &str = "function";
 /// `e2e` sends messages through the packed functions, so it packs them first; on `sim` there are none.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     let on_emulators = match args.target {
-        Target::Processes => true,
+        Target::Processes | Target::Containers => true,
         Target::Sim => false,
         Target::Auto => Report::collect(&Env::from_process()).processes_target().is_ok(),
     };

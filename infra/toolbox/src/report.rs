@@ -194,11 +194,13 @@ fn processes_items(env: &Env) -> Vec<Item> {
     let python =
         python.map_or_else(missing, |python| found(python.path, python.version, python.source));
     let mut items = vec![
-        processes_item(
-            "operating system",
-            operating_system(env),
-            "a Linux machine, virtual machine or container".to_owned(),
-        ),
+        Item {
+            name: "operating system".to_owned(),
+            status: operating_system(env),
+            // Functions and producer are processes on either.
+            needed_for: vec![Need::Processes, Need::Containers],
+            how_to_get: "a Linux machine, virtual machine or container".to_owned(),
+        },
         processes_item("python3", python, programs::how_to_get_python(env.platform())),
     ];
     let ministack = venv::find(&cache, pins::MINISTACK);
@@ -229,7 +231,7 @@ fn operating_system(env: &Env) -> Status {
     if env.platform().is_linux() {
         Status::Found { path: None, version: "Linux".to_owned(), source: Source::System }
     } else {
-        missing("the emulators are supervised by means that only Linux has".to_owned())
+        missing("processes are supervised by means that only Linux has".to_owned())
     }
 }
 
@@ -408,6 +410,8 @@ mod tests {
             .with_root(machine.path("root"));
         let report = Report::collect(&env);
         let missing = report.processes_target().expect_err("not Linux");
+        assert_eq!(missing[0].name, "operating system");
+        let missing = report.containers_target().expect_err("not Linux either");
         assert_eq!(missing[0].name, "operating system");
         let all: Vec<&str> = report.items.iter().map(|item| item.how_to_get.as_str()).collect();
         assert!(all.iter().any(|text| text.contains("brew install")), "{all:?}");

@@ -25,13 +25,14 @@ use std::time::{Duration, Instant};
 use futures::future::{join_all, try_join_all};
 
 use crate::docker::{self, ANSWER, docker};
+use crate::emulator::Emulator;
 use crate::local::forward::Forward;
 use crate::processes::supervised::{GuardProgram, Supervised};
 
 pub use error::ContainersError;
 pub use fault::{Fault, Unsupported};
 pub use images::{Image, Images};
-pub use program::{Emulator, Program};
+pub use program::Program;
 
 use node::Node;
 
@@ -200,9 +201,14 @@ impl Containers {
     /// Lets containers reach a port of the host's loopback, such as that of a service that Pub/Sub is to push to, or of a
     /// proxy. The URL is one for containers.
     pub async fn expose(&self, port: u16) -> Result<String, ContainersError> {
+        let forwards = || self.forwards.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = forwards().iter().find(|it| it.target() == port).map(from_containers);
+        if let Some(url) = there {
+            return Ok(url);
+        }
         let forward = forward(&self.run, port).await?;
         let url = from_containers(&forward);
-        self.forwards.lock().unwrap_or_else(PoisonError::into_inner).push(forward);
+        forwards().push(forward);
         Ok(url)
     }
 

@@ -15,16 +15,18 @@ use testcontainers::{ContainerAsync, ContainerRequest, ImageExt as _};
 use tokio::sync::Mutex;
 
 use super::program::Start;
-use super::{ContainersError, Emulator, HOST, Image, Run};
+use super::{ContainersError, HOST, Image, Run};
 use crate::docker;
+use crate::emulator::Emulator;
 use crate::processes::ports;
 use crate::processes::supervised::tail;
 
 const READY: Duration = Duration::from_mins(2);
 const PROBE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_millis(25);
-/// How often a start that lost its port to someone else is tried on another.
+/// How often a start that lost its port to someone else is tried on another, or on the same one after a pause.
 const PORT_ATTEMPTS: usize = 5;
+const PORT_PAUSE: Duration = Duration::from_millis(300);
 /// What engines say when the port is taken.
 const PORT_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
 
@@ -59,11 +61,9 @@ impl Node {
                 log: run.dir.join("logs").join(format!("{emulator}.log")),
                 container: Mutex::new(None),
             };
-            match node.start_again(run).await {
+            match node.replace(run).await {
                 Ok(()) => return Ok(node),
-                Err(error @ ContainersError::Start { .. })
-                    if attempts_left > 0 && lost_its_port(&error) =>
-                {
+                Err(error) if attempts_left > 0 && lost_its_port(&error) => {
                     tracing::info!(name = node.name, port, "the port was taken, another is tried");
                 }
                 Err(error) => return Err(error),
@@ -81,8 +81,24 @@ impl Node {
         format!("http://{}:{}", self.name, self.port)
     }
 
-    /// A new container in the place of the old one, if there is one.
+    /// A new container at the same address. While there was none, the port may have become that of anybody's connection,
+    /// which ends.
     pub(super) async fn start_again(&self, run: &Run) -> Result<(), ContainersError> {
+        let mut attempts_left = PORT_ATTEMPTS;
+        loop {
+            attempts_left -= 1;
+            match self.replace(run).await {
+                Err(error) if attempts_left > 0 && lost_its_port(&error) => {
+                    tracing::info!(name = self.name, port = self.port, "the port is taken");
+                    tokio::time::sleep(PORT_PAUSE).await;
+                }
+                replaced => return replaced,
+            }
+        }
+    }
+
+    /// A new container in the place of the old one, if there is one.
+    async fn replace(&self, run: &Run) -> Result<(), ContainersError> {
         let mut container = self.container.lock().await;
         // A start that failed may have left one of this name as well.
         docker::remove_container(&self.name).await?;
@@ -175,6 +191,7 @@ fn on_loopback(config: &mut HostConfig, port: u16) {
 }
 
 fn lost_its_port(error: &ContainersError) -> bool {
-    let said = error.to_string();
+    let ContainersError::Start { source, .. } = error else { return false };
+    let said = source.to_string();
     PORT_TAKEN.iter().any(|words| said.contains(words))
 }

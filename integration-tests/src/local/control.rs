@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::http;
 use super::jobs::Jobs;
 use super::services::Services;
-use crate::processes::emulators::Context;
+use crate::processes::emulators::Launch;
 
 /// The control plane of local services and jobs. Dropping it ends what it runs, in the background.
 #[derive(Debug)]
@@ -32,12 +32,12 @@ pub(super) struct Shared {
 }
 
 impl Control {
-    /// Listens on a free port of loopback. What it runs is started with `context`, and works below its folder.
-    pub async fn start(context: Context) -> anyhow::Result<Self> {
-        let folder = context.run_dir.join("services");
+    /// Listens on a free port of loopback. What it runs is started with `launch`, and works below its folder.
+    pub async fn start(launch: Launch) -> anyhow::Result<Self> {
+        let folder = launch.run_dir.join("services");
         make_anew(&folder).with_context(|| format!("make {} anew", folder.display()))?;
         let shared = Arc::new(Shared {
-            services: Services::new(context, folder),
+            services: Services::new(launch, folder),
             jobs: Jobs::new().context("open a client for jobs")?,
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;

@@ -38,6 +38,11 @@ impl Forward {
         self.port
     }
 
+    /// The port to which it passes on.
+    pub(crate) fn target(&self) -> u16 {
+        *self.target.borrow()
+    }
+
     /// Where it listens, on loopback.
     pub(super) fn uri(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

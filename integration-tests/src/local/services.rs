@@ -13,7 +13,7 @@ use infra::package::Digest;
 use super::forward::Forward;
 use super::problem::{Problem, bad, check_name, did_not_start, failed, full, missing};
 use crate::processes::emulators::cloud_run::{self, Instance};
-use crate::processes::emulators::{Context, Running};
+use crate::processes::emulators::{Launch, Running};
 use crate::processes::supervised::SuperviseError;
 
 const SERVICES_MAX: usize = 16;
@@ -26,7 +26,7 @@ const RESERVED: [&str; 5] =
 
 #[derive(Debug)]
 pub(super) struct Services {
-    context: Context,
+    launch: Launch,
     /// Copies of binaries, so that a build doesn't pull them away.
     folder: PathBuf,
     running: Mutex<BTreeMap<String, Entry>>,
@@ -51,9 +51,9 @@ impl Entry {
 }
 
 impl Services {
-    pub(super) fn new(context: Context, folder: PathBuf) -> Self {
+    pub(super) fn new(launch: Launch, folder: PathBuf) -> Self {
         let (running, changing) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { context, folder, running, changing }
+        Self { launch, folder, running, changing }
     }
 
     pub(super) fn all(&self) -> Vec<ServiceState> {
@@ -121,7 +121,7 @@ impl Services {
         env.insert("K_REVISION".to_owned(), format!("{}-r{}", state.name, state.revision));
         let options = cloud_run::Options { instance: Instance::Program(program.to_owned()), env };
         let log_name = format!("{}-r{}", state.name, state.revision);
-        let instance = cloud_run::start_as(&self.context, &log_name, &options).await;
+        let instance = cloud_run::start_as(&self.launch, &log_name, &options).await;
         let instance = instance.map_err(|error| did_not_start(error.to_string()))?;
         let new = if self.with(|running| running.contains_key(&state.name)) {
             None

@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use toolbox::Tools;
 
-use super::emulators::{self, Context, Running, StartError, ministack};
+use futures::future::try_join_all;
+
+use super::emulators::{self, Context, Launch, Running, StartError, ministack};
 use super::supervised::{GuardProgram, OnEvent, SuperviseError};
+use crate::emulator::Emulator;
+use crate::history::CloudName;
 
 /// What to start the clouds with.
 #[derive(Debug, Clone)]
@@ -38,8 +42,13 @@ impl Options {
     /// What an emulator that is started alone, or again, is started with.
     #[must_use]
     pub fn context(&self) -> Context {
-        Context {
-            tools: self.tools.clone(),
+        Context { tools: self.tools.clone(), launch: self.launch() }
+    }
+
+    /// What any process that is started beside the emulators is started with.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        Launch {
             guard: self.guard.clone(),
             run_dir: self.run_dir.clone(),
             on_event: self.on_event.clone(),
@@ -77,6 +86,7 @@ pub struct LocalClouds {
     pub firestore: Running,
     /// Cloud Storage.
     pub fake_gcs: Running,
+    options: Options,
 }
 
 impl LocalClouds {
@@ -89,7 +99,8 @@ impl LocalClouds {
             std::path::absolute(&options.run_dir).unwrap_or_else(|_| options.run_dir.clone());
         std::fs::create_dir_all(&path)
             .map_err(|source| LocalCloudsError::RunDir { path: path.clone(), source })?;
-        let context = Context { run_dir: path, ..options.context() };
+        let options = &Options { run_dir: path, ..options.clone() };
+        let context = options.context();
         let begun = std::time::Instant::now();
         let ready = |name: &str, running: Running| {
             progress(&format!(
@@ -120,7 +131,13 @@ impl LocalClouds {
                     .map(|running| ready("fake-gcs-server", running))
             },
         )?;
-        Ok(Self { ministack, pubsub, firestore, fake_gcs })
+        Ok(Self { ministack, pubsub, firestore, fake_gcs, options: options.clone() })
+    }
+
+    /// Where an emulator is: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn endpoint(&self, emulator: Emulator) -> &str {
+        &self.running(emulator).endpoint
     }
 
     /// Where AWS is.
@@ -145,6 +162,66 @@ impl LocalClouds {
     #[must_use]
     pub fn gcs_endpoint(&self) -> &str {
         &self.fake_gcs.endpoint
+    }
+
+    /// `kill -9` of a cloud's emulators, and their data with them.
+    pub async fn kill(&mut self, cloud: CloudName) -> Result<(), SuperviseError> {
+        let killed = self.all_mut(cloud).into_iter().map(|running| running.supervised.kill9());
+        try_join_all(killed).await.map(drop)
+    }
+
+    /// Starts a cloud's emulators that were killed, with no data, on other ports.
+    pub async fn start_again(&mut self, cloud: CloudName) -> Result<(), StartError> {
+        let context = &self.options.context();
+        match cloud {
+            CloudName::Aws => {
+                self.ministack = ministack::start(context, &self.options.ministack).await?;
+            }
+            CloudName::Gcp => {
+                (self.pubsub, self.firestore, self.fake_gcs) = tokio::try_join!(
+                    emulators::pubsub::start(context),
+                    emulators::firestore::start(context),
+                    emulators::fake_gcs::start(context)
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a cloud's emulators in their tracks: no connection closes, nothing answers.
+    pub fn pause(&self, cloud: CloudName) {
+        for emulator in Emulator::of(cloud) {
+            self.running(*emulator).supervised.pause();
+        }
+    }
+
+    /// Undoes [`Self::pause`].
+    pub fn resume(&self, cloud: CloudName) {
+        for emulator in Emulator::of(cloud) {
+            self.running(*emulator).supervised.resume();
+        }
+    }
+
+    /// Kills one AWS function that runs now, if there is one, and says which: its process below ministack.
+    #[must_use]
+    pub fn kill_function(&self) -> Option<u32> {
+        super::kill_below(self.ministack.supervised.pid()?, "bootstrap")
+    }
+
+    fn running(&self, emulator: Emulator) -> &Running {
+        match emulator {
+            Emulator::Aws => &self.ministack,
+            Emulator::PubSub => &self.pubsub,
+            Emulator::Firestore => &self.firestore,
+            Emulator::Storage => &self.fake_gcs,
+        }
+    }
+
+    fn all_mut(&mut self, cloud: CloudName) -> Vec<&mut Running> {
+        match cloud {
+            CloudName::Aws => vec![&mut self.ministack],
+            CloudName::Gcp => vec![&mut self.pubsub, &mut self.firestore, &mut self.fake_gcs],
+        }
     }
 
     /// Ends all four at once, and waits until they are gone.

@@ -28,6 +28,8 @@ pub struct Scenario {
     /// Messages that nobody can decode. With some, a message is a dead letter after as few deliveries as the settings
     /// say; else after so many that an outage makes none.
     pub poison: u32,
+    /// Whether it kills functions by themselves, which not every emulator of AWS has as processes.
+    pub kills_functions: bool,
     act: Act,
 }
 
@@ -44,11 +46,15 @@ pub enum Route {
 
 impl Scenario {
     const fn new(name: &'static str, about: &'static str, route: Route, act: Act) -> Self {
-        Self { name, about, route, poison: 0, act }
+        Self { name, about, route, poison: 0, kills_functions: false, act }
     }
 
     const fn with_poison(self, poison: u32) -> Self {
         Self { poison, ..self }
+    }
+
+    const fn with_killed_functions(self) -> Self {
+        Self { kills_functions: true, ..self }
     }
 
     /// Lets it happen.
@@ -255,7 +261,8 @@ pub const ALL: &[Scenario] = &[
         "both functions are killed again and again while they work",
         Route::Mirror,
         |stage| Box::pin(functions::crash(stage)),
-    ),
+    )
+    .with_killed_functions(),
     Scenario::new(
         "poison-flood",
         "messages that nobody can decode, between those of trades",
@@ -274,7 +281,8 @@ pub const ALL: &[Scenario] = &[
         "producer and functions are killed one after the other, under load",
         Route::Mirror,
         |stage| Box::pin(producer::rolling_restart(stage)),
-    ),
+    )
+    .with_killed_functions(),
 ];
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::{AWS, GCP};
 use crate::history::CloudName;
 use crate::stage::Stage;
-use crate::targets::processes::network::{LINKS, Link, Service, Viewer};
+use crate::targets::emulated::network::{LINKS, Link, Service, Viewer};
 
 const AWAY: Duration = Duration::from_secs(3);
 const FLAPS: u32 = 5;

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{AWS, GCP};
 use crate::stage::Stage;
-use crate::targets::processes::network::{Link, Service, Viewer};
+use crate::targets::emulated::network::{Link, Service, Viewer};
 
 const AWAY: Duration = Duration::from_secs(3);
 

@@ -1,6 +1,6 @@
 //! Where a run's clouds are.
 
-pub mod processes;
+pub mod emulated;
 pub mod sim;
 
 use std::collections::BTreeMap;

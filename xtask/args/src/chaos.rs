@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::{Target, Trades};
+use crate::{AwsEmulator, Target, Trades};
 
 /// Breaks a cloud, or something in it, while trades flow, and gives a verdict.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +47,10 @@ pub struct Chaos {
     /// Where the clouds run.
     #[arg(long, value_enum, default_value_t = Target::Processes)]
     pub target: Target,
+
+    /// What AWS is on the target `containers` [default: as `[containers]` in twincloud.toml has it].
+    #[arg(long, value_enum, value_name = "EMULATOR")]
+    pub aws_emulator: Option<AwsEmulator>,
 
     /// Decides the trades and everything else that is random [default: a new one, which the report names].
     #[arg(long, value_name = "N")]

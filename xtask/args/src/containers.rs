@@ -1,5 +1,7 @@
 //! `cargo xtask images`, and what chooses images for the target `containers`.
 
+use std::fmt;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Works with the images of the emulators, for the target `containers`.
@@ -49,4 +51,13 @@ pub enum AwsEmulator {
     Localstack,
     /// ministack, which runs functions as processes in its own container.
     Ministack,
+}
+
+impl fmt::Display for AwsEmulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Localstack => "localstack",
+            Self::Ministack => "ministack",
+        })
+    }
 }

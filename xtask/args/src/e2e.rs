@@ -6,12 +6,18 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 
+use crate::AwsEmulator;
+
 /// Sends trades through both clouds and gives a verdict.
 #[derive(Args, Clone, Debug)]
 pub struct E2e {
     /// Where the clouds run. `auto` takes the best that is there, and says what and why.
     #[arg(long, value_enum, default_value_t = Target::Auto)]
     pub target: Target,
+
+    /// What AWS is on the target `containers` [default: as `[containers]` in twincloud.toml has it].
+    #[arg(long, value_enum, value_name = "EMULATOR")]
+    pub aws_emulator: Option<AwsEmulator>,
 
     /// Trades to send: a recording of Binance frames, one a line, plain or gzip; or `generate:N[:SEED]`.
     #[arg(long, value_name = "FILE|generate:N[:SEED]", default_value = "generate:20000")]
@@ -33,8 +39,8 @@ pub struct E2e {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub kill_functions: u32,
 
-    /// Run the Google service as a container of this image, by digest, in the place of the packed program. Needs Docker
-    /// and the target `processes`.
+    /// Run the Google service as a container of this image, by digest, in the place of the packed program. Needs Docker,
+    /// and emulators: not the target `sim`.
     #[arg(long, value_name = "HOST/PATH@sha256:DIGEST")]
     pub gcp_image: Option<String>,
 
@@ -58,6 +64,8 @@ pub enum Target {
     Auto,
     /// Emulators as local processes, and the release binaries of both functions.
     Processes,
+    /// The same emulators as containers, for which this needs Docker and their images (`images build` makes them).
+    Containers,
     /// Clouds in memory, in one process and in virtual time: no verdict on the release binaries.
     Sim,
 }
@@ -67,6 +75,7 @@ impl fmt::Display for Target {
         f.write_str(match self {
             Self::Auto => "auto",
             Self::Processes => "processes",
+            Self::Containers => "containers",
             Self::Sim => "sim",
         })
     }

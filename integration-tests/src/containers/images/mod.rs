@@ -5,8 +5,9 @@ mod build;
 
 use infra::settings::{AwsEmulator, ContainerImages, Containers as Settings};
 
-use super::program::{Emulator, Program};
+use super::program::Program;
 use crate::docker::{self, DockerError};
+use crate::emulator::Emulator;
 
 pub use build::run;
 
@@ -57,14 +58,14 @@ pub enum ImagesError {
     Engine(DockerError),
     /// It is not here and can't be pulled.
     #[error(
-        "no image for {emulator}: {source}; where no registry can be reached, `cargo xtask images build` makes one \
+        "no image for {emulator}: {why}; where no registry can be reached, `cargo xtask images build` makes one \
          (of LocalStack it can't: choose ministack, --aws-emulator ministack)"
     )]
     NoImage {
         /// For what.
         emulator: Emulator,
         /// What the engine said.
-        source: DockerError,
+        why: DockerError,
     },
 }
 
@@ -83,12 +84,11 @@ impl Images {
             Some(AwsEmulator::MiniStack) => ministack(images).await?,
             None => match localstack(images).await {
                 Ok(image) => image,
-                Err(error) => {
-                    progress(&format!(
-                        "AWS by ministack, because LocalStack can't be had: {error}"
-                    ));
+                Err(ImagesError::NoImage { why, .. }) => {
+                    progress(&format!("AWS by ministack, because LocalStack can't be had: {why}"));
                     ministack(images).await?
                 }
+                Err(error) => return Err(error),
             },
         };
         let pubsub = [Program::PubSubJar, Program::PubSubOfCloudSdk];
@@ -109,6 +109,15 @@ impl Images {
                 program: Program::FakeGcsServer,
             },
         })
+    }
+
+    /// What AWS is.
+    #[must_use]
+    pub fn aws_emulator(&self) -> args::AwsEmulator {
+        match self.aws.program {
+            Program::LocalStack => args::AwsEmulator::Localstack,
+            _ => args::AwsEmulator::Ministack,
+        }
     }
 
     /// The one of an emulator.
@@ -168,7 +177,7 @@ async fn first(
 
 async fn ensure(emulator: Emulator, reference: &str) -> Result<(), ImagesError> {
     let ensured = docker::ensure_image(reference).await;
-    ensured.map_err(|source| ImagesError::NoImage { emulator, source })
+    ensured.map_err(|why| ImagesError::NoImage { emulator, why })
 }
 
 /// What a command line asks for, as the settings say it.

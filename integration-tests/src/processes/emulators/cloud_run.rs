@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use infra::package::image::{self, ImageReference};
 
 use super::start::Server;
-use super::{Context, Running, StartError};
+use super::{Launch, Running, StartError};
 use crate::docker;
 use crate::processes::container;
 use crate::processes::supervised::{Restart, Spec};
@@ -41,13 +41,13 @@ pub enum Instance {
 }
 
 /// Starts it, and waits until it is ready.
-pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
-    start_as(context, NAME, options).await
+pub async fn start(launch: &Launch, options: &Options) -> Result<Running, StartError> {
+    start_as(launch, NAME, options).await
 }
 
 /// Starts it under this name, which is the log's too, and waits until it is ready.
 pub async fn start_as(
-    context: &Context,
+    launch: &Launch,
     name: &str,
     options: &Options,
 ) -> Result<Running, StartError> {
@@ -59,14 +59,14 @@ pub async fn start_as(
     let started = match &options.instance {
         Instance::Program(program) => {
             let make = |port: u16| {
-                let spec = Spec::new(name, program, &context.run_dir).restart(RESTART);
+                let spec = Spec::new(name, program, &launch.run_dir).restart(RESTART);
                 env(port).into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
             };
-            Server { name: NAME, ready_path: "/healthz", make }.start(context).await
+            Server { name: NAME, ready_path: "/healthz", make }.start(launch).await
         }
         Instance::Container { image, run } => {
             let make = |port: u16| {
-                let mut spec = Spec::new(name, context.guard.path(), &context.run_dir)
+                let mut spec = Spec::new(name, launch.guard.path(), &launch.run_dir)
                     .args(["container", "--run", run, "--"])
                     .restart(RESTART);
                 spec.grace = container::HOLDER_GRACE;
@@ -78,7 +78,7 @@ pub async fn start_as(
                 variables.fold(spec, |spec, (name, value)| spec.env(name, value))
             };
             let server = Server { name: NAME, ready_path: "/healthz", make };
-            server.start_as(context, image::USER).await
+            server.start_as(launch, image::USER).await
         }
     };
     started.map_err(|error| error.named(name))

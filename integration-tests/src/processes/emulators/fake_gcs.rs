@@ -28,12 +28,12 @@ pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
 
 /// Starts it, and waits until it is ready. Its objects are in memory.
 pub async fn start(context: &Context) -> Result<Running, StartError> {
-    let folder = private_folder(&context.run_dir, NAME)?;
+    let folder = private_folder(&context.launch.run_dir, NAME)?;
     let make = |port: u16| {
-        Spec::new(NAME, &context.tools.fake_gcs_server, &context.run_dir)
+        Spec::new(NAME, &context.tools.fake_gcs_server, &context.launch.run_dir)
             .args(arguments("127.0.0.1", port))
             .env("HOME", &folder)
             .env("TMPDIR", &folder)
     };
-    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(&context.launch).await
 }

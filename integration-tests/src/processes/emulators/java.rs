@@ -18,7 +18,7 @@ pub(super) fn spec(context: &Context, name: &str, folder: &Path) -> Spec {
         option.push(folder);
         option
     };
-    Spec::new(name, &context.tools.java, &context.run_dir)
+    Spec::new(name, &context.tools.java, &context.launch.run_dir)
         .args(OPTIONS)
         // Else it leaves a file in /tmp/hsperfdata_<user>.
         .args(["-XX:-UsePerfData"])

@@ -52,11 +52,11 @@ pub(crate) fn environment(
 
 /// Starts it, and waits until it is ready. Its state is in memory: killing it is a real loss of data.
 pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
-    let folder = private_folder(&context.run_dir, NAME)?;
+    let folder = private_folder(&context.launch.run_dir, NAME)?;
     let make = |port: u16| {
         let endpoint = options.endpoint_for_functions.as_deref();
         let told = environment("127.0.0.1", port, &options.region, endpoint);
-        let spec = Spec::new(NAME, &context.tools.ministack_python, &context.run_dir)
+        let spec = Spec::new(NAME, &context.tools.ministack_python, &context.launch.run_dir)
             .args(["-u", "-I", "-m", "ministack"])
             // What must be a file is below the run's folder.
             .env("STATE_DIR", folder.join("state"))
@@ -65,5 +65,5 @@ pub async fn start(context: &Context, options: &Options) -> Result<Running, Star
             .env("TMPDIR", &folder);
         told.into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
     };
-    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(&context.launch).await
 }

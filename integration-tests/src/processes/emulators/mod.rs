@@ -17,17 +17,24 @@ use super::supervised::{GuardProgram, OnEvent, SuperviseError, Supervised};
 
 pub use start::StartError;
 
+/// What every process of a run is started with.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The program that has the subcommand `guard`.
+    pub guard: GuardProgram,
+    /// The folder of this run, for logs and everything that a process writes.
+    pub run_dir: PathBuf,
+    /// Is told of every start and end.
+    pub on_event: OnEvent,
+}
+
 /// What every emulator is started with.
 #[derive(Debug, Clone)]
 pub struct Context {
     /// Where the programs are.
     pub tools: Tools,
-    /// The program that has the subcommand `guard`.
-    pub guard: GuardProgram,
-    /// The folder of this run, for logs and everything that an emulator writes.
-    pub run_dir: PathBuf,
-    /// Is told of every start and end.
-    pub on_event: OnEvent,
+    /// As every process.
+    pub launch: Launch,
 }
 
 /// An emulator that is ready.

@@ -16,11 +16,11 @@ pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
 
 /// Starts it, and waits until it is ready.
 pub async fn start(context: &Context) -> Result<Running, StartError> {
-    let folder = private_folder(&context.run_dir, NAME)?;
+    let folder = private_folder(&context.launch.run_dir, NAME)?;
     let make = |port| {
         let spec = java::spec(context, NAME, &folder)
             .args(["-jar".into(), context.tools.pubsub_jar.clone()]);
         spec.args(arguments("127.0.0.1", port))
     };
-    Server { name: NAME, ready_path: READY_PATH, make }.start(context).await
+    Server { name: NAME, ready_path: READY_PATH, make }.start(&context.launch).await
 }

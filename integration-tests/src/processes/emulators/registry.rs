@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use serde_json::json;
 
 use super::start::{Server, private_folder};
-use super::{Context, Running, StartError};
+use super::{Launch, Running, StartError};
 use crate::processes::supervised::Spec;
 
 /// Its program, which is looked for on `PATH`; also its name, in logs and errors.
@@ -22,8 +22,8 @@ pub struct Options {
 }
 
 /// Starts it, and waits until it is ready. Its images are below the run's folder.
-pub async fn start(context: &Context, options: &Options) -> Result<Running, StartError> {
-    let folder = private_folder(&context.run_dir, NAME)?;
+pub async fn start(launch: &Launch, options: &Options) -> Result<Running, StartError> {
+    let folder = private_folder(&launch.run_dir, NAME)?;
     let failed = |source| StartError::Folder { path: folder.clone(), source };
     let htpasswd = folder.join("htpasswd");
     std::fs::write(&htpasswd, &options.htpasswd).map_err(failed)?;
@@ -44,11 +44,11 @@ pub async fn start(context: &Context, options: &Options) -> Result<Running, Star
     let text = settings.to_string();
     std::fs::write(&config, text).map_err(failed)?;
     let make = |port: u16| {
-        Spec::new(NAME, NAME, &context.run_dir)
+        Spec::new(NAME, NAME, &launch.run_dir)
             .args([OsStr::new("serve"), config.as_os_str()])
             .env("REGISTRY_HTTP_ADDR", format!("127.0.0.1:{port}"))
             .env("HOME", &folder)
             .env("TMPDIR", &folder)
     };
-    Server { name: NAME, ready_path: "/", make }.start(context).await
+    Server { name: NAME, ready_path: "/", make }.start(launch).await
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Context, Running};
+use super::{Launch, Running};
 use crate::processes::ports;
 use crate::processes::supervised::{Exit, Spec, State, SuperviseError, Supervised, tail};
 
@@ -98,31 +98,23 @@ enum Listener {
 }
 
 impl<F: Fn(u16) -> Spec> Server<F> {
-    pub(super) async fn start(self, context: &Context) -> Result<Running, StartError> {
-        self.start_with(context, Listener::Process).await
+    pub(super) async fn start(self, launch: &Launch) -> Result<Running, StartError> {
+        self.start_with(launch, Listener::Process).await
     }
 
     /// Starts what has a process of this user listen for it.
-    pub(super) async fn start_as(
-        self,
-        context: &Context,
-        user: u32,
-    ) -> Result<Running, StartError> {
-        self.start_with(context, Listener::User(user)).await
+    pub(super) async fn start_as(self, launch: &Launch, user: u32) -> Result<Running, StartError> {
+        self.start_with(launch, Listener::User(user)).await
     }
 
-    async fn start_with(
-        self,
-        context: &Context,
-        listener: Listener,
-    ) -> Result<Running, StartError> {
+    async fn start_with(self, launch: &Launch, listener: Listener) -> Result<Running, StartError> {
         let mut attempts_left = PORT_ATTEMPTS;
         loop {
             attempts_left -= 1;
             let port = ports::free()
                 .map_err(|source| StartError::Port { name: self.name.to_owned(), source })?;
-            let spec = (self.make)(port).on_event(context.on_event.clone());
-            match self.start_on(context, port, listener, spec).await {
+            let spec = (self.make)(port).on_event(launch.on_event.clone());
+            match self.start_on(launch, port, listener, spec).await {
                 Err(StartError::Ended { log_tail, .. })
                     if attempts_left > 0 && lost_its_port(&log_tail) =>
                 {
@@ -135,12 +127,12 @@ impl<F: Fn(u16) -> Spec> Server<F> {
 
     async fn start_on(
         &self,
-        context: &Context,
+        launch: &Launch,
         port: u16,
         listener: Listener,
         spec: Spec,
     ) -> Result<Running, StartError> {
-        let mut supervised = Supervised::spawn(&context.guard, spec).await?;
+        let mut supervised = Supervised::spawn(&launch.guard, spec).await?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let url = format!("{endpoint}{}", self.ready_path);
         let result = self.until_ready(&supervised, port, listener, &url).await;

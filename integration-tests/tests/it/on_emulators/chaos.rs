@@ -13,7 +13,7 @@ fn chaos(checkout: &Checkout, words: &[&str]) -> Value {
 }
 
 /// What `--kill` promises: the other cloud takes over within two seconds, and nothing is lost.
-fn assert_recovered(report: &Value) {
+pub(super) fn assert_recovered(report: &Value) {
     assert_eq!(report["rpo_trades"], 0, "{report}");
     assert!(report["rto_ms"].as_u64().expect("an RTO") < 2_000, "{report}");
     assert!(report["convergence_ms"].is_u64(), "{report}");

@@ -1,12 +1,14 @@
-//! The clouds as containers: the pipeline on them, their faults, and that nothing of them is left behind.
+//! The clouds as containers: the pipeline on them, their faults, whole runs, and that nothing of them is left behind.
 
 mod pipeline;
 mod reaped;
+mod runs;
 
 use std::path::Path;
 use std::time::Duration;
 
-use harness::containers::{Containers, Emulator, Fault, Images, Options};
+use harness::containers::{Containers, Fault, Images, Options};
+use harness::emulator::Emulator;
 use harness::processes::supervised::GuardProgram;
 use infra::settings::{AwsEmulator, Containers as Settings};
 use reqwest::{Client, RequestBuilder, StatusCode};

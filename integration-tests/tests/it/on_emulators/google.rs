@@ -90,7 +90,7 @@ impl Google {
 }
 
 pub(super) async fn control(context: &Context) -> Control {
-    Control::start(context.clone()).await.expect("the control plane starts")
+    Control::start(context.launch.clone()).await.expect("the control plane starts")
 }
 
 fn print(step: &Step) {

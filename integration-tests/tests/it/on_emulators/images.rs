@@ -277,7 +277,7 @@ async fn start(run_dir: &Path, options: &registry::Options) -> Option<Running> {
         return None;
     }
     let context = emulator_context(run_dir).await;
-    Some(registry::start(&context, options).await.expect("the registry starts"))
+    Some(registry::start(&context.launch, options).await.expect("the registry starts"))
 }
 
 fn has_engine() -> bool {

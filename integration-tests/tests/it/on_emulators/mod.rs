@@ -22,10 +22,10 @@ mod up_and_down;
 use std::path::Path;
 
 use harness::history::History;
-use harness::processes::emulators::Context;
+use harness::processes::emulators::{Context, Launch};
 use harness::processes::fetch;
 use harness::processes::supervised::{GuardProgram, OnEvent};
-use harness::targets::processes::{Deployment, Processes};
+use harness::targets::emulated::{Backend, Deployment, Emulated};
 use infra::Settings;
 
 use crate::command::workspace;
@@ -35,7 +35,8 @@ pub(crate) async fn emulator_context(run_dir: &Path) -> Context {
     let (env, silent) = (toolbox::Env::from_process(), fetch::OnProgress::ignore());
     let tools = fetch::tools(&env, &silent).await.expect("the tools are there");
     let guard = GuardProgram::at(crate::trees::HARNESS);
-    Context { tools, guard, run_dir: run_dir.to_owned(), on_event: OnEvent::ignore() }
+    let launch = Launch { guard, run_dir: run_dir.to_owned(), on_event: OnEvent::ignore() };
+    Context { tools, launch }
 }
 
 /// The settings that everything on emulators has.
@@ -46,11 +47,11 @@ pub(crate) fn local_settings() -> Settings {
 }
 
 /// Both clouds, deployed, with nothing in them.
-pub(crate) async fn deployed(run_dir: &Path) -> Processes {
-    let Context { tools, guard, .. } = emulator_context(run_dir).await;
+pub(crate) async fn deployed(run_dir: &Path) -> Emulated {
+    let Context { tools, launch } = emulator_context(run_dir).await;
     let deployment = Deployment {
-        tools,
-        guard,
+        backend: Backend::Processes(Box::new(tools)),
+        guard: launch.guard,
         run_dir: run_dir.to_owned(),
         artifacts: crate::command::artifacts(),
         settings: local_settings(),
@@ -58,6 +59,6 @@ pub(crate) async fn deployed(run_dir: &Path) -> Processes {
         proxies: None,
     };
     let history = History::create(&run_dir.join("history.jsonl")).expect("a history");
-    let started = Box::pin(Processes::start(&deployment, &history, |_| ()));
+    let started = Box::pin(Emulated::start(&deployment, &history, |_| ()));
     started.await.expect("both clouds are deployed")
 }

@@ -12,7 +12,7 @@ use cloud_aws::DynamoRegister;
 use cloud_gcp::FirestoreRegister;
 use harness::history::{CloudName, History};
 use harness::recompute;
-use harness::targets::processes::Processes;
+use harness::targets::emulated::Emulated;
 use harness::workload::{Recipe, Workload};
 use infra::Settings;
 use pipeline::health::State;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Both clouds, and producers that share a spool.
 struct Scene {
-    clouds: Processes,
+    clouds: Emulated,
     settings: Settings,
     policy: &'static str,
     folder: tempfile::TempDir,
@@ -134,7 +134,7 @@ impl Scene {
 
     /// Waits until these clouds have every trade, and holds their candles to the separate computation.
     async fn converge(&self, workload: &Workload, clouds: &[CloudName]) {
-        let Processes { aws, gcp, .. } = &self.clouds;
+        let Emulated { aws, gcp, .. } = &self.clouds;
         let history = History::create(&self.path("converge.jsonl")).expect("a history");
         let (published, symbols) = (AtomicBool::new(true), &workload.symbols);
         let published_trades = recompute::parse(&workload.frames.join("\n")).expect("trades");
@@ -301,7 +301,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     let scene = Scene::start("mirror").await;
     let both = [CloudName::Aws, CloudName::Gcp];
     for cloud in both {
-        scene.clouds.pause_cloud(cloud);
+        scene.clouds.pause_cloud(cloud).await.expect("pause it");
     }
     let (source, trades) = generate(TRADES, 5);
     let mut producer = scene.produce(&source, &["--rate", "4000"]);
@@ -316,7 +316,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     let status = scene.status();
     assert!(status.spool.messages_waiting > 10 && status.is_current(producer::events::now_us()));
     for cloud in both {
-        scene.clouds.resume_cloud(cloud);
+        scene.clouds.resume_cloud(cloud).await.expect("resume it");
     }
     producer.succeeds().await;
     assert_eq!(scene.ids().1.count(), TRADES, "{}", scene.log());
@@ -400,12 +400,12 @@ async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
 
     let from = scene.events().len();
     let hung_us = producer::events::now_us();
-    scene.clouds.pause_cloud(CloudName::Aws);
+    scene.clouds.pause_cloud(CloudName::Aws).await.expect("pause it");
     let at = scene.event("acceptance", from, is_first_by("gcp")).await;
     let hang_ms = (scene.events()[at].at_us - hung_us) / 1_000;
     scene.event("failover", from, is_routed_to(&["gcp"])).await;
     let from = scene.events().len();
-    scene.clouds.resume_cloud(CloudName::Aws);
+    scene.clouds.resume_cloud(CloudName::Aws).await.expect("resume it");
     let at = scene.event("failback", from, is_routed_to(&["aws"])).await;
     scene.event("acceptance", at, is_first_by("aws")).await;
     sleep(Duration::from_secs(1)).await;

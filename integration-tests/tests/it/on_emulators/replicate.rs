@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream};
 use harness::history::History;
 use harness::processes::emulators::{Running, cloud_run};
 use harness::snapshot::Snapshot;
-use harness::targets::processes::Processes;
+use harness::targets::emulated::Emulated;
 use harness::workload::{Recipe, Workload};
 use infra::{Settings, names};
 use pipeline::ports::Archive;
@@ -32,7 +32,7 @@ const ACCOUNT: &str = "000000000000";
 /// Both clouds and what copies between them.
 struct Clouds {
     settings: Settings,
-    processes: Processes,
+    emulated: Emulated,
     service: Running,
     lambda: Result<AwsReplicate, replicate::peer::NoPeer>,
 }
@@ -40,8 +40,8 @@ struct Clouds {
 impl Clouds {
     async fn start(folder: &Path) -> Self {
         let settings = local_settings();
-        let processes = Box::pin(deployed(folder)).await;
-        let endpoints = processes.endpoints();
+        let emulated = Box::pin(deployed(folder)).await;
+        let endpoints = emulated.endpoints();
         let aws_endpoint = &endpoints["AWS_ENDPOINT_URL"];
         let context = emulator_context(&folder.join("replicate")).await;
         let options = cloud_run::Options {
@@ -59,7 +59,8 @@ impl Clouds {
                 ],
             ),
         };
-        let service = cloud_run::start(&context, &options).await.expect("the service starts");
+        let service =
+            cloud_run::start(&context.launch, &options).await.expect("the service starts");
         let vars = env(
             settings.aws_function_env(ACCOUNT),
             &endpoints,
@@ -73,7 +74,7 @@ impl Clouds {
         let clients = Clients::new(&config);
         let lambda = aws::from_vars(&clients, |name| vars.get(name).cloned(), 1);
         let lambda = lambda.await.expect("the Lambda function is set up");
-        Self { settings, processes, service, lambda }
+        Self { settings, emulated, service, lambda }
     }
 
     /// From AWS into Google Cloud, by the service.
@@ -92,7 +93,7 @@ impl Clouds {
     }
 
     async fn snapshots(&self, symbols: &Symbols) -> (Snapshot, Snapshot) {
-        let Processes { aws, gcp, .. } = &self.processes;
+        let Emulated { aws, gcp, .. } = &self.emulated;
         let snapshots = tokio::try_join!(
             aws.snapshot(symbols, BTreeMap::new()),
             gcp.snapshot(symbols, BTreeMap::new())
@@ -102,7 +103,7 @@ impl Clouds {
 
     async fn stop(mut self) {
         self.service.stop().await.expect("stop the service");
-        self.processes.stop().await.expect("stop");
+        self.emulated.stop().await.expect("stop");
     }
 }
 
@@ -144,7 +145,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
         unique: 0,
     };
     let history = History::create(&folder.path().join("replicate.jsonl")).expect("a history");
-    let (aws, gcp) = (&clouds.processes.aws, &clouds.processes.gcp);
+    let (aws, gcp) = (&clouds.emulated.aws, &clouds.emulated.gcp);
     let (published, intervals) = (AtomicBool::new(true), Interval::ALL);
 
     aws.publish(0, first, &history).await.expect("publish to AWS");
@@ -189,13 +190,13 @@ async fn a_hundred_thousand_trades_are_restored() {
         });
         batches.flat_map(|batch| ArchiveObject::split(&batch)).collect()
     };
-    fill(&clouds.processes.aws.archive, objects(&made[..TRADES])).await;
+    fill(&clouds.emulated.aws.archive, objects(&made[..TRADES])).await;
     let begun = Instant::now();
     let report = clouds.copy_to_gcp().await;
     say("AWS to Google", begun, &report);
     assert!(report["trades"] == TRADES && report["complete"] == true, "{report}");
 
-    fill(&clouds.processes.gcp.archive, objects(&made[TRADES..])).await;
+    fill(&clouds.emulated.gcp.archive, objects(&made[TRADES..])).await;
     let begun = Instant::now();
     let report = clouds.copy_to_aws().await;
     say("Google to AWS", begun, &report);

@@ -18,7 +18,7 @@ use harness::history::{CloudName, History};
 use harness::processes::emulators::{Running, cloud_run, ministack};
 use harness::processes::{LocalClouds, Options};
 use harness::recompute;
-use harness::targets::processes::{AwsCloud, GcpCloud};
+use harness::targets::emulated::{AwsCloud, GcpCloud};
 use harness::workload::{Recipe, Workload};
 use infra::files::Known;
 use infra::package::Manifest;
@@ -135,7 +135,7 @@ async fn start_service(folder: &Path, settings: &Settings, proxies: &Proxies) ->
     let program = artifacts().join("gcp/ingest/ingest");
     let options = cloud_run::Options { instance: cloud_run::Instance::Program(program), env };
     let context = emulator_context(folder).await;
-    cloud_run::start(&context, &options).await.expect("the service starts")
+    cloud_run::start(&context.launch, &options).await.expect("the service starts")
 }
 
 /// What was called, as `SERVICE OPERATION`.
@@ -155,7 +155,7 @@ async fn without_faults_nobody_notices_and_the_functions_publish_nothing() {
     // Those who use the clouds go through the one, the functions through the other.
     let (outside, inside) = (Proxies::new().await, Proxies::new().await);
     let mut options = Options::new(context.tools, folder.path());
-    options.guard = context.guard;
+    options.guard = context.launch.guard;
     options.ministack = ministack::Options {
         region: settings.aws.region.clone(),
         endpoint_for_functions: Some(inside.aws.endpoint()),

@@ -13,13 +13,14 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self, Limits, StackRequest};
 use deploy::google::{self, PushTarget};
 use harness::cloud::Cloud;
-use harness::containers::{Containers, Emulator};
+use harness::containers::Containers;
+use harness::emulator::Emulator;
 use harness::history::{CloudName, History};
 use harness::processes::emulators::{Running, cloud_run};
 use harness::recompute;
 use harness::snapshot::Snapshot;
 use harness::targets::Drive;
-use harness::targets::processes::{AwsCloud, GcpCloud};
+use harness::targets::emulated::{AwsCloud, GcpCloud};
 use harness::workload::{Recipe, Workload};
 use infra::files::Known;
 use infra::package::Manifest;
@@ -166,7 +167,7 @@ async fn deploy_gcp(
     let program = artifacts().join(&manifest.artifact("gcp-ingest").expect("it was built").path);
     let options = cloud_run::Options { instance: cloud_run::Instance::Program(program), env };
     let context = emulator_context(&folder.join("service")).await;
-    let service = cloud_run::start(&context, &options).await.expect("the service starts");
+    let service = cloud_run::start(&context.launch, &options).await.expect("the service starts");
     let url = containers.expose(service.port).await.expect("a way in for Pub/Sub");
 
     let pubsub = Some(containers.pubsub_endpoint());

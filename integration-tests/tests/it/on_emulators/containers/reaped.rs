@@ -3,8 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use harness::containers::{Emulator, Images};
+use harness::containers::Images;
 use harness::docker::{HOLDER, RUN};
+use harness::emulator::Emulator;
 use nix::sys::signal::Signal;
 
 use super::{images, start};
@@ -20,6 +21,14 @@ pub(super) fn left_of(run: &str) -> String {
     let label = format!("label={RUN}={run}");
     let containers = docker(&["ps", "--all", "--quiet", "--filter", &label]);
     containers + &docker(&["network", "ls", "--quiet", "--filter", &label])
+}
+
+/// The runs of which anything is there.
+pub(super) fn labelled() -> Vec<String> {
+    let (label, format) = (format!("label={RUN}"), format!("{{{{.Label \"{RUN}\"}}}}"));
+    let containers = docker(&["ps", "--all", "--filter", &label, "--format", &format]);
+    let networks = docker(&["network", "ls", "--filter", &label, "--format", &format]);
+    containers.lines().chain(networks.lines()).map(str::to_owned).collect()
 }
 
 /// Not a test of its own: what [`kill_9_leaves_nothing`] kills.

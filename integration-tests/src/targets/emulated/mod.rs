@@ -1,7 +1,11 @@
-//! Both clouds as emulators in local processes, with the release binaries of all functions: the very zips and the
-//! very services that are deployed.
+//! Both clouds on emulators, with the release binaries of all functions: the very zips and the very services that are
+//! deployed.
+//!
+//! The targets `processes` and `containers` are the same but for where the emulators are ([`Backend`]). Google's services,
+//! the producer and the proxies between everybody are processes of this machine in both.
 
 mod aws;
+mod backend;
 mod gcp;
 pub mod network;
 pub mod producer;
@@ -16,16 +20,17 @@ use infra::Settings;
 use infra::files::Known;
 use infra::package::Manifest;
 use infra::package::image::ImageReference;
-use toolbox::Tools;
 
 use crate::history::{CloudName, Event, History};
 use crate::processes::container;
-use crate::processes::emulators::{Context, ministack};
+use crate::processes::emulators::{Launch, ministack};
 use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
-use crate::processes::{LocalClouds, Options};
 
-pub use aws::{Aws, AwsCloud};
-pub use gcp::{Gcp, GcpCloud};
+pub use aws::AwsCloud;
+pub use backend::Backend;
+use backend::Emulators;
+pub use gcp::GcpCloud;
+use gcp::Services;
 use network::{Network, Service, Viewer};
 use replication::Replication;
 
@@ -34,23 +39,24 @@ const ACCOUNT: &str = "000000000000";
 
 /// Both clouds, deployed.
 #[derive(Debug)]
-pub struct Processes {
+pub struct Emulated {
     /// AWS as the harness sees it.
     pub aws: AwsCloud,
     /// Google Cloud as the harness sees it.
     pub gcp: GcpCloud,
     /// The links between everybody and every service.
     pub network: Network,
-    aws_side: Aws,
-    gcp_side: Gcp,
+    emulators: Emulators,
+    /// None while Google Cloud is dead.
+    services: Option<Services>,
     place: Place,
 }
 
 /// What to deploy, and where.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// The emulators' programs.
-    pub tools: Tools,
+    /// What the emulators are made of.
+    pub backend: Backend,
     /// The program that has the subcommand `guard`.
     pub guard: GuardProgram,
     /// Where the run's files go.
@@ -88,8 +94,7 @@ impl Deployment {
 struct Place {
     deployment: Deployment,
     manifest: Manifest,
-    context: Context,
-    ministack: ministack::Options,
+    launch: Launch,
     history: History,
 }
 
@@ -103,7 +108,7 @@ fn known(network: &Network) -> Known {
     }
 }
 
-impl Processes {
+impl Emulated {
     /// Starts the emulators and deploys to both.
     pub async fn start(
         deployment: &Deployment,
@@ -118,27 +123,22 @@ impl Processes {
             Some(Proxies { level, seed }) => Network::of_proxies(level, seed, history).await?,
             None => Network::direct(),
         };
-        let options = options(deployment, &network, history);
         let manifest = Manifest::read(&deployment.artifacts);
         let place = Place {
             deployment: deployment.clone(),
             manifest: manifest.context("read what `cargo xtask build` made")?,
-            context: options.context(),
-            ministack: options.ministack.clone(),
+            launch: launch(deployment, history),
             history: history.clone(),
         };
-        let clouds = LocalClouds::start(&options, &progress).await?;
-        let aws_side = Aws::of(clouds.ministack);
-        let mut gcp_side = Gcp::of(clouds.pubsub, clouds.firestore, clouds.fake_gcs);
-        aws_side.announce(&mut network)?;
-        gcp_side.announce(&mut network)?;
+        let emulators =
+            Box::pin(Emulators::start(deployment, &place.launch, &mut network, &progress)).await?;
         progress("deploying to both clouds");
-        aws_side.deploy(&place, &network).await.context("deploy to AWS")?;
-        gcp_side.start_services(&place, &mut network).await.context("deploy to Google")?;
-        Box::pin(gcp_side.deploy(&place, &network)).await.context("deploy to Google")?;
+        aws::deploy(&place, &network).await.context("deploy to AWS")?;
+        let services = Services::start(&place, &mut network).await.context("deploy to Google")?;
+        Box::pin(gcp::deploy(&place, &network)).await.context("deploy to Google")?;
         let (aws, gcp) =
             tokio::try_join!(aws::connect(&place, &network), gcp::connect(&place, &network))?;
-        Ok(Self { aws, gcp, network, aws_side, gcp_side, place })
+        Ok(Self { aws, gcp, network, emulators, services: Some(services), place })
     }
 
     /// Where everything is, for tools of one's own: the variables by which they are pointed there.
@@ -165,61 +165,72 @@ impl Processes {
 
     /// Kills a cloud, and everything that was in it: `kill -9` of its emulators and functions.
     pub async fn kill_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
-        match cloud {
-            CloudName::Aws => self.aws_side.kill().await,
-            CloudName::Gcp => self.gcp_side.kill().await,
+        self.emulators.kill(cloud).await?;
+        match self.services.take_if(|_| cloud == CloudName::Gcp) {
+            Some(services) => services.stop().await,
+            None => Ok(()),
         }
     }
 
     /// Starts a cloud that was killed, with nothing in it.
     pub async fn start_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
         anyhow::ensure!(self.network.is_breakable(), "without proxies nobody would find it again");
-        match cloud {
-            CloudName::Aws => self.aws_side.start_again(&self.place, &mut self.network).await,
-            CloudName::Gcp => self.gcp_side.start_again(&self.place, &mut self.network).await,
+        self.emulators.start_again(cloud, &mut self.network).await?;
+        if cloud == CloudName::Gcp {
+            self.services = Some(Services::start(&self.place, &mut self.network).await?);
         }
+        Ok(())
     }
 
     /// Deploys to a cloud in which nothing is, or to one that has everything: then nothing changes.
     pub async fn deploy(&mut self, cloud: CloudName) -> anyhow::Result<()> {
         match cloud {
-            CloudName::Aws => self.aws_side.deploy(&self.place, &self.network).await,
-            CloudName::Gcp => Box::pin(self.gcp_side.deploy(&self.place, &self.network)).await,
+            CloudName::Aws => aws::deploy(&self.place, &self.network).await,
+            CloudName::Gcp => Box::pin(gcp::deploy(&self.place, &self.network)).await,
         }
     }
 
     /// Stops a cloud in its tracks: no connection closes, nothing answers.
-    pub fn pause_cloud(&self, cloud: CloudName) {
-        match cloud {
-            CloudName::Aws => self.aws_side.pause(),
-            CloudName::Gcp => self.gcp_side.pause(),
-        }
+    pub async fn pause_cloud(&self, cloud: CloudName) -> anyhow::Result<()> {
+        self.services_of(cloud).into_iter().for_each(Services::pause);
+        self.emulators.pause(cloud).await
     }
 
     /// Lets a cloud that was stopped go on where it was.
-    pub fn resume_cloud(&self, cloud: CloudName) {
-        match cloud {
-            CloudName::Aws => self.aws_side.resume(),
-            CloudName::Gcp => self.gcp_side.resume(),
-        }
+    pub async fn resume_cloud(&self, cloud: CloudName) -> anyhow::Result<()> {
+        self.emulators.resume(cloud).await?;
+        self.services_of(cloud).into_iter().for_each(Services::resume);
+        Ok(())
+    }
+
+    fn services_of(&self, cloud: CloudName) -> Option<&Services> {
+        self.services.as_ref().filter(|_| cloud == CloudName::Gcp)
     }
 
     /// Kills the Lambda function's process, if there is one now, and says which it was.
-    #[must_use]
-    pub fn kill_bootstrap(&self) -> Option<u32> {
-        self.aws_side.kill_bootstrap()
+    pub async fn kill_bootstrap(&self) -> anyhow::Result<Option<u32>> {
+        self.emulators.kill_function().await
     }
 
     /// Kills the Cloud Run instance and says how; it is started again.
     pub async fn kill_service(&mut self) -> Option<String> {
-        self.gcp_side.kill_ingest(&self.place.deployment).await
+        self.services.as_mut()?.kill_ingest(&self.place.deployment).await
     }
 
     /// Stops everything and waits until it is gone.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let Self { aws_side, gcp_side, place, .. } = &mut self;
-        let (aws, gcp) = tokio::join!(aws_side.stop(), gcp_side.stop(&place.deployment));
-        aws.and(gcp)
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let Self { emulators, services, place, .. } = self;
+        let services = async {
+            if let Some(services) = services {
+                services.stop().await?;
+            }
+            if place.deployment.gcp_image.is_some() {
+                container::remove(&place.deployment.container_run()).await?;
+            }
+            Ok(())
+        };
+        let (emulators, services) = tokio::join!(emulators.stop(), services);
+        emulators.and(services)
     }
 }
 
@@ -237,20 +248,13 @@ fn endpoints(network: &Network, viewer: Viewer) -> BTreeMap<&'static str, String
     ])
 }
 
-fn options(deployment: &Deployment, network: &Network, history: &History) -> Options {
+fn launch(deployment: &Deployment, history: &History) -> Launch {
     let history = history.clone();
-    let mut options = Options::new(deployment.tools.clone(), &deployment.run_dir);
-    options.guard = deployment.guard.clone();
-    let seen_by_functions = || network.endpoint(Viewer::Aws, Service::Aws);
-    options.ministack = ministack::Options {
-        region: deployment.settings.aws.region.clone(),
-        endpoint_for_functions: network.is_breakable().then(seen_by_functions),
-    };
-    options.on_event = OnEvent::new(move |event| {
+    let on_event = OnEvent::new(move |event| {
         if matches!(event.kind, EventKind::Started { restarts: 1.., .. }) {
             let cloud = if event.name == ministack::NAME { CloudName::Aws } else { CloudName::Gcp };
             history.record(Event::Restarted { cloud, process: event.name });
         }
     });
-    options
+    Launch { guard: deployment.guard.clone(), run_dir: deployment.run_dir.clone(), on_event }
 }

@@ -30,6 +30,14 @@ pub enum Viewer {
     PubSub,
 }
 
+impl Viewer {
+    /// Whether it is where the emulators are: one of them, or functions that one of them runs.
+    #[must_use]
+    pub fn is_among_emulators(self) -> bool {
+        matches!(self, Self::Aws | Self::PubSub)
+    }
+}
+
 /// What is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
@@ -85,6 +93,8 @@ pub struct Network {
     /// None: everybody uses the services directly, and no link can be broken.
     proxies: Option<BTreeMap<Link, Proxy>>,
     direct: BTreeMap<Service, String>,
+    /// The proxies' addresses for those who have another loopback.
+    from_elsewhere: BTreeMap<Link, String>,
     names: Arc<Mutex<Names>>,
     history: Option<History>,
 }
@@ -102,7 +112,13 @@ impl Network {
     /// Everybody uses the services directly.
     #[must_use]
     pub fn direct() -> Self {
-        Self { proxies: None, direct: BTreeMap::new(), names: Arc::default(), history: None }
+        Self {
+            proxies: None,
+            direct: BTreeMap::new(),
+            from_elsewhere: BTreeMap::new(),
+            names: Arc::default(),
+            history: None,
+        }
     }
 
     /// A proxy for each link; what faults hit goes into the history.
@@ -126,8 +142,8 @@ impl Network {
                 .start();
             proxies.insert(link, proxy.await.context("start a proxy")?);
         }
-        let history = Some(history.clone());
-        Ok(Self { proxies: Some(proxies), direct: BTreeMap::new(), names, history })
+        let (proxies, history) = (Some(proxies), Some(history.clone()));
+        Ok(Self { proxies, names, history, ..Self::direct() })
     }
 
     /// A service is there from now on, or somewhere else.
@@ -140,10 +156,24 @@ impl Network {
         Ok(())
     }
 
+    /// The port of a link's proxy on this machine's loopback.
+    pub fn port(&self, link: Link) -> anyhow::Result<u16> {
+        Ok(self.proxy(link)?.address().port())
+    }
+
+    /// Who uses the link has a loopback of its own, as in a container, and reaches the proxy by this address.
+    pub fn is_reached_by(&mut self, link: Link, endpoint: String) {
+        self.from_elsewhere.insert(link, endpoint);
+    }
+
     /// Where `viewer` sees `service`; without proxies, nowhere before it is started.
     #[must_use]
     pub fn endpoint(&self, viewer: Viewer, service: Service) -> String {
-        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.get(&(viewer, service)));
+        let link = (viewer, service);
+        if let Some(endpoint) = self.from_elsewhere.get(&link) {
+            return endpoint.clone();
+        }
+        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.get(&link));
         proxy.map_or_else(
             || self.direct.get(&service).cloned().unwrap_or_else(|| NOWHERE.to_owned()),
             Proxy::endpoint,

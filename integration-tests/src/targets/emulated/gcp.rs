@@ -1,4 +1,4 @@
-//! Google Cloud: three emulators, and two Cloud Run services.
+//! Google Cloud: two Cloud Run services, and what they use.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,44 +14,21 @@ use super::{ACCOUNT, Deployment, Place, endpoints};
 use crate::cloud::Cloud;
 use crate::history::{CloudName, Event};
 use crate::processes::container;
+use crate::processes::emulators::Running;
 use crate::processes::emulators::cloud_run::{self, Instance};
-use crate::processes::emulators::{self, Running};
 
 /// Google Cloud as the harness sees it.
 pub type GcpCloud = Cloud<PubSubQueue, GcsArchive, FirestoreStore>;
 
-/// Google Cloud as it is run.
+/// The Cloud Run services, an instance of each.
 #[derive(Debug)]
-pub struct Gcp {
-    pubsub: Running,
-    firestore: Running,
-    storage: Running,
-    services: Option<Services>,
-}
-
-#[derive(Debug)]
-struct Services {
+pub(super) struct Services {
     ingest: Running,
     replicate: Running,
 }
 
-impl Gcp {
-    pub(super) fn of(pubsub: Running, firestore: Running, storage: Running) -> Self {
-        Self { pubsub, firestore, storage, services: None }
-    }
-
-    pub(super) fn announce(&self, network: &mut Network) -> anyhow::Result<()> {
-        network.leads_to(Service::PubSub, &self.pubsub.endpoint)?;
-        network.leads_to(Service::Firestore, &self.firestore.endpoint)?;
-        network.leads_to(Service::Storage, &self.storage.endpoint)
-    }
-
-    /// Starts an instance of each Cloud Run service.
-    pub(super) async fn start_services(
-        &mut self,
-        place: &Place,
-        network: &mut Network,
-    ) -> anyhow::Result<()> {
+impl Services {
+    pub(super) async fn start(place: &Place, network: &mut Network) -> anyhow::Result<Self> {
         let Deployment { settings, gcp_image, .. } = &place.deployment;
         let seen = endpoints(network, Viewer::Gcp);
         let env = |function: BTreeMap<String, String>| {
@@ -76,91 +53,54 @@ impl Gcp {
             env: env(settings.gcp_replicate_env(&known)),
         };
         let (ingest, replicate) = tokio::try_join!(
-            cloud_run::start(&place.context, &ingest),
-            cloud_run::start_as(&place.context, "gcp-replicate", &replicate)
+            cloud_run::start(&place.launch, &ingest),
+            cloud_run::start_as(&place.launch, "gcp-replicate", &replicate)
         )?;
         network.leads_to(Service::Ingest, &ingest.endpoint)?;
         network.leads_to(Service::Replicate, &replicate.endpoint)?;
-        self.services = Some(Services { ingest, replicate });
-        Ok(())
-    }
-
-    pub(super) async fn deploy(&self, place: &Place, network: &Network) -> anyhow::Result<()> {
-        let settings = &place.deployment.settings;
-        let storage = network.endpoint(Viewer::Harness, Service::Storage);
-        google::create_bucket(&storage, settings).await?;
-        let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
-        let push = format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest));
-        let push = PushTarget { url: &push, service_account: None };
-        Box::pin(google::ensure_topology(Some(&pubsub), settings, push)).await?;
-        place.history.record(Event::CloudReady { cloud: CloudName::Gcp });
-        Ok(())
-    }
-
-    pub(super) async fn kill(&mut self) -> anyhow::Result<()> {
-        let Self { pubsub, firestore, storage, services } = self;
-        let emulators = tokio::try_join!(
-            pubsub.supervised.kill9(),
-            firestore.supervised.kill9(),
-            storage.supervised.kill9()
-        );
-        emulators?;
-        if let Some(Services { mut ingest, mut replicate }) = services.take() {
-            tokio::try_join!(ingest.stop(), replicate.stop())?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn start_again(
-        &mut self,
-        place: &Place,
-        network: &mut Network,
-    ) -> anyhow::Result<()> {
-        let context = &place.context;
-        (self.pubsub, self.firestore, self.storage) = tokio::try_join!(
-            emulators::pubsub::start(context),
-            emulators::firestore::start(context),
-            emulators::fake_gcs::start(context)
-        )?;
-        self.announce(network)?;
-        self.start_services(place, network).await
+        Ok(Self { ingest, replicate })
     }
 
     pub(super) fn pause(&self) {
-        self.each(|running| running.supervised.pause());
+        self.both().into_iter().for_each(|service| service.supervised.pause());
     }
 
     pub(super) fn resume(&self) {
-        self.each(|running| running.supervised.resume());
+        self.both().into_iter().for_each(|service| service.supervised.resume());
     }
 
-    fn each(&self, act: impl Fn(&Running)) {
-        [&self.pubsub, &self.firestore, &self.storage].into_iter().for_each(&act);
-        let services = self.services.iter();
-        services.flat_map(|services| [&services.ingest, &services.replicate]).for_each(act);
+    fn both(&self) -> [&Running; 2] {
+        [&self.ingest, &self.replicate]
     }
 
+    /// Kills the instance that ingests, and says how.
     pub(super) async fn kill_ingest(&mut self, deployment: &Deployment) -> Option<String> {
         if deployment.gcp_image.is_some() {
             let container = container::kill(&deployment.container_run()).await?;
             return Some(format!("docker kill --signal KILL {container}"));
         }
-        let ingest = &mut self.services.as_mut()?.ingest.supervised;
+        let ingest = &mut self.ingest.supervised;
         let pid = ingest.pid()?;
         ingest.kill9().await.ok().map(|()| format!("kill -9 {pid}"))
     }
 
-    pub(super) async fn stop(&mut self, deployment: &Deployment) -> anyhow::Result<()> {
-        if let Some(Services { mut ingest, mut replicate }) = self.services.take() {
-            tokio::try_join!(ingest.stop(), replicate.stop())?;
-        }
-        if deployment.gcp_image.is_some() {
-            container::remove(&deployment.container_run()).await?;
-        }
-        let Self { pubsub, firestore, storage, .. } = self;
-        tokio::try_join!(pubsub.stop(), firestore.stop(), storage.stop())?;
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        tokio::try_join!(self.ingest.stop(), self.replicate.stop())?;
         Ok(())
     }
+}
+
+/// Makes topics, subscriptions and the bucket.
+pub(super) async fn deploy(place: &Place, network: &Network) -> anyhow::Result<()> {
+    let settings = &place.deployment.settings;
+    let storage = network.endpoint(Viewer::Harness, Service::Storage);
+    google::create_bucket(&storage, settings).await?;
+    let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
+    let push = format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest));
+    let push = PushTarget { url: &push, service_account: None };
+    Box::pin(google::ensure_topology(Some(&pubsub), settings, push)).await?;
+    place.history.record(Event::CloudReady { cloud: CloudName::Gcp });
+    Ok(())
 }
 
 /// Its ports, by the names that the settings give.
