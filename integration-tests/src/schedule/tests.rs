@@ -53,7 +53,7 @@ fn what_would_lose_trades_is_told() {
     let pause = Planned { at_ms: 300, for_ms: 4_000, cloud: gcp, fault: Fault::Pause };
     assert_eq!(loss(vec![kill(100, 2_000, aws), pause]), None, "the spool still has all of it");
     let crash = Planned { at_ms: 4_000, for_ms: 100, cloud: aws, fault: Fault::CrashProducer };
-    assert!(loss(vec![kill(100, 2_000, aws), crash.clone()]).is_some());
+    assert!(loss(vec![kill(100, 2_000, aws), crash]).is_some());
     assert_eq!(loss(vec![kill(100, 2_000, aws), Planned { at_ms: 4_700, ..crash }]), None);
 }
 
