@@ -85,3 +85,28 @@ resource "google_storage_bucket_iam_member" "view" {
   role   = "roles/storage.objectViewer"
   member = each.value
 }
+
+# What a producer needs beside the topic: the document of the latest order by hand. Firestore grants no less than a database.
+resource "google_project_iam_custom_role" "orders" {
+  count = length(var.publishers) > 0 ? 1 : 0
+
+  role_id     = "${local.role_prefix}_orders"
+  title       = "${local.name}: read orders"
+  description = "Reads a document by its name; lists and writes none."
+  permissions = ["datastore.databases.get", "datastore.entities.get"]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "orders" {
+  for_each = toset(var.publishers)
+
+  project = var.project
+  role    = google_project_iam_custom_role.orders[0].id
+  member  = each.key
+
+  condition {
+    title      = "one-database"
+    expression = "resource.name == \"projects/${var.project}/databases/${var.database}\""
+  }
+}

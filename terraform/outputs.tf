@@ -18,6 +18,11 @@ output "functions_boundary_arn" {
   value       = aws_iam_policy.functions_boundary.arn
 }
 
+output "producer_policy_arn" {
+  description = "The policy that a producer's role needs."
+  value       = aws_iam_policy.producer.arn
+}
+
 output "google_reader_role_arn" {
   description = "The role that the Google side assumes to read the raw archive. Null where none may."
   value       = one(aws_iam_role.google_reader[*].arn)

@@ -68,6 +68,7 @@ run "defaults_open_nothing" {
       && length(google_service_account.github) == 0
       && length(google_storage_bucket_iam_member.aws) == 0
       && length(google_pubsub_topic_iam_member.publishers) == 0
+      && length(google_project_iam_member.orders) == 0
     )
     error_message = "Nobody outside may get in unless a variable names him."
   }

@@ -47,6 +47,7 @@ override_resource {
 }
 
 variables {
+  publishers               = ["serviceAccount:producer@blockchain-core-dev.iam.gserviceaccount.com"]
   project                  = "blockchain-core-dev"
   region                   = "us-central1"
   prefix                   = "blockchain-core"
@@ -135,6 +136,19 @@ run "no_role_is_wider_than_it_needs" {
   assert {
     condition     = alltrue([for permission in google_project_iam_custom_role.candles.permissions : !strcontains(permission, "delete")])
     error_message = "The services delete no candle."
+  }
+
+  assert {
+    condition     = toset(google_project_iam_custom_role.orders[0].permissions) == toset(["datastore.databases.get", "datastore.entities.get"])
+    error_message = "A producer reads a document by its name, and no more."
+  }
+
+  assert {
+    condition = alltrue([
+      for grant in google_project_iam_member.orders :
+      grant.condition[0].expression == "resource.name == \"projects/blockchain-core-dev/databases/(default)\""
+    ])
+    error_message = "A producer reads one database."
   }
 
   assert {

@@ -82,6 +82,7 @@ run "no_statement_is_wider_than_it_needs" {
         jsondecode(aws_iam_role_policy.plan[0].policy).Statement,
         jsondecode(aws_iam_role_policy.google_reader[0].policy).Statement,
         jsondecode(aws_iam_policy.functions_boundary.policy).Statement,
+        jsondecode(aws_iam_policy.producer.policy).Statement,
       ) : alltrue([for action in flatten([try(statement.Action, [])]) : !endswith(action, ":*") && action != "*"]) if statement.Effect == "Allow"
     ])
     error_message = "No role may have all actions of a service."
@@ -96,6 +97,7 @@ run "no_statement_is_wider_than_it_needs" {
         jsondecode(aws_iam_role_policy.plan[0].policy).Statement,
         jsondecode(aws_iam_role_policy.google_reader[0].policy).Statement,
         jsondecode(aws_iam_policy.functions_boundary.policy).Statement,
+        jsondecode(aws_iam_policy.producer.policy).Statement,
       ) : contains(["ReadEverywhere", "ListAliases", "MakeMappings", "Trace"], statement.Sid) || !contains(flatten([statement.Resource]), "*")
     ])
     error_message = "Only actions that take no resource may name all resources; add the statement to this list with its reason beside it."
@@ -125,6 +127,24 @@ run "plan_role_changes_nothing" {
       statement.Resource == "arn:aws:s3:::blockchain-core-state-dev-123456789012/terraform/terraform.tfstate.tflock" if statement.Sid == "LockState"
     ])
     error_message = "The plan role may write the lock, not the state."
+  }
+}
+
+run "a_producer_sends_to_one_queue_and_reads_one_item" {
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
+      statement.Sid != "SendTrades" || statement.Resource == "arn:aws:sqs:us-east-1:123456789012:${var.queue_name}"
+    ])
+    error_message = "A producer sends to the queue of trades, and to no other."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
+      statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order"]
+    ])
+    error_message = "A producer reads orders, and no candle."
   }
 }
 

@@ -107,3 +107,14 @@ fn order(item: &Item) -> Result<Order, PortError> {
         detail: format!("the item {PARTITION} is no order; delete it, and give the order again"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_policy_of_a_producer_lets_it_read_this_item() {
+        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/producer.tf");
+        let policy = std::fs::read_to_string(policy).expect("the policy");
+        let keys = format!("\"dynamodb:LeadingKeys\" = [\"{}\"]", super::PARTITION);
+        assert!(policy.contains(&keys), "terraform/producer.tf does not name {keys}");
+    }
+}
