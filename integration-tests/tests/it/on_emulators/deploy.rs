@@ -3,6 +3,7 @@
 mod aws;
 mod code_only;
 mod errors;
+mod foundation;
 mod gcp;
 mod interrupted;
 

@@ -74,6 +74,21 @@ fn two_runs_beside_each_other_do_not_meet() {
     });
 }
 
+#[test]
+fn what_only_one_cloud_is_sent_the_other_copies_and_the_lag_is_told() {
+    let checkout = Checkout::new();
+    let primary = ["--set", "route.policy=primary-by-hand", "--rate", "2000"];
+    run(&checkout, Path::new("generate:8000:9"), &primary);
+    let report = checkout.report();
+    // Google's queue gets nothing, but for what is hedged while AWS is slow to answer.
+    assert!(report["replicated_trades"].as_u64() > Some(0), "{report}");
+    let lag = |name: &str| report["replication_lag"][name].as_u64().expect("a lag");
+    let (p50, p99, max) = (lag("p50_ms"), lag("p99_ms"), lag("max_ms"));
+    assert!(0 < p50 && p50 <= p99 && p99 <= max, "{report}");
+    assert!(max <= report["duration_ms"].as_u64().expect("a duration"), "{report}");
+    println!("lag p50 {p50} ms, p99 {p99} ms, max {max} ms");
+}
+
 fn run(checkout: &Checkout, trades: &Path, more: &[&str]) {
     let trades = trades.to_str().expect("a path in UTF-8");
     let words = ["e2e", "--target", "processes", "--trades", trades];

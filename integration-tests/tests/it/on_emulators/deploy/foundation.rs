@@ -1,0 +1,41 @@
+//! The life of the AWS foundation, which Terraform applies.
+
+use serde_json::Value;
+
+use super::{Up, on_processes};
+use crate::command::workspace;
+
+fn addresses(plan: &Value) -> Vec<&str> {
+    let steps = plan["steps"].as_array().expect("steps");
+    let changes = steps.iter().filter_map(|step| step["changes"].as_array()).flatten();
+    changes.map(|change| change["address"].as_str().expect("an address")).collect()
+}
+
+#[test]
+fn deployed_compared_and_destroyed() {
+    let up = Up::new();
+    let roots = up.checkout.dir.path().join("terraform");
+    std::os::unix::fs::symlink(workspace().join("terraform"), roots).expect("link the root");
+    let deploy = ["deploy", "foundation", "--yes", "--json"];
+    let ran = up.checkout.deploy(&on_processes(&deploy));
+    // Not every machine has the provider, or can get it.
+    if ran.code == Some(3) {
+        eprintln!("skipped: {}", ran.stderr);
+        return;
+    }
+    ran.assert_code(0);
+    let deployed = ran.json();
+    let policy = deployed[0]["outputs"]["producer_policy_arn"].as_str().expect("a policy");
+    assert!(policy.ends_with("-producer"), "{policy}");
+    assert_eq!(up.json(&["plan", "foundation"])["changes"], 0);
+
+    let setting = ["--set", "aws.foundation.key_deletion_window_days=8"];
+    let plan = up.json(&[&["plan", "foundation"][..], &setting].concat());
+    assert_eq!(addresses(&plan), ["aws_kms_key.main"], "{plan:#}");
+    assert_eq!(up.ok(&["drift", "foundation"]), "foundation: as it was deployed\n");
+
+    for _ in 0..2 {
+        let destroyed = up.json(&["destroy", "foundation", "--yes"]);
+        assert!(destroyed[0]["left"].as_array().is_some_and(Vec::is_empty), "{destroyed:#}");
+    }
+}
