@@ -144,12 +144,8 @@ pub struct Lag {
 /// The lag of replication, both ways; `None`: nothing was copied that the other cloud's queue had taken.
 #[must_use]
 pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
-    let ranges = |pairs: &[(u64, u64)]| {
-        let mut ids = IdRanges::new();
-        for (first, last) in pairs {
-            ids.insert_range(*first..=*last);
-        }
-        ids
+    let ranges = |pairs: &[(u64, u64)]| -> IdRanges {
+        pairs.iter().map(|&(first, last)| first..=last).collect()
     };
     // What a cloud has taken and the other one has not copied yet, with the time of the first acceptance.
     let mut waiting: BTreeMap<(CloudName, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();

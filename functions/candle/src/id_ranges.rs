@@ -128,6 +128,12 @@ impl IdRanges {
         self.ranges.iter().map(|&(first, last)| first..=last)
     }
 
+    /// The ranges as first and last, for what is written as JSON.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(u64, u64)> {
+        self.ranges.clone()
+    }
+
     /// The holes between the ranges, in order: ids that are missing between the least and the
     /// greatest.
     #[must_use]

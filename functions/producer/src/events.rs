@@ -12,7 +12,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use candle::{IdRanges, Symbol};
+use candle::Symbol;
 use pipeline::health::State;
 use serde::{Deserialize, Serialize};
 
@@ -146,12 +146,6 @@ pub enum Event {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_false(value: &bool) -> bool {
     !value
-}
-
-/// Ranges as events write them.
-#[must_use]
-pub fn pairs(ids: &IdRanges) -> Vec<(u64, u64)> {
-    ids.ranges().map(|range| (*range.start(), *range.end())).collect()
 }
 
 /// Microseconds since the epoch of Unix.

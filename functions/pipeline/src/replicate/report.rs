@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use candle::message::Batch;
@@ -132,9 +131,7 @@ fn as_pairs<S: Serializer>(
     ids: &BTreeMap<Symbol, IdRanges>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let pairs =
-        |ids: &IdRanges| -> Vec<_> { ids.ranges().map(RangeInclusive::into_inner).collect() };
-    serializer.collect_map(ids.iter().map(|(symbol, ids)| (symbol.as_str(), pairs(ids))))
+    serializer.collect_map(ids.iter().map(|(symbol, ids)| (symbol.as_str(), ids.pairs())))
 }
 
 /// Some names: how many, and the first of them.

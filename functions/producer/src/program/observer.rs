@@ -12,7 +12,7 @@ use pipeline::route::Route;
 use tokio::sync::Notify;
 
 use crate::binance_ws::BinanceEvent;
-use crate::events::{Event, Log, now_us, pairs};
+use crate::events::{Event, Log, now_us};
 use crate::relay::{self, RelayView};
 use crate::status::{
     OrderStatus, Phase, RouteStatus, SpoolStatus, Status, SymbolStatus, TargetStatus, Totals,
@@ -186,7 +186,7 @@ impl Observer {
     }
 
     fn gap(&self, symbol: &Symbol, ids: &IdRanges, why: Option<&str>) {
-        let ranges = pairs(ids);
+        let ranges = ids.pairs();
         let mut heard = self.heard();
         if why.is_some() {
             let gaps = &mut heard.symbols.entry(symbol.clone()).or_default().gaps;
@@ -315,7 +315,7 @@ impl Heard {
             let content = Content { symbol: batch.symbol.clone(), last_id, trades };
             self.waiting.insert(sequence, content);
         }
-        let (symbol, ids) = (batch.symbol.clone(), pairs(&ids));
+        let (symbol, ids) = (batch.symbol.clone(), ids.pairs());
         self.log(Event::Spooled { sequence, symbol, ids, recovered });
     }
 

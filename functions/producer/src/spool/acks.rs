@@ -201,12 +201,11 @@ fn behind(acked: &IdRanges, sequence: u64) -> u64 {
 
 /// What [`IdRanges`] shows.
 fn parse_ranges(text: &str) -> Option<IdRanges> {
-    let mut ranges = IdRanges::new();
-    for range in text.split(',').filter(|range| !range.is_empty()) {
+    let ranges = text.split(',').filter(|range| !range.is_empty()).map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        ranges.insert_range(first.parse().ok()?..=last.parse().ok()?);
-    }
-    Some(ranges)
+        Some(first.parse::<u64>().ok()?..=last.parse().ok()?)
+    });
+    ranges.collect()
 }
 
 fn holds(acked: &IdRanges, records: &Range<u64>) -> bool {

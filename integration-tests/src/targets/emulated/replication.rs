@@ -33,7 +33,6 @@ pub struct Copied {
     /// Their trades.
     pub trades: u64,
     /// Which ones, by symbol.
-    #[serde(default)]
     pub ids: BTreeMap<String, Vec<(u64, u64)>>,
     /// Whether the run has compared everything, and all of it is here.
     pub complete: bool,

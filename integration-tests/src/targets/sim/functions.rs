@@ -7,7 +7,6 @@ use candle::{Interval, Symbols};
 use pipeline::ports::Queue as _;
 use pipeline::replicate::Limits;
 use pipeline::{Backoff, Fold, Ingest, Replicate, Report};
-use producer::events::pairs;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::task::JoinSet;
@@ -94,7 +93,7 @@ impl Common {
         let report = replicate.run(now_ms, Instant::now() + COPY_LIMIT).await;
         if report.copied > 0 {
             let by_symbol = report.ids.iter();
-            let trade_ids = by_symbol.map(|(symbol, ids)| (symbol.to_string(), pairs(ids)));
+            let trade_ids = by_symbol.map(|(symbol, ids)| (symbol.to_string(), ids.pairs()));
             self.history.record(Event::Replicated {
                 cloud: cloud.name,
                 objects: report.copied as u64,
