@@ -68,7 +68,7 @@ pub fn emulator_credentials() -> Credentials {
 }
 
 /// Why a call failed, with the next step where there is one.
-pub(crate) fn in_words<E, R>(error: &SdkError<E, R>) -> String
+pub fn in_words<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
     R: std::fmt::Debug,

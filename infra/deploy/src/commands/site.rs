@@ -108,7 +108,7 @@ impl Site {
     }
 
     /// The symbol of a smoke test's trade.
-    pub(super) fn smoke_symbol(&self) -> anyhow::Result<Symbol> {
+    pub fn smoke_symbol(&self) -> anyhow::Result<Symbol> {
         Symbol::parse(&self.settings.trading.smoke_symbol).context("read trading.smoke_symbol")
     }
 
@@ -127,12 +127,14 @@ impl Site {
     }
 
     /// Where the files of this environment are.
-    pub(super) fn outputs_dir(&self) -> PathBuf {
+    #[must_use]
+    pub fn outputs_dir(&self) -> PathBuf {
         self.checkout.root.join("outputs").join(&self.settings.project.environment)
     }
 
     /// Whether it takes more than a yes to destroy it.
-    pub(super) fn is_protected(&self) -> bool {
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
         self.settings.aws.deletion_protection || self.settings.project.environment == "prod"
     }
 }

@@ -14,16 +14,23 @@ use pipeline::IngestConfig;
 use crate::Cloud;
 
 /// What a cloud's pipeline consists of.
-pub(super) struct Ports<Q, A, S> {
-    pub(super) queue: Q,
-    pub(super) dead_letters: Q,
-    pub(super) cloud: Cloud<A, S>,
+#[derive(Clone, Debug)]
+pub struct Ports<Q, A, S> {
+    /// Where messages go in.
+    pub queue: Q,
+    /// Where those end that were delivered too often.
+    pub dead_letters: Q,
+    /// The archive and the candles.
+    pub cloud: Cloud<A, S>,
 }
 
-pub(super) type AwsPorts = Ports<SqsQueue, S3Archive, DynamoStore>;
-pub(super) type GcpPorts = Ports<PubSubQueue, GcsArchive, FirestoreStore>;
+/// AWS's.
+pub type AwsPorts = Ports<SqsQueue, S3Archive, DynamoStore>;
+/// Google Cloud's.
+pub type GcpPorts = Ports<PubSubQueue, GcsArchive, FirestoreStore>;
 
-pub(super) async fn aws(site: &Site) -> Result<AwsPorts, Failure> {
+/// As AWS's stack names them.
+pub async fn aws(site: &Site) -> Result<AwsPorts, Failure> {
     let outputs = site.outputs(Part::Aws)?;
     let get = |name: &str| {
         let value = outputs.get(name).cloned();
@@ -40,7 +47,8 @@ pub(super) async fn aws(site: &Site) -> Result<AwsPorts, Failure> {
     })
 }
 
-pub(super) async fn gcp(site: &Site) -> Result<GcpPorts, Failure> {
+/// As the settings name them.
+pub async fn gcp(site: &Site) -> Result<GcpPorts, Failure> {
     // Names come from the settings; this says whether anything has them.
     site.outputs(Part::Gcp)?;
     let gcp = &site.settings.gcp;

@@ -1,11 +1,11 @@
 //! What a person types: `cargo xtask restore`, `dlq`, `sync`, `failover`, `produce`.
 
-mod clouds;
+pub mod clouds;
 mod dlq;
 mod failover;
 mod produce;
 mod restore;
-mod schedule;
+pub(crate) mod schedule;
 mod sync;
 
 use std::process::ExitCode;

@@ -21,18 +21,18 @@ use scheduler::Scheduler;
 
 /// What a schedule shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     Running,
     Paused,
 }
 
 /// A schedule as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     pub(super) name: String,
     /// In the cloud's own words, such as `rate(1 minute)`.
     pub(super) every: String,
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
 }
 
 impl fmt::Display for Schedule {
@@ -126,7 +126,7 @@ fn none(setting: &str) -> Failure {
 }
 
 /// The job on Google Cloud, after what is wanted of it is done.
-pub(super) async fn gcp(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+pub(crate) async fn gcp(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
     let name = google::replicate_name(&site.settings);
     let Some(local) = &site.local else {
         let gcp = &site.settings.gcp;

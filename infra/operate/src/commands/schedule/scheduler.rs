@@ -1,23 +1,18 @@
 //! Cloud Scheduler's API, as far as a job is read, paused and resumed.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use deploy::commands::Failure;
-use google_cloud_auth::credentials::{Builder, CacheableResource, Credentials};
 use reqwest::Method;
 use serde::Deserialize;
 
 use super::{Schedule, Wanted};
+use crate::google::Api;
 
 const API: &str = "https://cloudscheduler.googleapis.com";
-const ANSWER: Duration = Duration::from_secs(10);
 
 /// A job of Cloud Scheduler.
 pub(super) struct Scheduler {
-    http: reqwest::Client,
-    credentials: Credentials,
-    api: String,
+    api: Api,
     /// `projects/P/locations/R/jobs/J`.
     job: String,
 }
@@ -31,21 +26,11 @@ struct Answer {
 impl Scheduler {
     /// With Application Default Credentials.
     pub(super) fn new(project: &str, region: &str, job: &str) -> anyhow::Result<Self> {
-        let credentials =
-            Builder::default().build().context("find credentials for Google Cloud")?;
-        Self::at(API, credentials, project, region, job)
+        Ok(Self::at(Api::new(API, "Cloud Scheduler")?, project, region, job))
     }
 
-    fn at(
-        api: &str,
-        credentials: Credentials,
-        project: &str,
-        region: &str,
-        job: &str,
-    ) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
-        let job = format!("projects/{project}/locations/{region}/jobs/{job}");
-        Ok(Self { http, credentials, api: api.to_owned(), job })
+    fn at(api: Api, project: &str, region: &str, job: &str) -> Self {
+        Self { api, job: format!("projects/{project}/locations/{region}/jobs/{job}") }
     }
 
     /// The job, after what is wanted of it is done. Doing it twice is success.
@@ -62,23 +47,11 @@ impl Scheduler {
     }
 
     async fn ask(&self, method: Method, verb: &str) -> anyhow::Result<Answer> {
-        let what = || format!("{method} {}{verb} at Cloud Scheduler", self.job);
-        let headers = self.credentials.headers(http::Extensions::new()).await;
-        let headers = match headers.with_context(what)? {
-            CacheableResource::New { data, .. } => data,
-            CacheableResource::NotModified => http::HeaderMap::new(),
-        };
-        let url = format!("{}/v1/{}{verb}", self.api, self.job);
-        let mut request = self.http.request(method.clone(), url).headers(headers);
-        if method == Method::POST {
-            request = request.json(&serde_json::json!({}));
-        }
-        let answer = request.send().await.with_context(what)?;
-        let (status, body) = (answer.status(), answer.text().await.with_context(what)?);
-        if !status.is_success() {
-            return Err(anyhow!("{status}: {}", body.trim()).context(what()));
-        }
-        serde_json::from_str(&body).with_context(what)
+        let body = (method == Method::POST).then(|| serde_json::json!({}));
+        let path = format!("/v1/{}{verb}", self.job);
+        let answer = self.api.ask(method, &path, body.as_ref()).await?;
+        serde_json::from_value(answer)
+            .with_context(|| format!("read what Cloud Scheduler said of {}", self.job))
     }
 }
 
@@ -86,7 +59,6 @@ impl Scheduler {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use google_cloud_auth::credentials::anonymous;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -134,8 +106,8 @@ mod tests {
         wanted: Option<Wanted>,
     ) -> (Result<Schedule, Failure>, Vec<String>) {
         let (api, asked) = server(state).await;
-        let credentials = anonymous::Builder::new().build();
-        let scheduler = Scheduler::at(&api, credentials, "p", "r", "copy").expect("a client");
+        let api = Api::emulated(&api, "Cloud Scheduler").expect("a client");
+        let scheduler = Scheduler::at(api, "p", "r", "copy");
         let found = scheduler.set(wanted).await;
         let asked = asked.lock().expect("a lock").clone();
         (found, asked)
