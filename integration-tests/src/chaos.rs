@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use args::{Chaos, KilledCloud, Target, Trades, Verify};
+use args::{Chaos, ChaosCommand, KilledCloud, Target, Trades, Verify};
 use fault_proxy::Level;
 use infra::Settings;
 use infra::settings::Policy;
@@ -12,6 +12,7 @@ use infra::settings::Policy;
 use crate::chaos_sim;
 use crate::containers::Fault;
 use crate::evidence::About;
+use crate::game_day;
 use crate::history::CloudName;
 use crate::invariants::Verdict;
 use crate::outcome::Failure;
@@ -30,9 +31,20 @@ const REPLICATE_PAUSE: Duration = Duration::from_millis(300);
 
 /// Runs the scenarios that were asked for, and gives a verdict on each.
 pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
+    if let Some(ChaosCommand::Heal(args)) = &args.command {
+        return game_day::heal(args, checkout);
+    }
+    if args.target.is_deployed() {
+        return game_day::run(args, checkout);
+    }
     if args.list {
-        list(args.json);
+        list(args.json, ALL.iter().map(|scenario| (scenario.name, scenario.about)));
         return Ok(());
+    }
+    if args.env.is_some() || args.dry_run || args.confirm.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "--env, --dry-run and --confirm are for game days: --target cloud or up"
+        )));
     }
     if args.planted {
         return chaos_sim::planted(args, checkout);
@@ -100,22 +112,30 @@ pub fn verify(args: &Verify) -> Result<(), Failure> {
     run::outcome(report.verdict)
 }
 
-fn list(json: bool) {
-    if json {
-        for Scenario { name, about, .. } in ALL {
+/// Prints names and what they are about.
+pub(crate) fn list(json: bool, all: impl Iterator<Item = (&'static str, &'static str)> + Clone) {
+    let width = all.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, about) in all {
+        if json {
             println!("{}", serde_json::json!({ "name": name, "about": about }));
+        } else {
+            println!("{name:width$}  {about}");
         }
-        return;
-    }
-    let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    for Scenario { name, about, .. } in ALL {
-        println!("{name:width$}  {about}");
     }
 }
 
 pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+    of_those(ALL, |scenario| scenario.name, args)
+}
+
+/// The ones that were asked for, of those that there are.
+pub(crate) fn of_those<S: Copy>(
+    all: &[S],
+    name: impl Fn(&S) -> &'static str,
+    args: &Chaos,
+) -> Result<Vec<S>, Failure> {
     if args.all {
-        return Ok(ALL.to_vec());
+        return Ok(all.to_vec());
     }
     let killed = args.kill.map(|cloud| match cloud {
         KilledCloud::Aws => "kill-aws".to_owned(),
@@ -127,9 +147,12 @@ pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
             "say what to break: --kill aws, --kill gcp, --scenario NAME, or --all; --list shows the names"
         )));
     }
-    let found = names.into_iter().map(|name| {
-        Scenario::named(name).ok_or_else(|| {
-            Failure::Usage(anyhow!("there is no scenario {name}; `cargo xtask chaos --list`"))
+    let found = names.into_iter().map(|asked| {
+        all.iter().copied().find(|scenario| name(scenario) == asked).ok_or_else(|| {
+            Failure::Usage(anyhow!(
+                "there is no scenario {asked} on the target {}; `--list` shows the names",
+                args.target
+            ))
         })
     });
     found.collect()
@@ -138,7 +161,7 @@ pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
 /// What is sent, and the seed of everything random.
 pub(crate) fn trades(args: &Chaos) -> (Trades, u64) {
     let made = || Trades::Generate {
-        count: u64::from(args.rate) * u64::from(args.duration),
+        count: u64::from(args.rate()) * u64::from(args.duration()),
         seed: args.seed,
     };
     run::seeded(args.trades.clone().unwrap_or_else(made), args.seed)
@@ -160,7 +183,14 @@ async fn one(
         reproduce: reproduce(scenario, args, &trades, seed),
         ..About::new(args.target, seed)
     };
-    let order = Order { trades, symbols: Vec::new(), poison: scenario.poison, batch: None, seed };
+    let order = Order {
+        trades,
+        symbols: Vec::new(),
+        poison: scenario.poison,
+        batch: None,
+        seed,
+        start: None,
+    };
     let kind = format!("chaos-{}", scenario.name);
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;
     let script = Script {
@@ -175,7 +205,7 @@ async fn one(
         },
         workload: run.workload.clone(),
         intervals: run.intervals.clone(),
-        rate: Some(args.rate),
+        rate: Some(args.rate()),
         replicate_pause: REPLICATE_PAUSE,
     };
     let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
@@ -235,7 +265,7 @@ fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> S
     let mut words = vec![
         format!("cargo xtask chaos --scenario {}", scenario.name),
         format!("--target {}", args.target),
-        format!("--trades {trades} --seed {seed} --rate {}", args.rate),
+        format!("--trades {trades} --seed {seed} --rate {}", args.rate()),
     ];
     words.extend(args.aws_emulator.map(|emulator| format!("--aws-emulator {emulator}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));

@@ -117,12 +117,12 @@ fn one(
         scenario: Some(what.name.to_owned()),
         note: Some(NOTE.to_owned()),
         faults_asked: what.schedule.faults.len(),
-        reproduce: reproduce(what, args, &trades, args.rate, seed),
+        reproduce: reproduce(what, args, &trades, args.rate(), seed),
         ..About::new(Target::Sim, seed)
     };
-    let order = Order { trades, symbols: Vec::new(), poison: 0, batch: None, seed };
+    let order = Order { trades, symbols: Vec::new(), poison: 0, batch: None, seed, start: None };
     let run = Run::prepare(&format!("chaos-{}", what.name), checkout, settings, &order, about)?;
-    let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(args.rate);
+    let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(args.rate());
     if let Some(why) = what.schedule.asks_for_loss(flow_ms) {
         progress.note(format!("note: this schedule may lose trades without any defect: {why}"));
     }
@@ -132,7 +132,7 @@ fn one(
         schedule: what.schedule.clone(),
         workload: Arc::clone(&run.workload),
         intervals: run.intervals.clone(),
-        rate: args.rate,
+        rate: args.rate(),
         history: run.history.clone(),
         spool: run.dir.path.join("spool"),
         settings: run.settings.clone(),
@@ -194,7 +194,7 @@ impl Judged {
 impl Bench {
     fn new(settings: Settings, trades: &Trades, rate: u32, seed: u64) -> Result<Self, Failure> {
         let (trades, symbols) = (trades.clone(), Vec::new());
-        let order = Order { trades, symbols, poison: 0, batch: None, seed };
+        let order = Order { trades, symbols, poison: 0, batch: None, seed, start: None };
         let recipe = run::recipe(&order, &settings).map_err(Failure::Usage)?;
         let workload = Workload::prepare(&recipe).map_err(Failure::Usage)?;
         let published = recompute::parse(&(workload.frames.join("\n") + "\n"))?;
@@ -359,7 +359,7 @@ fn shrunk(
     let args = Chaos {
         trades: Some(trades.clone()),
         seed: Some(seed),
-        rate: RATE,
+        rate: Some(RATE),
         schedules: None,
         ..args.clone()
     };

@@ -1,12 +1,13 @@
 //! A cloud as the harness sees it: its ports, and what a run does with them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use candle::{Candle, IdRanges, Interval, Symbols};
+use candle::{Candle, IdRanges, Interval, ObjectName, Symbols, message};
 use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep};
 
@@ -17,8 +18,6 @@ use crate::workload::{Content, Message, Workload};
 /// Tries at publishing a message, and the wait between them.
 const PUBLISH_TRIES: u32 = 60;
 const PUBLISH_RETRY: Duration = Duration::from_millis(500);
-/// A cloud that makes no progress for so long will not converge. Longer than any redelivery takes.
-const STALL: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// How long to look for a dead letter that should not be there.
 const QUIET: Duration = Duration::from_millis(400);
@@ -36,6 +35,37 @@ pub struct Cloud<Q, A, S> {
     pub archive: A,
     /// The candles.
     pub store: S,
+    /// What of it a run looks at.
+    pub view: View,
+}
+
+/// What of a cloud a run looks at, and how long it waits for it.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Only what happened then, in epoch milliseconds, on a cloud that others use too; `None`: all that there is.
+    pub window: Option<Range<u64>>,
+    /// A cloud that makes no progress for so long will not converge.
+    pub stall: Duration,
+}
+
+impl View {
+    /// Of a cloud that is the run's own.
+    #[must_use]
+    pub fn whole() -> Self {
+        // Longer than any redelivery takes.
+        Self { window: None, stall: Duration::from_secs(30) }
+    }
+
+    fn shows(&self, time_ms: u64) -> bool {
+        self.window.as_ref().is_none_or(|window| window.contains(&time_ms))
+    }
+
+    /// Whether a dead letter is the run's; on its own cloud, whatever is there.
+    fn shows_dead_letter(&self, body: &[u8], symbols: &Symbols) -> bool {
+        let trades = || message::decode(body, symbols).ok().map(|batch| batch.trades);
+        self.window.is_none()
+            || trades().is_some_and(|all| all.iter().any(|trade| self.shows(trade.time_ms)))
+    }
 }
 
 impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
@@ -116,7 +146,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
                 history.record(Event::CandlesComplete { cloud: self.name });
             }
             if dead_letters.len() < poison && missing == Some(0) {
-                self.collect_dead_letters(&mut dead_letters).await?;
+                self.collect_dead_letters(&mut dead_letters, &workload.symbols).await?;
             }
             if missing == Some(0) && dead_letters.len() >= poison {
                 history.record(Event::Converged { cloud: self.name });
@@ -126,9 +156,10 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
             if now != last || !published.load(Ordering::Relaxed) {
                 (last, moved) = (now, Instant::now());
             }
-            if moved.elapsed() > STALL {
+            let stall = self.view.stall;
+            if moved.elapsed() > stall {
                 let detail = format!(
-                    "nothing moved for {STALL:?}: {} trades missing in the candles, {} of {poison} dead letters",
+                    "nothing moved for {stall:?}: {} trades missing in the candles, {} of {poison} dead letters",
                     missing.map_or_else(|| "unknown".to_owned(), |missing| missing.to_string()),
                     dead_letters.len()
                 );
@@ -139,7 +170,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         }
         let quiet_since = Instant::now();
         while quiet_since.elapsed() < QUIET {
-            self.collect_dead_letters(&mut dead_letters).await?;
+            self.collect_dead_letters(&mut dead_letters, &workload.symbols).await?;
         }
         Ok(dead_letters)
     }
@@ -170,10 +201,20 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
     async fn collect_dead_letters(
         &self,
         dead_letters: &mut BTreeMap<MessageId, Bytes>,
+        symbols: &Symbols,
     ) -> anyhow::Result<()> {
         let received = self.dead_letters.receive(10).await.context("receive dead letters")?;
         for message in received {
-            dead_letters.insert(message.id, message.body);
+            if self.view.window.is_some() {
+                // They are for whoever looks after this cloud.
+                self.dead_letters
+                    .release(&message.receipt)
+                    .await
+                    .context("give a dead letter back")?;
+            }
+            if self.view.shows_dead_letter(&message.body, symbols) {
+                dead_letters.insert(message.id, message.body);
+            }
         }
         Ok(())
     }
@@ -188,24 +229,58 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         for symbol in symbols.iter() {
             for interval in Interval::ALL {
                 let read = self.store.scan(symbol, interval).await;
-                candles.extend(read.with_context(|| format!("{}: read the candles", self.name))?);
+                let read = read.with_context(|| format!("{}: read the candles", self.name))?;
+                let is_shown = |candle: &Candle| self.view.shows(candle.key().open_time_ms);
+                candles.extend(read.into_iter().filter(is_shown));
             }
         }
         let mut archive = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let names = self.archive.list("trades", after.as_deref(), 1000).await;
-            let names = names.with_context(|| format!("{}: list the archive", self.name))?;
-            let Some(last) = names.last() else { break };
-            after = Some(last.clone());
-            for name in names {
-                let object = self.archive.get(&name).await;
-                let object = object.with_context(|| format!("{}: read {name}", self.name))?;
-                archive.push((name, object.unwrap_or_default()));
-            }
+        for name in self.archived(symbols).await? {
+            let object = self.archive.get(&name).await;
+            let object = object.with_context(|| format!("{}: read {name}", self.name))?;
+            archive.push((name, object.unwrap_or_default()));
         }
         let dead_letters = dead_letters.into_values().collect();
         Ok(Snapshot { candles, archive, dead_letters })
+    }
+
+    /// Trades in the candles of an interval.
+    pub async fn held(&self, symbols: &Symbols, interval: Interval) -> anyhow::Result<u64> {
+        let mut held = 0;
+        for symbol in symbols.iter() {
+            let candles = self.store.scan(symbol, interval).await;
+            let candles = candles.with_context(|| format!("{}: read the candles", self.name))?;
+            let shown = candles.iter().filter(|candle| self.view.shows(candle.key().open_time_ms));
+            held += shown.map(|candle| candle.ids().count()).sum::<u64>();
+        }
+        Ok(held)
+    }
+
+    /// The names of the archive's objects, in order.
+    pub async fn archived(&self, symbols: &Symbols) -> anyhow::Result<Vec<String>> {
+        let Some(window) = &self.view.window else { return self.list("trades").await };
+        let mut shown = Vec::new();
+        for symbol in symbols.iter() {
+            let prefix = ObjectName::symbol_prefix(symbol);
+            let names = self.list(prefix.trim_end_matches('/')).await?;
+            shown.extend(names.into_iter().filter(|name| {
+                let name = name.parse::<ObjectName>();
+                name.is_ok_and(|name| window.contains(&name.hour.start_ms()))
+            }));
+        }
+        Ok(shown)
+    }
+
+    async fn list(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let names = self.archive.list(prefix, all.last().map(String::as_str), 1000).await;
+            let names = names.with_context(|| format!("{}: list the archive", self.name))?;
+            if names.is_empty() {
+                return Ok(all);
+            }
+            all.extend(names);
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
         trades,
         symbols: args.symbols.clone(),
         poison: args.poison,
+        start: None,
         batch: args.rate.map(|rate| rate.div_ceil(MESSAGES_PER_S)),
         seed,
     };
@@ -137,7 +138,7 @@ async fn emulated(
     let (verdict, stage) = run::until_interrupted(Box::pin(work)).await?;
     if args.keep {
         eprintln!("The clouds stay until Ctrl-C. To point AWS's and Google's tools to them:");
-        for (name, value) in stage.clouds.endpoints() {
+        for (name, value) in stage.clouds.emulated.endpoints() {
             eprintln!("  export {name}={value}");
         }
         run::interrupted().await?;
@@ -150,6 +151,11 @@ async fn emulated(
 fn choose(args: &E2e, settings: &Settings, progress: &Progress) -> Result<Place, Failure> {
     let target = args.target;
     run::check_aws_emulator(args.aws_emulator, target)?;
+    if target.is_deployed() {
+        return Err(Failure::Usage(anyhow!(
+            "e2e has clouds of its own; on what is deployed there is `cargo xtask chaos --target {target}`"
+        )));
+    }
     if target == Target::Sim && args.gcp_image.is_some() {
         return Err(Failure::Usage(anyhow!(
             "--gcp-image needs --target processes or containers: on sim nothing is run"

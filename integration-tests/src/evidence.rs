@@ -31,7 +31,7 @@ pub struct About {
     pub schema: u32,
     /// The scenario; none in `e2e`.
     pub scenario: Option<String>,
-    /// `processes`, `containers` or `sim`.
+    /// `processes`, `containers`, `sim`, `cloud` or `up`.
     pub target: String,
     /// The image that the Cloud Run service was a container of.
     pub gcp_image: Option<String>,

@@ -13,6 +13,7 @@ pub mod docker;
 pub mod e2e;
 pub mod emulator;
 pub mod evidence;
+pub mod game_day;
 pub mod history;
 pub mod invariants;
 pub mod local;

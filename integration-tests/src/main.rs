@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use harness::containers::{self, reaper};
+use harness::game_day::mender;
 use harness::outcome::Failure;
 use harness::processes::{container, guard};
 use harness::run::Checkout;
@@ -43,6 +44,9 @@ enum Command {
     /// Remove a run's containers once the run is over: what the guard starts in the place of a program.
     #[command(hide = true)]
     Reaper(reaper::Args),
+    /// Give back what a game day has taken away once the run is over: what the guard starts in the place of a program.
+    #[command(hide = true)]
+    Mender(mender::Args),
     /// Measure the cold start of the Lambda bootstrap.
     #[command(hide = true)]
     BenchColdStart(cold_start::Args),
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Command::Serve => local::serve(&checkout),
         Command::Container(args) => return container::hold(&args),
         Command::Reaper(args) => reaper::run(&args),
+        Command::Mender(args) => mender::run(&args, &checkout),
         Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)

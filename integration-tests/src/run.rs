@@ -10,7 +10,7 @@ use anyhow::{Context as _, anyhow};
 use args::{AwsEmulator, Target, Trades};
 use candle::{Interval, Symbol};
 use infra::Settings;
-use producer::BatchLimits;
+use producer::{BatchLimits, Start};
 use tokio::signal::unix::{SignalKind, signal};
 use toolbox::Tools;
 
@@ -41,6 +41,13 @@ impl Checkout {
         let settings = Settings::load(&path, Some("local"), sets, std::env::vars());
         settings.map_err(|error| Failure::Usage(error.into()))
     }
+
+    /// The same, for what works on deployed clouds.
+    #[must_use]
+    pub fn deploy(&self) -> deploy::commands::Checkout {
+        let Self { root, artifacts } = self.clone();
+        deploy::commands::Checkout { root, artifacts }
+    }
 }
 
 /// What is sent in a run.
@@ -56,6 +63,8 @@ pub struct Order {
     pub batch: Option<u32>,
     /// Of everything random.
     pub seed: u64,
+    /// Where made up trades begin; `None`: where they always do.
+    pub start: Option<Start>,
 }
 
 /// A run, from its folder to its verdict.
@@ -180,6 +189,7 @@ pub(crate) fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recip
         },
         poison: order.poison,
         seed: order.seed,
+        start: order.start,
     })
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use args::Trades;
 use candle::message;
 use candle::{Symbol, Symbols};
-use producer::{BatchLimits, Batcher, Generator, Recorded, Recording, SourceTrade};
+use producer::{BatchLimits, Batcher, Generator, Recorded, Recording, SourceTrade, Start};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -72,6 +72,8 @@ pub struct Recipe {
     pub poison: u32,
     /// Of the poison's places.
     pub seed: u64,
+    /// Where made up trades begin; `None`: where they always do.
+    pub start: Option<Start>,
 }
 
 impl Workload {
@@ -125,7 +127,10 @@ fn source(recipe: &Recipe) -> anyhow::Result<Source> {
         }
         Trades::Generate { count, seed } => {
             let symbol = recipe.symbols.first().unwrap_or(&recipe.default_symbol).clone();
-            let made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
+            let mut made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
+            if let Some(start) = recipe.start {
+                made = made.starting(start);
+            }
             Box::new(made.map(|trade| Ok(Recorded { frame: Generator::frame(&trade), trade })))
         }
     })
@@ -168,6 +173,7 @@ mod tests {
             limits: BatchLimits { max_trades: 100, max_bytes: 100_000 },
             poison,
             seed: 5,
+            start: None,
         }
     }
 

@@ -23,7 +23,8 @@ const FUNCTION_PROFILE: &str = "function";
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     let on_emulators = match args.target {
         Target::Processes | Target::Containers => true,
-        Target::Sim => false,
+        // There is nothing for it to do, and the harness says so.
+        Target::Sim | Target::Cloud | Target::Up => false,
         Target::Auto => Report::collect(&Env::from_process()).processes_target().is_ok(),
     };
     if on_emulators {
@@ -35,9 +36,9 @@ pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     exec("harness")
 }
 
-/// `chaos` breaks what runs the packed functions, so it packs them first; a list needs none.
+/// `chaos` breaks what runs the packed functions, so it packs them first; a list needs none, nor does what is deployed.
 pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
-    if args.list {
+    if args.list || args.command.is_some() || args.target.is_deployed() {
         return harness();
     }
     build_all(args.json)?;

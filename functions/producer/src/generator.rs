@@ -12,6 +12,15 @@ const FIRST_ID: u64 = 3_400_000_000;
 const TICK_UNITS: u64 = 1_000_000;
 const LOT_UNITS: u64 = 1_000;
 
+/// The first trade that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// No trade is before it, in epoch milliseconds.
+    pub time_ms: u64,
+    /// Its id.
+    pub id: u64,
+}
+
 /// A market of one symbol: contiguous ids, times that never run back, a price that walks by ticks of 0.01.
 ///
 /// One seed gives one sequence, on every machine and in every release.
@@ -26,12 +35,21 @@ pub struct Generator {
 }
 
 impl Generator {
+    /// Two trades in a row are less than this apart, in milliseconds.
+    pub const MOST_MS_APART: u64 = 140;
+
     /// `count` trades of `symbol`.
     #[must_use]
     pub fn new(symbol: Symbol, count: u64, seed: u64) -> Self {
         let rng = ChaCha8Rng::seed_from_u64(seed);
         let price_units = 6_000_000_000_000;
         Self { symbol, rng, left: count, next_id: FIRST_ID, time_ms: START_MS, price_units }
+    }
+
+    /// The same trades with other times and ids.
+    #[must_use]
+    pub fn starting(self, start: Start) -> Self {
+        Self { time_ms: start.time_ms, next_id: start.id, ..self }
     }
 
     /// The frame that Binance would send for a trade.
@@ -43,7 +61,7 @@ impl Generator {
     fn next_trade(&mut self) -> Option<Trade> {
         // Real trades come in bursts: half of them in the millisecond of the one before.
         if self.rng.random_bool(0.5) {
-            self.time_ms += self.rng.random_range(0..140);
+            self.time_ms += self.rng.random_range(0..Self::MOST_MS_APART);
         }
         let step = self.rng.random_range(0..=200) * TICK_UNITS;
         self.price_units = if self.rng.random_bool(0.5) {

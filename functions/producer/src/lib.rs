@@ -18,6 +18,6 @@ pub mod spool;
 pub mod status;
 
 pub use batcher::{BatchLimits, Batcher};
-pub use generator::Generator;
+pub use generator::{Generator, Start};
 pub use recording::{Recorded, Recording, SourceError, SourceTrade};
 pub use relay::{Event, Relay, RelayConfig, Relayed};

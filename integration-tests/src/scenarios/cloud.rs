@@ -72,7 +72,7 @@ pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> 
     stage.until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
     tokio::select! {
-        deployed = stage.clouds.deploy(AWS) => deployed.context("deploy, to be killed")?,
+        deployed = stage.clouds.emulated.deploy(AWS) => deployed.context("deploy, to be killed")?,
         () = sleep(MIDWAY / 2) => {}
     }
     let again = stage.kill_cloud(AWS).await?;

@@ -2,14 +2,19 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::{AwsEmulator, Target, Trades};
 
 /// Breaks a cloud, or something in it, while trades flow, and gives a verdict.
 #[derive(Args, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Chaos {
+    /// What else there is to do.
+    #[command(subcommand)]
+    pub command: Option<ChaosCommand>,
+
     /// List the scenarios and run none.
     #[arg(long)]
     pub list: bool,
@@ -44,9 +49,26 @@ pub struct Chaos {
     #[arg(long, value_name = "NAME", hide = true)]
     pub plant: Option<String>,
 
-    /// Where the clouds run.
+    /// Where the clouds run. `cloud` is a game day: part of what is deployed is taken away by switches of the clouds' own
+    /// APIs, and given back on every way out; `up` is its rehearsal.
     #[arg(long, value_enum, default_value_t = Target::Processes)]
     pub target: Target,
+
+    /// The environment of a game day, of those in twincloud.toml [default: its project.environment; on `up`: local].
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Print each call of a game day, and the one that undoes it, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Don't ask before a game day. A protected environment still wants its name: `--confirm`.
+    #[arg(long)]
+    pub yes: bool,
+
+    /// The name of the stack, PREFIX-ENVIRONMENT, in the place of typing it when asked.
+    #[arg(long, value_name = "STACK")]
+    pub confirm: Option<String>,
 
     /// What AWS is on the target `containers` [default: as `[containers]` in twincloud.toml has it].
     #[arg(long, value_enum, value_name = "EMULATOR")]
@@ -56,13 +78,14 @@ pub struct Chaos {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Trades to publish a second.
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: u32,
+    /// Trades to publish a second [default: 2000; on a game day 200].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
 
-    /// How long trades are published, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    pub duration: u32,
+    /// How long trades are published, in seconds [default: 14; on `up` 60; on `cloud`, where a change takes minutes to take
+    /// effect everywhere, 900].
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub duration: Option<u32>,
 
     /// Trades to send instead of generated ones: a recording of Binance frames, or `generate:N[:SEED]`.
     #[arg(long, value_name = "FILE|generate:N[:SEED]", conflicts_with = "duration")]
@@ -81,6 +104,43 @@ pub struct Chaos {
     pub summary: Option<PathBuf>,
 
     /// Print the reports as JSON on standard output, one a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Chaos {
+    /// Trades a second.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate.unwrap_or(if self.target.is_deployed() { 200 } else { 2000 })
+    }
+
+    /// How long trades are published, in seconds.
+    #[must_use]
+    pub fn duration(&self) -> u32 {
+        self.duration.unwrap_or(match self.target {
+            Target::Cloud => 900,
+            Target::Up => 60,
+            Target::Auto | Target::Processes | Target::Containers | Target::Sim => 14,
+        })
+    }
+}
+
+/// What else than scenarios there is.
+#[derive(Clone, Debug, Subcommand)]
+pub enum ChaosCommand {
+    /// Undo what a game day has changed and not undone itself, from its record.
+    Heal(Heal),
+}
+
+/// Undoes a game day.
+#[derive(Args, Clone, Debug)]
+pub struct Heal {
+    /// The environment, of those in twincloud.toml [default: its project.environment]; that of `up` is local.
+    #[arg(long, value_name = "NAME")]
+    pub env: Option<String>,
+
+    /// Print what was undone as JSON.
     #[arg(long)]
     pub json: bool,
 }

@@ -68,6 +68,18 @@ pub enum Target {
     Containers,
     /// Clouds in memory, in one process and in virtual time: no verdict on the release binaries.
     Sim,
+    /// What is deployed on the account and the project that the credentials are for; only for `chaos`.
+    Cloud,
+    /// What is deployed on the clouds that `cargo xtask up` started; only for `chaos`.
+    Up,
+}
+
+impl Target {
+    /// Whether the clouds are there before the run, and after it.
+    #[must_use]
+    pub fn is_deployed(self) -> bool {
+        matches!(self, Self::Cloud | Self::Up)
+    }
 }
 
 impl fmt::Display for Target {
@@ -77,6 +89,8 @@ impl fmt::Display for Target {
             Self::Processes => "processes",
             Self::Containers => "containers",
             Self::Sim => "sim",
+            Self::Cloud => "cloud",
+            Self::Up => "up",
         })
     }
 }

@@ -10,7 +10,7 @@ mod local;
 mod operate;
 mod render;
 
-pub use chaos::{Chaos, KilledCloud, Verify};
+pub use chaos::{Chaos, ChaosCommand, Heal, KilledCloud, Verify};
 pub use containers::{AwsEmulator, BuildImages, EmulatorImage, Images, ImagesCommand};
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};

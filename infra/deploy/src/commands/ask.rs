@@ -4,7 +4,10 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use anyhow::anyhow;
 
+use infra::names;
+
 use super::failure::Failure;
+use super::site::Site;
 
 /// Whether the plan is to be carried out.
 pub(super) fn apply(yes: bool) -> Result<(), Failure> {
@@ -23,11 +26,16 @@ pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
     agreed(&ask(&format!("{question} [y/N] "), "pass --yes to do it without being asked")?)
 }
 
-/// Whether everything of `stack` is to be deleted. Where it is protected, its name must be typed, or
-/// be given by `confirm`.
-pub(super) fn destroy(
+/// Whether `deed` is to be done to what a site has deployed. Where that is protected, the stack's name must be typed, or be
+/// given by `confirm`.
+pub fn agree_on(site: &Site, deed: &str, yes: bool, confirm: Option<&str>) -> Result<(), Failure> {
+    on_stack(&names::stack(&site.settings), site.is_protected(), deed, yes, confirm)
+}
+
+fn on_stack(
     stack: &str,
     protected: bool,
+    deed: &str,
     yes: bool,
     confirm: Option<&str>,
 ) -> Result<(), Failure> {
@@ -35,15 +43,11 @@ pub(super) fn destroy(
         return is_name(stack, typed);
     }
     if protected {
-        let question = format!("{stack} is protected. Type its name to delete all of it: ");
+        let question = format!("{stack} is protected. Type its name to {deed}: ");
         let typed = ask(&question, &format!("{stack} is protected: pass --confirm {stack}"))?;
         return is_name(stack, &typed);
     }
-    if yes {
-        return Ok(());
-    }
-    let question = format!("delete {stack} and all that it holds? [y/N] ");
-    agreed(&ask(&question, "pass --yes to delete without being asked")?)
+    agree(&format!("{stack}: {deed}?"), yes)
 }
 
 fn is_name(stack: &str, typed: &str) -> Result<(), Failure> {
@@ -51,7 +55,7 @@ fn is_name(stack: &str, typed: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(anyhow!(
-        "`{typed}` is not the name of the stack, {stack}; nothing was deleted"
+        "`{typed}` is not the name of the stack, {stack}; nothing was changed"
     )))
 }
 
@@ -80,11 +84,14 @@ mod tests {
 
     #[test]
     fn a_protected_stack_wants_its_name() {
-        assert!(destroy("p-prod", true, true, Some("p-prod")).is_ok());
-        let wrong = destroy("p-prod", true, true, Some("p-dev")).expect_err("another name");
+        let destroy = |stack, protected, confirm| {
+            on_stack(stack, protected, "delete all of it", true, confirm)
+        };
+        assert!(destroy("p-prod", true, Some("p-prod")).is_ok());
+        let wrong = destroy("p-prod", true, Some("p-dev")).expect_err("another name");
         assert!(matches!(wrong, Failure::Usage(_)));
-        assert!(destroy("p-dev", false, true, None).is_ok());
+        assert!(destroy("p-dev", false, None).is_ok());
         // Another name is a mistake, wherever it is made.
-        assert!(destroy("p-dev", false, true, Some("p-prod")).is_err());
+        assert!(destroy("p-dev", false, Some("p-prod")).is_err());
     }
 }

@@ -58,8 +58,8 @@ impl fmt::Display for Destroyed {
 
 pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
-    let stack = names::stack(&site.settings);
-    ask::destroy(&stack, site.is_protected(), args.yes, args.confirm.as_deref())?;
+    let deed = "delete all of it and all that it holds";
+    ask::agree_on(&site, deed, args.yes, args.confirm.as_deref())?;
     let progress = Progress::default();
     let mut all = Vec::new();
     // The last to be deployed goes first.

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use ask::agree;
+pub use ask::{agree, agree_on};
 pub use failure::Failure;
 pub use report::print;
 pub use site::{Checkout, Site, now_ms};

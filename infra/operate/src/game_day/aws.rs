@@ -221,11 +221,7 @@ fn denying(before: Option<&str>, arn: &str) -> anyhow::Result<String> {
 
 /// The policy to set so that everybody can send as before, an empty one for none; `None`: it is so already. What
 /// somebody else has changed meanwhile stays.
-fn allowing(
-    now: Option<&str>,
-    before: Option<&str>,
-    arn: &str,
-) -> anyhow::Result<Option<String>> {
+fn allowing(now: Option<&str>, before: Option<&str>, arn: &str) -> anyhow::Result<Option<String>> {
     let Some(now) = now else { return Ok(None) };
     let mut policy = parsed(now)?;
     if policy == parsed(&denying(before, arn)?)? {

@@ -111,7 +111,8 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
 }
 
 async fn push_config(site: &Site, subscription: &str) -> anyhow::Result<Switch> {
-    let subscription = format!("projects/{}/subscriptions/{subscription}", site.settings.gcp.project);
+    let subscription =
+        format!("projects/{}/subscriptions/{subscription}", site.settings.gcp.project);
     let api = Service::PubSub.open(site)?;
     let now = api.ask(Method::GET, &format!("/v1/{subscription}"), None).await?;
     let before = now["pushConfig"].clone();
@@ -183,7 +184,8 @@ impl Switch {
         match self {
             Self::PushConfig { subscription, .. } => push(site, subscription, &json!({})).await,
             Self::Bindings { of, resource, before, .. } => {
-                change_policy(&of.open(site)?, *of, resource, |policy| without(policy, before)).await
+                change_policy(&of.open(site)?, *of, resource, |policy| without(policy, before))
+                    .await
             }
             Self::Job { .. } => set_job(site, Wanted::Paused).await,
         }
@@ -226,10 +228,8 @@ async fn set_job(site: &Site, wanted: Wanted) -> anyhow::Result<()> {
 
 async fn read_policy(api: &Api, of: Service, resource: &str) -> anyhow::Result<Value> {
     // Version 3, or conditions are left out.
-    let path = format!(
-        "/{}/{resource}:getIamPolicy?options.requestedPolicyVersion=3",
-        of.version()
-    );
+    let path =
+        format!("/{}/{resource}:getIamPolicy?options.requestedPolicyVersion=3", of.version());
     api.ask(Method::GET, &path, None).await
 }
 
@@ -375,7 +375,8 @@ mod tests {
                     let asked: Value = serde_json::from_str(body).expect("JSON");
                     if std::mem::take(&mut quicker) {
                         policy["etag"] = json!("two");
-                        all_mut(&mut policy).push(json!({ "role": "r", "members": ["user:quick"] }));
+                        all_mut(&mut policy)
+                            .push(json!({ "role": "r", "members": ["user:quick"] }));
                     }
                     if asked["policy"]["etag"] == policy["etag"] {
                         policy = asked["policy"].clone();

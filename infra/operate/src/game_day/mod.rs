@@ -109,18 +109,18 @@ impl fmt::Display for Switch {
 /// Changes nothing. What can't be taken away, or is away already, is an error of the environment.
 pub async fn plan(site: &Site, cloud: Cloud, outage: Outage) -> Result<Vec<Switch>, Failure> {
     let switches = match cloud {
-        Cloud::Aws => Box::pin(aws::plan(site, outage)).await.map(|all| all.into_iter().map(Switch::Aws).collect()),
-        Cloud::Gcp => Box::pin(gcp::plan(site, outage)).await.map(|all| all.into_iter().map(Switch::Gcp).collect()),
+        Cloud::Aws => Box::pin(aws::plan(site, outage))
+            .await
+            .map(|all| all.into_iter().map(Switch::Aws).collect()),
+        Cloud::Gcp => Box::pin(gcp::plan(site, outage))
+            .await
+            .map(|all| all.into_iter().map(Switch::Gcp).collect()),
     };
     switches.map_err(Failure::lacking)
 }
 
 /// Throws every switch of a record that was begun. If one can't be thrown, those before it are: [`heal`] undoes them.
-pub async fn throw(
-    site: &Site,
-    record: &Record,
-    on_step: impl Fn(&str),
-) -> anyhow::Result<()> {
+pub async fn throw(site: &Site, record: &Record, on_step: impl Fn(&str)) -> anyhow::Result<()> {
     for switch in record.switches() {
         on_step(&switch.call());
         Box::pin(switch.throw(site)).await?;

@@ -109,7 +109,9 @@ impl Record {
             Failure::lacking(RecordError::file(
                 "read",
                 &path,
-                format!("{error}; it says what was there before: undo it by hand, then delete the file"),
+                format!(
+                    "{error}; it says what was there before: undo it by hand, then delete the file"
+                ),
             ))
         })?;
         Ok(Some(Self { path, content }))

@@ -43,6 +43,8 @@ pub(crate) fn environment(
         // No container is ever started, also where there is an engine.
         ("DOCKER_HOST", "unix:///nonexistent/docker.sock".to_owned()),
         ("LAMBDA_EXECUTOR", "local".to_owned()),
+        // Policies are kept to: a queue that denies somebody to send refuses.
+        ("AUTH", "true".to_owned()),
         // Everything is in memory.
         ("PERSIST_STATE", "0".to_owned()),
         ("S3_PERSIST", "0".to_owned()),

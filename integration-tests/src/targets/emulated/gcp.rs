@@ -11,7 +11,7 @@ use infra::names;
 
 use super::network::{Network, Service, Viewer};
 use super::{ACCOUNT, Deployment, Place, endpoints};
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, View};
 use crate::history::{CloudName, Event};
 use crate::processes::container;
 use crate::processes::emulators::Running;
@@ -127,6 +127,7 @@ pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await?,
         archive: GcsArchive::connect(Some(&endpoint(Service::Storage)), &bucket).await?,
         store: store.await?,
+        view: View::whole(),
     })
 }
 

@@ -8,7 +8,6 @@ mod aws;
 mod backend;
 mod gcp;
 pub mod network;
-pub mod producer;
 pub mod replication;
 
 use std::collections::BTreeMap;

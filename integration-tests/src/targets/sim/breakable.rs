@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, View};
 use crate::history::{CloudName, Event, History};
 use crate::planted::Plant;
 use crate::schedule::{Fault, Link, Planned, Service};
@@ -128,7 +128,7 @@ impl Breakable {
     /// The cloud as the harness sees it, whatever is broken.
     pub(super) fn seen(&self) -> Cloud<MemoryQueue, MemoryArchive, MemoryStore> {
         let Held { queue, dead_letters, archive, store, .. } = self.inner().held.clone();
-        Cloud { name: self.name, queue, dead_letters, archive, store }
+        Cloud { name: self.name, queue, dead_letters, archive, store, view: View::whole() }
     }
 
     pub(super) fn break_it(&self, index: usize, planned: &Planned) {

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Drive;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, View};
 use crate::history::{CloudName, Event};
 use crate::snapshot::Snapshot;
 
@@ -90,6 +90,7 @@ impl Sim {
             dead_letters,
             archive: MemoryArchive::default(),
             store: MemoryStore::default(),
+            view: View::whole(),
         };
         let crashes = Arc::new(AtomicU32::new(self.crashes));
         for worker in 0..WORKERS {

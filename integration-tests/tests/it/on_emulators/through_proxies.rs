@@ -13,7 +13,7 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self, Limits, StackRequest};
 use deploy::google::{self, PushTarget};
 use fault_proxy::{Level, Proxy};
-use harness::cloud::Cloud;
+use harness::cloud::{Cloud, View};
 use harness::history::{CloudName, History};
 use harness::processes::emulators::{Running, cloud_run, ministack};
 use harness::processes::{LocalClouds, Options};
@@ -101,6 +101,7 @@ async fn deploy_aws(settings: &Settings, endpoint: &str) -> AwsCloud {
         dead_letters: SqsQueue::new(clients.sqs, output("DeadLetterQueueUrl")),
         archive: S3Archive::new(clients.s3, output("BucketName")),
         store: DynamoStore::new(clients.dynamodb, output("TableName")),
+        view: View::whole(),
     }
 }
 
@@ -126,6 +127,7 @@ async fn deploy_gcp(settings: &Settings, proxies: &Proxies, push: &Proxy) -> Gcp
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await,
         archive: GcsArchive::connect(Some(&gcs), &bucket).await.expect("a client"),
         store: store.await.expect("a client"),
+        view: View::whole(),
     }
 }
 

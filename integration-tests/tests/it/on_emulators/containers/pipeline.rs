@@ -12,7 +12,7 @@ use deploy::artifact::{create_bucket, upload_artifact};
 use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self, Limits, StackRequest};
 use deploy::google::{self, PushTarget};
-use harness::cloud::Cloud;
+use harness::cloud::{Cloud, View};
 use harness::containers::Containers;
 use harness::emulator::Emulator;
 use harness::history::{CloudName, History};
@@ -145,6 +145,7 @@ async fn deploy_aws(
         dead_letters: SqsQueue::new(clients.sqs.clone(), output("DeadLetterQueueUrl")),
         archive: S3Archive::new(clients.s3.clone(), output("BucketName")),
         store: DynamoStore::new(clients.dynamodb.clone(), output("TableName")),
+        view: View::whole(),
     };
     (cloud, aws_sdk_lambda::Client::new(&config))
 }
@@ -192,6 +193,7 @@ async fn deploy_gcp(
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await,
         archive: archive.await.expect("an archive"),
         store: store.await.expect("a store"),
+        view: View::whole(),
     };
     (cloud, service)
 }

@@ -91,7 +91,7 @@ fn without_a_terminal_nobody_is_asked_and_nothing_changes() {
     assert!(ran.stderr.contains("--confirm blockchain-core-prod-prod"), "{}", ran.stderr);
     let ran = up.checkout.deploy(&on_processes(&[&protected[..], &["--confirm", "prod"]].concat()));
     ran.assert_code(2);
-    assert!(ran.stderr.contains("nothing was deleted"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("nothing was changed"), "{}", ran.stderr);
 }
 
 #[test]

@@ -19,24 +19,24 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// What to start.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(super) struct Options {
     /// The program that has the subcommand `guard`.
-    pub guard: GuardProgram,
+    pub(super) guard: GuardProgram,
     /// The program.
-    pub program: PathBuf,
+    pub(super) program: PathBuf,
     /// The run's folder: spool, events and status are in it.
-    pub run_dir: PathBuf,
+    pub(super) run_dir: PathBuf,
     /// What `--source` is given.
-    pub source: String,
+    pub(super) source: String,
     /// Trades a second; `None`: as fast as they go.
-    pub rate: Option<u32>,
+    pub(super) rate: Option<u32>,
     /// Its environment.
-    pub env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
 }
 
 impl Options {
     /// Where the program is, next to this one.
-    pub fn own_program() -> anyhow::Result<PathBuf> {
+    pub(super) fn own_program() -> anyhow::Result<PathBuf> {
         let own = std::env::current_exe().context("find this program")?;
         Ok(own.with_file_name("producer"))
     }
@@ -48,7 +48,7 @@ impl Options {
 
 /// The producer that runs.
 #[derive(Debug)]
-pub struct Producer {
+pub(super) struct Producer {
     options: Options,
     process: Supervised,
     follower: JoinHandle<()>,
@@ -56,7 +56,7 @@ pub struct Producer {
 
 impl Producer {
     /// Starts it; what it tells goes into the history.
-    pub async fn start(options: Options, history: &History) -> anyhow::Result<Self> {
+    pub(super) async fn start(options: Options, history: &History) -> anyhow::Result<Self> {
         let process = spawn(&options).await?;
         let follower = Follower { history: history.clone(), messages: BTreeMap::new() };
         let follower = tokio::spawn(follower.follow(options.events()));
@@ -64,20 +64,20 @@ impl Producer {
     }
 
     /// `kill -9`, and says what it hit. It stays dead until [`Self::start_again`].
-    pub async fn kill(&mut self) -> anyhow::Result<u32> {
+    pub(super) async fn kill(&mut self) -> anyhow::Result<u32> {
         let pid = self.process.pid().context("the producer has ended by itself")?;
         self.process.kill9().await?;
         Ok(pid)
     }
 
     /// Starts another one on the same spool.
-    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start_again(&mut self) -> anyhow::Result<()> {
         self.process = spawn(&self.options).await?;
         Ok(())
     }
 
     /// Waits until it has published everything.
-    pub async fn done(&mut self, history: &History) -> anyhow::Result<()> {
+    pub(super) async fn done(&mut self, history: &History) -> anyhow::Result<()> {
         let exit = self.process.wait().await;
         if exit != Exit::Code(0) {
             return Err(self.process.ended().into());
@@ -92,12 +92,12 @@ impl Producer {
 
     /// Whether it has ended.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.process.exited().is_some()
     }
 
     /// Ends it.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.follower.abort();
         self.process.stop().await?;
         Ok(())

@@ -1,0 +1,381 @@
+//! `cargo xtask chaos --target cloud`: a game day on what is deployed, with real trades of nobody, and a verdict; and its
+//! rehearsal on what `cargo xtask up` started, `--target up`.
+//!
+//! The run sends trades of `trading.smoke_symbol`, of days far in the future in which nothing is yet ([`window`]), and looks
+//! at those alone. What is taken away is recorded before, and given back on every way out: by the run itself, by the
+//! [`mender`] if the run is killed, else by `cargo xtask chaos heal`.
+
+pub mod mender;
+mod window;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use args::{Chaos, Cloud as Which, DeployTarget, Heal, Place, Target, Trades};
+use deploy::commands::{self, Site};
+use futures::future::LocalBoxFuture;
+use operate::commands::clouds::{self, Ports};
+use operate::game_day::{self, Outage, Record, Switch};
+use serde::Serialize;
+
+use crate::chaos::{self, conclude};
+use crate::cloud::{Cloud, View};
+use crate::evidence::About;
+use crate::history::CloudName;
+use crate::outcome::Failure;
+use crate::processes::supervised::GuardProgram;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::run::{self, Checkout, Order, Run};
+use crate::scenarios::Route;
+use crate::stage::{DeployedClouds, Pace, Play, Stage};
+use window::Window;
+
+/// A scenario of a game day.
+#[derive(Clone, Copy, Debug)]
+struct Scenario {
+    name: &'static str,
+    about: &'static str,
+    cloud: CloudName,
+    outage: Outage,
+}
+
+const ALL: &[Scenario] = &[
+    Scenario {
+        name: "kill-aws",
+        about: "AWS, the primary, takes no messages and runs no functions; it is failed back to",
+        cloud: CloudName::Aws,
+        outage: Outage::Cloud,
+    },
+    Scenario {
+        name: "kill-gcp",
+        about: "Google Cloud, the primary, takes no messages and runs no functions; it is failed back to",
+        cloud: CloudName::Gcp,
+        outage: Outage::Cloud,
+    },
+    Scenario {
+        name: "functions-aws",
+        about: "AWS, the primary, runs no functions: trades wait in SQS",
+        cloud: CloudName::Aws,
+        outage: Outage::Functions,
+    },
+    Scenario {
+        name: "functions-gcp",
+        about: "Google Cloud, the primary, runs no functions: trades wait in Pub/Sub",
+        cloud: CloudName::Gcp,
+        outage: Outage::Functions,
+    },
+];
+
+impl Scenario {
+    fn which(&self) -> Which {
+        match self.cloud {
+            CloudName::Aws => Which::Aws,
+            CloudName::Gcp => Which::Gcp,
+        }
+    }
+}
+
+/// What a scenario would call, and how that is undone.
+#[derive(Serialize)]
+struct Plan {
+    scenario: &'static str,
+    calls: Vec<Call>,
+}
+
+#[derive(Serialize)]
+struct Call {
+    throw: String,
+    undo: String,
+}
+
+impl Plan {
+    fn of(scenario: &Scenario, switches: &[Switch]) -> Self {
+        let call = |switch: &Switch| Call { throw: switch.call(), undo: switch.undo_call() };
+        Self { scenario: scenario.name, calls: switches.iter().map(call).collect() }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.scenario)?;
+        for Call { throw, undo } in &self.calls {
+            writeln!(f, "  - {throw}")?;
+            writeln!(f, "  + {undo}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the scenarios that were asked for on what is deployed, and gives a verdict on each.
+pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
+    if args.list {
+        chaos::list(args.json, ALL.iter().map(|scenario| (scenario.name, scenario.about)));
+        return Ok(());
+    }
+    check(args)?;
+    let scenarios = chaos::of_those(ALL, |scenario| scenario.name, args)?;
+    let site = Site::open(&place(args), &checkout.deploy())?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let progress = Progress::default();
+    progress.now("reading what there is to switch off");
+    let mut planned = Vec::new();
+    for scenario in scenarios {
+        let plan = game_day::plan(&site, scenario.which(), scenario.outage);
+        planned.push((scenario, runtime.block_on(Box::pin(plan))?));
+    }
+    let plans = planned.iter().map(|(scenario, switches)| Plan::of(scenario, switches));
+    let plans: Vec<Plan> = plans.collect();
+    progress.finish();
+    if args.dry_run && args.json {
+        println!("{}", serde_json::to_string_pretty(&plans).context("write the plan as JSON")?);
+    } else if !args.json {
+        plans.iter().for_each(|plan| print!("{plan}"));
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    commands::agree_on(&site, "take this away for a while", args.yes, args.confirm.as_deref())?;
+    let mut reports = Vec::new();
+    for (scenario, switches) in planned {
+        let one = one(&scenario, switches, args, &site, checkout);
+        reports.push(runtime.block_on(Box::pin(one))?);
+    }
+    conclude(args, &reports)
+}
+
+/// Undoes what the record of a game day says.
+pub fn heal(args: &Heal, checkout: &Checkout) -> Result<(), Failure> {
+    let checkout = checkout.deploy();
+    let environment = match &args.env {
+        Some(environment) => environment.clone(),
+        None => {
+            Site::open(&place_of(None, &[], Target::Cloud), &checkout)?.settings.project.environment
+        }
+    };
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let say = |what: &str| eprintln!("{what}");
+    let healed = runtime.block_on(Box::pin(game_day::heal(&checkout, &environment, say)))?;
+    let Some(healed) = healed else {
+        let nothing = game_day::Healed::default();
+        return match args.json {
+            true => Ok(commands::print(&nothing, true)?),
+            false => {
+                println!(
+                    "there is no record of a game day of {environment}, so there is nothing to undo"
+                );
+                Ok(())
+            }
+        };
+    };
+    commands::print(&healed, args.json)?;
+    if healed.left.is_empty() { Ok(()) } else { Err(Failure::Verdict) }
+}
+
+fn check(args: &Chaos) -> Result<(), Failure> {
+    run::check_aws_emulator(args.aws_emulator, args.target)?;
+    if args.schedule.is_some() || args.schedules.is_some() || args.planted || args.plant.is_some() {
+        let why = anyhow!("schedules and planted bugs are for sim only; add --target sim");
+        return Err(Failure::Lacking(why));
+    }
+    if args.trades.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "a game day makes its trades up, so that no real candle gets one; leave --trades out"
+        )));
+    }
+    Ok(())
+}
+
+fn place(args: &Chaos) -> Place {
+    place_of(args.env.clone(), &args.sets, args.target)
+}
+
+fn place_of(env: Option<String>, sets: &[String], target: Target) -> Place {
+    let target = if target == Target::Up { DeployTarget::Processes } else { DeployTarget::Cloud };
+    Place { env, sets: sets.to_vec(), target }
+}
+
+/// One run.
+async fn one(
+    scenario: &Scenario,
+    switches: Vec<Switch>,
+    args: &Chaos,
+    site: &Site,
+    checkout: &Checkout,
+) -> Result<Report, Failure> {
+    let progress = Progress::default();
+    let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
+    say("looking for days in which nothing is");
+    let (aws, gcp) = tokio::try_join!(Box::pin(clouds::aws(site)), Box::pin(clouds::gcp(site)))?;
+    let symbol = site.smoke_symbol()?;
+    let (trades, seed) = chaos::trades(args);
+    let Trades::Generate { count, .. } = trades else {
+        return Err(Failure::Usage(anyhow!("a game day makes its trades up")));
+    };
+    let longest = *site.intervals()?.last().context("settings: trading.intervals is empty")?;
+    let stores = (&aws.cloud.store, &gcp.cloud.store);
+    let window = Window::find(stores, &symbol, longest, count, seed).await?;
+    let mut settings = site.settings.clone();
+    chaos::set_route(&mut settings, Route::Primary(scenario.cloud));
+    settings.trading.symbols = vec![symbol.to_string()];
+    let about = About {
+        scenario: Some(scenario.name.to_owned()),
+        note: Some(format!(
+            "Of both clouds, only trades of {symbol} in {window} were looked at; what the functions call was not."
+        )),
+        faults_asked: 1,
+        reproduce: reproduce(scenario, args, seed),
+        ..About::new(args.target, seed)
+    };
+    let order = Order {
+        trades,
+        symbols: Vec::new(),
+        poison: 0,
+        batch: None,
+        seed,
+        start: Some(window.start()),
+    };
+    let kind = format!("game-day-{}", scenario.name);
+    let run = Run::prepare(&kind, checkout, settings, &order, about)?;
+    let pace = pace(args.target);
+    let view = View { window: Some(window.range()), stall: pace.stall };
+    let clouds = DeployedClouds {
+        aws: cloud(CloudName::Aws, aws, view.clone()),
+        gcp: cloud(CloudName::Gcp, gcp, view),
+        producer_env: producer_env(site, &run),
+        pace,
+        checkout: checkout.deploy(),
+        environment: site.settings.project.environment.clone(),
+        symbols: run.workload.symbols.clone(),
+    };
+    let play = Play {
+        guard: GuardProgram::own(),
+        run_dir: run.dir.path.clone(),
+        workload: Arc::clone(&run.workload),
+        intervals: run.intervals.clone(),
+        rate: args.rate(),
+    };
+    // From here on something may be thrown.
+    let record = Record::begin(site, &args.sets, scenario.which(), scenario.name, switches)?;
+    let mender = mender::start(&play.guard, &clouds.environment, &run.dir.path, checkout).await;
+    let work = async {
+        let mut mender = mender.context("start what would undo it if this run were killed")?;
+        run.history.begin();
+        say("trades flow");
+        let mut stage = Box::pin(Stage::play(clouds, play, run.history.clone())).await?;
+        let played: Played<'_> = Box::pin(played(scenario, &mut stage, site, &record, say));
+        played.await?;
+        say("all is given back");
+        let snapshots = Box::pin(stage.finish(say)).await?;
+        let report = run.conclude(&snapshots, args.json, &progress)?;
+        Box::pin(stage.stop()).await?;
+        mender.stop().await.context("end the mender")?;
+        Ok(report)
+    };
+    let done = run::until_interrupted(Box::pin(work)).await;
+    let _ = run.history.finish();
+    if done.is_err() {
+        give_back(site, checkout, &progress).await;
+    }
+    done.map_err(|failure| match failure {
+        Failure::Broken(error) => {
+            let folder = run.dir.path.display();
+            let what = format!("{}; what happened is in {folder}", scenario.name);
+            Failure::Broken(error.context(what))
+        }
+        other => other,
+    })
+}
+
+type Played<'a> = LocalBoxFuture<'a, anyhow::Result<()>>;
+
+/// What happens.
+async fn played(
+    scenario: &Scenario,
+    stage: &mut Stage<DeployedClouds>,
+    site: &Site,
+    record: &Record,
+    say: impl Fn(&str),
+) -> anyhow::Result<()> {
+    let cloud = scenario.cloud;
+    stage.until_accepted(10).await?;
+    match scenario.outage {
+        Outage::Cloud => {
+            let taken = stage.take_cloud(site, cloud, record, &say).await?;
+            say(&format!("{cloud} is away, and {} has taken over", cloud.other()));
+            stage.give_back(taken).await?;
+            stage.until_routed_to(&[cloud]).await
+        }
+        Outage::Functions => {
+            let taken = stage.take_functions(site, cloud, record, &say).await?;
+            say(&format!("the functions of {cloud} are away, and trades wait in its queue"));
+            stage.give_back(taken).await
+        }
+    }
+}
+
+/// Whatever happened to the run, nothing stays thrown.
+async fn give_back(site: &Site, checkout: &Checkout, progress: &Progress) {
+    progress.now("giving back what was taken away; this is not to be interrupted");
+    let environment = &site.settings.project.environment;
+    let say = |what: &str| progress.note(what);
+    let healed = Box::pin(game_day::heal(&checkout.deploy(), environment, say)).await;
+    let left = match healed {
+        Ok(healed) => healed.is_some_and(|healed| !healed.left.is_empty()),
+        Err(_) => true,
+    };
+    if left {
+        progress.note(format!(
+            "not all could be undone: `cargo xtask chaos heal --env {environment}` tries again"
+        ));
+    }
+    progress.finish();
+}
+
+fn pace(target: Target) -> Pace {
+    let s = Duration::from_secs;
+    if target == Target::Up {
+        return Pace { patience: s(60), stall: s(150), away: s(3), quiet: s(2), compare: s(1) };
+    }
+    // A change of rights takes minutes to be known everywhere, and Google's schedule comes round every five.
+    Pace { patience: s(900), stall: s(900), away: s(60), quiet: s(30), compare: s(10) }
+}
+
+fn cloud<Q, A, S>(name: CloudName, ports: Ports<Q, A, S>, view: View) -> Cloud<Q, A, S> {
+    let Ports { queue, dead_letters, cloud: operate::Cloud { archive, store } } = ports;
+    Cloud { name, queue, dead_letters, archive, store, view }
+}
+
+/// The settings, and how this run itself signs in at both clouds.
+fn producer_env(site: &Site, run: &Run) -> BTreeMap<String, String> {
+    let own = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let local = site.local.as_ref().map(|local| local.variables()).unwrap_or_default();
+    own.chain(run.settings.producer_env()).chain(local).collect()
+}
+
+fn reproduce(scenario: &Scenario, args: &Chaos, seed: u64) -> String {
+    let mut words = vec![
+        format!("cargo xtask chaos --scenario {} --target {}", scenario.name, args.target),
+        format!("--seed {seed} --rate {} --duration {}", args.rate(), args.duration()),
+    ];
+    words.extend(args.env.iter().map(|env| format!("--env {env}")));
+    words.extend(args.sets.iter().map(|set| format!("--set {set}")));
+    words.join(" ")
+}
+
+impl From<commands::Failure> for Failure {
+    fn from(failure: commands::Failure) -> Self {
+        match failure {
+            commands::Failure::Failed(error) => Self::Broken(error),
+            commands::Failure::Usage(error) => Self::Usage(error),
+            commands::Failure::Lacking(error) => Self::Lacking(error),
+            commands::Failure::Interrupted(_) => Self::Interrupted,
+            commands::Failure::Found => Self::Verdict,
+        }
+    }
+}
