@@ -23,7 +23,9 @@ pub(super) fn without(template: &str, types: &[&str]) -> Parts {
     // What is left out may be named by others, which are then left out as well.
     loop {
         resources.retain(|entry| !left_out.contains(&entry.name));
-        resources.iter_mut().for_each(|entry| entry.drop_statements(&left_out));
+        for entry in &mut resources {
+            entry.drop_statements(&left_out);
+        }
         let found: Vec<_> = resources.iter().filter(|entry| entry.names_any(&left_out)).collect();
         if found.is_empty() {
             break;
@@ -32,17 +34,14 @@ pub(super) fn without(template: &str, types: &[&str]) -> Parts {
     }
     let mut outputs = entries(outputs);
     outputs.retain(|entry| !entry.names_any(&left_out));
-    let text =
-        |entries: &[Entry]| entries.iter().flat_map(|it| it.lines.clone()).collect::<Vec<_>>();
-    let template = [
-        &[head.to_owned(), "Resources:".to_owned()][..],
-        &text(&resources),
-        &["Outputs:".to_owned()],
-        &text(&outputs),
-        &[String::new()],
-    ];
+    let mut lines = vec![head.to_owned(), "Resources:".to_owned()];
+    lines.extend(resources.iter().flat_map(|entry| entry.lines.clone()));
+    lines.push("Outputs:".to_owned());
+    lines.extend(outputs.iter().flat_map(|entry| entry.lines.clone()));
+    // The last line ends, too.
+    lines.push(String::new());
     let kept = resources.iter().map(|entry| entry.name.clone()).collect();
-    Parts { template: template.concat().join("\n"), kept, left_out }
+    Parts { template: lines.join("\n"), kept, left_out }
 }
 
 /// A resource or an output, with its name's line first.
@@ -152,8 +151,8 @@ Outputs:
     Value: !Ref TableLogs
 ";
     let parts = without(template, &["T::Table"]);
-    assert_eq!(parts.left_out, ["Alarm", "Function", "Table"].map(str::to_owned).into());
-    assert_eq!(parts.kept, ["Role", "TableLogs"].map(str::to_owned).into());
+    assert_eq!(parts.left_out, BTreeSet::from(["Alarm", "Function", "Table"].map(str::to_owned)));
+    assert_eq!(parts.kept, BTreeSet::from(["Role", "TableLogs"].map(str::to_owned)));
     assert_eq!(
         parts.template,
         "\
