@@ -51,7 +51,7 @@ pub const LOCALSTACK: PythonTool = PythonTool {
     download_bytes: 108_200_000,
 };
 
-/// What [`LOCALSTACK`] needs besides, and PyPI has as source alone.
+/// What [`LOCALSTACK`] needs besides, and `PyPI` has as source alone.
 pub const LOCALSTACK_SOURCES: &str = include_str!("../requirements/localstack-sources.txt");
 
 /// All of them.

@@ -42,7 +42,7 @@ pub enum EmulatorImage {
     Firestore,
     /// fake-gcs-server, for Cloud Storage.
     Storage,
-    /// `LocalStack`'s own code, from PyPI, for the tests of the ports and of the template. It runs no function and has no
+    /// `LocalStack`'s own code, from `PyPI`, for the tests of the ports and of the template. It runs no function and has no
     /// table, so the target `containers` never takes it for `LocalStack`.
     Localstack,
 }

@@ -1,4 +1,4 @@
-//! The image of `LocalStack`'s own code, as PyPI has it, on a Debian of its own.
+//! The image of `LocalStack`'s own code, as `PyPI` has it, on a Debian of its own.
 //!
 //! It is not `LocalStack`'s image: what that brings besides, or fetches once it runs, is not in it. So no function runs on
 //! it and there is no table; [`super::Images::find`] never takes it.

@@ -25,7 +25,7 @@ const MINISTACK: &str = "twincloud/ministack:1.5.33";
 const PUBSUB: &str = "twincloud/pubsub-emulator:local";
 const FIRESTORE: &str = "twincloud/firestore-emulator:local";
 const FAKE_GCS_SERVER: &str = "twincloud/fake-gcs-server:1.54.0";
-/// Named after the package on PyPI: `LocalStack`'s own code, and neither what its image brings nor what it fetches.
+/// Named after the package on `PyPI`: `LocalStack`'s own code, and neither what its image brings nor what it fetches.
 const LOCALSTACK_CODE: &str = "twincloud/localstack-core:4.14.0";
 /// The label of an image that was made here: which of the emulators it is.
 const IMAGE: &str = "twincloud.image";

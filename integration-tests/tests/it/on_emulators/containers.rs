@@ -1,4 +1,4 @@
-//! The clouds as containers: the pipeline on them, their faults, whole runs, LocalStack's own code alone, and that nothing of
+//! The clouds as containers: the pipeline on them, their faults, whole runs, `LocalStack`'s own code alone, and that nothing of
 //! them is left behind.
 
 mod localstack;
