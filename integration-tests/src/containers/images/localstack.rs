@@ -40,12 +40,10 @@ pub(super) async fn make(
 ) -> Result<(), Failure> {
     let root = Root::create(cache, &TRIXIE)?;
     let content = root.path.join("opt/localstack");
-    // Beside each other. Whoever fails lets the other end: debootstrap has things mounted.
-    let (unpacked, installed) = tokio::join!(
-        TRIXIE.unpack(&root, LOCALSTACK_CODE, env, progress),
-        PACKAGES.install(python, &TRIXIE, &content),
-    );
-    unpacked?;
+    // Beside each other. What pip says waits for debootstrap, which has things mounted; without debootstrap, pip is ended.
+    let unpack = TRIXIE.unpack(&root, LOCALSTACK_CODE, env, progress);
+    let install = async { Ok(PACKAGES.install(python, &TRIXIE, &content).await) };
+    let ((), installed) = tokio::try_join!(unpack, install)?;
     installed.with_context(|| format!("install the packages of {LOCALSTACK_CODE}"))?;
     progress.now(format!("{LOCALSTACK_CODE}: handing it to Docker"));
     let labels = [format!("LABEL {IMAGE}={LABEL_OF_CODE}"), format!("LABEL {INPUTS}={}", inputs())];
