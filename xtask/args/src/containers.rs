@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-/// Works with the images of the emulators, for the target `containers`.
+/// Works with the images of the emulators, for the target `containers` and for tests.
 #[derive(Args, Clone, Debug)]
 pub struct Images {
     /// What to do with them.
@@ -22,7 +22,7 @@ pub enum ImagesCommand {
 /// Which ones, and how to print.
 #[derive(Args, Clone, Debug)]
 pub struct BuildImages {
-    /// Only this one; several by repeating [default: all].
+    /// Only this one; several by repeating [default: all that the target `containers` runs on, so not `localstack`].
     #[arg(long, value_enum, value_name = "IMAGE")]
     pub only: Vec<EmulatorImage>,
 
@@ -42,6 +42,15 @@ pub enum EmulatorImage {
     Firestore,
     /// fake-gcs-server, for Cloud Storage.
     Storage,
+    /// `LocalStack`'s own code, from `PyPI`, for the tests of the ports and of the template. It runs no function and has no
+    /// table, so the target `containers` never takes it for `LocalStack`.
+    Localstack,
+}
+
+impl EmulatorImage {
+    /// What the target `containers` runs on where no registry can be reached.
+    pub const OF_TARGET: [Self; 4] =
+        [Self::Ministack, Self::Pubsub, Self::Firestore, Self::Storage];
 }
 
 /// An emulator of AWS.

@@ -1,4 +1,4 @@
-//! The image that the others stand on: Debian with Java and Python, by debootstrap, since there is none to pull.
+//! What images stand on: Debian with Python, by debootstrap, since there is none to pull.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,24 @@ use crate::outcome::Failure;
 use crate::progress::Progress;
 use crate::run::interrupted;
 
-/// Its name.
-pub(super) const NAME: &str = "twincloud/base:bookworm";
-/// Of its Python, by which packages are chosen.
-pub(super) const PYTHON: &str = "3.11";
+/// A Debian, and what it has besides what is essential.
+pub(super) struct Debian {
+    suite: &'static str,
+    packages: &'static str,
+    /// Of its Python, by which packages are chosen.
+    pub(super) python: &'static str,
+}
 
-/// Debian 12, whose glibc 2.36 is newer than the 2.34 that a function may ask for.
-const SUITE: &str = "bookworm";
-const PACKAGES: &str = "openjdk-17-jre-headless,python3";
+/// Debian 12, whose glibc 2.36 is newer than the 2.34 that a function may ask for: the image [`NAME`], on which others stand.
+pub(super) const BOOKWORM: Debian =
+    Debian { suite: "bookworm", packages: "openjdk-17-jre-headless,python3", python: "3.11" };
+/// Debian 13, for the Python that `LocalStack` wants.
+pub(super) const TRIXIE: Debian =
+    Debian { suite: "trixie", packages: "ca-certificates,python3", python: "3.13" };
+
+/// The image of [`BOOKWORM`].
+pub(super) const NAME: &str = "twincloud/base:bookworm";
+
 const MIRROR: &str = "http://deb.debian.org/debian";
 /// What nobody reads in a container.
 const LEFT_OUT: [&str; 5] = [
@@ -40,35 +50,50 @@ const LEFT_OUT: [&str; 5] = [
 const GRACE: Duration = Duration::from_secs(15);
 const TAIL_LINES: usize = 15;
 
-/// A hash of all that it is made of, but the packages' versions.
-pub(super) fn inputs() -> String {
-    let parts = [&[SUITE, PACKAGES, std::env::consts::ARCH][..], &LEFT_OUT].concat();
-    toolbox::verify::sha256(parts.join("\n").as_bytes())
+impl Debian {
+    /// A hash of all that it is made of, but the packages' versions.
+    pub(super) fn inputs(&self) -> String {
+        let parts = [&[self.suite, self.packages, std::env::consts::ARCH][..], &LEFT_OUT].concat();
+        toolbox::verify::sha256(parts.join("\n").as_bytes())
+    }
+
+    /// Unpacks it into a folder, in a minute or two. `image` is what it is for.
+    pub(super) async fn unpack(
+        &self,
+        root: &Root,
+        image: &str,
+        env: &Env,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let Some(debootstrap) = find_debootstrap(env) else {
+            return Err(Failure::Lacking(anyhow!(
+                "no debootstrap, which makes what {image} stands on; on Debian and Ubuntu: sudo apt install debootstrap"
+            )));
+        };
+        if !is_root() {
+            return Err(Failure::Lacking(anyhow!(
+                "debootstrap needs root, to make {image}: run this command once with sudo --preserve-env=PATH,HOME; \
+                 the images are then there for everybody who may use Docker"
+            )));
+        }
+        progress.now(format!("{image}: debootstrap of Debian {}, a minute or two", self.suite));
+        // One stream for what it says and for what goes wrong.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(debootstrap);
+        command.args(["--variant=minbase".to_owned(), format!("--include={}", self.packages)]);
+        command.args([self.suite.as_ref(), root.path.as_os_str()]).arg(mirror(env));
+        // Nobody needs what a crash in the middle would leave, so dpkg need not wait for the disk after each file.
+        command.env("DPKG_FORCE", "unsafe-io");
+        run(command, image, progress).await
+    }
 }
 
-/// Makes it, in a minute or two.
+/// Makes the image of [`BOOKWORM`].
 pub(super) async fn make(env: &Env, cache: &Cache, progress: &Progress) -> Result<(), Failure> {
-    let Some(debootstrap) = find_debootstrap(env) else {
-        return Err(Failure::Lacking(anyhow!(
-            "no debootstrap, which makes the base of the images; on Debian and Ubuntu: sudo apt install debootstrap"
-        )));
-    };
-    if !is_root() {
-        return Err(Failure::Lacking(anyhow!(
-            "debootstrap needs root, to make {NAME}: run this command once with sudo --preserve-env=PATH,HOME; \
-             the images are then there for everybody who may use Docker"
-        )));
-    }
-    let root = Root::create(cache)?;
-    progress.now(format!("{NAME}: debootstrap of Debian {SUITE}, a minute or two"));
-    // One stream for what it says and for what goes wrong.
-    let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(debootstrap);
-    command.args(["--variant=minbase".to_owned(), format!("--include={PACKAGES}")]);
-    command.args([SUITE.as_ref(), root.path.as_os_str()]).arg(mirror(env));
-    unpack(command, progress).await?;
+    let root = Root::create(cache, &BOOKWORM)?;
+    BOOKWORM.unpack(&root, NAME, env, progress).await?;
     progress.now(format!("{NAME}: handing it to Docker"));
-    import(&root.path).await?;
+    import(&root, NAME, &[format!("LABEL {INPUTS}={}", BOOKWORM.inputs())]).await?;
     Ok(())
 }
 
@@ -106,7 +131,7 @@ fn debian_mirror(sources: &str) -> Option<String> {
 }
 
 /// Runs debootstrap, which says a line for each package.
-async fn unpack(mut command: Command, progress: &Progress) -> Result<(), Failure> {
+async fn run(mut command: Command, image: &str, progress: &Progress) -> Result<(), Failure> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().context("run debootstrap")?;
     let mut lines = BufReader::new(child.stdout.take().context("read from debootstrap")?).lines();
@@ -114,7 +139,7 @@ async fn unpack(mut command: Command, progress: &Progress) -> Result<(), Failure
     let read = async {
         while let Ok(Some(line)) = lines.next_line().await {
             if is_step(&line) {
-                progress.now(format!("{NAME}: {}", line.trim_start_matches("I: ")));
+                progress.now(format!("{image}: {}", line.trim_start_matches("I: ")));
             }
             last.push(line);
             last.drain(..last.len().saturating_sub(TAIL_LINES));
@@ -145,32 +170,36 @@ fn is_step(line: &str) -> bool {
     line.ends_with("...") && line.split(' ').count() > 3
 }
 
-async fn import(root: &Path) -> anyhow::Result<()> {
+/// Hands a folder to Docker, as an image of one layer. `changes` are lines of a Dockerfile.
+pub(super) async fn import(root: &Root, name: &str, changes: &[String]) -> anyhow::Result<()> {
     let mut tar = Command::new("tar");
-    tar.arg("--directory").arg(root).args(["--create", "--one-file-system"]);
+    tar.arg("--directory").arg(&root.path).args(["--create", "--one-file-system"]);
     tar.args(LEFT_OUT.map(|path| format!("--exclude={path}"))).arg(".");
     tar.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut tar = tar.spawn().context("run tar")?;
     let archive: Stdio = tar.stdout.take().context("read from tar")?.try_into()?;
     let mut docker = Command::new("docker");
-    docker.args(["import", "--change", &format!("LABEL {INPUTS}={}", inputs()), "-", NAME]);
+    docker.arg("import");
+    docker.args(changes.iter().flat_map(|line| ["--change", line]));
+    docker.args(["-", name]);
     docker.stdin(archive).kill_on_drop(true);
     let output = docker.output().await.map_err(DockerError::NoEngine)?;
     let packed = tar.wait().await.context("wait for tar")?;
-    anyhow::ensure!(packed.success(), "tar of {}: {packed}", root.display());
+    anyhow::ensure!(packed.success(), "tar of {}: {packed}", root.path.display());
     let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "docker import: {}", said.trim());
+    anyhow::ensure!(output.status.success(), "docker import {name}: {}", said.trim());
     Ok(())
 }
 
 /// The folder in which debootstrap works. Removed when it is dropped, unless something is still mounted below it.
-struct Root {
-    path: PathBuf,
+pub(super) struct Root {
+    pub(super) path: PathBuf,
 }
 
 impl Root {
-    fn create(cache: &Cache) -> Result<Self, Failure> {
-        let path = cache.root().join("images").join(format!("base-{}", std::process::id()));
+    pub(super) fn create(cache: &Cache, debian: &Debian) -> Result<Self, Failure> {
+        let name = format!("{}-{}", debian.suite, std::process::id());
+        let path = cache.root().join("images").join(name);
         std::fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
         Ok(Self { path })
     }

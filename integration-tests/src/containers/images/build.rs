@@ -1,18 +1,22 @@
-//! `cargo xtask images build`: the emulators' images out of what the target `processes` starts, on a base of our own.
+//! `cargo xtask images build`: the emulators' images out of what the target `processes` starts, on a base of our own, and one
+//! of `LocalStack`'s own code.
 //!
 //! An image bears a hash of all that it is made of, so nothing is made twice.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use args::{BuildImages, EmulatorImage, Images as Args, ImagesCommand};
 use clap::ValueEnum as _;
 use serde_json::json;
-use tokio::process::Command;
 use toolbox::{Cache, Env, Tools, pins};
 
-use super::{FAKE_GCS_SERVER, FIRESTORE, IMAGE, INPUTS, MINISTACK, PUBSUB, base};
+use super::base::{self, BOOKWORM};
+use super::packages::Packages;
+use super::{
+    FAKE_GCS_SERVER, FIRESTORE, IMAGE, INPUTS, LOCALSTACK_CODE, MINISTACK, PUBSUB, localstack,
+};
 use crate::docker::{self, docker};
 use crate::outcome::Failure;
 use crate::processes::emulators::firestore::MAIN_CLASS;
@@ -23,8 +27,6 @@ use crate::run::{interrupted, tools};
 const BUILD: Duration = Duration::from_mins(10);
 /// Another run may be making the same.
 const LOCK: Duration = Duration::from_mins(15);
-/// The kinds of packages that run on the base, newest first.
-const WHEELS: [&str; 4] = ["manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014"];
 /// A start that is quick on two cores, and a heap that is bounded; see `processes/emulators/java.rs`.
 const JAVA: &str = r#""java", "-Xms64m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData""#;
 
@@ -88,18 +90,34 @@ async fn build(
         let lock = move || cache.lock("images", LOCK, waiting);
         tokio::task::spawn_blocking(lock).await.context("wait for the lock")?.context("lock")?
     };
-    let all = EmulatorImage::value_variants();
-    let wanted = all.iter().filter(|image| args.only.is_empty() || args.only.contains(image));
+    let asked = if args.only.is_empty() { &EmulatorImage::OF_TARGET[..] } else { &args.only };
+    let all = EmulatorImage::value_variants().iter().copied();
+    let wanted = &all.filter(|image| asked.contains(image)).collect::<Vec<_>>();
+    // Beside each other, since each waits for debootstrap most of the time. Neither is left in the middle of it.
+    let (images, code) = tokio::join!(
+        build_of_target(wanted, &env, &cache, tools, progress),
+        build_localstack(wanted, &env, &cache, tools, progress),
+    );
+    let mut images = images?;
+    images.extend(code?);
+    Ok(images)
+}
+
+/// Those of the target `containers`, one after the other.
+async fn build_of_target(
+    wanted: &[EmulatorImage],
+    env: &Env,
+    cache: &Cache,
+    tools: &Tools,
+    progress: &Progress,
+) -> Result<Vec<Made>, Failure> {
     let mut images = Vec::new();
-    for image in wanted {
-        let recipe = Recipe::of(*image, tools);
+    for recipe in wanted.iter().filter_map(|image| Recipe::of(*image, tools)) {
         let inputs = recipe.inputs()?;
-        let there = docker::image_label(recipe.reference, INPUTS).await;
-        let there = there.map_err(|error| Failure::Lacking(error.into()))?;
-        let new = there.as_ref() != Some(&inputs);
+        let new = is_missing(recipe.reference, &inputs).await?;
         if new {
             if recipe.on_base {
-                ensure_base(&env, &cache, progress).await?;
+                ensure_base(env, cache, progress).await?;
             }
             progress.now(format!("{}: making it", recipe.reference));
             recipe.build(&inputs, tools).await?;
@@ -109,9 +127,34 @@ async fn build(
     Ok(images)
 }
 
+/// That of `LocalStack`'s code, if it is wanted.
+async fn build_localstack(
+    wanted: &[EmulatorImage],
+    env: &Env,
+    cache: &Cache,
+    tools: &Tools,
+    progress: &Progress,
+) -> Result<Option<Made>, Failure> {
+    if !wanted.contains(&EmulatorImage::Localstack) {
+        return Ok(None);
+    }
+    let inputs = localstack::inputs();
+    let new = is_missing(LOCALSTACK_CODE, &inputs).await?;
+    if new {
+        localstack::make(&tools.ministack_python, env, cache, progress).await?;
+    }
+    Ok(Some(Made { reference: LOCALSTACK_CODE, inputs, new }))
+}
+
+/// Whether there is no such image, or one that was made of something else.
+async fn is_missing(reference: &str, inputs: &String) -> Result<bool, Failure> {
+    let there = docker::image_label(reference, INPUTS).await;
+    Ok(there.map_err(|error| Failure::Lacking(error.into()))?.as_ref() != Some(inputs))
+}
+
 async fn ensure_base(env: &Env, cache: &Cache, progress: &Progress) -> Result<(), Failure> {
     let there = docker::image_label(base::NAME, INPUTS).await.context("look for the base")?;
-    if there == Some(base::inputs()) {
+    if there == Some(BOOKWORM.inputs()) {
         return Ok(());
     }
     base::make(env, cache, progress).await
@@ -131,14 +174,15 @@ struct Recipe {
 /// What the image has besides the base, at the place `content` of the Dockerfile's folder.
 enum Content {
     File(PathBuf),
-    /// Python packages, pinned by hash.
-    Packages(&'static str),
+    Packages(Packages),
 }
 
 impl Recipe {
-    fn of(image: EmulatorImage, tools: &Tools) -> Self {
+    /// None for `LocalStack`'s code, which is not made by `docker build`.
+    fn of(image: EmulatorImage, tools: &Tools) -> Option<Self> {
         let file = |path: &Path| Content::File(path.to_owned());
         let (reference, on_base, lines, content) = match image {
+            EmulatorImage::Localstack => return None,
             EmulatorImage::Ministack => (
                 MINISTACK,
                 true,
@@ -146,7 +190,10 @@ impl Recipe {
                  ENV PYTHONPATH=/opt/ministack PYTHONDONTWRITEBYTECODE=1\n\
                  ENTRYPOINT [\"python3\", \"-u\", \"-m\", \"ministack\"]\n"
                     .to_owned(),
-                Content::Packages(pins::MINISTACK.requirements),
+                Content::Packages(Packages {
+                    requirements: pins::MINISTACK.requirements,
+                    sources: None,
+                }),
             ),
             EmulatorImage::Pubsub => (
                 PUBSUB,
@@ -174,16 +221,16 @@ impl Recipe {
         };
         let under = if on_base { base::NAME } else { "scratch" };
         let dockerfile = format!("FROM {under}\n{lines}");
-        Self { image, reference, on_base, dockerfile, content }
+        Some(Self { image, reference, on_base, dockerfile, content })
     }
 
     fn inputs(&self) -> anyhow::Result<String> {
         let content = match &self.content {
             Content::File(path) => toolbox::verify::sha256_file(path)
                 .with_context(|| format!("read {}", path.display()))?,
-            Content::Packages(requirements) => (*requirements).to_owned(),
+            Content::Packages(packages) => packages.inputs(),
         };
-        let base = if self.on_base { base::inputs() } else { std::env::consts::ARCH.to_owned() };
+        let base = if self.on_base { BOOKWORM.inputs() } else { std::env::consts::ARCH.to_owned() };
         let all = [self.dockerfile.as_str(), &content, &base].join("\n");
         Ok(toolbox::verify::sha256(all.as_bytes()))
     }
@@ -198,10 +245,8 @@ impl Recipe {
                 std::fs::copy(path, &content)
                     .with_context(|| format!("copy {}", path.display()))?;
             }
-            Content::Packages(requirements) => {
-                let pinned = folder.path().join("requirements.txt");
-                std::fs::write(&pinned, requirements).context("write the requirements")?;
-                install(&tools.ministack_python, &pinned, &content).await?;
+            Content::Packages(packages) => {
+                packages.install(&tools.ministack_python, &BOOKWORM, &content).await?;
             }
         }
         let which = self.image.to_possible_value().context("the image has a name")?;
@@ -213,30 +258,4 @@ impl Recipe {
         docker(&words, BUILD).await?;
         Ok(())
     }
-}
-
-/// Has pip put packages for the base's Python into a folder; the Python that runs pip may be another.
-async fn install(python: &Path, requirements: &Path, target: &Path) -> anyhow::Result<()> {
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-    pip.args(["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"]);
-    pip.args([
-        "--root-user-action=ignore",
-        "--implementation=cp",
-        "--python-version",
-        base::PYTHON,
-    ]);
-    for wheel in WHEELS {
-        pip.args(["--platform".to_owned(), format!("{wheel}_{}", std::env::consts::ARCH)]);
-    }
-    pip.arg("--target").arg(target).arg("--requirement").arg(requirements);
-    let output = pip.kill_on_drop(true).output().await.context("run pip")?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(anyhow!(
-        "pip: {}\nIf there is no network: let pip use an index that can be reached (PIP_INDEX_URL)",
-        said.trim()
-    ))
 }

@@ -2,6 +2,8 @@
 
 mod base;
 mod build;
+mod localstack;
+mod packages;
 
 use infra::settings::{AwsEmulator, ContainerImages, Containers as Settings};
 
@@ -23,8 +25,12 @@ const MINISTACK: &str = "twincloud/ministack:1.5.33";
 const PUBSUB: &str = "twincloud/pubsub-emulator:local";
 const FIRESTORE: &str = "twincloud/firestore-emulator:local";
 const FAKE_GCS_SERVER: &str = "twincloud/fake-gcs-server:1.54.0";
+/// Named after the package on `PyPI`: `LocalStack`'s own code, and neither what its image brings nor what it fetches.
+const LOCALSTACK_CODE: &str = "twincloud/localstack-core:4.14.0";
 /// The label of an image that was made here: which of the emulators it is.
 const IMAGE: &str = "twincloud.image";
+/// The value of [`IMAGE`] that [`LOCALSTACK_CODE`] has.
+const LABEL_OF_CODE: &str = "localstack";
 /// The label of an image that was made here: a hash of all that it was made of.
 const INPUTS: &str = "twincloud.inputs";
 
@@ -59,7 +65,7 @@ pub enum ImagesError {
     /// It is not here and can't be pulled.
     #[error(
         "no image for {emulator}: {why}; where no registry can be reached, `cargo xtask images build` makes one \
-         (of LocalStack it can't: choose ministack, --aws-emulator ministack)"
+         (of LocalStack none that runs functions: choose ministack, --aws-emulator ministack)"
     )]
     NoImage {
         /// For what.
@@ -67,6 +73,20 @@ pub enum ImagesError {
         /// What the engine said.
         why: DockerError,
     },
+    /// The settings name the image that was made here of `LocalStack`'s code.
+    #[error(
+        "{reference} holds LocalStack's code alone, for tests: no function runs on it and it has no table; name LocalStack's \
+         own image as containers.images.localstack, or choose ministack, --aws-emulator ministack"
+    )]
+    CodeAlone {
+        /// The image.
+        reference: String,
+    },
+    /// Nobody has made the image of `LocalStack`'s code.
+    #[error(
+        "no image {LOCALSTACK_CODE}: `cargo xtask images build --only localstack` makes it (as root, with debootstrap)"
+    )]
+    NotMade,
 }
 
 impl Images {
@@ -132,9 +152,26 @@ impl Images {
     }
 }
 
+/// The image that was made here of `LocalStack`'s own code. It is for tests of what that code carries: the queues, the
+/// archive, and the parts of the stack that are neither functions nor the table.
+pub async fn localstack_code() -> Result<Image, ImagesError> {
+    docker::version().await.map_err(ImagesError::Engine)?;
+    if is_here(LOCALSTACK_CODE).await? {
+        return Ok(Image {
+            reference: LOCALSTACK_CODE.to_owned(),
+            program: Program::LocalStackCode,
+        });
+    }
+    Err(ImagesError::NotMade)
+}
+
 async fn localstack(images: &ContainerImages) -> Result<Image, ImagesError> {
     let reference = images.localstack.clone().unwrap_or_else(|| LOCALSTACK.to_owned());
     ensure(Emulator::Aws, &reference).await?;
+    let label = docker::image_label(&reference, IMAGE).await.map_err(ImagesError::Engine)?;
+    if label.is_some_and(|label| label == LABEL_OF_CODE) {
+        return Err(ImagesError::CodeAlone { reference });
+    }
     Ok(Image { reference, program: Program::LocalStack })
 }
 
@@ -166,13 +203,19 @@ async fn first(
 ) -> Result<String, ImagesError> {
     let reference = if let Some(asked) = asked {
         asked
-    } else if docker::image_label(made_here, IMAGE).await.map_err(ImagesError::Engine)?.is_some() {
+    } else if is_here(made_here).await? {
         made_here
     } else {
         published
     };
     ensure(emulator, reference).await?;
     Ok(reference.to_owned())
+}
+
+/// Whether the engine has this image, of those that are made here.
+async fn is_here(reference: &str) -> Result<bool, ImagesError> {
+    let label = docker::image_label(reference, IMAGE).await.map_err(ImagesError::Engine)?;
+    Ok(label.is_some())
 }
 
 async fn ensure(emulator: Emulator, reference: &str) -> Result<(), ImagesError> {

@@ -1,5 +1,7 @@
-//! The clouds as containers: the pipeline on them, their faults, whole runs, and that nothing of them is left behind.
+//! The clouds as containers: the pipeline on them, their faults, whole runs, `LocalStack`'s own code alone, and that nothing of
+//! them is left behind.
 
+mod localstack;
 mod pipeline;
 mod reaped;
 mod runs;
