@@ -55,13 +55,26 @@ impl Files {
     }
 }
 
+/// `harness serve`
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// See `up`.
+    #[arg(long)]
+    enforce_policies: bool,
+}
+
 /// Starts local clouds, if there are none, and prints how to reach them.
 pub fn up(args: &args::Up, checkout: &Checkout) -> Result<(), Failure> {
     let files = Files::of(checkout);
     let state = match files.running() {
         Some(state) => state,
-        None => start(checkout, &files)?,
+        None => start(args.enforce_policies, checkout, &files)?,
     };
+    if args.enforce_policies && !state.enforces_policies {
+        return Err(Failure::Usage(anyhow!(
+            "the local clouds that run do not keep to policies; `cargo xtask down` stops them, then give this again"
+        )));
+    }
     if args.json {
         let state = json!({ "pid": state.pid, "endpoints": state.variables() });
         println!("{state:#}");
@@ -74,14 +87,18 @@ pub fn up(args: &args::Up, checkout: &Checkout) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start(checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
+fn start(enforces_policies: bool, checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
     let progress = Progress::default();
     // Fetches what is missing while somebody looks.
     tools(&progress).map_err(Failure::Lacking)?;
     fs::create_dir_all(&files.dir).context("create the folder of the local clouds")?;
     let log = File::create(files.log()).context("create the log of the local clouds")?;
     let mut serve = Command::new(std::env::current_exe().context("find this program")?);
-    serve.arg(deploy::local::HOLDER).env("TWINCLOUD_ROOT", &checkout.root);
+    serve.arg(deploy::local::HOLDER);
+    if enforces_policies {
+        serve.arg("--enforce-policies");
+    }
+    serve.env("TWINCLOUD_ROOT", &checkout.root);
     serve.stdin(Stdio::null()).stderr(log.try_clone().context("share the log")?).stdout(log);
     // Out of the terminal's process group: its Ctrl-C is not for the clouds.
     let mut serve = serve.process_group(0).spawn().context("start the local clouds")?;
@@ -137,12 +154,13 @@ fn reap_containers() -> Result<(), Failure> {
 }
 
 /// Holds the emulators until SIGTERM or Ctrl-C.
-pub fn serve(checkout: &Checkout) -> Result<(), Failure> {
+pub fn serve(args: &Serve, checkout: &Checkout) -> Result<(), Failure> {
     let files = Files::of(checkout);
     let tools = tools(&Progress::default()).map_err(Failure::Lacking)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(async {
-        let options = Options::new(tools, &files.dir);
+        let mut options = Options::new(tools, &files.dir);
+        options.ministack.enforces_policies = args.enforce_policies;
         let clouds = LocalClouds::start(&options, |what| eprintln!("{what}")).await;
         let clouds = clouds.context("start the emulators")?;
         let control = Control::start(options.launch()).await?;
@@ -153,6 +171,7 @@ pub fn serve(checkout: &Checkout) -> Result<(), Failure> {
             firestore_endpoint: clouds.firestore_endpoint().to_owned(),
             storage_endpoint: clouds.gcs_endpoint().to_owned(),
             run_endpoint: control.endpoint.clone(),
+            enforces_policies: args.enforce_policies,
         };
         state.publish(&files.root).context("write the state of the local clouds")?;
         interrupted().await?;

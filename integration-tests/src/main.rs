@@ -37,7 +37,7 @@ enum Command {
     Images(args::Images),
     /// Keep local clouds running: what `up` leaves behind.
     #[command(hide = true)]
-    Serve,
+    Serve(local::Serve),
     /// Hold a container: what the guard starts in the place of a program.
     #[command(hide = true)]
     Container(container::Args),
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Command::Up(args) => local::up(&args, &checkout),
         Command::Down(_) => local::down(&checkout),
         Command::Images(args) => containers::images::run(&args),
-        Command::Serve => local::serve(&checkout),
+        Command::Serve(args) => local::serve(&args, &checkout),
         Command::Container(args) => return container::hold(&args),
         Command::Reaper(args) => reaper::run(&args),
         Command::Mender(args) => mender::run(&args, &checkout),

@@ -30,6 +30,8 @@ pub struct LocalClouds {
     pub storage_endpoint: String,
     /// What stands in for Cloud Run and Cloud Scheduler, as a URL; see [`run`].
     pub run_endpoint: String,
+    /// Whether AWS's emulator keeps to roles and policies.
+    pub enforces_policies: bool,
 }
 
 /// Why there are no local clouds to deploy to.
@@ -148,6 +150,7 @@ mod tests {
             firestore_endpoint: at(3),
             storage_endpoint: at(4),
             run_endpoint: at(5),
+            enforces_policies: false,
         }
     }
 

@@ -58,6 +58,11 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
     };
     let mut switches = Vec::new();
     if outage == Outage::Cloud {
+        ensure!(
+            site.local.as_ref().is_none_or(|local| local.enforces_policies),
+            "these local clouds do not keep to policies, so the queue would go on taking messages; start them with `cargo \
+             xtask down && cargo xtask up --enforce-policies`, and deploy again"
+        );
         switches.push(queue_policy(site, output("QueueUrl")?, output("QueueArn")?).await?);
     }
     switches.push(mapping(site, output("MappingId")?).await?);

@@ -14,11 +14,17 @@ pub struct Options {
     pub region: String,
     /// Where its Lambda functions find AWS. `None`: at ministack itself.
     pub endpoint_for_functions: Option<String>,
+    /// Whether it keeps to roles and policies.
+    pub enforces_policies: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { region: "us-east-1".to_owned(), endpoint_for_functions: None }
+        Self {
+            region: "us-east-1".to_owned(),
+            endpoint_for_functions: None,
+            enforces_policies: false,
+        }
     }
 }
 
@@ -43,8 +49,6 @@ pub(crate) fn environment(
         // No container is ever started, also where there is an engine.
         ("DOCKER_HOST", "unix:///nonexistent/docker.sock".to_owned()),
         ("LAMBDA_EXECUTOR", "local".to_owned()),
-        // Policies are kept to: a queue that denies somebody to send refuses.
-        ("AUTH", "true".to_owned()),
         // Everything is in memory.
         ("PERSIST_STATE", "0".to_owned()),
         ("S3_PERSIST", "0".to_owned()),
@@ -64,7 +68,8 @@ pub async fn start(context: &Context, options: &Options) -> Result<Running, Star
             .env("STATE_DIR", folder.join("state"))
             .env("S3_DATA_DIR", folder.join("s3"))
             .env("HOME", &folder)
-            .env("TMPDIR", &folder);
+            .env("TMPDIR", &folder)
+            .env("AUTH", options.enforces_policies.to_string());
         told.into_iter().fold(spec, |spec, (name, value)| spec.env(name, value))
     };
     Server { name: NAME, ready_path: READY_PATH, make }.start(&context.launch).await

@@ -98,6 +98,7 @@ impl Emulators {
                     ministack: ministack::Options {
                         region: deployment.settings.aws.region.clone(),
                         endpoint_for_functions: network.is_breakable().then(seen_by_functions),
+                        ..ministack::Options::default()
                     },
                 };
                 Self::Processes(Box::new(LocalClouds::start(&options, progress).await?))

@@ -161,6 +161,7 @@ async fn without_faults_nobody_notices_and_the_functions_publish_nothing() {
     options.ministack = ministack::Options {
         region: settings.aws.region.clone(),
         endpoint_for_functions: Some(inside.aws.endpoint()),
+        ..ministack::Options::default()
     };
     let clouds = LocalClouds::start(&options, |_| ()).await.expect("both clouds start");
     outside.point_to(&clouds);
