@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use args::{Chaos, Cloud as Which, DeployTarget, Heal, Place, Target, Trades};
 use deploy::commands::{self, Site};
+use deploy::local::LocalClouds;
 use futures::future::LocalBoxFuture;
 use operate::commands::clouds::{self, Ports};
 use operate::game_day::{self, Outage, Record, Switch};
@@ -120,6 +121,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     check(args)?;
     let scenarios = chaos::of_those(ALL, |scenario| scenario.name, args)?;
     let site = Site::open(&place(args), &checkout.deploy())?;
+    Record::none(&site)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let progress = Progress::default();
     progress.now("reading what there is to switch off");
@@ -133,8 +135,10 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     progress.finish();
     if args.dry_run && args.json {
         println!("{}", serde_json::to_string_pretty(&plans).context("write the plan as JSON")?);
-    } else if !args.json {
-        plans.iter().for_each(|plan| print!("{plan}"));
+    } else {
+        // With --json, standard output is for the reports.
+        let show = |plan: &Plan| if args.json { eprint!("{plan}") } else { print!("{plan}") };
+        plans.iter().for_each(show);
     }
     if args.dry_run {
         return Ok(());
@@ -160,18 +164,11 @@ pub fn heal(args: &Heal, checkout: &Checkout) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let say = |what: &str| eprintln!("{what}");
     let healed = runtime.block_on(Box::pin(game_day::heal(&checkout, &environment, say)))?;
-    let Some(healed) = healed else {
-        let nothing = game_day::Healed::default();
-        return match args.json {
-            true => Ok(commands::print(&nothing, true)?),
-            false => {
-                println!(
-                    "there is no record of a game day of {environment}, so there is nothing to undo"
-                );
-                Ok(())
-            }
-        };
-    };
+    if healed.is_none() && !args.json {
+        println!("there is no record of a game day of {environment}, so there is nothing to undo");
+        return Ok(());
+    }
+    let healed = healed.unwrap_or_default();
     commands::print(&healed, args.json)?;
     if healed.left.is_empty() { Ok(()) } else { Err(Failure::Verdict) }
 }
@@ -354,7 +351,7 @@ fn cloud<Q, A, S>(name: CloudName, ports: Ports<Q, A, S>, view: View) -> Cloud<Q
 fn producer_env(site: &Site, run: &Run) -> BTreeMap<String, String> {
     let own = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let local = site.local.as_ref().map(|local| local.variables()).unwrap_or_default();
+    let local = site.local.as_ref().map(LocalClouds::variables).unwrap_or_default();
     own.chain(run.settings.producer_env()).chain(local).collect()
 }
 

@@ -291,16 +291,13 @@ async fn enable(lambda: &Lambda, id: &str, enabled: bool) -> anyhow::Result<()> 
 
 async fn reserve(lambda: &Lambda, function: &str, count: Option<i32>) -> anyhow::Result<()> {
     let failed = |problem: String| anyhow!("set the concurrency of {function}: {problem}");
-    match count {
-        Some(count) => {
-            let asked = lambda.put_function_concurrency().function_name(function);
-            let answer = asked.reserved_concurrent_executions(count).send().await;
-            answer.map(drop).map_err(|error| failed(in_words(&error)))
-        }
-        None => {
-            let answer = lambda.delete_function_concurrency().function_name(function).send().await;
-            answer.map(drop).map_err(|error| failed(in_words(&error)))
-        }
+    if let Some(count) = count {
+        let asked = lambda.put_function_concurrency().function_name(function);
+        let answer = asked.reserved_concurrent_executions(count).send().await;
+        answer.map(drop).map_err(|error| failed(in_words(&error)))
+    } else {
+        let answer = lambda.delete_function_concurrency().function_name(function).send().await;
+        answer.map(drop).map_err(|error| failed(in_words(&error)))
     }
 }
 

@@ -68,7 +68,7 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    fn file(action: &'static str, path: &Path, problem: impl ToString) -> Self {
+    fn file(action: &'static str, path: &Path, problem: &impl ToString) -> Self {
         Self::File { action, path: path.to_owned(), problem: problem.to_string() }
     }
 }
@@ -97,19 +97,31 @@ impl Record {
         Ok(record)
     }
 
+    /// Refuses another game day while there is a record of one.
+    pub fn none(site: &Site) -> Result<(), Failure> {
+        let environment = &site.settings.project.environment;
+        match Self::find(&site.checkout, environment)? {
+            None => Ok(()),
+            Some(Self { path, .. }) => {
+                let environment = environment.clone();
+                Err(Failure::lacking(RecordError::Present { path, environment }))
+            }
+        }
+    }
+
     /// The record of an environment, if there is one.
     pub fn find(checkout: &Checkout, environment: &str) -> Result<Option<Self>, Failure> {
         let path = checkout.root.join("outputs").join(environment).join(FILE);
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::lacking(RecordError::file("read", &path, error))),
+            Err(error) => return Err(Failure::lacking(RecordError::file("read", &path, &error))),
         };
         let content: Content = serde_json::from_str(&text).map_err(|error| {
             Failure::lacking(RecordError::file(
                 "read",
                 &path,
-                format!(
+                &format!(
                     "{error}; it says what was there before: undo it by hand, then delete the file"
                 ),
             ))
@@ -149,12 +161,17 @@ impl Record {
             entry.undone = true;
         }
         let part = self.write_part()?;
-        fs::rename(part, &self.path).map_err(|error| self.failed("write", error))
+        fs::rename(part, &self.path).map_err(|error| self.failed("write", &error))
     }
 
-    /// All is undone.
+    /// All is undone. Somebody else may have found so, too.
     pub(super) fn remove(self) -> Result<(), RecordError> {
-        fs::remove_file(&self.path).map_err(|error| self.failed("delete", error))
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.failed("delete", &error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whole or not at all, and never in the place of another one.
@@ -170,7 +187,7 @@ impl Record {
                     environment: self.content.environment.clone(),
                 })
             }
-            Err(error) => Err(self.failed("write", error)),
+            Err(error) => Err(self.failed("write", &error)),
         }
     }
 
@@ -182,21 +199,21 @@ impl Record {
             file.write_all(&serde_json::to_vec_pretty(&self.content)?)?;
             file.sync_all()
         };
-        write().map_err(|error| self.failed("write", error))?;
+        write().map_err(|error| self.failed("write", &error))?;
         Ok(part)
     }
 
     /// A file that is there after a power cut is in a folder that says so.
     fn sync_folder(&self) -> Result<(), RecordError> {
         let synced = File::open(self.folder()).and_then(|folder| folder.sync_all());
-        synced.map_err(|error| self.failed("write", error))
+        synced.map_err(|error| self.failed("write", &error))
     }
 
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
-    fn failed(&self, action: &'static str, error: impl ToString) -> RecordError {
+    fn failed(&self, action: &'static str, error: &impl ToString) -> RecordError {
         RecordError::file(action, &self.path, error)
     }
 }

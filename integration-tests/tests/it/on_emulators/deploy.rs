@@ -22,8 +22,13 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn new() -> Self {
+        Self::start(&[])
+    }
+
+    /// With further words for `up`.
+    pub(crate) fn start(words: &[&str]) -> Self {
         let checkout = Checkout::new();
-        let up = checkout.run(&["up", "--json"]);
+        let up = checkout.run(&[&["up", "--json"], words].concat());
         up.assert_code(0);
         let endpoints = up.json()["endpoints"].as_object().expect("endpoints").clone();
         let endpoints = endpoints

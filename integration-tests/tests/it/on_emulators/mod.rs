@@ -7,6 +7,7 @@ mod deploy;
 mod e2e;
 mod ended;
 mod fault_proxy;
+mod game_day;
 mod google;
 mod images;
 mod local_clouds;

@@ -128,6 +128,7 @@ impl Scene {
             limits: BatchLimits { max_trades: 500, max_bytes: 200_000 },
             poison: 0,
             seed: 1,
+            start: None,
         };
         Workload::prepare(&recipe).expect("a workload")
     }

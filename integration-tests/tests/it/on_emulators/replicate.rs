@@ -135,6 +135,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
         limits: BatchLimits { max_trades: 200, max_bytes: 100_000 },
         poison: 0,
         seed: 1,
+        start: None,
     };
     let whole = Workload::prepare(&recipe).expect("a workload");
     let (first, second) = whole.messages.split_at(whole.messages.len() / 2);

@@ -179,6 +179,7 @@ async fn without_faults_nobody_notices_and_the_functions_publish_nothing() {
         limits: BatchLimits { max_trades: 100, max_bytes: 100_000 },
         poison: 2,
         seed: 1,
+        start: None,
     };
     let workload = Workload::prepare(&recipe).expect("a workload");
     let history = History::create(&folder.path().join("history.jsonl")).expect("a history");

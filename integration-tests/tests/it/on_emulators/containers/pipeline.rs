@@ -91,6 +91,7 @@ fn workload(settings: &Settings, trades: u64) -> Workload {
         limits: BatchLimits { max_trades: 100, max_bytes: 100_000 },
         poison: 2,
         seed: 1,
+        start: None,
     };
     Workload::prepare(&recipe).expect("a workload")
 }
