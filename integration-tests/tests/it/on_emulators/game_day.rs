@@ -87,8 +87,8 @@ async fn what_is_taken_away_is_given_back_and_nothing_is_lost() {
     ran.assert_code(0);
     let report: Value = ran.json();
     assert_eq!(report["verdict"], "holds", "{report:#}");
-    assert_eq!(report["recovery"]["rpo_trades"], 0, "{report:#}");
-    assert!(report["recovery"]["rto_ms"].is_u64(), "it was taken over: {report:#}");
+    assert_eq!(report["rpo_trades"], 0, "{report:#}");
+    assert!(report["rto_ms"].is_u64(), "it was taken over: {report:#}");
     assert!(report["faults"][0]["fired"].as_u64() > Some(0), "{report:#}");
     rehearsal.assert_as_deployed();
     assert_eq!(rehearsal.policy().await.unwrap_or_default(), "");
