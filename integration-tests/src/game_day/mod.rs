@@ -300,15 +300,17 @@ async fn played(
 ) -> anyhow::Result<()> {
     let cloud = scenario.cloud;
     stage.until_accepted(10).await?;
+    Box::pin(game_day::throw(site, record, &say)).await?;
+    say(&format!("waiting until {cloud} is seen to be away"));
     match scenario.outage {
         Outage::Cloud => {
-            let taken = stage.take_cloud(site, cloud, record, &say).await?;
+            let taken = stage.lose_cloud(cloud).await?;
             say(&format!("{cloud} is away, and {} has taken over", cloud.other()));
             stage.give_back(taken).await?;
             stage.until_routed_to(&[cloud]).await
         }
         Outage::Functions => {
-            let taken = stage.take_functions(site, cloud, record, &say).await?;
+            let taken = stage.lose_functions(cloud).await?;
             say(&format!("the functions of {cloud} are away, and trades wait in its queue"));
             stage.give_back(taken).await
         }

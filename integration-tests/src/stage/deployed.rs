@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, ensure};
 use candle::{Interval, Symbols};
-use deploy::commands::{Checkout, Site};
-use operate::game_day::{self, Record};
+use deploy::commands::Checkout;
+use operate::game_day;
 use pipeline::ports::{Archive, CandleStore, Fault, Queue};
 use tokio::time::{Instant, sleep};
 
@@ -159,41 +159,21 @@ impl Stage<DeployedClouds> {
         Ok(Self::of(clouds, producer, show, history))
     }
 
-    /// Takes a whole cloud away, and waits until it refuses messages and the producer has left it.
-    pub async fn take_cloud(
-        &mut self,
-        site: &Site,
-        cloud: CloudName,
-        record: &Record,
-        progress: impl Fn(&str),
-    ) -> anyhow::Result<Taken> {
-        Box::pin(game_day::throw(site, record, &progress)).await?;
-        progress(&format!("waiting for {cloud} to refuse messages"));
+    /// Waits until a cloud whose switches are thrown refuses messages, and the producer has left it.
+    pub async fn lose_cloud(&mut self, cloud: CloudName) -> anyhow::Result<Taken> {
         let last_taken_us = self.until_refused(cloud).await?;
         // Since the last message that it took: rather too long a recovery than too short a one.
-        let fault = self.begin_at(
-            last_taken_us,
-            cloud,
-            "cut_cloud",
-            "its queue takes no message, its functions don't run",
-        );
+        let what = "its queue takes no message, its functions don't run";
+        let fault = self.begin_at(last_taken_us, cloud, "cut_cloud", what);
         self.fired(cloud, &fault, "it refused a message");
         self.until_routed_to(&[cloud.other()]).await?;
         self.until_accepted_by(cloud.other(), 1).await?;
         Ok(Taken { cloud, fault })
     }
 
-    /// Takes the functions of a cloud away, and waits until nothing comes out of them while messages go in.
-    pub async fn take_functions(
-        &mut self,
-        site: &Site,
-        cloud: CloudName,
-        record: &Record,
-        progress: impl Fn(&str),
-    ) -> anyhow::Result<Taken> {
+    /// Waits until nothing comes out of functions whose switches are thrown, while messages go in.
+    pub async fn lose_functions(&mut self, cloud: CloudName) -> anyhow::Result<Taken> {
         let fault = self.begin(cloud, "cut_functions", "its functions don't run");
-        Box::pin(game_day::throw(site, record, &progress)).await?;
-        progress(&format!("waiting for nothing to come out of the functions of {cloud}"));
         self.until_quiet(cloud).await?;
         self.fired(cloud, &fault, "messages went in, and no candle changed");
         Ok(Taken { cloud, fault })
