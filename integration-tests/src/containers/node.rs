@@ -100,9 +100,9 @@ impl Node {
     /// A new container in the place of the old one, if there is one.
     async fn replace(&self, run: &Run) -> Result<(), ContainersError> {
         let mut container = self.container.lock().await;
+        remove(container.take()).await;
         // A start that failed may have left one of this name as well.
         docker::remove_container(&self.name).await?;
-        *container = None;
         let port = self.port;
         let request = ContainerRequest::from(Start::new(&self.image, run, &self.name, port))
             .with_container_name(&self.name)
@@ -123,10 +123,7 @@ impl Node {
 
     /// Removes its container; one that is gone already is fine.
     pub(super) async fn remove(&self) {
-        if let Some(container) = self.container.lock().await.take() {
-            // Whoever stops the run removes what is left, and says what went wrong with it.
-            let _ = container.rm().await;
-        }
+        remove(self.container.lock().await.take()).await;
     }
 
     async fn until_ready(&self, container: &ContainerAsync<Start>) -> Result<(), ContainersError> {
@@ -179,6 +176,16 @@ impl fmt::Debug for Node {
         let mut shown = f.debug_struct("Node");
         shown.field("name", &self.name).field("image", &self.image);
         shown.field("emulator", &self.emulator).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+/// Removes a container, and leaves it to the caller to find that it is still there.
+///
+/// Merely dropping one blocks the thread that drops it on a runtime of its own, which takes that thread's wake-ups: what is
+/// started beside it then waits for an answer that has come.
+async fn remove(container: Option<ContainerAsync<Start>>) {
+    if let Some(container) = container {
+        let _ = container.rm().await;
     }
 }
 
