@@ -21,6 +21,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::run::{self, Checkout, Order, Run};
 use crate::scenarios::{ALL, Route, Scenario};
+use crate::schedule::ONLY_ON_SIM;
 use crate::stage::{Script, Stage};
 use crate::targets::emulated::{Backend, Deployment, Proxies};
 
@@ -38,7 +39,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
         return game_day::run(args, checkout);
     }
     if args.list {
-        list(args.json, ALL.iter().map(|scenario| (scenario.name, scenario.about)));
+        list(args.json, listed());
         return Ok(());
     }
     if args.env.is_some() || args.dry_run || args.confirm.is_some() {
@@ -124,7 +125,21 @@ pub(crate) fn list(json: bool, all: impl Iterator<Item = (&'static str, &'static
     }
 }
 
-pub(crate) fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+/// The scenarios of all targets that are a run's own, with a line on each.
+pub(crate) fn listed() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    let anywhere = ALL.iter().map(|scenario| (scenario.name, scenario.about));
+    anywhere.chain(ONLY_ON_SIM.iter().copied())
+}
+
+fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+    let only_on_sim = |asked: &&String| ONLY_ON_SIM.iter().any(|(name, _)| name == asked);
+    if let Some(name) = args.scenarios.iter().find(only_on_sim) {
+        return Err(Failure::Lacking(anyhow!(
+            "the scenario {name} can't be had on the target {}: all functions have the clock of this machine; \
+             take --target sim for it",
+            args.target
+        )));
+    }
     of_those(ALL, |scenario| scenario.name, args)
 }
 

@@ -14,7 +14,7 @@ use args::{Chaos, Target, Trades};
 use candle::Interval;
 use infra::Settings;
 
-use crate::chaos::{asked, conclude, set_route, trades};
+use crate::chaos::{self, conclude, of_those, set_route, trades};
 use crate::evidence::{About, Evidence};
 use crate::history::{Entry, History};
 use crate::invariants::{self, Finding, Verdict};
@@ -74,12 +74,13 @@ fn read(path: &Path) -> Result<Schedule, Failure> {
 
 /// Those that were asked for, as schedules; one that can't be played is no pass.
 fn scenarios(args: &Chaos) -> Result<Vec<(String, Schedule, Option<PathBuf>)>, Failure> {
-    let asked = asked(args)?;
+    let names: Vec<&str> = chaos::listed().map(|(name, _)| name).collect();
+    let asked = of_those(&names, |name| name, args)?;
     let (mut plays, mut lacking) = (Vec::new(), Vec::new());
-    for scenario in asked {
-        match named(scenario.name) {
-            Some(schedule) => plays.push((scenario.name.to_owned(), schedule, None)),
-            None => lacking.push(scenario.name),
+    for name in asked {
+        match named(name) {
+            Some(schedule) => plays.push((name.to_owned(), schedule, None)),
+            None => lacking.push(name),
         }
     }
     if lacking.is_empty() {

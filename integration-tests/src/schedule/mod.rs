@@ -21,6 +21,7 @@
 //! | `slow` | every answer comes up to `delay_ms` late | `delay_ms` |
 //! | `duplicate` | messages arrive twice | `percent` of the publishes |
 //! | `reorder` | messages arrive in another order | `percent` of the deliveries |
+//! | `skew` | the clock of the cloud's functions is wrong | `by_ms` ahead; behind, if below 0 |
 //! | `crash-function` | an instance ends between two effects; no `for_ms` | `times` |
 //! | `crash-producer` | `kill -9` of the producer; no `cloud` | |
 
@@ -33,7 +34,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use named::named;
+pub use named::{ONLY_ON_SIM, named};
 pub use random::{Bounds, random};
 pub use shrink::shrink;
 
@@ -142,6 +143,11 @@ pub enum Fault {
         /// Of the deliveries.
         percent: u8,
     },
+    /// The clock of the functions is wrong.
+    Skew {
+        /// So much ahead; behind, if below 0.
+        by_ms: i64,
+    },
     /// A function ends between two effects.
     CrashFunction {
         /// How often.
@@ -165,6 +171,7 @@ impl Fault {
             Self::Slow { .. } => "slow",
             Self::Duplicate { .. } => "duplicate",
             Self::Reorder { .. } => "reorder",
+            Self::Skew { .. } => "skew",
             Self::CrashFunction { .. } => "crash_function",
             Self::CrashProducer => "kill_producer",
         };
@@ -228,10 +235,12 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     delay_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by_ms: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     times: Option<u32>,
 }
 
-const NAMES: &str = "kill, pause, cut, fail, lose-answers, slow, duplicate, reorder, crash-function, crash-producer";
+const NAMES: &str = "kill, pause, cut, fail, lose-answers, slow, duplicate, reorder, skew, crash-function, crash-producer";
 
 impl TryFrom<Entry> for Planned {
     type Error = String;
@@ -263,6 +272,7 @@ impl TryFrom<Entry> for Planned {
             }
             "duplicate" => Fault::Duplicate { percent: percent.unwrap_or(100) },
             "reorder" => Fault::Reorder { percent: percent.unwrap_or(100) },
+            "skew" => Fault::Skew { by_ms: entry.by_ms.take().ok_or_else(|| lacks("by_ms"))? },
             "crash-function" => {
                 Fault::CrashFunction { times: entry.times.take().unwrap_or(1).max(1) }
             }
@@ -298,6 +308,7 @@ impl TryFrom<Entry> for Planned {
                     && !matches!(fault, Fault::Fail { .. } | Fault::LoseAnswers { .. }),
             ),
             ("delay_ms", entry.delay_ms.is_some()),
+            ("by_ms", entry.by_ms.is_some()),
             ("times", entry.times.is_some()),
         ];
         if let Some((field, _)) = left.iter().find(|(_, is_there)| *is_there) {
@@ -330,6 +341,7 @@ impl From<Planned> for Entry {
                 named("duplicate", Self { percent: Some(percent), ..base })
             }
             Fault::Reorder { percent } => named("reorder", Self { percent: Some(percent), ..base }),
+            Fault::Skew { by_ms } => named("skew", Self { by_ms: Some(by_ms), ..base }),
             Fault::CrashFunction { times } => {
                 named("crash-function", Self { times: Some(times), for_ms: None, ..base })
             }

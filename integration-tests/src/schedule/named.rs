@@ -3,7 +3,14 @@
 use super::{Fault, Link, Planned, Schedule, Service, To};
 use crate::history::CloudName::{self, Aws, Gcp};
 
-/// The schedule of a scenario of [`crate::scenarios::ALL`]; `None`: it needs real programs or a real network.
+/// Scenarios that `sim` alone can play, with a line on each.
+pub const ONLY_ON_SIM: &[(&str, &str)] = &[(
+    "clock-skew",
+    "AWS's functions are ten minutes behind and Google Cloud's three hours ahead, and AWS dies meanwhile (sim only: \
+     elsewhere all functions have the clock of this machine)",
+)];
+
+/// The schedule of a scenario, one of [`ONLY_ON_SIM`] or of [`crate::scenarios::ALL`]; `None`: it needs real programs or a real network.
 #[must_use]
 pub fn named(scenario: &str) -> Option<Schedule> {
     let planned = |at_ms, for_ms, cloud, fault| Planned { at_ms, for_ms, cloud, fault };
@@ -52,6 +59,11 @@ pub fn named(scenario: &str) -> Option<Schedule> {
         "function-crash" => (To::Both, both(1_500, 0, Fault::CrashFunction { times: 12 })),
         "producer-crash" => {
             (To::Both, (1..=6).map(|crash| crash_producer(1_750 * crash)).collect())
+        }
+        "clock-skew" => {
+            let skew = |cloud, by_ms| planned(500, 12_000, cloud, Fault::Skew { by_ms });
+            let (minute, hour) = (60_000, 3_600_000);
+            (To::Aws, vec![skew(Aws, -10 * minute), skew(Gcp, 3 * hour), kill(3_000, 3_000, Aws)])
         }
         "rolling-restart" => {
             let mut faults = vec![crash_producer(2_800)];

@@ -10,6 +10,8 @@ use crate::history::CloudName;
 /// Between two faults of one cloud: one that another one hides would never fire.
 const APART_MS: u64 = 300;
 const TRIES: u32 = 40;
+/// How wrong a clock is at most: past the window of replicate, which is two hours.
+const SKEW_MS: i64 = 6 * 3_600_000;
 
 /// What a schedule is made for.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +49,7 @@ fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
     let service =
         [Service::Queue, Service::Archive, Service::Store, Service::All][rng.random_range(0..4)];
     let percent = rng.random_range(50..=100);
-    let (fault, for_ms) = match rng.random_range(0..10) {
+    let (fault, for_ms) = match rng.random_range(0..11) {
         0 => (Fault::Kill, DEATH_MS..=4_000),
         1 => (Fault::Pause, 500..=4_000),
         2 => (Fault::Cut { link: Link::Producer, hang: rng.random() }, 500..=3_000),
@@ -57,6 +59,7 @@ fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
         6 => (Fault::Slow { delay_ms: rng.random_range(5..=400) }, 500..=3_000),
         7 => (Fault::Duplicate { percent }, 500..=3_000),
         8 => (Fault::CrashFunction { times: rng.random_range(1..=4) }, 0..=0),
+        9 => (Fault::Skew { by_ms: rng.random_range(-SKEW_MS..=SKEW_MS) }, 1_000..=4_000),
         _ if rng.random() => (Fault::CrashProducer, 50..=500),
         _ => (Fault::Reorder { percent }, 500..=3_000),
     };

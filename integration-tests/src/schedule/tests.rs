@@ -21,6 +21,7 @@ fn a_wrong_file_is_told_what_is_wrong_in_it() {
     assert!(fault("fault = \"kil\"\ncloud = \"aws\"").contains("no fault is called \"kil\""));
     assert!(fault("fault = \"kill\"\ncloud = \"aws\"").contains("needs `for_ms`"));
     assert!(fault("fault = \"pause\"\nfor_ms = 5").contains("needs `cloud`"));
+    assert!(fault("fault = \"skew\"\ncloud = \"aws\"\nfor_ms = 5").contains("needs `by_ms`"));
     assert!(fault("fault = \"fail\"\ncloud = \"aws\"\nfor_ms = 5").contains("needs `service`"));
     let kill = "fault = \"kill\"\ncloud = \"aws\"\nfor_ms = 5\n";
     assert!(fault(&format!("{kill}service = \"queue\"")).contains("has no `service`"));
@@ -39,6 +40,7 @@ fn a_scenario_as_a_schedule_is_on_the_scenarios_route() {
         }
     }
     assert_eq!(count, 26);
+    assert!(ONLY_ON_SIM.iter().all(|(name, _)| named(name).is_some()));
 }
 
 #[test]

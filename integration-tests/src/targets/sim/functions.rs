@@ -90,6 +90,7 @@ impl Common {
         let replicate =
             Replicate::new(here.clone(), fold, there, here, &self.symbols, limits, seed);
         let now_ms = START_MS + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0);
+        let now_ms = cloud.clock(now_ms);
         let report = replicate.run(now_ms, Instant::now() + COPY_LIMIT).await;
         if report.copied > 0 {
             let by_symbol = report.ids.iter();

@@ -75,6 +75,9 @@ fn what_cannot_be_broken_is_said_and_not_passed_over() {
     assert!(ran.stderr.contains("--list"), "{}", ran.stderr);
     let ran = checkout.run(&["chaos", "--scenario", "no-such"]);
     ran.assert_code(2);
+    let ran = checkout.run(&["chaos", "--scenario", "clock-skew"]);
+    ran.assert_code(3);
+    assert!(ran.stderr.contains("--target sim"), "{}", ran.stderr);
     let listed = checkout.run(&["chaos", "--list"]);
     listed.assert_code(0);
     let readme = fs::read_to_string(workspace().join("README.md")).expect("the README");
