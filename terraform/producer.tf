@@ -1,7 +1,7 @@
 # What a producer may do on AWS. Where it runs, and as whom, is not this root's: attach the policy to its role.
 resource "aws_iam_policy" "producer" {
   name        = "${local.name}-producer"
-  description = "Send trades to the queue ${var.queue_name}, and read orders by hand."
+  description = "Send trades to the queue ${var.queue_name}, and read orders by hand and the birth mark."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -13,12 +13,12 @@ resource "aws_iam_policy" "producer" {
         Resource = local.queue_arns[0]
       },
       {
-        # The latest order lies beside the candles, in a partition of its own.
+        # The latest order and the birth mark lie beside the candles, in partitions of their own.
         Sid       = "ReadOrders"
         Effect    = "Allow"
         Action    = "dynamodb:GetItem"
         Resource  = local.table_arn
-        Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["failover-order"] } }
+        Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["failover-order", "birth"] } }
       },
     ]
   })

@@ -133,6 +133,13 @@ pub enum Event {
         /// `healthy`, `suspect`, `down` or `recovering`.
         state: String,
     },
+    /// The producer has seen another birth mark in a cloud, which may have lost what it held.
+    Reborn {
+        /// Which one.
+        cloud: CloudName,
+        /// Whether it had something alone, which is published again.
+        is_any: bool,
+    },
     /// The producer publishes to these clouds from now on.
     Routed {
         /// Where messages go.

@@ -37,6 +37,7 @@ pub enum Plant {
     LyingQueue,
     SpoolForgetsTail,
     NoReplay,
+    NoBirthMark,
     StuckRoute,
     IdleFault,
 }
@@ -46,7 +47,7 @@ const CANDLES: &str = "candles equal the recomputation";
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::DropTrade,
         Self::CountTwice,
         Self::NewId,
@@ -65,6 +66,7 @@ impl Plant {
         Self::LyingQueue,
         Self::SpoolForgetsTail,
         Self::NoReplay,
+        Self::NoBirthMark,
         Self::StuckRoute,
         Self::IdleFault,
     ];
@@ -131,6 +133,9 @@ impl Plant {
                 ("spool-forgets-tail", "the spool forgets its last messages in a crash", CANDLES)
             }
             Self::NoReplay => ("no-replay", "failover does not publish the window again", LOST),
+            Self::NoBirthMark => {
+                ("no-birth-mark", "the producer looks at no cloud's birth mark", LOST)
+            }
             Self::StuckRoute => {
                 ("stuck-route", "messages stay on the dead cloud", "the other cloud goes on")
             }
@@ -152,7 +157,7 @@ impl Plant {
         let scenario = |name| named(name).unwrap_or_default();
         match self {
             Self::AcknowledgeFirst => {
-                on(To::Aws, vec![planned(500, 0, Aws, Fault::CrashFunction { times: 8 })])
+                on(To::Aws, vec![planned(1_500, 0, Aws, Fault::CrashFunction { times: 8 })])
             }
             Self::AcknowledgeFailed => {
                 let fail = Fault::Fail { service: Service::Archive, percent: 100 };
@@ -186,6 +191,7 @@ impl Plant {
                 schedule.faults.push(planned(500, 1_500, Aws, fail));
                 schedule
             }
+            Self::NoBirthMark => scenario("kill-unseen"),
             Self::StuckRoute => on(To::Aws, vec![planned(1_000, 4_000, Aws, Fault::Kill)]),
             Self::IdleFault => {
                 let fail = Fault::Fail { service: Service::Store, percent: 100 };

@@ -142,9 +142,9 @@ run "a_producer_sends_to_one_queue_and_reads_one_item" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
-      statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order"]
+      statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order", "birth"]
     ])
-    error_message = "A producer reads orders, and no candle."
+    error_message = "A producer reads orders and the birth mark, and no candle."
   }
 }
 

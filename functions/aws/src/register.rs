@@ -1,4 +1,4 @@
-//! The latest order by hand: an item beside the candles, in a partition of its own.
+//! The latest order by hand and the birth mark: items beside the candles, each in a partition of its own.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,9 @@ use crate::store::DynamoStore;
 const SERVICE: &str = "dynamodb";
 /// No chart's: those have a `#` in it.
 const PARTITION: &str = "failover-order";
+/// Of the birth mark. No chart's, either.
+pub(crate) const BIRTH: &str = "birth";
+pub(crate) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
 const TO: &str = "to";
 const BY: &str = "by";
@@ -44,13 +47,13 @@ impl DynamoRegister {
 impl Register for DynamoRegister {
     async fn read(&self) -> Result<Option<Order>, PortError> {
         let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let got = get.set_key(Some(key())).send().await;
+        let got = get.set_key(Some(key(PARTITION))).send().await;
         let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
         item.map(|item| order(&item)).transpose()
     }
 
     async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
-        let mut item = key();
+        let mut item = key(PARTITION);
         item.extend(attributes(order).into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         if let Some(expected) = expected {
@@ -76,11 +79,19 @@ impl Register for DynamoRegister {
             },
         }
     }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let got = get.set_key(Some(key(BIRTH))).send().await;
+        let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
+        Ok(item.and_then(|item| item.get(MARK)?.as_s().ok().cloned()))
+    }
 }
 
-fn key() -> Item {
+/// The key of the one item in a partition.
+pub(crate) fn key(partition: &str) -> Item {
     HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(PARTITION.to_owned())),
+        ("pk".to_owned(), AttributeValue::S(partition.to_owned())),
         ("sk".to_owned(), AttributeValue::N("0".to_owned())),
     ])
 }
@@ -111,10 +122,11 @@ fn order(item: &Item) -> Result<Order, PortError> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_policy_of_a_producer_lets_it_read_this_item() {
+    fn the_policy_of_a_producer_lets_it_read_these_items() {
         let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/producer.tf");
         let policy = std::fs::read_to_string(policy).expect("the policy");
-        let keys = format!("\"dynamodb:LeadingKeys\" = [\"{}\"]", super::PARTITION);
+        let (order, birth) = (super::PARTITION, super::BIRTH);
+        let keys = format!("\"dynamodb:LeadingKeys\" = [\"{order}\", \"{birth}\"]");
         assert!(policy.contains(&keys), "terraform/producer.tf does not name {keys}");
     }
 }

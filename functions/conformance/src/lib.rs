@@ -12,5 +12,5 @@ mod store;
 pub use archive::archive;
 pub use cursor::cursor;
 pub use queue::queue;
-pub use register::register;
+pub use register::{birth_mark, register};
 pub use store::store;

@@ -1,6 +1,7 @@
 use std::fmt::Debug;
 
 use futures::future::join_all;
+use pipeline::ports::Cursor;
 use pipeline::route::epoch::{Order, Register};
 
 /// Holds a register of orders to its contract. It must be one that nothing was written to.
@@ -10,6 +11,18 @@ use pipeline::route::epoch::{Order, Register};
 pub async fn register<R: Register>(register: &R) {
     compares_before_it_sets(register).await;
     lets_one_of_many_write(register).await;
+}
+
+/// Holds a cursor and a register to what they promise of birth marks: both of one cloud, in which there is none yet.
+///
+/// # Panics
+/// With what it saw, if they break the contract.
+pub async fn birth_mark<C: Cursor, R: Register>(cursor: &C, register: &R) {
+    assert_eq!(ok(register.birth_mark().await), None, "nobody has left one");
+    for mark in ["1-a", "2-b"] {
+        ok(cursor.leave_birth_mark(mark).await);
+        assert_eq!(ok(register.birth_mark().await).as_deref(), Some("1-a"), "the first one stays");
+    }
 }
 
 async fn compares_before_it_sets<R: Register>(register: &R) {

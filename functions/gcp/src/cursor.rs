@@ -1,11 +1,12 @@
 //! The cursor of replication: a document beside the charts.
 
-use firestore::FirestoreDb;
 use firestore::errors::FirestoreError;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
+use firestore::{FirestoreDb, FirestoreWritePrecondition};
 use pipeline::ports::{Cursor, PortError};
 
+use crate::register::{BIRTH, MARK, text};
 use crate::store::{self, FirestoreStore};
 
 /// No chart's: those have a `_` in it.
@@ -28,24 +29,36 @@ impl FirestoreCursor {
     }
 }
 
+impl FirestoreCursor {
+    /// A document of one text.
+    fn document(&self, id: &str, field: &str, text: &str) -> Document {
+        let text = Value { value_type: Some(ValueType::StringValue(text.to_owned())) };
+        let name = format!("{}/{}/{id}", self.db.get_documents_path(), self.collection);
+        Document { name, fields: [(field.to_owned(), text)].into(), ..Document::default() }
+    }
+}
+
 impl Cursor for FirestoreCursor {
     async fn load(&self) -> Result<Option<String>, PortError> {
         let select = self.db.fluent().select().by_id_in(&self.collection);
         let document = select.one(DOCUMENT).await.map_err(|e| failed("GetDocument", &e))?;
-        let place = document.and_then(|mut document| document.fields.remove(PLACE)?.value_type);
-        Ok(match place {
-            Some(ValueType::StringValue(text)) => Some(text),
-            _ => None,
-        })
+        Ok(document.and_then(|document| text(&document, PLACE)))
     }
 
     async fn save(&self, text: &str) -> Result<(), PortError> {
-        let text = Value { value_type: Some(ValueType::StringValue(text.to_owned())) };
-        let name = format!("{}/{}/{DOCUMENT}", self.db.get_documents_path(), self.collection);
-        let fields = [(PLACE.to_owned(), text)].into();
-        let document = Document { name, fields, ..Document::default() };
+        let document = self.document(DOCUMENT, PLACE, text);
         let update = self.db.fluent().update().in_col(&self.collection).document(document);
         update.execute().await.map(drop).map_err(|e| failed("UpdateDocument", &e))
+    }
+
+    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
+        let update = self.db.fluent().update().in_col(&self.collection);
+        let update = update.precondition(FirestoreWritePrecondition::Exists(false));
+        match update.document(self.document(BIRTH, MARK, mark)).execute().await {
+            Ok(_) => Ok(()),
+            Err(error) if store::lost(&error) => Ok(()),
+            Err(error) => Err(failed("UpdateDocument", &error)),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The latest order by hand: a document beside the charts.
+//! The latest order by hand and the birth mark: documents beside the charts.
 
 use std::sync::Arc;
 
@@ -15,6 +15,9 @@ use crate::store::{self, FirestoreStore};
 const SERVICE: &str = "firestore";
 /// No chart's: those have a `_` in it.
 const DOCUMENT: &str = "failover-order";
+/// Of the birth mark. No chart's, either.
+pub(crate) const BIRTH: &str = "birth";
+pub(crate) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
 const TO: &str = "to";
 const BY: &str = "by";
@@ -107,6 +110,19 @@ impl Register for FirestoreRegister {
             Err(error) => Err(failed("UpdateDocument", &error)),
         }
     }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        let select = self.db().await?.fluent().select().by_id_in(&self.collection);
+        let document = select.one(BIRTH).await.map_err(|e| failed("GetDocument", &e))?;
+        Ok(document.and_then(|document| text(&document, MARK)))
+    }
+}
+
+pub(crate) fn text(document: &Document, name: &str) -> Option<String> {
+    match document.fields.get(name)?.value_type.as_ref()? {
+        ValueType::StringValue(text) => Some(text.clone()),
+        _ => None,
+    }
 }
 
 fn failed(operation: &'static str, error: &FirestoreError) -> PortError {
@@ -126,10 +142,7 @@ fn fields(order: &Order) -> Vec<(&'static str, ValueType)> {
 }
 
 fn order(document: &Document) -> Option<Order> {
-    let text = |name: &str| match document.fields.get(name)?.value_type.as_ref()? {
-        ValueType::StringValue(text) => Some(text.clone()),
-        _ => None,
-    };
+    let text = |name: &str| text(document, name);
     let number = |name: &str| text(name)?.parse().ok();
     Some(Order { epoch: number(EPOCH)?, to: text(TO), by: text(BY)?, at_ms: number(AT)? })
 }

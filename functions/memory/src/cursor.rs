@@ -10,6 +10,7 @@ use crate::Effects;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryCursor {
     text: Arc<Mutex<Option<String>>>,
+    birth_mark: Arc<Mutex<Option<String>>>,
     effects: Effects,
 }
 
@@ -17,7 +18,12 @@ impl MemoryCursor {
     /// No text yet; effects are counted by `effects`.
     #[must_use]
     pub fn new(effects: Effects) -> Self {
-        Self { text: Arc::default(), effects }
+        Self { effects, ..Self::default() }
+    }
+
+    /// The mark that was left beside it.
+    pub(crate) fn birth_mark(&self) -> Option<String> {
+        self.birth_mark.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -31,6 +37,12 @@ impl Cursor for MemoryCursor {
             *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
         };
         self.effects.around(save).await;
+        Ok(())
+    }
+
+    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
+        let mut there = self.birth_mark.lock().unwrap_or_else(PoisonError::into_inner);
+        there.get_or_insert_with(|| mark.to_owned());
         Ok(())
     }
 }

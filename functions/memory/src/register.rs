@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pipeline::ports::PortError;
 use pipeline::route::epoch::{Order, Register};
 
-use crate::Effects;
+use crate::{Effects, MemoryCursor};
 
 /// A register in memory; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryRegister {
     order: Arc<Mutex<Option<Order>>>,
+    cursor: MemoryCursor,
     effects: Effects,
 }
 
@@ -18,7 +19,13 @@ impl MemoryRegister {
     /// No order yet; effects are counted by `effects`.
     #[must_use]
     pub fn new(effects: Effects) -> Self {
-        Self { order: Arc::default(), effects }
+        Self { effects, ..Self::default() }
+    }
+
+    /// In the cloud that `cursor` is in.
+    #[must_use]
+    pub fn beside(cursor: &MemoryCursor) -> Self {
+        Self { cursor: cursor.clone(), ..Self::default() }
     }
 }
 
@@ -37,5 +44,9 @@ impl Register for MemoryRegister {
             is_expected
         };
         Ok(self.effects.around(replace).await)
+    }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        Ok(self.cursor.birth_mark())
     }
 }

@@ -16,6 +16,12 @@ async fn cursor() {
     conformance::cursor(&MemoryCursor::new(Effects::default())).await;
 }
 
+#[tokio::test]
+async fn birth_mark() {
+    let cursor = MemoryCursor::new(Effects::default());
+    conformance::birth_mark(&cursor, &MemoryRegister::beside(&cursor)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn register() {
     conformance::register(&MemoryRegister::new(Effects::default())).await;

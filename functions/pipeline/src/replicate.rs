@@ -12,6 +12,9 @@
 //! round through the whole archive, hour by hour, from where the run before it stopped: that finds a hole of any
 //! age. The clock only decides where the window begins, and the cursor only where the deep pass does.
 //!
+//! **The birth mark** is left by each run where there is none. With its data a cloud loses its mark, and by that producers
+//! know that they must send again what only this cloud had.
+//!
 //! **Symbols** that this deployment does not trade are not copied but named in the report: an object here would say
 //! that its trades are in candles.
 
@@ -75,11 +78,12 @@ pub struct Replicate<A, S, P, C> {
     cursor: C,
     symbols: Vec<Symbol>,
     limits: Limits,
+    seed: u64,
 }
 
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
-    /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed` spreads the
-    /// waits between tries at the peer.
+    /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed`, another one each
+    /// time, spreads the waits between tries at the peer and makes a birth mark differ from all others.
     pub fn new(
         archive: A,
         fold: Fold<S>,
@@ -93,7 +97,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         let backoff = Backoff::new(limits.tries, base, Duration::from_secs(2), seed);
         let peer = Peer::new(peer, backoff, limits.answer);
         let symbols = symbols.iter().cloned().collect();
-        Self { archive, fold, peer, cursor, symbols, limits }
+        Self { archive, fold, peer, cursor, symbols, limits, seed }
     }
 
     /// Compares and copies until all that this run may compare is compared, or until four fifths of the time are
@@ -126,6 +130,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 
     async fn passes(&self, run: &mut Run<'_>) -> Result<(), Stop> {
+        self.leave_birth_mark(run.report.now_ms).await;
         self.look_for_other_symbols(run).await?;
         let window_ms = u64::try_from(self.limits.window.as_millis()).unwrap_or(u64::MAX);
         let first = Hour::at(run.report.now_ms.saturating_sub(window_ms));
@@ -259,6 +264,13 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             after = Some(format!("{}{symbol}0", ObjectName::ROOT));
         }
         Ok(())
+    }
+
+    async fn leave_birth_mark(&self, now_ms: u64) {
+        let mark = format!("{now_ms}-{:016x}", self.seed);
+        if let Err(error) = self.cursor.leave_birth_mark(&mark).await {
+            tracing::warn!(%error, "no birth mark is left: the next run tries again");
+        }
     }
 
     async fn load_cursor(&self) -> Option<Place> {

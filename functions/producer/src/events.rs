@@ -94,6 +94,13 @@ pub enum Event {
         /// What it is thought to be.
         state: State,
     },
+    /// A cloud bears another birth mark than before, or none any more: it may have lost what it held.
+    Reborn {
+        /// The cloud.
+        cloud: String,
+        /// There was something that only it had; it is published again.
+        is_any: bool,
+    },
     /// Messages go here from now on. Told at the start, and with every order.
     Routed {
         /// The targets; none: nothing is published.

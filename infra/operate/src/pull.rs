@@ -147,4 +147,9 @@ impl Cursor for Place {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
         ready(Ok(()))
     }
+
+    /// The cloud's own replication leaves it.
+    fn leave_birth_mark(&self, _: &str) -> impl Future<Output = Result<(), PortError>> + Send {
+        ready(Ok(()))
+    }
 }

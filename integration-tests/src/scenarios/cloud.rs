@@ -5,9 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::time::sleep;
 
+use super::network::cut;
 use super::{AWS, GCP};
 use crate::history::CloudName;
 use crate::stage::Stage;
+use crate::targets::emulated::network::{Service, Viewer};
 
 /// Long enough to be told from a hiccup.
 const AWAY: Duration = Duration::from_secs(1);
@@ -80,6 +82,20 @@ pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> 
     stage.redeploy(again).await?;
     stage.settle(&killed);
     Ok(())
+}
+
+/// By its birth mark alone the next producer knows that the primary is another one, and what was not copied before is
+/// nowhere else than in the spool.
+pub(super) async fn kill_unseen(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(10).await?;
+    let broken = stage.break_links("partition", &[(Viewer::Gcp, Service::Aws)], &cut())?;
+    stage.until_accepted(20).await?;
+    let crashed = stage.kill_producer().await?;
+    let killed = stage.kill_cloud(AWS).await?;
+    stage.start_cloud(&killed).await?;
+    stage.redeploy(killed).await?;
+    stage.heal_links(broken).await?;
+    stage.start_producer(crashed).await
 }
 
 pub(super) async fn pause(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {

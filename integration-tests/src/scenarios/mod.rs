@@ -137,6 +137,12 @@ pub const ALL: &[Scenario] = &[
         |stage| Box::pin(cloud::kill_during_deploy(stage)),
     ),
     Scenario::new(
+        "kill-unseen",
+        "AWS, the primary, dies and is there again, empty, while no producer runs that could see it",
+        ON_AWS,
+        |stage| Box::pin(cloud::kill_unseen(stage)),
+    ),
+    Scenario::new(
         "pause-aws",
         "AWS, the primary, stops in its tracks: connections stay, nothing answers",
         ON_AWS,

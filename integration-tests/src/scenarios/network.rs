@@ -17,7 +17,7 @@ const FLAP: Duration = Duration::from_millis(700);
 const PRODUCER_TO_AWS: Link = (Viewer::Producer, Service::Aws);
 const PRODUCER_TO_PUBSUB: Link = (Viewer::Producer, Service::PubSub);
 
-fn cut() -> Fault {
+pub(super) fn cut() -> Fault {
     Fault::tcp(TcpFault::Cut { how: Ending::Reset })
 }
 

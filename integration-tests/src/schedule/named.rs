@@ -32,6 +32,11 @@ pub fn named(scenario: &str) -> Option<Schedule> {
         "kill-gcp-for-good" => (To::Gcp, vec![kill(1_500, 20_000, Gcp)]),
         "kill-during-failover" => (To::Aws, vec![kill(1_500, 6_000, Aws), crash_producer(2_300)]),
         "kill-during-restore" => (To::Aws, vec![kill(1_500, 2_500, Aws), kill(4_300, 2_500, Aws)]),
+        "kill-unseen" => {
+            let cut = planned(500, 1_000, Aws, Fault::Cut { link: Link::Peer, hang: false });
+            let crash = planned(1_500, 4_000, Aws, Fault::CrashProducer);
+            (To::Aws, vec![cut, crash, kill(1_520, 3_000, Aws)])
+        }
         "pause-aws" => (To::Aws, vec![planned(1_500, 4_000, Aws, Fault::Pause)]),
         "pause-gcp" => (To::Gcp, vec![planned(1_500, 4_000, Gcp, Fault::Pause)]),
         "flapping" => (To::Aws, (0..5).map(|flap| cut(3_000 + 1_400 * flap, 700, Aws)).collect()),

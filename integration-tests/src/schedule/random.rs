@@ -3,7 +3,7 @@
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::loss::DEATH_MS;
+use super::loss::SEEN_MS;
 use super::{Fault, Link, Planned, Schedule, Service, To};
 use crate::history::CloudName;
 
@@ -50,7 +50,7 @@ fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
         [Service::Queue, Service::Archive, Service::Store, Service::All][rng.random_range(0..4)];
     let percent = rng.random_range(50..=100);
     let (fault, for_ms) = match rng.random_range(0..11) {
-        0 => (Fault::Kill, DEATH_MS..=4_000),
+        0 => (Fault::Kill, 100..=4_000),
         1 => (Fault::Pause, 500..=4_000),
         2 => (Fault::Cut { link: Link::Producer, hang: rng.random() }, 500..=3_000),
         3 => (Fault::Cut { link: Link::Peer, hang: rng.random() }, 800..=3_000),
@@ -63,7 +63,7 @@ fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
         _ if rng.random() => (Fault::CrashProducer, 50..=500),
         _ => (Fault::Reorder { percent }, 500..=3_000),
     };
-    let at_ms = rng.random_range(300..=bounds.flow_ms.saturating_sub(DEATH_MS).max(301));
+    let at_ms = rng.random_range(300..=bounds.flow_ms.saturating_sub(SEEN_MS).max(301));
     let cloud = if fault == Fault::CrashProducer { CloudName::Aws } else { cloud };
     Planned { at_ms, for_ms: rng.random_range(for_ms), cloud, fault }
 }

@@ -1,6 +1,5 @@
 //! From a schedule that fails to a small one that still does.
 
-use super::loss::DEATH_MS;
 use super::{Fault, Schedule};
 
 /// The shortest that a fault is made.
@@ -35,8 +34,7 @@ pub fn shrink(
             loop {
                 let mut candidate = least.clone();
                 let planned = &mut candidate.faults[index];
-                let shortest = if planned.fault == Fault::Kill { DEATH_MS } else { SHORTEST_MS };
-                let shorter = (planned.for_ms / 2).max(shortest);
+                let shorter = (planned.for_ms / 2).max(SHORTEST_MS);
                 if planned.for_ms <= shorter {
                     break;
                 }

@@ -25,7 +25,7 @@ use crate::workload::Workload;
 use producer::Producer;
 
 pub use deployed::{DeployedClouds, Pace, Play, Taken};
-pub use own::{Killed, OwnClouds, Script};
+pub use own::{Crashed, Killed, OwnClouds, Script};
 
 const POLL: Duration = Duration::from_millis(10);
 

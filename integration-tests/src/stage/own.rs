@@ -222,15 +222,32 @@ impl Stage<OwnClouds> {
 
     /// `kill -9` of the producer, and another one on the same spool after a while.
     pub async fn crash_producer(&mut self, pause: Duration) -> anyhow::Result<()> {
+        let crashed = self.kill_producer().await?;
+        sleep(pause).await;
+        self.start_producer(crashed).await
+    }
+
+    /// `kill -9` of the producer.
+    pub async fn kill_producer(&mut self) -> anyhow::Result<Crashed> {
         // The producer belongs to no cloud; the fault is written down at the first.
         let fault = self.begin(CloudName::Aws, "kill_producer", "kill -9 of the producer");
         let pid = self.producer.kill().await?;
         self.fired(CloudName::Aws, &fault, format!("kill -9 {pid}"));
-        sleep(pause).await;
+        Ok(Crashed { fault })
+    }
+
+    /// Starts another producer on the spool of the one that was killed.
+    pub async fn start_producer(&mut self, crashed: Crashed) -> anyhow::Result<()> {
         self.producer.start_again().await.context("start the producer again")?;
-        self.healed(CloudName::Aws, &fault);
+        self.healed(CloudName::Aws, &crashed.fault);
         Ok(())
     }
+}
+
+/// A producer that was killed, and has no successor yet.
+#[derive(Debug)]
+pub struct Crashed {
+    fault: String,
 }
 
 /// A cloud that was killed and is to be started again.

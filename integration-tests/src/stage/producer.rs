@@ -182,6 +182,10 @@ impl Follower {
                 let Some(cloud) = CloudName::of_target(&target) else { return };
                 Event::Health { cloud, state: state.to_string() }
             }
+            Told::Reborn { cloud, is_any } => {
+                let Some(cloud) = CloudName::of_target(&cloud) else { return };
+                Event::Reborn { cloud, is_any }
+            }
             Told::Routed { publish, hedge, epoch, why } => {
                 Event::Routed { publish, hedge, epoch, why }
             }

@@ -56,6 +56,10 @@ pub trait Register: Send + Sync {
         expected: Option<&Order>,
         order: &Order,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
+
+    /// The mark that replication has left in this cloud, read with strong consistency. A cloud with another one than
+    /// before, or with none, has lost what it held.
+    fn birth_mark(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 
 /// An order that was given, and how far it got.
@@ -227,6 +231,10 @@ mod tests {
                 state.0 = Some(order.clone());
             }
             Ok(is_expected)
+        }
+
+        async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+            self.there().map(|_| None)
         }
     }
 

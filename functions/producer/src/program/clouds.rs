@@ -73,6 +73,13 @@ impl Register for CloudRegister {
             Self::Gcp(register) => register.replace(expected, order).await,
         }
     }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        match self {
+            Self::Aws(register) => register.birth_mark().await,
+            Self::Gcp(register) => register.birth_mark().await,
+        }
+    }
 }
 
 /// The queue of each target of the router, in its order. Nobody need be there yet.

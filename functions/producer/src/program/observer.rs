@@ -123,6 +123,18 @@ impl Observer {
                 heard.log(Event::Refused { target, sequence: *sequence, why });
             }
             relay::Event::Health { target, state } => self.health(target, *state),
+            relay::Event::Reborn { cloud, is_any } => {
+                let (cloud, is_any) = ((*cloud).to_owned(), *is_any);
+                let again = if is_any {
+                    "what only it had is published again"
+                } else {
+                    "it had nothing alone"
+                };
+                self.say(&format!(
+                    "{cloud} bears another birth mark, so it may have lost what it held: {again}"
+                ));
+                self.log(Event::Reborn { cloud, is_any });
+            }
             relay::Event::Routed { route, epoch } | relay::Event::Hedged { route, epoch } => {
                 self.routed(route, *epoch, &why(route));
             }

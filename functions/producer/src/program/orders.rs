@@ -1,8 +1,8 @@
-//! Orders by hand, looked for in every cloud.
+//! Orders by hand and birth marks, looked for in every cloud.
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use pipeline::ports::{PortError, Queue};
 use pipeline::route::epoch::{Order, Register};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -25,17 +25,18 @@ pub(super) async fn follow<Q: Queue, R: Register>(
         let mut was_bad = false;
         loop {
             let asked_at = Instant::now();
-            let is_bad = match timeout(patience, register.read()).await {
-                Ok(Ok(found)) => {
+            let is_bad = match timeout(patience, look(register)).await {
+                Ok(Ok((found, mark))) => {
                     relay.observe(found, asked_at);
-                    None
+                    let mark = mark.map(|mark| relay.observe_birth(name, mark.as_deref()));
+                    mark.err().map(|error| format!("the birth mark can't be read: {error}"))
                 }
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some(format!("no answer within {patience:?}")),
+                Ok(Err(error)) => Some(format!("orders can't be read: {error}")),
+                Err(_) => Some(format!("orders can't be read: no answer within {patience:?}")),
             };
             match &is_bad {
-                Some(why) if !was_bad => say(&format!("orders can't be read in {name}: {why}")),
-                None if was_bad => say(&format!("orders can be read in {name} again")),
+                Some(why) if !was_bad => say(&format!("{name}: {why}")),
+                None if was_bad => say(&format!("{name}: orders and birth mark can be read again")),
                 _ => {}
             }
             was_bad = is_bad.is_some();
@@ -47,15 +48,24 @@ pub(super) async fn follow<Q: Queue, R: Register>(
 
 /// The first look, before anything is published.
 pub(super) async fn first_look<Q: Queue, R: Register>(relay: &Relay<Q>, registers: &[(String, R)]) {
-    let each = registers.iter().map(|(_, register)| async {
+    let each = registers.iter().map(|(name, register)| async move {
         let asked_at = Instant::now();
-        let found: Result<Result<Option<Order>, PortError>, _> =
-            timeout(FIRST, register.read()).await;
-        if let Ok(Ok(found)) = found {
+        if let Ok(Ok((found, mark))) = timeout(FIRST, look(register)).await {
             relay.observe(found, asked_at);
+            if let Ok(mark) = mark {
+                relay.observe_birth(name, mark.as_deref());
+            }
         }
     });
     join_all(each).await;
+}
+
+/// What a register says. Orders are followed also where the birth mark can't be read.
+async fn look<R: Register>(
+    register: &R,
+) -> Result<(Option<Order>, Result<Option<String>, PortError>), PortError> {
+    let (found, mark) = join(register.read(), register.birth_mark()).await;
+    Ok((found?, mark))
 }
 
 fn say(what: &str) {

@@ -51,6 +51,13 @@ pub enum Event<'a> {
         /// What it is thought to be.
         state: State,
     },
+    /// A cloud bears another birth mark than before, or none any more: it may have lost what it held.
+    Reborn {
+        /// The cloud.
+        cloud: &'a str,
+        /// Whether there is anything that only it had, which is published again.
+        is_any: bool,
+    },
     /// Messages go elsewhere than before; what the new targets do not have of the spool is published to them.
     Routed {
         /// Where they go; its `change` tells of a failover.

@@ -174,6 +174,13 @@ impl<Q: Queue> Relay<Q> {
         self.changed.send_replace(());
     }
 
+    /// Takes in the birth mark of a cloud. With another one than before, or without one, the cloud may have lost what it
+    /// held: what only it has acknowledged is published again.
+    pub fn observe_birth(&self, cloud: &str, mark: Option<&str>) {
+        self.state().observe_birth(&self.config, cloud, mark, &self.tell);
+        self.changed.send_replace(());
+    }
+
     /// Where messages go.
     #[must_use]
     pub fn route(&self) -> Route {

@@ -133,6 +133,7 @@ impl<Q: Queue> Relay<Q> {
     /// Publishes messages and takes down what became of them.
     async fn send(&self, target: usize, records: Vec<Record>) -> Sent {
         let bodies: Vec<_> = records.iter().map(|record| record.body.clone()).collect();
+        let births = self.state().births[target];
         let started = Instant::now();
         let answers = self.wait(target, self.queues[target].publish(bodies)).await;
         let latency = started.elapsed();
@@ -150,6 +151,11 @@ impl<Q: Queue> Relay<Q> {
             let sequence = record.sequence;
             // A queue that answers for fewer than it was given leaves the rest unknown.
             match answers.as_mut().and_then(Iterator::next) {
+                // The cloud has lost what it held since, and may have said this before.
+                Some(Ok(_)) if state.births[target] != births => {
+                    evidence = evidence.max(Some(Evidence::Success));
+                    again.push(record);
+                }
                 Some(Ok(MessageId(_))) => {
                     let is_first = !state.spool.was_accepted(sequence);
                     state.accept(target, name, sequence);

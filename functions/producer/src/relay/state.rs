@@ -42,6 +42,8 @@ pub(super) struct State {
     is_fenced: bool,
     /// When each target last did what was asked.
     success_ms: Vec<Option<u64>>,
+    /// How often the cloud of each target has lost what it held.
+    pub(super) births: Vec<u64>,
     /// What each target refuses.
     aside: Vec<BTreeMap<u64, Aside>>,
     /// What each target has taken last: whether it takes that once more tells a bad message from a bad target.
@@ -80,6 +82,7 @@ impl State {
             fence,
             is_fenced: false,
             success_ms: vec![None; count],
+            births: vec![0; count],
             aside: vec![BTreeMap::new(); count],
             good: vec![None; count],
             position: Position::default(),
@@ -183,6 +186,29 @@ impl State {
             self.memory.order(fence.order().and_then(|order| order.to.clone()));
             self.choose(config, now_ms, true, tell);
         }
+    }
+
+    pub(super) fn observe_birth(
+        &mut self,
+        config: &RelayConfig,
+        cloud: &str,
+        mark: Option<&str>,
+        tell: &Tell,
+    ) {
+        if !self.spool.note_birth(cloud, mark) {
+            return;
+        }
+        let mut is_any = false;
+        for (index, target) in config.router.targets.iter().enumerate() {
+            if target.cloud == cloud {
+                self.births[index] += 1;
+                is_any |= self.spool.doubt(&target.name);
+            }
+        }
+        if is_any {
+            self.generation += 1;
+        }
+        tell(Event::Reborn { cloud, is_any });
     }
 
     pub(super) fn epoch(&self) -> u64 {

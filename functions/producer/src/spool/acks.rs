@@ -4,6 +4,7 @@
 //! twincloud spool acks 1
 //! next 124
 //! doubted 80-89
+//! born aws=1732561200000-00c0ffee gcp=-
 //! aws 90-123
 //! gcp 90-110,112
 //! crc32c 8f3a21b0
@@ -29,6 +30,21 @@ pub(super) struct Acks {
     by_target: BTreeMap<String, IdRanges>,
     /// Acknowledged once, by a target that was found down after that, and by nobody since.
     doubted: IdRanges,
+    /// Birth marks by cloud; [`NONE`]: it has none.
+    births: BTreeMap<String, String>,
+}
+
+const NONE: &str = "-";
+
+/// A birth mark, beside the one that was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Nothing was known of the cloud.
+    First,
+    /// It is the same.
+    Same,
+    /// It is another one.
+    Other,
 }
 
 /// The messages that at least one target has acknowledged.
@@ -64,6 +80,10 @@ impl Acks {
 
     fn text(&self) -> String {
         let mut text = format!("{TITLE}\nnext {}\ndoubted {}\n", self.next, self.doubted);
+        if !self.births.is_empty() {
+            let births = self.births.iter().map(|(cloud, mark)| format!(" {cloud}={mark}"));
+            let _ = writeln!(text, "born{}", births.collect::<String>());
+        }
         for (target, acked) in &self.by_target {
             if !acked.is_empty() {
                 // Writing to a String can't fail.
@@ -78,18 +98,24 @@ impl Acks {
     fn parse(text: &str) -> Option<Self> {
         let (content, checksum) = text.rsplit_once("crc32c ")?;
         let checksum = u32::from_str_radix(checksum.strip_suffix('\n')?, 16).ok()?;
-        let mut lines = content.lines();
+        let mut lines = content.lines().peekable();
         if checksum != crc32c::crc32c(content.as_bytes()) || lines.next()? != TITLE {
             return None;
         }
         let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
         let doubted = parse_ranges(lines.next()?.strip_prefix("doubted ")?)?;
+        let born = lines.next_if(|line| line.starts_with("born "));
+        let births = born.into_iter().flat_map(|line| line.split(' ').skip(1)).map(|birth| {
+            let (cloud, mark) = birth.split_once('=')?;
+            Some((cloud.to_owned(), mark.to_owned()))
+        });
+        let births = births.collect::<Option<_>>()?;
         let mut by_target = BTreeMap::new();
         for line in lines {
             let (target, ranges) = line.rsplit_once(' ')?;
             by_target.insert(target.to_owned(), parse_ranges(ranges)?);
         }
-        Some(Self { next, by_target, doubted })
+        Some(Self { next, by_target, doubted, births })
     }
 
     /// A number that was not given yet, as far as this knows.
@@ -123,6 +149,18 @@ impl Acks {
         self.by_target.insert(target.to_owned(), kept);
         self.doubted = self.doubted.union(&alone);
         !alone.is_empty()
+    }
+
+    /// Writes down a cloud's birth mark. The first mark of a cloud that had none is another one, too: what was seen without
+    /// a mark may have been an earlier cloud.
+    pub(super) fn note_birth(&mut self, cloud: &str, mark: Option<&str>) -> Noted {
+        // The file has one line of them.
+        let mark = mark.unwrap_or(NONE).replace(char::is_whitespace, "_");
+        match self.births.insert(cloud.to_owned(), mark.clone()) {
+            None => Noted::First,
+            Some(before) if before == mark => Noted::Same,
+            Some(_) => Noted::Other,
+        }
     }
 
     /// Whether any target has ever acknowledged it.

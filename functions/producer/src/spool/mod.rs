@@ -6,8 +6,8 @@
 //! - A record counts only if all of it is there and its checksum is right. A torn one at the end is cut and counted.
 //! - Acknowledgements may be lost in a crash, never made up: what is lost is published again, and a duplicate
 //!   changes nothing.
-//! - A target that is found down may come back without what it held. What only it has acknowledged is *doubted*, and
-//!   published again to whoever is to have it.
+//! - A target that is found down may come back without what it held, and one whose cloud bears another birth mark than was
+//!   written down has. What only it has acknowledged is *doubted*, and published again to whoever is to have it.
 //! - A segment goes when every target has all of it, or when all of it is accepted and older than the window that is
 //!   published again on failover. What nobody has accepted stays, however old.
 //! - The size is bounded. A full spool takes nothing more and says so; it drops nothing.
@@ -25,7 +25,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use acks::Acks;
+use acks::{Acks, Noted};
 pub use cursor::Cursor;
 pub use error::SpoolError;
 pub use recover::{Damage, Recovery};
@@ -148,6 +148,13 @@ impl Spool {
         let is_any = self.acks.doubt(target);
         self.acks_changed |= is_any;
         is_any
+    }
+
+    /// Writes down the birth mark of a cloud; says whether it is another one than was written down before.
+    pub fn note_birth(&mut self, cloud: &str, mark: Option<&str>) -> bool {
+        let noted = self.acks.note_birth(cloud, mark);
+        self.acks_changed |= noted != Noted::Same;
+        noted == Noted::Other
     }
 
     /// Whether `target` has acknowledged a message.

@@ -268,6 +268,13 @@ impl Run {
         assert_eq!(relayed.unwrap().trades, count);
     }
 
+    /// The ids of the trades that any cloud has: a canary is a message, too.
+    async fn trades(&self) -> BTreeSet<u64> {
+        let (mut aws, gcp) = (self.clouds[0].trades().await, self.clouds[1].trades().await);
+        aws.extend(gcp);
+        aws
+    }
+
     fn lines(&self, start: &str) -> Vec<String> {
         let told = self.told.lock().unwrap();
         told.lines.iter().filter(|line| line.starts_with(start)).cloned().collect()
@@ -293,6 +300,7 @@ impl Told {
                 }
             }
             Event::Health { target, state } => self.lines.push(format!("{target} is {state}")),
+            Event::Reborn { cloud, .. } => self.lines.push(format!("{cloud} is reborn")),
             Event::Routed { route, .. } => {
                 let names: Vec<_> = route.publish.iter().map(|(name, _)| name.as_str()).collect();
                 self.lines.push(format!("to {}", names.join(" ")));
@@ -419,6 +427,47 @@ async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
     let told = run.told.lock().unwrap();
     let first: usize = told.first_by.values().map(Vec::len).sum();
     assert_eq!((told.accepted.len(), first), (told.spooled.len(), told.spooled.len()));
+}
+
+/// The primary loses all that it holds and is back at once: no publish fails. What is on its way meanwhile is lost too.
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_birth_mark() {
+    for offset in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let clouds = [Cloud::new(), Cloud::new()];
+        let policy = Policy::Primary(By::Hand);
+        let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
+        run.relay.observe_birth("aws", Some("1-a"));
+        let reborn = async {
+            sleep(PAUSE * 100 + Duration::from_millis(offset)).await;
+            run.clouds[0].0.lock().unwrap().queue = empty();
+            run.relay.observe_birth("aws", Some("1-a"));
+            assert!(run.lines("aws is").is_empty());
+            run.relay.observe_birth("aws", Some("2-b"));
+        };
+        tokio::join!(run.relay(200, PAUSE), reborn);
+        assert_eq!(run.lines("aws is"), ["aws is reborn"]);
+        assert_eq!(run.trades().await, all(200), "{offset} ms");
+    }
+}
+
+/// Nobody saw the primary die: its next producer knows the mark of the one before.
+#[tokio::test(start_paused = true)]
+async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_next() {
+    for mark in [None, Some("2-b")] {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = Policy::Primary(By::Hand);
+        let clouds = [Cloud::new(), Cloud::new()];
+        let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds.clone());
+        run.relay.observe_birth("aws", Some("1-a"));
+        run.relay(100, PAUSE).await;
+        drop(run);
+        clouds[0].0.lock().unwrap().queue = empty();
+        let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
+        run.relay.observe_birth("aws", mark);
+        run.relay(0, PAUSE).await;
+        assert_eq!(run.trades().await, all(100), "{mark:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

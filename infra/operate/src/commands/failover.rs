@@ -31,6 +31,10 @@ impl Register for Bounded {
         let replaced = timeout(ANSWER, self.0.replace(expected, order)).await;
         replaced.unwrap_or_else(|_| Err(no_answer("replace")))
     }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        timeout(ANSWER, self.0.birth_mark()).await.unwrap_or_else(|_| Err(no_answer("birth_mark")))
+    }
 }
 
 fn no_answer(operation: &'static str) -> PortError {

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use candle::{Candle, CandleKey, Interval, Symbol};
-use cloud_memory::Effects;
+use cloud_memory::{Effects, MemoryRegister};
 use pipeline::ports::{
     Archive, CandleStore, Cursor, Fault as Failure, MessageId, PortError, Put, Queue, Receipt,
     Received, Stored,
 };
+use pipeline::route::epoch::Register as _;
 use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -31,6 +32,13 @@ pub(super) struct Port {
 impl Port {
     pub(super) fn new(cloud: &Breakable, viewer: Viewer) -> Self {
         Self { cloud: cloud.clone(), viewer, effects: Effects::default() }
+    }
+
+    /// The mark that replication has left.
+    pub(super) async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        let pass = self.cloud.enter(self.viewer, Service::Store, "FindBirthMark").await?;
+        let mark = MemoryRegister::beside(&pass.held.cursor).birth_mark().await?;
+        pass.answer(mark)
     }
 
     fn has(&self, plant: Plant) -> bool {
@@ -213,6 +221,12 @@ impl Cursor for Port {
     async fn save(&self, text: &str) -> Result<(), PortError> {
         let pass = self.cloud.enter(self.viewer, Service::Store, "SaveCursor").await?;
         pass.held.cursor.save(text).await?;
+        pass.answer(())
+    }
+
+    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
+        let pass = self.cloud.enter(self.viewer, Service::Store, "LeaveBirthMark").await?;
+        pass.held.cursor.leave_birth_mark(mark).await?;
         pass.answer(())
     }
 }

@@ -26,6 +26,8 @@ use crate::planted::{self, Plant};
 const CHANNEL_TRADES: usize = 1_024;
 const SOURCE: &str = "sim";
 const POLL: Duration = Duration::from_millis(20);
+/// How often birth marks are looked at, as by the program.
+const BIRTHS: Duration = Duration::from_secs(1);
 /// A producer that is not through by then never will be.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -81,6 +83,7 @@ impl Producer {
         self.history.record(routed(&route, 0, "start"));
         let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
         let (trades, rate) = (Arc::clone(&self.trades), self.rate);
+        let (ports, is_blind) = (self.ports.clone(), self.plant == Some(Plant::NoBirthMark));
         self.running = Some(tokio::spawn(async move {
             let feed = async move {
                 let began = Instant::now();
@@ -92,8 +95,15 @@ impl Producer {
                     }
                 }
             };
-            let (relayed, ()) = tokio::join!(relay.run(receiver), feed);
-            Ok(relayed?)
+            let ports = if is_blind { &[][..] } else { &ports };
+            let births = watch_births(&relay, ports);
+            let work = async { tokio::join!(relay.run(receiver), feed) };
+            tokio::select! {
+                // In this order, or no seed would give one history.
+                biased;
+                (relayed, ()) = work => Ok(relayed?),
+                never = births => never,
+            }
         }));
         Ok(())
     }
@@ -140,6 +150,20 @@ impl Producer {
     }
 }
 
+/// Looks at each cloud's birth mark, for as long as this is polled.
+async fn watch_births<T>(relay: &Relay<Port>, ports: &[Port]) -> T {
+    let each = ports.iter().map(|port| async move {
+        loop {
+            if let Ok(mark) = port.birth_mark().await {
+                relay.observe_birth(port.cloud.name.as_str(), mark.as_deref());
+            }
+            sleep(BIRTHS).await;
+        }
+    });
+    futures::future::join_all(each).await;
+    std::future::pending().await
+}
+
 fn spooled(history: &History, messages: &Messages, sequence: u64, batch: &Batch) {
     let symbol = batch.symbol.to_string();
     let trade_ids = id_ranges(batch.trades.iter().map(|trade| trade.id));
@@ -165,6 +189,10 @@ fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
         Told::Health { target, state } => {
             let Some(cloud) = CloudName::of_target(target) else { return };
             Event::Health { cloud, state: state.to_string() }
+        }
+        Told::Reborn { cloud, is_any } => {
+            let Some(cloud) = CloudName::of_target(cloud) else { return };
+            Event::Reborn { cloud, is_any: *is_any }
         }
         Told::Routed { route, epoch } => {
             let why = route.change.as_ref().map(|change| change.why.to_string());

@@ -20,6 +20,8 @@ async fn both_clouds_keep_the_contract_of_every_port() {
         conformance::store(&gcp.store, &symbol),
         conformance::cursor(&cursors.0),
         conformance::cursor(&cursors.1),
+        conformance::birth_mark(&cursors.0, &registers.0),
+        conformance::birth_mark(&cursors.1, &registers.1),
         conformance::register(&registers.0),
         conformance::register(&registers.1),
         // The queue of trades has the function as its receiver; that of dead letters has none.
