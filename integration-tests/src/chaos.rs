@@ -132,11 +132,10 @@ pub(crate) fn listed() -> impl Iterator<Item = (&'static str, &'static str)> + C
 }
 
 fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
-    let only_on_sim = |asked: &&String| ONLY_ON_SIM.iter().any(|(name, _)| name == asked);
-    if let Some(name) = args.scenarios.iter().find(only_on_sim) {
+    let is_asked = |(name, _): &&(&str, &str)| args.scenarios.iter().any(|asked| asked == name);
+    if let Some((name, about)) = ONLY_ON_SIM.iter().find(is_asked) {
         return Err(Failure::Lacking(anyhow!(
-            "the scenario {name} can't be had on the target {}: all functions have the clock of this machine; \
-             take --target sim for it",
+            "the scenario {name} can't be had on the target {}; take --target sim for it: {about}",
             args.target
         )));
     }

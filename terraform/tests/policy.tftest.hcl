@@ -130,7 +130,7 @@ run "plan_role_changes_nothing" {
   }
 }
 
-run "a_producer_sends_to_one_queue_and_reads_one_item" {
+run "a_producer_sends_to_one_queue_and_reads_no_candle" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.producer.policy).Statement :

@@ -7,6 +7,7 @@ mod clients;
 mod cursor;
 mod error;
 pub mod function;
+mod item;
 pub mod log;
 mod queue;
 mod register;

@@ -1,27 +1,19 @@
 //! The latest order by hand and the birth mark: items beside the candles, each in a partition of its own.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use pipeline::ports::{Fault, PortError};
 use pipeline::route::epoch::{Order, Register};
 
-use crate::error::port_error;
+use crate::item::{BIRTH, Item, MARK, SERVICE, alone, put_if, read, text};
 use crate::store::DynamoStore;
 
-const SERVICE: &str = "dynamodb";
 /// No chart's: those have a `#` in it.
 const PARTITION: &str = "failover-order";
-/// Of the birth mark. No chart's, either.
-pub(crate) const BIRTH: &str = "birth";
-pub(crate) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
 const TO: &str = "to";
 const BY: &str = "by";
 const AT: &str = "at_ms";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// A register in a table of candles.
 #[derive(Clone, Debug)]
@@ -46,14 +38,12 @@ impl DynamoRegister {
 
 impl Register for DynamoRegister {
     async fn read(&self) -> Result<Option<Order>, PortError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let got = get.set_key(Some(key(PARTITION))).send().await;
-        let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
+        let item = read(&self.client, &self.table, alone(PARTITION)).await?;
         item.map(|item| order(&item)).transpose()
     }
 
     async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
-        let mut item = key(PARTITION);
+        let mut item = alone(PARTITION);
         item.extend(attributes(order).into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         if let Some(expected) = expected {
@@ -71,29 +61,13 @@ impl Register for DynamoRegister {
         } else {
             put = put.condition_expression("attribute_not_exists(pk)");
         }
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(e) if e.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(port_error(SERVICE, "PutItem", &error)),
-            },
-        }
+        put_if(put).await
     }
 
     async fn birth_mark(&self) -> Result<Option<String>, PortError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let got = get.set_key(Some(key(BIRTH))).send().await;
-        let item = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item;
-        Ok(item.and_then(|item| item.get(MARK)?.as_s().ok().cloned()))
+        let item = read(&self.client, &self.table, alone(BIRTH)).await?;
+        Ok(item.and_then(|item| text(&item, MARK)))
     }
-}
-
-/// The key of the one item in a partition.
-pub(crate) fn key(partition: &str) -> Item {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(partition.to_owned())),
-        ("sk".to_owned(), AttributeValue::N("0".to_owned())),
-    ])
 }
 
 fn attributes(order: &Order) -> Vec<(&'static str, AttributeValue)> {
@@ -108,7 +82,7 @@ fn attributes(order: &Order) -> Vec<(&'static str, AttributeValue)> {
 
 fn order(item: &Item) -> Result<Order, PortError> {
     let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
-    let text = |name: &str| item.get(name)?.as_s().ok().cloned();
+    let text = |name: &str| text(item, name);
     let read =
         || Some(Order { epoch: number(EPOCH)?, to: text(TO), by: text(BY)?, at_ms: number(AT)? });
     read().ok_or_else(|| PortError {

@@ -12,11 +12,9 @@ use candle::{Candle, CandleKey, Interval, Symbol};
 use pipeline::ports::{CandleStore, Fault, PortError, Stored};
 
 use crate::error::port_error;
+use crate::item::{Item, SERVICE, put_if, read};
 
-const SERVICE: &str = "dynamodb";
 const VERSION: &str = "version";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Candles in a table.
 #[derive(Clone, Debug)]
@@ -41,9 +39,7 @@ impl CandleStore for DynamoStore {
     type Version = u64;
 
     async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, u64)>, PortError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let got = get.set_key(Some(item_key(key))).send().await;
-        let Some(item) = got.map_err(|e| port_error(SERVICE, "GetItem", &e))?.item else {
+        let Some(item) = read(&self.client, &self.table, item_key(key)).await? else {
             return Ok(None);
         };
         let version = integer(&item, VERSION).and_then(|version| u64::try_from(version).ok());
@@ -70,13 +66,7 @@ impl CandleStore for DynamoStore {
                 .expression_attribute_names("#version", VERSION)
                 .expression_attribute_values(":expected", AttributeValue::N(expected.to_string())),
         };
-        match put.send().await {
-            Ok(_) => Ok(Stored::Written),
-            Err(error) => match error.as_service_error() {
-                Some(e) if e.is_conditional_check_failed_exception() => Ok(Stored::Conflict),
-                _ => Err(port_error(SERVICE, "PutItem", &error)),
-            },
-        }
+        Ok(if put_if(put).await? { Stored::Written } else { Stored::Conflict })
     }
 
     async fn scan(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Candle>, PortError> {

@@ -27,9 +27,7 @@ impl FirestoreCursor {
         let (db, collection) = store.place();
         Self { db: db.clone(), collection: collection.to_owned() }
     }
-}
 
-impl FirestoreCursor {
     /// A document of one text.
     fn document(&self, id: &str, field: &str, text: &str) -> Document {
         let text = Value { value_type: Some(ValueType::StringValue(text.to_owned())) };
@@ -54,11 +52,8 @@ impl Cursor for FirestoreCursor {
     async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
         let update = self.db.fluent().update().in_col(&self.collection);
         let update = update.precondition(FirestoreWritePrecondition::Exists(false));
-        match update.document(self.document(BIRTH, MARK, mark)).execute().await {
-            Ok(_) => Ok(()),
-            Err(error) if store::lost(&error) => Ok(()),
-            Err(error) => Err(failed("UpdateDocument", &error)),
-        }
+        let updated = update.document(self.document(BIRTH, MARK, mark)).execute().await;
+        store::is_written(updated).map(drop)
     }
 }
 

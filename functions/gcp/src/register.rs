@@ -15,7 +15,7 @@ use crate::store::{self, FirestoreStore};
 const SERVICE: &str = "firestore";
 /// No chart's: those have a `_` in it.
 const DOCUMENT: &str = "failover-order";
-/// Of the birth mark. No chart's, either.
+/// The document of the birth mark, and its field. No chart's, either.
 pub(crate) const BIRTH: &str = "birth";
 pub(crate) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
@@ -104,11 +104,7 @@ impl Register for FirestoreRegister {
             fields.map(|(name, value)| (name.to_owned(), Value { value_type: Some(value) }));
         let document = Document { name, fields: fields.collect(), ..Document::default() };
         let update = db.fluent().update().in_col(&self.collection).precondition(precondition);
-        match update.document(document).execute().await {
-            Ok(_) => Ok(true),
-            Err(error) if store::lost(&error) => Ok(false),
-            Err(error) => Err(failed("UpdateDocument", &error)),
-        }
+        store::is_written(update.document(document).execute().await)
     }
 
     async fn birth_mark(&self) -> Result<Option<String>, PortError> {

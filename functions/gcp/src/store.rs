@@ -103,11 +103,8 @@ impl CandleStore for FirestoreStore {
             Some(version) => FirestoreWritePrecondition::UpdateTime(*version),
         };
         let update = self.db.fluent().update().in_col(CANDLES).precondition(precondition);
-        match update.document(document).execute().await {
-            Ok(_) => Ok(Stored::Written),
-            Err(error) if lost(&error) => Ok(Stored::Conflict),
-            Err(error) => Err(port_error("UpdateDocument", &error)),
-        }
+        let written = is_written(update.document(document).execute().await)?;
+        Ok(if written { Stored::Written } else { Stored::Conflict })
     }
 
     async fn scan(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Candle>, PortError> {
@@ -119,8 +116,17 @@ impl CandleStore for FirestoreStore {
     }
 }
 
+/// What became of an update with a precondition; `false`: it was not met, and nothing is written.
+pub(crate) fn is_written<T>(updated: Result<T, FirestoreError>) -> Result<bool, PortError> {
+    match updated {
+        Ok(_) => Ok(true),
+        Err(error) if lost(&error) => Ok(false),
+        Err(error) => Err(port_error("UpdateDocument", &error)),
+    }
+}
+
 /// Whether the compare-and-set found something else. `ABORTED` is contention on one document: nothing was written.
-pub(crate) fn lost(error: &FirestoreError) -> bool {
+fn lost(error: &FirestoreError) -> bool {
     match error {
         FirestoreError::DataConflictError(_) | FirestoreError::DataNotFoundError(_) => true,
         FirestoreError::DatabaseError(error) => {

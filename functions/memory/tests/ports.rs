@@ -16,7 +16,7 @@ async fn cursor() {
     conformance::cursor(&MemoryCursor::new(Effects::default())).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn birth_mark() {
     let cursor = MemoryCursor::new(Effects::default());
     conformance::birth_mark(&cursor, &MemoryRegister::beside(&cursor)).await;

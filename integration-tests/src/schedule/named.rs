@@ -10,7 +10,8 @@ pub const ONLY_ON_SIM: &[(&str, &str)] = &[(
      elsewhere all functions have the clock of this machine)",
 )];
 
-/// The schedule of a scenario, one of [`ONLY_ON_SIM`] or of [`crate::scenarios::ALL`]; `None`: it needs real programs or a real network.
+/// The schedule of a scenario, one of [`ONLY_ON_SIM`] or of [`crate::scenarios::ALL`]; `None`: it needs real programs or a
+/// real network.
 #[must_use]
 pub fn named(scenario: &str) -> Option<Schedule> {
     let planned = |at_ms, for_ms, cloud, fault| Planned { at_ms, for_ms, cloud, fault };

@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::trees::HARNESS;
 
+/// Events of a history that there are hundreds of.
+const OF_MESSAGES: [&str; 5] =
+    ["\"spooled\"", "\"accepted\"", "\"publish_failed\"", "\"replicated\"", "\"requests\""];
+
 /// A checkout of its own, so that tests do not share `target/runs`.
 pub(crate) struct Checkout {
     pub(crate) dir: tempfile::TempDir,
@@ -64,6 +68,20 @@ impl Checkout {
 
     pub(crate) fn report(&self) -> Value {
         serde_json::from_str(&self.latest("report.json")).expect("report.json is JSON")
+    }
+}
+
+/// The folder of a failed test is gone, and with it when what happened.
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let history = self.dir.path().join("target/runs/latest/history.jsonl");
+        let Ok(history) = std::fs::read_to_string(history) else { return };
+        let is_told = |line: &&str| !OF_MESSAGES.iter().any(|event| line.contains(event));
+        let lines: Vec<&str> = history.lines().filter(is_told).collect();
+        eprintln!("the history of the latest run, without messages:\n{}", lines.join("\n"));
     }
 }
 

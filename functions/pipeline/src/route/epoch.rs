@@ -58,7 +58,7 @@ pub trait Register: Send + Sync {
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// The mark that replication has left in this cloud, read with strong consistency. A cloud with another one than
-    /// before, or with none, has lost what it held.
+    /// before, or with none any more, may have lost what it held.
     fn birth_mark(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 

@@ -151,7 +151,7 @@ impl<Q: Queue> Relay<Q> {
             let sequence = record.sequence;
             // A queue that answers for fewer than it was given leaves the rest unknown.
             match answers.as_mut().and_then(Iterator::next) {
-                // The cloud has lost what it held since, and may have said this before.
+                // Meanwhile the cloud was seen to be another one, and this may be the word of the one before.
                 Some(Ok(_)) if state.births[target] != births => {
                     evidence = evidence.max(Some(Evidence::Success));
                     again.push(record);

@@ -42,7 +42,7 @@ pub(super) struct State {
     is_fenced: bool,
     /// When each target last did what was asked.
     success_ms: Vec<Option<u64>>,
-    /// How often the cloud of each target has lost what it held.
+    /// How often the cloud of each target was seen with another birth mark.
     pub(super) births: Vec<u64>,
     /// What each target refuses.
     aside: Vec<BTreeMap<u64, Aside>>,
@@ -137,8 +137,8 @@ impl State {
         if state != before {
             let name = &config.router.targets[target].name;
             // It may come back empty, before anybody else could be given what only it has.
-            if state == HealthState::Down && self.spool.doubt(name) {
-                self.generation += 1;
+            if state == HealthState::Down {
+                self.doubt(name);
             }
             tell(Event::Health { target: name, state });
         }
@@ -202,13 +202,17 @@ impl State {
         for (index, target) in config.router.targets.iter().enumerate() {
             if target.cloud == cloud {
                 self.births[index] += 1;
-                is_any |= self.spool.doubt(&target.name);
+                is_any |= self.doubt(&target.name);
             }
         }
-        if is_any {
-            self.generation += 1;
-        }
         tell(Event::Reborn { cloud, is_any });
+    }
+
+    /// Takes a target at its word no longer. Publishers then start again at the oldest message, if only it had any.
+    fn doubt(&mut self, target: &str) -> bool {
+        let is_any = self.spool.doubt(target);
+        self.generation += u64::from(is_any);
+        is_any
     }
 
     pub(super) fn epoch(&self) -> u64 {

@@ -432,7 +432,8 @@ async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
 /// The primary loses all that it holds and is back at once: no publish fails. What is on its way meanwhile is lost too.
 #[tokio::test(start_paused = true)]
 async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_birth_mark() {
-    for offset in 0..10 {
+    // A message goes every 40 ms: at one of these it is on its way.
+    for offset in 0..40 {
         let dir = tempfile::tempdir().unwrap();
         let clouds = [Cloud::new(), Cloud::new()];
         let policy = Policy::Primary(By::Hand);

@@ -186,17 +186,19 @@ impl Breakable {
 
     /// What the functions take for `now_ms`.
     pub(super) fn clock(&self, now_ms: u64) -> u64 {
-        let mut guard = self.inner();
-        let inner = &mut *guard;
-        let is_idle = self.plant == Some(Plant::IdleFault);
-        let skews = inner.broken.iter().filter(|_| !is_idle).filter_map(|(index, broken)| {
-            let Fault::Skew { by_ms } = broken.fault else { return None };
-            Some((*index, by_ms))
-        });
-        skews.collect::<Vec<_>>().into_iter().fold(now_ms, |now_ms, (index, by_ms)| {
-            self.fire(inner, index, &format!("replicate is {by_ms} ms ahead"));
-            now_ms.saturating_add_signed(by_ms)
-        })
+        if self.plant == Some(Plant::IdleFault) {
+            return now_ms;
+        }
+        let mut inner = self.inner();
+        let skew_of = |(index, broken): (&usize, &Broken)| match broken.fault {
+            Fault::Skew { by_ms } => Some((*index, by_ms)),
+            _ => None,
+        };
+        let skews: Vec<_> = inner.broken.iter().filter_map(skew_of).collect();
+        for (index, by_ms) in &skews {
+            self.fire(&mut inner, *index, &format!("replicate is {by_ms} ms ahead"));
+        }
+        skews.iter().fold(now_ms, |now_ms, (_, by_ms)| now_ms.saturating_add_signed(*by_ms))
     }
 
     pub(super) fn random(&self, below: u64) -> u64 {

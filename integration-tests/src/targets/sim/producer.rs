@@ -83,7 +83,9 @@ impl Producer {
         self.history.record(routed(&route, 0, "start"));
         let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
         let (trades, rate) = (Arc::clone(&self.trades), self.rate);
-        let (ports, is_blind) = (self.ports.clone(), self.plant == Some(Plant::NoBirthMark));
+        // A producer with that bug looks at no cloud.
+        let is_blind = self.plant == Some(Plant::NoBirthMark);
+        let watched = if is_blind { Vec::new() } else { self.ports.clone() };
         self.running = Some(tokio::spawn(async move {
             let feed = async move {
                 let began = Instant::now();
@@ -95,8 +97,7 @@ impl Producer {
                     }
                 }
             };
-            let ports = if is_blind { &[][..] } else { &ports };
-            let births = watch_births(&relay, ports);
+            let births = watch_births(&relay, &watched);
             let work = async { tokio::join!(relay.run(receiver), feed) };
             tokio::select! {
                 // In this order, or no seed would give one history.
@@ -151,7 +152,7 @@ impl Producer {
 }
 
 /// Looks at each cloud's birth mark, for as long as this is polled.
-async fn watch_births<T>(relay: &Relay<Port>, ports: &[Port]) -> T {
+async fn watch_births(relay: &Relay<Port>, ports: &[Port]) -> ! {
     let each = ports.iter().map(|port| async move {
         loop {
             if let Ok(mark) = port.birth_mark().await {

@@ -50,6 +50,17 @@ fn aws_is_lost_and_failed_back_to() {
     assert!(broken.stdout.contains("reproduce  cargo xtask chaos --scenario kill-aws"));
 }
 
+/// By its birth mark alone it is known that the primary has lost what it had acknowledged.
+#[test]
+fn what_is_lost_while_no_producer_runs_is_published_again() {
+    let checkout = Checkout::new();
+    let report = chaos(&checkout, &["--scenario", "kill-unseen"]);
+    assert_eq!(report["rpo_trades"], 0, "{report}");
+    let history = checkout.latest("history.jsonl");
+    let again = |line: &&str| line.contains("\"reborn\"") && line.contains("\"is_any\":true");
+    assert!(history.lines().filter(again).count() > 0, "{report}");
+}
+
 #[test]
 fn google_is_lost_and_failed_back_to() {
     assert_recovered(&chaos(&Checkout::new(), &["--kill", "gcp"]));
