@@ -82,8 +82,8 @@ pub struct Replicate<A, S, P, C> {
 }
 
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
-    /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed`, another one each
-    /// time, spreads the waits between tries at the peer and makes a birth mark differ from all others.
+    /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed` spreads the waits
+    /// between tries at the peer, and tells birth marks of the same millisecond apart.
     pub fn new(
         archive: A,
         fold: Fold<S>,
