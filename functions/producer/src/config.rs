@@ -89,7 +89,7 @@ pub struct Exchange {
     pub stream_url: String,
     /// Where missed trades are fetched.
     pub rest_url: Option<String>,
-    /// The largest gap to fetch.
+    /// The largest gap to fetch while the stream waits.
     pub gap_max_trades: u64,
 }
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use candle::Symbol;
+use candle::message::Batch;
+use candle::{IdRanges, Symbol};
 use serde::{Deserialize, Serialize};
+
+/// Ranges of missing trades that are kept for each symbol: the position is written ten times a second.
+const MISSING_MAX: usize = 1_000;
 
 /// A place in a source, kept beside the spool. Everything before it is spooled; some of what comes after it may be, and
 /// is sent again then, which changes nothing.
@@ -16,6 +20,10 @@ pub struct Position {
     pub taken: u64,
     /// The greatest id that is spooled, by symbol.
     pub last_ids: BTreeMap<Symbol, u64>,
+    /// Trades that were passed over and have not come since, by symbol; the latest ranges, if there are very many. Noted
+    /// of sources only that can be asked again, see [`Position::note_gaps`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<Symbol, IdRanges>,
 }
 
 impl Position {
@@ -32,6 +40,33 @@ impl Position {
         (position.source == source).then_some(position)
     }
 
+    /// Takes in which trades a message has, once it is spooled.
+    pub fn take_in(&mut self, batch: &Batch) {
+        let last = batch.trades.iter().map(|trade| trade.id).max();
+        let known = self.last_ids.entry(batch.symbol.clone()).or_default();
+        *known = last.unwrap_or_default().max(*known);
+    }
+
+    /// Takes in which trades a message leaves out, and which it brings that an earlier one left out: before
+    /// [`Position::take_in`] of that message.
+    pub fn note_gaps(&mut self, batch: &Batch) {
+        let here: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
+        let Some((first, last)) = here.first().zip(here.last()) else { return };
+        let from = self.last_ids.get(&batch.symbol).map_or(first, |last| last.saturating_add(1));
+        let missing = self.missing.entry(batch.symbol.clone()).or_default();
+        if from < last {
+            missing.insert_range(from..=last);
+        }
+        *missing = missing.difference(&here);
+        let surplus = missing.ranges().len().saturating_sub(MISSING_MAX);
+        if surplus > 0 {
+            *missing = missing.ranges().skip(surplus).collect();
+        }
+        if missing.is_empty() {
+            self.missing.remove(&batch.symbol);
+        }
+    }
+
     /// As a line of JSON.
     #[must_use]
     pub fn text(&self) -> String {
@@ -46,9 +81,46 @@ mod tests {
     #[test]
     fn it_is_of_one_source() {
         let last_ids = BTreeMap::from([("BTCUSDT".parse().unwrap(), 7)]);
-        let position = Position { source: "a".to_owned(), taken: 3, last_ids };
+        let missing = BTreeMap::from([("BTCUSDT".parse().unwrap(), [2..=4].into_iter().collect())]);
+        let position = Position { source: "a".to_owned(), taken: 3, last_ids, missing };
         assert_eq!(Position::parse(&position.text(), "a"), Some(position.clone()));
         assert_eq!(Position::parse(&position.text(), "b"), None);
         assert_eq!(Position::parse("", "a"), None);
+        let old = r#"{"source":"a","taken":3,"last_ids":{"BTCUSDT":7}}"#;
+        let missing = BTreeMap::new();
+        assert_eq!(Position::parse(old, "a"), Some(Position { missing, ..position }));
+    }
+
+    #[test]
+    fn what_is_passed_over_is_missing_until_it_comes() {
+        let mut position = Position::start("a");
+        let mut missing_after = |symbol: &str, ids: &[u64]| {
+            let trade = |id: &u64| candle::Trade {
+                id: *id,
+                time_ms: 1,
+                price: "1".parse().unwrap(),
+                quantity: "1".parse().unwrap(),
+                buyer_is_maker: false,
+            };
+            let symbol: Symbol = symbol.parse().unwrap();
+            let batch = Batch { symbol: symbol.clone(), trades: ids.iter().map(trade).collect() };
+            position.note_gaps(&batch);
+            position.take_in(&batch);
+            position.missing.get(&symbol).map(IdRanges::pairs).unwrap_or_default()
+        };
+        assert_eq!(
+            missing_after("BTCUSDT", &[10, 11]),
+            [],
+            "before the first one nothing is missing"
+        );
+        assert_eq!(missing_after("BTCUSDT", &[12, 15, 14]), [(13, 13)]);
+        assert_eq!(missing_after("ETHUSDT", &[500]), [], "each symbol is by itself");
+        assert_eq!(missing_after("BTCUSDT", &[20]), [(13, 13), (16, 19)]);
+        assert_eq!(missing_after("BTCUSDT", &[17, 13, 9]), [(16, 16), (18, 19)], "late, and older");
+        assert_eq!(missing_after("BTCUSDT", &[21, 16, 18, 19]), []);
+        assert_eq!(missing_after("BTCUSDT", &[]), []);
+        let every_other: Vec<u64> = (0..3_000).map(|n| 100 + 2 * n).collect();
+        let missing = missing_after("BTCUSDT", &every_other);
+        assert_eq!((missing.len(), missing.last()), (1_000, Some(&(6_097, 6_097))), "the latest");
     }
 }

@@ -212,7 +212,7 @@ pub struct Binance {
     pub stream_url: String,
     /// Where missed ones are fetched; where there is none, they are only told.
     pub rest_url: Option<String>,
-    /// The largest gap to fetch, in trades.
+    /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
     pub gap_max_trades: u32,
 }
 

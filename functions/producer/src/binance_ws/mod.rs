@@ -3,10 +3,12 @@
 //! Binance ends a connection after 24 hours, and any connection may end at any time. The next one is made after a random
 //! pause that doubles up to a bound. Trade ids are contiguous, so what came in between is known by its ids: it is fetched
 //! over REST (`/api/v3/historicalTrades`, the only endpoint that gives single trades by id; `aggTrades` merges them)
-//! before anything later goes on, or else told as ranges.
+//! before anything later goes on, or else told as ranges. Those are asked for again, beside the stream and ever more
+//! seldom, for as long as somebody listens: the endpoint may be away, or behind the stream.
 
 mod gap;
 mod rest;
+mod unfilled;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,10 +26,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use unfilled::Unfilled;
 
 use crate::recording::SourceTrade;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Gaps that are asked for together. A request weighs 25 of the 6,000 a minute that Binance allows an address.
+const AGAIN_GAPS: usize = 20;
 
 /// How Binance is listened to.
 #[derive(Clone, Debug)]
@@ -40,6 +46,8 @@ pub struct BinanceConfig {
     pub symbols: Vec<Symbol>,
     /// The last trade of each symbol that an earlier producer has: what came since is a gap.
     pub last_ids: BTreeMap<Symbol, u64>,
+    /// What an earlier producer passed over and could not fetch: it is asked for again.
+    pub missing: BTreeMap<Symbol, IdRanges>,
     /// How long a connection or a request may take.
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
@@ -50,10 +58,14 @@ pub struct BinanceConfig {
     pub backoff_base: Duration,
     /// The ceiling of every pause. Binance bans who connects more than 300 times in 5 minutes.
     pub backoff_cap: Duration,
-    /// The largest gap to fetch, in trades.
+    /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
     pub gap_max_trades: u64,
     /// How long fetching a gap may take; the stream waits meanwhile.
     pub gap_timeout: Duration,
+    /// The ceiling of the first pause before what is missing is asked for again; it doubles each time that nothing came.
+    pub again_base: Duration,
+    /// The ceiling of every such pause.
+    pub again_cap: Duration,
     /// Where the pauses come from; should differ between producers.
     pub seed: u64,
 }
@@ -75,7 +87,7 @@ pub enum BinanceEvent<'a> {
         /// Which.
         ids: IdRanges,
     },
-    /// Trades are missing, and stay so as far as this source goes.
+    /// Trades are missing; they are asked for again, if there is somebody to ask.
     Missing {
         /// Of what.
         symbol: &'a Symbol,
@@ -99,8 +111,11 @@ enum End {
     Lost(String),
 }
 
+/// Nobody listens any more.
+struct Gone;
+
 /// Listens until `trades` is closed. Trades of a symbol come in the order of their ids, but for those that Binance sends
-/// late.
+/// late, and those that could not be fetched at first.
 pub async fn listen(
     config: &BinanceConfig,
     trades: mpsc::Sender<SourceTrade>,
@@ -108,31 +123,46 @@ pub async fn listen(
 ) -> Result<(), RestError> {
     let rest = config.rest_url.as_deref().map(|url| Rest::new(url, config.connect_timeout));
     let rest = rest.transpose()?;
-    let backoff = Backoff::new(u32::MAX, config.backoff_base, config.backoff_cap, config.seed);
-    let mut listener =
-        Listener { config, rest, trades, tell, last: LastIds::behind(config.last_ids.clone()) };
-    let mut failures = 0;
-    loop {
-        let (end, received) = listener.session().await;
-        let End::Lost(why) = end else { return Ok(()) };
-        (listener.tell)(BinanceEvent::Disconnected { why });
-        failures = if received > 0 { 0 } else { failures + 1 };
-        tokio::select! {
-            () = backoff.wait(failures) => {}
-            () = listener.trades.closed() => return Ok(()),
-        }
+    for (symbol, ids) in config.missing.iter().filter(|(_, ids)| !ids.is_empty()) {
+        let why = "an earlier producer could not fetch them".to_owned();
+        tell(BinanceEvent::Missing { symbol, ids: ids.clone(), why });
     }
+    let unfilled = Unfilled::new(config.missing.clone());
+    let last = LastIds::behind(config.last_ids.clone());
+    let filler = Filler { config, rest, trades, tell, unfilled };
+    let listener = Listener { config, filler: &filler, last };
+    tokio::select! {
+        () = listener.listen() => {}
+        () = filler.ask_again() => {}
+    }
+    Ok(())
 }
 
+/// Follows the stream.
 struct Listener<'a, T> {
     config: &'a BinanceConfig,
-    rest: Option<Rest>,
-    trades: mpsc::Sender<SourceTrade>,
-    tell: T,
+    filler: &'a Filler<'a, T>,
     last: LastIds,
 }
 
 impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
+    /// One connection after the other, until nobody listens any more.
+    async fn listen(mut self) {
+        let BinanceConfig { backoff_base, backoff_cap, seed, .. } = *self.config;
+        let backoff = Backoff::new(u32::MAX, backoff_base, backoff_cap, seed);
+        let mut failures = 0;
+        loop {
+            let (end, received) = self.session().await;
+            let End::Lost(why) = end else { return };
+            (self.filler.tell)(BinanceEvent::Disconnected { why });
+            failures = if received > 0 { 0 } else { failures + 1 };
+            tokio::select! {
+                () = backoff.wait(failures) => {}
+                () = self.filler.trades.closed() => return,
+            }
+        }
+    }
+
     /// One connection, from its beginning to its end; also how many trades came.
     async fn session(&mut self) -> (End, u64) {
         let mut received = 0;
@@ -140,13 +170,13 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
             Ok(socket) => socket,
             Err(why) => return (End::Lost(why), received),
         };
-        (self.tell)(BinanceEvent::Connected);
+        (self.filler.tell)(BinanceEvent::Connected);
         let renew_at = Instant::now() + self.config.lifetime;
         loop {
             let until = renew_at.min(Instant::now() + self.config.silence);
             let next = tokio::select! {
                 next = timeout_at(until, socket.next()) => next,
-                () = self.trades.closed() => return (End::Closed, received),
+                () = self.filler.trades.closed() => return (End::Closed, received),
             };
             let message = match next {
                 Ok(Some(Ok(message))) => message,
@@ -181,7 +211,7 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
                     }
                 }
                 Ok(Frame::Other { .. }) => {}
-                Err(error) => (self.tell)(BinanceEvent::Bad { why: error.to_string() }),
+                Err(error) => (self.filler.tell)(BinanceEvent::Bad { why: error.to_string() }),
             }
         }
     }
@@ -212,30 +242,68 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
     /// Gives a trade to who listens, and before it what is missing before it.
     async fn pass_on(&mut self, made: SourceTrade) -> Option<End> {
         if let Some(gap) = self.last.take(&made.symbol, made.trade.id)
-            && let Some(end) = self.fill(&made.symbol, gap).await
+            && let Some(end) = self.filler.fill(&made.symbol, gap).await
         {
             return Some(end);
         }
-        self.trades.send(made).await.is_err().then_some(End::Closed)
+        self.filler.trades.send(made).await.is_err().then_some(End::Closed)
     }
+}
 
-    async fn fill(&mut self, symbol: &Symbol, gap: std::ops::RangeInclusive<u64>) -> Option<End> {
+/// Gets what the stream left out.
+struct Filler<'a, T> {
+    config: &'a BinanceConfig,
+    rest: Option<Rest>,
+    trades: mpsc::Sender<SourceTrade>,
+    tell: T,
+    unfilled: Unfilled,
+}
+
+impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
+    /// Fetches what a gap lacks, or tells it.
+    async fn fill(&self, symbol: &Symbol, gap: std::ops::RangeInclusive<u64>) -> Option<End> {
         let wanted: IdRanges = [gap].into_iter().collect();
         let (found, why) = self.fetch(symbol, &wanted).await;
-        let ids: IdRanges = found.iter().map(|made| made.trade.id).collect();
+        let Ok(ids) = self.send(symbol, found).await else { return Some(End::Closed) };
         let missing = wanted.difference(&ids);
-        for made in found {
-            if self.trades.send(made).await.is_err() {
-                return Some(End::Closed);
-            }
-        }
-        if !ids.is_empty() {
-            (self.tell)(BinanceEvent::Filled { symbol, ids });
-        }
         if !missing.is_empty() {
+            self.unfilled.add(symbol, &missing);
             (self.tell)(BinanceEvent::Missing { symbol, ids: missing, why });
         }
         None
+    }
+
+    /// Asks for what is missing again and again, as long as this is polled and somebody listens; at once for what
+    /// was missing before.
+    async fn ask_again(&self) {
+        let BinanceConfig { again_base, again_cap, seed, .. } = *self.config;
+        let backoff = Backoff::new(u32::MAX, again_base, again_cap, seed.wrapping_add(1));
+        let mut in_vain = 0;
+        loop {
+            let mut found_any = false;
+            let asked = self.unfilled.next(AGAIN_GAPS, self.config.gap_max_trades);
+            let nothing_lacks = asked.is_empty();
+            for (symbol, wanted) in asked {
+                let (found, _) = self.fetch(&symbol, &wanted).await;
+                let Ok(ids) = self.send(&symbol, found).await else { return };
+                self.unfilled.remove(&symbol, &ids);
+                found_any |= !ids.is_empty();
+            }
+            in_vain = if found_any || nothing_lacks { 0 } else { in_vain + 1 };
+            backoff.wait(in_vain).await;
+        }
+    }
+
+    /// Gives fetched trades to who listens, if anybody does, and tells them.
+    async fn send(&self, symbol: &Symbol, found: Vec<SourceTrade>) -> Result<IdRanges, Gone> {
+        let ids: IdRanges = found.iter().map(|made| made.trade.id).collect();
+        for made in found {
+            self.trades.send(made).await.map_err(|_| Gone)?;
+        }
+        if !ids.is_empty() {
+            (self.tell)(BinanceEvent::Filled { symbol, ids: ids.clone() });
+        }
+        Ok(ids)
     }
 
     /// What of a gap can be had, and why the rest can't.

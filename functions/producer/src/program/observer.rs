@@ -200,12 +200,11 @@ impl Observer {
     fn gap(&self, symbol: &Symbol, ids: &IdRanges, why: Option<&str>) {
         let ranges = ids.pairs();
         let mut heard = self.heard();
-        if why.is_some() {
-            let gaps = &mut heard.symbols.entry(symbol.clone()).or_default().gaps;
-            gaps.extend(&ranges);
-            let surplus = gaps.len().saturating_sub(GAPS_MAX);
-            gaps.drain(..surplus);
-        }
+        let gaps = &mut heard.symbols.entry(symbol.clone()).or_default().gaps;
+        let known: IdRanges = gaps.iter().map(|&(first, last)| first..=last).collect();
+        let known = if why.is_some() { known.union(ids) } else { known.difference(ids) };
+        let surplus = known.ranges().len().saturating_sub(GAPS_MAX);
+        *gaps = known.pairs().split_off(surplus);
         heard.log(Event::Gap {
             symbol: symbol.clone(),
             ids: ranges,

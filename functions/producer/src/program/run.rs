@@ -59,7 +59,10 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let (spool, recovery) = Spool::open(&args.spool, config.spool.clone()).map_err(environment)?;
     let observer = Arc::new(observer(&args, &config).map_err(Failure::Environment)?);
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
-    let run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
+    let mut run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
+    if trades.is_none() {
+        run.relay = run.relay.keeping_gaps();
+    }
 
     let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
     let stop = Arc::new(AtomicBool::new(false));
@@ -297,6 +300,7 @@ fn listen_to(
         rest_url: exchange.rest_url.clone(),
         symbols: symbols.iter().cloned().collect(),
         last_ids: position.last_ids,
+        missing: position.missing,
         connect_timeout: Duration::from_secs(10),
         silence: Duration::from_mins(1),
         lifetime: Duration::from_hours(23),
@@ -304,6 +308,8 @@ fn listen_to(
         backoff_cap: Duration::from_secs(30),
         gap_max_trades: exchange.gap_max_trades,
         gap_timeout: Duration::from_secs(30),
+        again_base: Duration::from_mins(1),
+        again_cap: Duration::from_hours(1),
         seed,
     };
     let observer = Arc::clone(observer);

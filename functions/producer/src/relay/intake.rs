@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Event, Relay, Relayed};
 use crate::Batcher;
-use crate::position::Position;
 use crate::recording::SourceTrade;
 use crate::spool::{Record, SpoolError};
 
@@ -53,9 +52,12 @@ impl<Q: Queue> Relay<Q> {
         &self,
         mut source: mpsc::Receiver<SourceTrade>,
     ) -> Result<Relayed, SpoolError> {
-        let Position { taken, mut last_ids, .. } = self.state().position.clone();
+        let (mut position, keeps_gaps) = {
+            let state = self.state();
+            (state.position.clone(), state.keeps_gaps)
+        };
         let batcher = Batcher::new(self.config.limits);
-        let mut open = Open { batcher, first: BTreeMap::new(), taken };
+        let mut open = Open { batcher, first: BTreeMap::new(), taken: position.taken };
         let mut relayed = Relayed::default();
         // When what is in the batcher must go; none while it is empty.
         let mut due: Option<Instant> = None;
@@ -78,17 +80,18 @@ impl<Q: Queue> Relay<Q> {
             }
             relayed.messages += batches.len() as u64;
             for batch in &batches {
-                let last = batch.trades.iter().map(|trade| trade.id).max();
-                let known = last_ids.entry(batch.symbol.clone()).or_default();
-                *known = last.unwrap_or_default().max(*known);
+                if keeps_gaps {
+                    position.note_gaps(batch);
+                }
+                position.take_in(batch);
             }
             self.spool(batches).await?;
             if open.batcher.is_empty() {
                 due = None;
             }
             let mut state = self.state();
-            state.position.taken = open.complete();
-            state.position.last_ids.clone_from(&last_ids);
+            position.taken = open.complete();
+            state.position.clone_from(&position);
             state.is_all_spooled = is_over;
             drop(state);
             if is_over {

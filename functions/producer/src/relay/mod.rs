@@ -139,6 +139,14 @@ impl<Q: Queue> Relay<Q> {
         self
     }
 
+    /// Notes in the position which trades the source passed over: for one whose ids are contiguous, and that can be asked
+    /// again.
+    #[must_use]
+    pub fn keeping_gaps(self) -> Self {
+        self.state().keeps_gaps = true;
+        self
+    }
+
     /// Takes trades until the source ends and all that was spooled is where the route wants it.
     ///
     /// It may be dropped at any time, as it may be killed: what was spooled is published by the next relay.

@@ -218,9 +218,15 @@ struct Setting {
     rest: Option<Flaws>,
     silence: Duration,
     lifetime: Duration,
+    /// The ceiling of the pauses before what is missing is asked for again.
+    again: Duration,
+    /// What an earlier producer has: the last trade, and what it passed over.
+    earlier: Option<(u64, IdRanges)>,
+    /// Ends when so many trades have come; else with the market's last one.
+    until: Option<usize>,
 }
 
-/// Listens until the market's last trade has come.
+/// Listens until what is waited for has come.
 async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
     let bind = || TcpListener::bind("127.0.0.1:0");
     let (streams, answers) = (bind().await.unwrap(), bind().await.unwrap());
@@ -228,8 +234,14 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         format!("{scheme}://{}", listener.local_addr().unwrap())
     };
     let symbols: BTreeSet<Symbol> = market.trades.iter().map(|made| made.symbol.clone()).collect();
+    let earlier = setting.earlier.into_iter();
+    let (last_ids, missing) = earlier
+        .map(|(last, missing)| (("BTCUSDT".parse::<Symbol>().unwrap(), last), missing))
+        .map(|(last, missing)| (last.clone(), (last.0, missing)))
+        .unzip();
     let config = BinanceConfig {
-        last_ids: std::collections::BTreeMap::new(),
+        last_ids,
+        missing,
         stream_url: url("ws", &streams),
         rest_url: setting.rest.map(|_| url("http", &answers)),
         symbols: symbols.into_iter().collect(),
@@ -240,6 +252,8 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         backoff_cap: Duration::from_millis(4),
         gap_max_trades: 5_000,
         gap_timeout: Duration::from_secs(10),
+        again_base: setting.again,
+        again_cap: setting.again,
         seed: 1,
     };
     let server =
@@ -269,7 +283,7 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         let next = timeout(Duration::from_mins(1), trades.recv()).await;
         let made = next.unwrap_or_else(|_| panic!("after {} trades nothing more came", came.len()));
         came.push(made.unwrap());
-        if came.last() == Some(last) {
+        if setting.until.map_or(came.last() == Some(last), |count| came.len() == count) {
             break;
         }
     }
@@ -288,7 +302,9 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
 
 fn setting(ends: &'static [End]) -> Setting {
     let (silence, lifetime) = (Duration::from_secs(20), Duration::from_hours(1));
-    Setting { per_connection: 8, ends, rest: Some((0, |_| false)), silence, lifetime }
+    let rest: Option<Flaws> = Some((0, |_| false));
+    let again = Duration::from_hours(1);
+    Setting { per_connection: 8, ends, rest, silence, lifetime, again, earlier: None, until: None }
 }
 
 fn generated(count: u64) -> Vec<SourceTrade> {
@@ -374,6 +390,43 @@ async fn what_can_not_be_fetched_is_told_by_its_ids() {
         );
         assert_eq!(rest.is_none(), heard.filled.is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_fetched_at_first_is_asked_for_again() {
+    let market = Market::new(generated(600));
+    let flaws: Flaws = (5, |_| false);
+    let again = Duration::from_millis(5);
+    let all = Setting { rest: Some(flaws), again, until: Some(600), ..setting(&ENDS) };
+    let heard = run(&market, all).await;
+    assert!(!heard.missing.is_empty(), "some requests failed");
+    assert!(
+        heard.missing.difference(&heard.filled).is_empty(),
+        "told as filled is what was missing"
+    );
+    let mut came = heard.trades;
+    assert!(!came.is_sorted_by_key(|made| made.trade.id), "what came late came late");
+    came.sort_unstable_by_key(|made| made.trade.id);
+    assert_eq!(came, market.trades, "every trade, once");
+}
+
+#[tokio::test]
+async fn what_an_earlier_producer_passed_over_is_asked_for() {
+    let market = Market::new(generated(600));
+    let first = market.trades[0].trade.id;
+    for _ in 0..300 {
+        market.happen();
+    }
+    // It left off at the 280th; the stream goes on with the 301st.
+    let missing: IdRanges =
+        [first + 100..=first + 119, first + 200..=first + 200].into_iter().collect();
+    let earlier = Some((first + 279, missing.clone()));
+    let until = Some(21 + 320);
+    let heard = run(&market, Setting { earlier, until, ..setting(&ENDS) }).await;
+    let came: IdRanges = heard.trades.iter().map(|made| made.trade.id).collect();
+    let wanted = missing.union(&[first + 280..=first + 599].into_iter().collect());
+    assert_eq!(came, wanted);
+    assert_eq!(heard.missing, missing, "told once more");
 }
 
 #[tokio::test]
