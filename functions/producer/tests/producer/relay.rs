@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use candle::message;
-use candle::{Symbol, Symbols};
+use candle::{IdRanges, Symbol, Symbols};
 use cloud_memory::{Effects, MemoryQueue, QueueConfig};
 use pipeline::health::{HealthConfig, State};
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
@@ -702,6 +702,38 @@ async fn a_source_goes_on_behind_what_is_spooled() {
     for cloud in &clouds {
         assert_eq!(cloud.trades().await, all(COUNT));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_source_passed_over_is_written_down_until_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let clouds = [Cloud::new(), Cloud::new()];
+    let (late, first): (Vec<_>, Vec<_>) =
+        Generator::new(symbol(), 60, 1).partition(|made| made.trade.id % 7 == 3);
+    let is_known = |made: &&producer::SourceTrade| made.trade.id > first[0].trade.id;
+    let passed_over: IdRanges = late.iter().filter(is_known).map(|made| made.trade.id).collect();
+    for (trades, missing) in [(first, passed_over), (late, IdRanges::new())] {
+        let marked = |spool: &Spool| {
+            let text = spool.marked().unwrap();
+            text.and_then(|text| Position::parse(&text, "source"))
+        };
+        let before = spool_with(dir.path(), 1 << 20, Sync::EveryRecord);
+        let position = marked(&before).unwrap_or_else(|| Position::start("source"));
+        let Run { relay, .. } = Run::new(config(Policy::Mirror), before, clouds.clone());
+        let relay = Arc::into_inner(relay).unwrap().resuming(position).keeping_gaps();
+        let (sender, source) = mpsc::channel(8);
+        let feed = async move {
+            for trade in trades {
+                sender.send(trade).await.unwrap();
+            }
+        };
+        tokio::join!(feed, relay.run(source)).1.unwrap();
+        drop(relay);
+        let spool = spool_with(dir.path(), 1 << 20, Sync::EveryRecord);
+        let written = marked(&spool).unwrap().missing.remove(&symbol()).unwrap_or_default();
+        assert_eq!(written, missing);
+    }
+    assert_eq!(clouds[0].trades().await, all(60));
 }
 
 #[tokio::test(start_paused = true)]
