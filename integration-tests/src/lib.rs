@@ -29,6 +29,7 @@ pub mod run_dir;
 pub mod scenarios;
 pub mod schedule;
 pub mod snapshot;
+pub mod stack_bench;
 pub mod stage;
 pub mod targets;
 pub mod workload;

@@ -11,7 +11,7 @@ use harness::game_day::mender;
 use harness::outcome::Failure;
 use harness::processes::{container, guard};
 use harness::run::Checkout;
-use harness::{chaos, cold_start, e2e, local};
+use harness::{chaos, cold_start, e2e, local, stack_bench};
 
 /// The harness; `cargo xtask` lists what it does and runs it.
 #[derive(Parser)]
@@ -50,6 +50,9 @@ enum Command {
     /// Measure the cold start of the Lambda bootstrap.
     #[command(hide = true)]
     BenchColdStart(cold_start::Args),
+    /// Measure how long the stack takes on AWS's emulator, and Terraform for the same.
+    #[command(hide = true)]
+    BenchStack(stack_bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Reaper(args) => reaper::run(&args),
         Command::Mender(args) => mender::run(&args, &checkout),
         Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
+        Command::BenchStack(args) => stack_bench::run(&args, &checkout),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
 }

@@ -11,6 +11,9 @@ pub(crate) struct Args {
     /// What to measure [default: all].
     #[arg(value_enum)]
     what: Vec<What>,
+    /// Print the figures of `stack` as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,9 +24,16 @@ enum What {
     ColdStart,
     /// What the fault proxy adds to a call and takes of the throughput, beside haproxy and noxious, in one run.
     Proxy,
+    /// How long `deploy aws` takes to make its stack on the emulator, beside Terraform with the same resources, in one
+    /// run; some minutes, as Terraform takes one each time.
+    Stack,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    if args.json && args.what != [What::Stack] {
+        let why = "--json is of `bench stack` alone";
+        clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{why}\n")).exit();
+    }
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Fold) {
         heavy::check(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;
@@ -47,6 +57,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let mut cost = heavy::cargo();
         cost.args(["bench", "--workspace", "--bench", "cost"]);
         heavy::check(cost.env("NOXIOUS_PROXY", target.join("release/noxious-proxy")))?;
+    }
+    if wanted(What::Stack) {
+        heavy::build_all(args.json)?;
+        heavy::package(Print::Nothing)?;
+        let mut stack = heavy::program("harness");
+        stack.arg("bench-stack");
+        if args.json {
+            stack.arg("--json");
+        }
+        heavy::run(&mut stack)?;
     }
     Ok(())
 }

@@ -237,7 +237,7 @@ pub(crate) fn exec(name: &str) -> Result<(), Failure> {
 }
 
 /// A program of ours, which is told where this checkout is.
-fn program(name: &str) -> Command {
+pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(workspace::bin_dir().join(name));
     command.env("TWINCLOUD_ROOT", workspace::root());
     command.env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir());
