@@ -9,18 +9,24 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::Relay;
 
+#[cfg(test)]
+mod tests;
+
 /// How long the first look at both registers may hold up the start: an order that is there is followed from the
 /// first message on, where a cloud answers.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Reads each register every so often, for as long as this is polled; each by itself, so that one that hangs does not
-/// keep the other's answers away. One that can be read is enough for the lease.
+/// keep the other's answers away. One that can be read is enough for the lease. Says once when one can't be read, and
+/// once when it can be again.
 pub(super) async fn follow<Q: Queue, R: Register>(
     relay: &Relay<Q>,
     registers: &[(String, R)],
     every: Duration,
     patience: Duration,
+    say: impl Fn(&str),
 ) {
+    let say = &say;
     let each = registers.iter().map(|(name, register)| async move {
         let mut was_bad = false;
         loop {
@@ -68,6 +74,7 @@ async fn look<R: Register>(
     Ok((found?, mark))
 }
 
-fn say(what: &str) {
+/// Tells a person, on standard error.
+pub(super) fn say(what: &str) {
     eprintln!("producer: {what}");
 }

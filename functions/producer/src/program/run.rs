@@ -113,7 +113,7 @@ impl Run {
         let ended = {
             let mut relay = pin!(self.relay.run(receiver));
             let (relay_too, every, patience) = (&self.relay, self.orders_every, self.patience);
-            let orders = orders::follow(relay_too, &self.registers, every, patience);
+            let orders = orders::follow(relay_too, &self.registers, every, patience, orders::say);
             let aside = async { tokio::join!(orders, self.keep_status()) };
             let mut aside = pin!(aside);
             let first = tokio::select! {
