@@ -52,10 +52,7 @@ impl<Q: Queue> Relay<Q> {
         &self,
         mut source: mpsc::Receiver<SourceTrade>,
     ) -> Result<Relayed, SpoolError> {
-        let (mut position, keeps_gaps) = {
-            let state = self.state();
-            (state.position.clone(), state.keeps_gaps)
-        };
+        let mut position = self.state().position.clone();
         let batcher = Batcher::new(self.config.limits);
         let mut open = Open { batcher, first: BTreeMap::new(), taken: position.taken };
         let mut relayed = Relayed::default();
@@ -80,7 +77,7 @@ impl<Q: Queue> Relay<Q> {
             }
             relayed.messages += batches.len() as u64;
             for batch in &batches {
-                if keeps_gaps {
+                if self.keeps_gaps {
                     position.note_gaps(batch);
                 }
                 position.take_in(batch);

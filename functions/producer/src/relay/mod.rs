@@ -110,6 +110,8 @@ pub struct Relay<Q> {
     /// In the order of the router's targets.
     queues: Vec<Q>,
     state: Mutex<State>,
+    /// Whether the position notes which trades were passed over.
+    keeps_gaps: bool,
     changed: watch::Sender<()>,
     started: Instant,
     clock_ms: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -129,7 +131,7 @@ impl<Q: Queue> Relay<Q> {
         let state = Mutex::new(State::new(&config, spool));
         let (started, changed) = (Instant::now(), watch::Sender::new(()));
         let (clock_ms, tell) = (Box::new(clock_ms), Box::new(tell));
-        Self { config, queues, state, changed, started, clock_ms, tell }
+        Self { config, queues, state, keeps_gaps: false, changed, started, clock_ms, tell }
     }
 
     /// Goes on from where an earlier relay was in the same source; the caller gives what comes from there on.
@@ -143,8 +145,7 @@ impl<Q: Queue> Relay<Q> {
     /// again.
     #[must_use]
     pub fn keeping_gaps(self) -> Self {
-        self.state().keeps_gaps = true;
-        self
+        Self { keeps_gaps: true, ..self }
     }
 
     /// Takes trades until the source ends and all that was spooled is where the route wants it.

@@ -50,8 +50,6 @@ pub(super) struct State {
     pub(super) good: Vec<Option<Record>>,
     /// How far the source is, and what of that is written down.
     pub(super) position: Position,
-    /// Whether the position notes which trades were passed over.
-    pub(super) keeps_gaps: bool,
     marked: Position,
     marked_at: Instant,
     /// The message that was spooled last.
@@ -88,7 +86,6 @@ impl State {
             aside: vec![BTreeMap::new(); count],
             good: vec![None; count],
             position: Position::default(),
-            keeps_gaps: false,
             marked: Position::default(),
             marked_at: Instant::now(),
             latest,

@@ -10,6 +10,7 @@ use args::Trades;
 use candle::{IdRanges, Interval, Symbol};
 use cloud_aws::DynamoRegister;
 use cloud_gcp::FirestoreRegister;
+use deploy::aws::{aws_config, emulator_credentials};
 use harness::history::{CloudName, History};
 use harness::recompute;
 use harness::targets::emulated::Emulated;
@@ -36,6 +37,8 @@ struct Scene {
     clouds: Emulated,
     settings: Settings,
     policy: &'static str,
+    /// Other variables of the producer.
+    more: Vec<(&'static str, &'static str)>,
     folder: tempfile::TempDir,
 }
 
@@ -43,7 +46,7 @@ impl Scene {
     async fn start(policy: &'static str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clouds = Box::pin(deployed(folder.path())).await;
-        Self { clouds, settings: local_settings(), policy, folder }
+        Self { clouds, settings: local_settings(), policy, more: Vec::new(), folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -56,6 +59,7 @@ impl Scene {
         let endpoints = self.clouds.endpoints().into_iter();
         env.extend(endpoints.map(|(name, value)| (name.to_owned(), value)));
         env.insert("TWINCLOUD_ROUTE_POLICY".to_owned(), self.policy.to_owned());
+        env.extend(self.more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         env
     }
 
@@ -117,6 +121,21 @@ impl Scene {
         let of = |sequence| &spooled[sequence];
         let accepted = accepted.iter().fold(IdRanges::new(), |all, one| all.union(of(one)));
         (all, accepted)
+    }
+
+    /// What was spooled and that target has not acknowledged.
+    fn not_taken_by(&self, name: &str) -> Vec<u64> {
+        let (mut spooled, mut taken) = (BTreeSet::new(), BTreeSet::new());
+        for entry in self.events() {
+            match entry.event {
+                Event::Spooled { sequence, .. } => _ = spooled.insert(sequence),
+                Event::Accepted { target, sequence, .. } if target == name => {
+                    taken.insert(sequence);
+                }
+                _ => {}
+            }
+        }
+        spooled.difference(&taken).copied().collect()
     }
 
     fn workload(&self, trades: Trades) -> Workload {
@@ -426,19 +445,50 @@ async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
     assert_eq!(producer.ends().await.code(), Some(130), "{}", scene.log());
     let mut last = scene.produce("generate:1:8", &[]);
     last.succeeds().await;
-    let by_gcp: BTreeSet<u64> = scene
-        .events()
-        .into_iter()
-        .filter_map(|entry| match entry.event {
-            Event::Accepted { target, sequence, .. } if target == "gcp" => Some(sequence),
-            _ => None,
-        })
-        .collect();
-    let spooled = scene.events().into_iter().filter_map(|entry| match entry.event {
-        Event::Spooled { sequence, .. } => Some(sequence),
-        _ => None,
-    });
-    let missing: Vec<u64> = spooled.filter(|sequence| !by_gcp.contains(sequence)).collect();
+    let missing = scene.not_taken_by("gcp");
+    assert!(missing.is_empty(), "{missing:?} are not in Google:\n{}", scene.log());
+    Box::pin(scene.stop()).await;
+}
+
+/// AWS's queue goes in one region, then in the other one too: Google is the last resort, and ends up with all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_region_of_a_cloud_takes_over_before_another_cloud() {
+    let mut scene = Scene::start("primary-by-hand").await;
+    scene.more = vec![("TWINCLOUD_ROUTE_TARGETS", "aws,aws-eu-west-1,gcp")];
+    let endpoint = scene.env()["AWS_ENDPOINT_URL"].clone();
+    let queue = &scene.settings.aws.queue.name;
+    let region = async |name: &str| {
+        let config = aws_config(Some(&endpoint), name, Some(emulator_credentials())).await;
+        aws_sdk_sqs::Client::new(&config)
+    };
+    let first = region(&scene.settings.aws.region).await;
+    let second = region("eu-west-1").await;
+    let second_url = second.create_queue().queue_name(queue).send().await.expect("a queue");
+    let second_url = second_url.queue_url().expect("its URL").to_owned();
+    let first_url = first.get_queue_url().queue_name(queue).send().await.expect("the stack's");
+    let first_url = first_url.queue_url().expect("its URL").to_owned();
+
+    let mut producer = scene.produce("generate:1000000:11", &["--rate", "1000"]);
+    scene.event("acceptance", 0, is_first_by("aws")).await;
+    sleep(Duration::from_millis(500)).await;
+    let from = scene.events().len();
+    first.delete_queue().queue_url(&first_url).send().await.expect("delete it");
+    let at = scene.event("failover", from, is_routed_to(&["aws-eu-west-1"])).await;
+    let at = scene.event("acceptance", at, is_first_by("aws-eu-west-1")).await;
+    let firsts_of_google =
+        scene.events()[..at].iter().filter(|e| is_first_by("gcp")(&e.event)).count();
+    assert_eq!(firsts_of_google, 0, "{}", scene.log());
+    let received = second.receive_message().queue_url(&second_url).send().await.expect("receive");
+    assert!(!received.messages().is_empty(), "the region's own queue has them");
+
+    let from = scene.events().len();
+    second.delete_queue().queue_url(&second_url).send().await.expect("delete it");
+    scene.event("failover", from, is_routed_to(&["gcp"])).await;
+    scene.event("acceptance", from, is_first_by("gcp")).await;
+    producer.signal("INT");
+    assert_eq!(producer.ends().await.code(), Some(130), "{}", scene.log());
+    scene.produce("generate:1:12", &[]).succeeds().await;
+    let missing = scene.not_taken_by("gcp");
     assert!(missing.is_empty(), "{missing:?} are not in Google:\n{}", scene.log());
     Box::pin(scene.stop()).await;
 }
