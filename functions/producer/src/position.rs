@@ -1,6 +1,7 @@
 //! How far into its source a producer is, so that the next one goes on from there.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use candle::message::Batch;
 use candle::{IdRanges, Symbol};
@@ -21,7 +22,7 @@ pub struct Position {
     /// The greatest id that is spooled, by symbol.
     pub last_ids: BTreeMap<Symbol, u64>,
     /// Trades that were passed over and have not come since, by symbol; the latest ranges, if there are very many. Noted
-    /// of sources only that can be asked again, see [`Position::note_gaps`].
+    /// of sources only that can be asked again, see [`Position::take_in`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<Symbol, IdRanges>,
 }
@@ -40,30 +41,32 @@ impl Position {
         (position.source == source).then_some(position)
     }
 
-    /// Takes in which trades a message has, once it is spooled.
-    pub fn take_in(&mut self, batch: &Batch) {
-        let last = batch.trades.iter().map(|trade| trade.id).max();
-        let known = self.last_ids.entry(batch.symbol.clone()).or_default();
-        *known = last.unwrap_or_default().max(*known);
-    }
-
-    /// Takes in which trades a message leaves out, and which it brings that an earlier one left out: before
-    /// [`Position::take_in`] of that message.
-    pub fn note_gaps(&mut self, batch: &Batch) {
+    /// Takes in which trades a message has. With `notes_gaps` also which it leaves out, and which it brings that an earlier
+    /// one left out.
+    pub fn take_in(&mut self, batch: &Batch, notes_gaps: bool) {
         let here: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
         let Some((first, last)) = here.first().zip(here.last()) else { return };
-        let from = self.last_ids.get(&batch.symbol).map_or(first, |last| last.saturating_add(1));
-        let missing = self.missing.entry(batch.symbol.clone()).or_default();
-        if from < last {
-            missing.insert_range(from..=last);
+        let known = self.last_ids.get(&batch.symbol).copied();
+        if notes_gaps {
+            let from = known.map_or(first, |known| known.saturating_add(1));
+            self.note_gaps(&batch.symbol, from..=last, &here);
         }
-        *missing = missing.difference(&here);
+        self.last_ids.insert(batch.symbol.clone(), last.max(known.unwrap_or_default()));
+    }
+
+    /// Of the trades from the first unknown one to the last one, only these have come.
+    fn note_gaps(&mut self, symbol: &Symbol, passed: RangeInclusive<u64>, here: &IdRanges) {
+        let missing = self.missing.entry(symbol.clone()).or_default();
+        if !passed.is_empty() {
+            missing.insert_range(passed);
+        }
+        *missing = missing.difference(here);
         let surplus = missing.ranges().len().saturating_sub(MISSING_MAX);
         if surplus > 0 {
             *missing = missing.ranges().skip(surplus).collect();
         }
         if missing.is_empty() {
-            self.missing.remove(&batch.symbol);
+            self.missing.remove(symbol);
         }
     }
 
@@ -104,8 +107,7 @@ mod tests {
             };
             let symbol: Symbol = symbol.parse().unwrap();
             let batch = Batch { symbol: symbol.clone(), trades: ids.iter().map(trade).collect() };
-            position.note_gaps(&batch);
-            position.take_in(&batch);
+            position.take_in(&batch, true);
             position.missing.get(&symbol).map(IdRanges::pairs).unwrap_or_default()
         };
         assert_eq!(

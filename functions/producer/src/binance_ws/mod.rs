@@ -123,11 +123,14 @@ pub async fn listen(
 ) -> Result<(), RestError> {
     let rest = config.rest_url.as_deref().map(|url| Rest::new(url, config.connect_timeout));
     let rest = rest.transpose()?;
-    for (symbol, ids) in config.missing.iter().filter(|(_, ids)| !ids.is_empty()) {
+    // Of a symbol that is no longer followed, the functions may want no trades.
+    let mut missing = config.missing.clone();
+    missing.retain(|symbol, ids| config.symbols.contains(symbol) && !ids.is_empty());
+    for (symbol, ids) in &missing {
         let why = "an earlier producer could not fetch them".to_owned();
         tell(BinanceEvent::Missing { symbol, ids: ids.clone(), why });
     }
-    let unfilled = Unfilled::new(config.missing.clone());
+    let unfilled = Unfilled::new(missing);
     let last = LastIds::behind(config.last_ids.clone());
     let filler = Filler { config, rest, trades, tell, unfilled };
     let listener = Listener { config, filler: &filler, last };

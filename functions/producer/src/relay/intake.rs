@@ -77,10 +77,7 @@ impl<Q: Queue> Relay<Q> {
             }
             relayed.messages += batches.len() as u64;
             for batch in &batches {
-                if self.keeps_gaps {
-                    position.note_gaps(batch);
-                }
-                position.take_in(batch);
+                position.take_in(batch, self.keeps_gaps);
             }
             self.spool(batches).await?;
             if open.batcher.is_empty() {

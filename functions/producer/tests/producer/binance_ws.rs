@@ -234,11 +234,15 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         format!("{scheme}://{}", listener.local_addr().unwrap())
     };
     let symbols: BTreeSet<Symbol> = market.trades.iter().map(|made| made.symbol.clone()).collect();
-    let earlier = setting.earlier.into_iter();
-    let (last_ids, missing) = earlier
-        .map(|(last, missing)| (("BTCUSDT".parse::<Symbol>().unwrap(), last), missing))
-        .map(|(last, missing)| (last.clone(), (last.0, missing)))
-        .unzip();
+    let (mut last_ids, mut missing) = (BTreeMap::new(), BTreeMap::new());
+    if let Some((last, passed_over)) = setting.earlier {
+        let [symbol, no_longer]: [Symbol; 2] =
+            ["BTCUSDT", "NOLONGER"].map(|name| name.parse().unwrap());
+        last_ids.insert(symbol.clone(), last);
+        missing.insert(symbol, passed_over);
+        // Nobody listens to it any more, so nobody asks for it.
+        missing.insert(no_longer, [1..=5].into_iter().collect());
+    }
     let config = BinanceConfig {
         last_ids,
         missing,
