@@ -2,7 +2,7 @@
 
 locals {
   has_github = var.github_repository != null && length(local.github_subjects) > 0
-  has_aws    = var.aws_account_id != null && var.aws_replicate_role != null
+  has_aws    = var.aws_account_id != null && length(var.aws_replicate_roles) > 0
   has_pool   = local.has_github || local.has_aws
 
   pool_id = coalesce(var.workload_identity_pool, local.short)
@@ -15,7 +15,8 @@ locals {
   plan_subjects   = var.github_repository != null && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : []
   github_subjects = concat(local.deploy_subjects, local.plan_subjects)
 
-  aws_role_arn = local.has_aws ? "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_replicate_role}" : null
+  # One for each region that has a stack.
+  aws_role_arns = local.has_aws ? [for role in var.aws_replicate_roles : "arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"] : []
 }
 
 resource "google_iam_workload_identity_pool" "outside" {
@@ -57,7 +58,7 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
   workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id
   workload_identity_pool_provider_id = "aws"
   display_name                       = "AWS replicate"
-  description                        = "The role ${var.aws_replicate_role} of the account ${var.aws_account_id}."
+  description                        = "Roles that replicate, of the account ${var.aws_account_id}."
 
   # The user id and not the ARN, which can be longer than a subject may be. The role is the ARN of a session without the
   # session's name.
@@ -66,7 +67,7 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
     "attribute.aws_role" = "assertion.arn.extract('{account_arn}assumed-role/') + 'assumed-role/' + assertion.arn.extract('assumed-role/{role_name}/')"
   }
 
-  attribute_condition = "assertion.arn.startsWith('${local.aws_role_arn}/')"
+  attribute_condition = join(" || ", [for arn in local.aws_role_arns : "assertion.arn.startsWith('${arn}/')"])
 
   aws {
     account_id = var.aws_account_id
@@ -76,11 +77,11 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 # The AWS side reads the archive as itself, through no account of Google's. An object outside trades/ it can't read;
 # a listing is asked of the bucket.
 resource "google_storage_bucket_iam_member" "aws" {
-  count = local.has_aws ? 1 : 0
+  for_each = toset(local.aws_role_arns)
 
   bucket = google_storage_bucket.archive.name
   role   = "roles/storage.objectViewer"
-  member = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/attribute.aws_role/${local.aws_role_arn}"
+  member = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/attribute.aws_role/${each.value}"
 
   condition {
     title      = "trades-only"

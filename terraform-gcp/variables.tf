@@ -553,14 +553,14 @@ variable "aws_account_id" {
   }
 }
 
-variable "aws_replicate_role" {
-  description = "Name (not ARN) of the role that the AWS replicate function runs with. Null: none."
-  type        = string
-  default     = null
+variable "aws_replicate_roles" {
+  description = "Names (not ARNs) of the roles that the AWS replicate functions run with: one in each region that has a stack. Empty: none."
+  type        = list(string)
+  default     = []
 
   validation {
-    condition     = var.aws_replicate_role == null || can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.aws_replicate_role))
-    error_message = "aws_replicate_role must be the name of a role, without its path or ARN."
+    condition     = alltrue([for role in var.aws_replicate_roles : can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", role))])
+    error_message = "aws_replicate_roles must be names of roles, without their paths or ARNs."
   }
 }
 

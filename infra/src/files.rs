@@ -48,6 +48,18 @@ pub struct Known {
     pub replicate_image: Option<String>,
     /// Unique id of the Google account that replicates: `terraform-gcp/`'s output `replicate_service_account_unique_id`.
     pub google_replicate_subject: Option<String>,
+    /// What was deployed of the environments that are this one in other regions, by their names.
+    pub regions: BTreeMap<String, KnownRegion>,
+}
+
+/// What is known of an environment that is another one in another region of AWS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnownRegion {
+    /// The bucket of its archive: its stack's output `BucketName`.
+    pub bucket: Option<String>,
+    /// The role by which the Google side reads it: its `terraform/`'s output `google_reader_role_arn`.
+    pub google_reader_role_arn: Option<String>,
 }
 
 impl Known {
@@ -138,6 +150,9 @@ const TEMPLATES: [(&str, &str, &str); 9] = templates![
     ".env.producer" from "env.producer.hbs",
 ];
 
+/// Those that would deploy the Google side.
+const OF_HOME: [&str; 2] = ["terraform-gcp/terraform.tfvars.json", "gcp.gcs.tfbackend"];
+
 /// What the templates are filled with.
 #[derive(Serialize)]
 struct Values<'v> {
@@ -162,12 +177,15 @@ struct Names {
     gcp_bucket: String,
     state_bucket: Option<String>,
     replicate: Option<String>,
-    replicate_role: Option<String>,
+    /// Of all regions.
+    replicate_roles: Vec<String>,
 }
 
 /// Renders every file.
 pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template::Error> {
     let replicates = settings.aws.replicate.enabled;
+    let replicate_role = replicates.then(|| names::aws_replicate_role(settings));
+    let elsewhere = settings.regions.iter().filter_map(|region| region.replicate_role.clone());
     let state_bucket = match &known.aws_account {
         Some(account) => Some(names::aws_state_bucket(settings, account)),
         None => settings.aws.state.bucket.clone(),
@@ -183,7 +201,7 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
             gcp_bucket: names::gcp_bucket(settings),
             state_bucket,
             replicate: replicates.then(|| names::aws_replicate(settings)),
-            replicate_role: replicates.then(|| names::aws_replicate_role(settings)),
+            replicate_roles: replicate_role.into_iter().chain(elsewhere).collect(),
         },
         bootstrap_parameters: render::bootstrap_parameters(settings),
         stack_parameters: match &known.code {
@@ -196,8 +214,11 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
         gcp_env: gcp_env(settings, known),
         producer_env: settings.producer_env(),
     };
+    // The Google side of another region is rendered where it is deployed from.
+    let is_home = settings.project.region_of.is_none();
     TEMPLATES
         .into_iter()
+        .filter(|(path, ..)| is_home || !OF_HOME.contains(path))
         .map(|(path, name, text)| Ok(File { path, text: template::render(name, text, &values)? }))
         .collect()
 }

@@ -78,8 +78,7 @@ pub fn aws_replicate_role(settings: &Settings) -> String {
 /// The raw archive's bucket on Google Cloud.
 #[must_use]
 pub fn gcp_bucket(settings: &Settings) -> String {
-    let environment = &settings.project.environment;
-    format!("{}-{environment}-{}", settings.gcp.bucket_prefix, settings.gcp.project)
+    format!("{}-{}-{}", settings.gcp.bucket_prefix, settings.home(), settings.gcp.project)
 }
 
 /// A topic's full name, `projects/P/topics/T`.

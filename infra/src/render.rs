@@ -77,8 +77,8 @@ impl Settings {
         env
     }
 
-    /// The environment of the Google function that copies from AWS. What isn't known is empty, and then it has no
-    /// way in.
+    /// The environment of the Google function that copies from AWS, from each region of it. What isn't known is empty, and
+    /// then it has no way in; of another region, it is left out.
     #[must_use]
     pub fn gcp_replicate_env(&self, known: &Known) -> BTreeMap<String, String> {
         let bucket = known.aws_account.as_ref().map(|account| names::aws_bucket(self, account));
@@ -90,6 +90,24 @@ impl Settings {
             ("TWINCLOUD_PEER_ROLE", known.google_reader_role_arn.clone().unwrap_or_default()),
             ("TWINCLOUD_PEER_AUDIENCE", self.aws.foundation.google_audience.clone()),
         ]));
+        let deployed = self.regions.iter().filter_map(|region| {
+            let there = known.regions.get(&region.environment)?;
+            let endpoint = known.aws_endpoint.as_ref();
+            let way_in = endpoint.or(there.google_reader_role_arn.as_ref());
+            Some((region, there, there.bucket.as_ref()?, way_in?))
+        });
+        for (number, (region, there, bucket, _)) in (2..).zip(deployed) {
+            let role = there.google_reader_role_arn.clone();
+            let values = [
+                ("BUCKET", bucket.clone()),
+                ("REGION", region.region.clone()),
+                ("ENDPOINT", known.aws_endpoint.clone().unwrap_or_default()),
+                ("ROLE", role.unwrap_or_default()),
+                ("AUDIENCE", self.aws.foundation.google_audience.clone()),
+            ];
+            let named = |(name, value)| (format!("TWINCLOUD_PEER_{number}_{name}"), value);
+            env.extend(values.map(named));
+        }
         env
     }
 

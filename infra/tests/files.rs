@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hcl::{Body, Expression};
 use infra::Settings;
-use infra::files::{self, File, Known};
+use infra::files::{self, File, Known, KnownRegion};
 use infra::render::{Code, CodeObject};
 use serde_json::Value;
 
@@ -43,6 +43,7 @@ fn everything() -> Known {
         ingest_image: Some(image("ingest")),
         replicate_image: Some(image("replicate")),
         google_replicate_subject: Some("123456789012345678901".to_owned()),
+        regions: BTreeMap::new(),
     }
 }
 
@@ -160,7 +161,7 @@ fn what_the_settings_leave_open_is_the_variables_default() {
         "ingest_env",
         "replicate_env",
         "replicate_name",
-        "aws_replicate_role",
+        "aws_replicate_roles",
     ];
     for (path, hcl) in ROOTS {
         let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
@@ -179,6 +180,74 @@ fn what_the_settings_leave_open_is_the_variables_default() {
             assert_eq!(values[&name], default, "{path}: {name}");
         }
     }
+}
+
+/// `dev` with two more regions, as `env`.
+fn with_regions(env: &str) -> Settings {
+    let text = include_str!("../../twincloud.toml");
+    let region = |name, region| {
+        format!(
+            "[env.{name}.project]\nregion_of = \"dev\"\n[env.{name}.aws]\nregion = \"{region}\"\n"
+        )
+    };
+    let text = format!("{text}\n{}{}", region("devap", "ap-east-1"), region("deveu", "eu-west-1"));
+    let path = Path::new("twincloud.toml");
+    Settings::parse(path, &text, Some(env), &[], std::iter::empty()).expect("valid")
+}
+
+#[test]
+fn google_copies_from_each_region_that_it_has_a_way_into() {
+    let settings = with_regions("dev");
+    let region = |bucket: &str, role: Option<&str>| KnownRegion {
+        bucket: Some(bucket.to_owned()),
+        google_reader_role_arn: role.map(str::to_owned),
+    };
+    let mut known = everything();
+    let peers = |known: &Known| -> Vec<(String, String)> {
+        let env = settings.gcp_replicate_env(known).into_iter();
+        env.filter(|(name, _)| name.starts_with("TWINCLOUD_PEER_2")).collect()
+    };
+    assert_eq!(peers(&known), [], "none is deployed");
+    known.regions.insert("devap".to_owned(), region("ap", None));
+    known.regions.insert("deveu".to_owned(), region("eu", Some("arn:eu")));
+    let second = [
+        ("AUDIENCE", "sts.amazonaws.com"),
+        ("BUCKET", "eu"),
+        ("ENDPOINT", ""),
+        ("REGION", "eu-west-1"),
+        ("ROLE", "arn:eu"),
+    ];
+    let second = second.map(|(name, value)| (format!("TWINCLOUD_PEER_2_{name}"), value.to_owned()));
+    assert_eq!(peers(&known), second);
+    // An emulator asks nobody for a role.
+    known.aws_endpoint = Some("http://127.0.0.1:1".to_owned());
+    let env = settings.gcp_replicate_env(&known);
+    assert_eq!((&*env["TWINCLOUD_PEER_2_BUCKET"], &*env["TWINCLOUD_PEER_3_BUCKET"]), ("ap", "eu"));
+    assert_eq!(env["TWINCLOUD_PEER_3_ENDPOINT"], "http://127.0.0.1:1");
+
+    let values = json(&rendered(&settings, &known), "terraform-gcp/terraform.tfvars.json");
+    let roles = ["dev", "devap", "deveu"].map(|env| format!("blockchain-core-{env}-replicate"));
+    assert_eq!(values["aws_replicate_roles"], serde_json::json!(roles));
+    let producer = settings.producer_env();
+    let (queue, table) = ("blockchain-core-trade-data", "blockchain-core-ohlcv-data");
+    let by_region = |name| format!("ap-east-1={name},eu-west-1={name}");
+    assert_eq!(producer["TWINCLOUD_REGION_QUEUES"], by_region(queue));
+    assert_eq!(producer["TWINCLOUD_REGION_TABLES"], by_region(table));
+}
+
+#[test]
+fn another_region_copies_from_its_homes_google_side_and_deploys_none() {
+    let (home, there) = (with_regions("dev"), with_regions("deveu"));
+    let peer = |settings: &Settings| {
+        settings.aws_replicate_env("123456789012", &everything())["TWINCLOUD_PEER_BUCKET"].clone()
+    };
+    assert_eq!(peer(&there), peer(&home));
+    let paths = |settings| -> Vec<&str> {
+        rendered(settings, &everything()).into_iter().map(|file| file.path).collect()
+    };
+    let (all, some) = (paths(&home), paths(&there));
+    let left_out: Vec<_> = all.into_iter().filter(|path| !some.contains(path)).collect();
+    assert_eq!(left_out, ["terraform-gcp/terraform.tfvars.json", "gcp.gcs.tfbackend"]);
 }
 
 #[test]

@@ -73,6 +73,72 @@ fn an_overlay_changes_what_it_names_and_nothing_else() {
     assert_eq!(prod.aws.ingest.timeout_s, dev.aws.ingest.timeout_s);
 }
 
+/// The file with `prodwest`, which is `prod` in another region, and more of its settings.
+fn with_region(more: &str) -> String {
+    format!(
+        "{FILE}\n[env.prodwest.project]\nregion_of = \"prod\"\n{more}\n\
+         [env.prodwest.aws]\nregion = \"eu-west-1\"\ntable = \"{{prefix}}-{{environment}}-eu\"\n\
+         [env.prod.aws.state]\nkey = \"{{environment}}\"\n\
+         [env.prod.gcp.state]\nprefix = \"{{environment}}\"\n"
+    )
+}
+
+#[test]
+fn another_region_has_all_of_its_homes_settings_and_its_google_side() {
+    let text = with_region("");
+    let home = parse(&text, Some("prod"), &[], &[]).expect("valid");
+    let there = parse(&text, Some("prodwest"), &[], &[]).expect("valid");
+    assert_eq!((there.home(), &*there.project.environment), ("prod", "prodwest"));
+    assert_eq!((&*there.aws.region, &*home.aws.region), ("eu-west-1", "us-east-1"));
+    assert_eq!(
+        (there.gcp.clone(), there.trading.clone()),
+        (home.gcp.clone(), home.trading.clone())
+    );
+    assert_eq!(there.aws.ingest, home.aws.ingest);
+    assert_eq!((&*there.aws.state.key, &*there.gcp.state.prefix), ("prodwest", "prod"));
+    assert_eq!(infra::names::gcp_bucket(&there), infra::names::gcp_bucket(&home));
+    let bucket = infra::names::aws_bucket(&there, "123456789012");
+    assert_eq!(bucket, "blockchain-core-prod-raw-data-prodwest-123456789012");
+    assert_eq!(there.regions, []);
+    let [region] = &*home.regions else { panic!("{:?}", home.regions) };
+    let named = (&*region.environment, &*region.region, &*region.queue, &*region.table);
+    let role = region.replicate_role.as_deref();
+    let (queue, table) = ("blockchain-core-prod-trade-data", "blockchain-core-prod-prodwest-eu");
+    assert_eq!(named, ("prodwest", "eu-west-1", queue, table));
+    assert_eq!(role, Some("blockchain-core-prod-prodwest-replicate"));
+    assert_eq!(parse(&text, Some("dev"), &[], &[]).expect("valid").regions, []);
+}
+
+/// Both commands are given the same ones.
+#[test]
+fn what_is_overridden_holds_in_other_regions_too_but_for_what_they_say_themselves() {
+    let sets = ["project.prefix=mine", "aws.table=one", "aws.queue.name=two"];
+    let home = parse(&with_region(""), Some("prod"), &sets, &[]).expect("valid");
+    let [region] = &*home.regions else { panic!("{:?}", home.regions) };
+    assert_eq!((&*region.queue, &*region.table), ("two", "mine-prodwest-eu"));
+    assert_eq!(region.replicate_role.as_deref(), Some("mine-prodwest-replicate"));
+}
+
+#[test]
+fn mistakes_in_another_region() {
+    let wrong = |from: &str, to: &str, env: &str, sets: &[&str]| {
+        let text = with_region("").replace(from, to);
+        let error = parse(&text, Some(env), sets, &[]).expect_err("a mistake").to_string();
+        let Some(rest) = error.strip_prefix("twincloud.toml:") else { return error };
+        rest.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned()
+    };
+    let of = "region_of = \"prod\"";
+    assert_snapshot!(wrong(of, "region_of = \"prd\"", "dev", &[]), @": `env.prodwest.project.region_of`: no environment `prd`; did you mean `prod`?");
+    assert_snapshot!(wrong(of, "region_of = \"prodwest\"", "dev", &[]), @": `env.prodwest.project.region_of`: prodwest is itself another region; name the environment that has the Google side");
+    assert_snapshot!(wrong("[env.prodwest.aws]", "[env.prodwest.trading]\nsymbols = [\"A\"]\n[env.prodwest.aws]", "dev", &[]), @": `env.prodwest.trading`: it is prod's: put it under [env.prod.trading]");
+    assert_snapshot!(wrong("[env.prodwest.aws]", "[env.prodwest.gcp]\nregion = \"r\"\n[env.prodwest.aws]", "dev", &[]), @": `env.prodwest.gcp`: it is prod's: put it under [env.prod.gcp]");
+    assert_snapshot!(wrong("region = \"eu-west-1\"", "", "dev", &[]), @": `env.prodwest.project.region_of`: prodwest is prod in another region: say which, as `region` under [env.prodwest.aws]");
+    assert_snapshot!(wrong("\"eu-west-1\"", "\"us-east-1\"", "prod", &[]), @": `env.prodwest.aws.region`: prod is in `us-east-1` already");
+    assert_snapshot!(wrong("", "", "prod", &["aws.region=eu-west-1"]), @": `env.prodwest.aws.region`: prod is in `eu-west-1` already");
+    assert_snapshot!(wrong("", "", "prod", &["project.region_of=dev"]), @"--set project.region_of=dev: `project.region_of`: only an overlay of twincloud.toml says so");
+    assert_snapshot!(changed("[project]\nprefix", "[project]\nregion_of = \"dev\"\nprefix"), @"twincloud.toml:LINE: `project.region_of`: an overlay says so, such as [env.eu.project]; remove this key");
+}
+
 #[test]
 fn sets_win_over_variables_which_win_over_the_file() {
     let vars = [

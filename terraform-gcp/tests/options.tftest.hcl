@@ -247,8 +247,8 @@ run "role_by_arn" {
   command = plan
 
   variables {
-    aws_account_id     = "210987654321"
-    aws_replicate_role = "arn:aws:iam::210987654321:role/replicate"
+    aws_account_id      = "210987654321"
+    aws_replicate_roles = ["arn:aws:iam::210987654321:role/replicate"]
   }
-  expect_failures = [var.aws_replicate_role]
+  expect_failures = [var.aws_replicate_roles]
 }

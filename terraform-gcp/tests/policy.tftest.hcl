@@ -73,7 +73,7 @@ variables {
   github_environments = ["dev", "prod"]
   github_branches     = ["main"]
   aws_account_id      = "210987654321"
-  aws_replicate_role  = "blockchain-core-dev-ReplicateRole-ABCDEF"
+  aws_replicate_roles = ["blockchain-core-dev-ReplicateRole-ABCDEF", "blockchain-core-deveu-replicate"]
   state_bucket        = "blockchain-core-state"
 }
 
@@ -106,7 +106,7 @@ run "nobody_is_everybody" {
         values(google_project_iam_member.github)[*].member,
         values(google_storage_bucket_iam_member.create)[*].member,
         values(google_storage_bucket_iam_member.view)[*].member,
-        google_storage_bucket_iam_member.aws[*].member,
+        values(google_storage_bucket_iam_member.aws)[*].member,
         values(google_pubsub_topic_iam_member.publishers)[*].member,
         values(google_service_account_iam_member.github)[*].member,
       ) : contains(["allUsers", "allAuthenticatedUsers"], member)
@@ -201,24 +201,24 @@ run "github_is_one_repository" {
   }
 }
 
-run "aws_is_one_role" {
+run "aws_is_one_role_a_region" {
   assert {
     condition     = google_iam_workload_identity_pool_provider.aws[0].aws[0].account_id == "210987654321"
     error_message = "One AWS account may sign in."
   }
 
   assert {
-    condition     = google_iam_workload_identity_pool_provider.aws[0].attribute_condition == "assertion.arn.startsWith('arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-ReplicateRole-ABCDEF/')"
-    error_message = "One role of it may sign in."
+    condition     = google_iam_workload_identity_pool_provider.aws[0].attribute_condition == "assertion.arn.startsWith('arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-ReplicateRole-ABCDEF/') || assertion.arn.startsWith('arn:aws:sts::210987654321:assumed-role/blockchain-core-deveu-replicate/')"
+    error_message = "Of its roles, those that replicate may sign in."
   }
 
   assert {
-    condition     = google_storage_bucket_iam_member.aws[0].role == "roles/storage.objectViewer" && strcontains(google_storage_bucket_iam_member.aws[0].condition[0].expression, "/objects/trades/")
+    condition     = alltrue([for grant in google_storage_bucket_iam_member.aws : grant.role == "roles/storage.objectViewer" && strcontains(grant.condition[0].expression, "/objects/trades/")])
     error_message = "The AWS side reads trades/, and no more."
   }
 
   assert {
-    condition     = endswith(google_storage_bucket_iam_member.aws[0].member, "/attribute.aws_role/arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-ReplicateRole-ABCDEF")
+    condition     = length(google_storage_bucket_iam_member.aws) == 2 && alltrue([for role, grant in google_storage_bucket_iam_member.aws : endswith(grant.member, "/attribute.aws_role/${role}") && startswith(role, "arn:aws:sts::210987654321:assumed-role/blockchain-core-dev")])
     error_message = "The grant must be to the role, not to the pool."
   }
 }

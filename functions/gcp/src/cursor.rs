@@ -18,6 +18,7 @@ const PLACE: &str = "place";
 pub struct FirestoreCursor {
     db: FirestoreDb,
     collection: String,
+    document: String,
 }
 
 impl FirestoreCursor {
@@ -25,7 +26,14 @@ impl FirestoreCursor {
     #[must_use]
     pub fn beside(store: &FirestoreStore) -> Self {
         let (db, collection) = store.place();
-        Self { db: db.clone(), collection: collection.to_owned() }
+        Self { db: db.clone(), collection: collection.to_owned(), document: DOCUMENT.to_owned() }
+    }
+
+    /// One of several, for a peer of this name.
+    #[must_use]
+    pub fn for_peer(mut self, peer: &str) -> Self {
+        self.document = format!("{DOCUMENT}-{peer}");
+        self
     }
 
     /// A document of one text.
@@ -39,12 +47,12 @@ impl FirestoreCursor {
 impl Cursor for FirestoreCursor {
     async fn load(&self) -> Result<Option<String>, PortError> {
         let select = self.db.fluent().select().by_id_in(&self.collection);
-        let document = select.one(DOCUMENT).await.map_err(|e| failed("GetDocument", &e))?;
+        let document = select.one(&self.document).await.map_err(|e| failed("GetDocument", &e))?;
         Ok(document.and_then(|document| text(&document, PLACE)))
     }
 
     async fn save(&self, text: &str) -> Result<(), PortError> {
-        let document = self.document(DOCUMENT, PLACE, text);
+        let document = self.document(&self.document, PLACE, text);
         let update = self.db.fluent().update().in_col(&self.collection).document(document);
         update.execute().await.map(drop).map_err(|e| failed("UpdateDocument", &e))
     }

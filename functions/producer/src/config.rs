@@ -15,6 +15,7 @@
 //! | `TWINCLOUD_ROUTE_LATENCY_MARGIN_PERCENT`, `_FAILBACK_S`, `_LEASE_S` | see `pipeline::route` |
 //! | `TWINCLOUD_HEALTH_…` | see `pipeline::health` |
 //! | `TWINCLOUD_QUEUE`, `TWINCLOUD_TABLE` | the SQS queue and the `DynamoDB` table, by name |
+//! | `TWINCLOUD_REGION_QUEUES`, `_TABLES` | those of another region, where they have other names: `eu-west-1=NAME` |
 //! | `TWINCLOUD_GCP_PROJECT`, `TWINCLOUD_TOPIC` | the Pub/Sub topic |
 //! | `TWINCLOUD_FIRESTORE_DATABASE`, `_COLLECTION` | where the register of orders is |
 //! | `TWINCLOUD_BINANCE_STREAM_URL`, `_REST_URL` (may be empty), `_GAP_MAX_TRADES` | the exchange |
@@ -67,6 +68,30 @@ pub struct AwsPlace {
     pub queue: String,
     /// The table of candles, with the register of orders.
     pub table: String,
+    /// The queues of other regions, where they have other names.
+    pub region_queues: BTreeMap<String, String>,
+    /// Their tables.
+    pub region_tables: BTreeMap<String, String>,
+}
+
+impl AwsPlace {
+    /// The queue in a region; in the first one, where none is named.
+    #[must_use]
+    pub fn queue_in(&self, region: &str) -> &str {
+        self.region_queues.get(region).unwrap_or(&self.queue)
+    }
+
+    /// The table in a region.
+    #[must_use]
+    pub fn table_in(&self, region: &str) -> &str {
+        self.region_tables.get(region).unwrap_or(&self.table)
+    }
+}
+
+/// The store that a target's messages end up in: AWS has one in each region, Google Cloud one for all of them.
+#[must_use]
+pub fn store_of(target: &Target) -> &str {
+    if target.cloud == "aws" { &target.name } else { &target.cloud }
 }
 
 /// What of Google Cloud is used.
@@ -129,6 +154,8 @@ impl ProducerConfig {
             aws: AwsPlace {
                 queue: vars.text("TWINCLOUD_QUEUE")?,
                 table: vars.text("TWINCLOUD_TABLE")?,
+                region_queues: vars.pairs("TWINCLOUD_REGION_QUEUES")?,
+                region_tables: vars.pairs("TWINCLOUD_REGION_TABLES")?,
             },
             gcp: GcpPlace {
                 project: vars.text("TWINCLOUD_GCP_PROJECT")?,
@@ -250,7 +277,7 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
         })
     }
 
-    /// `aws=3,gcp=1`; may be empty.
+    /// `aws=3,gcp=1`, or names in the place of numbers; may be empty.
     fn pairs<T: FromStr>(&self, name: &'static str) -> Result<BTreeMap<String, T>, ConfigError> {
         let text = (self.0)(name).unwrap_or_default();
         let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
@@ -258,7 +285,7 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
             let read = pair
                 .split_once('=')
                 .and_then(|(key, value)| Some((key.trim().to_owned(), value.trim().parse().ok()?)));
-            let why = || format!("{pair:?} is not a target, = and a whole number");
+            let why = || format!("{pair:?} is not a name, = and a value that fits");
             read.ok_or_else(|| ConfigError { name, why: why() })
         });
         pairs.collect()

@@ -96,7 +96,7 @@ pub enum Event {
     },
     /// A cloud bears another birth mark than before, or none any more: it may have lost what it held.
     Reborn {
-        /// The cloud.
+        /// The cloud, or AWS in another region.
         cloud: String,
         /// There was something that only it had; it is published again.
         is_any: bool,

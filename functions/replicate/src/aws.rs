@@ -14,6 +14,8 @@ use crate::peer::{GooglePeer, NoPeer};
 
 /// What is left for the answer when a run is cut off.
 const MARGIN: Duration = Duration::from_secs(1);
+/// In the log.
+const PEER: &str = "gcp";
 
 /// From Cloud Storage into S3 and `DynamoDB`.
 pub type AwsReplicate = Replicate<S3Archive, DynamoStore, GcsArchive, DynamoCursor>;
@@ -52,7 +54,7 @@ pub async fn handle<A: Archive, S: CandleStore, P: Archive, C: Cursor>(
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
     let deadline = Instant::now() + left.saturating_sub(MARGIN);
     let report = replicate.run(now_ms(), deadline).await;
-    report.log();
+    report.log(PEER);
     match &report.failed {
         Some(failed) => anyhow::bail!("replicate: {failed}; the next run tries again"),
         None => Ok(serde_json::to_value(&report)?),

@@ -8,7 +8,10 @@ pub mod aws;
 pub mod federation;
 pub mod gcp;
 pub mod peer;
+mod peers;
 pub mod service;
+
+pub use peers::Peers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -8,7 +8,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::routing::{get, post};
-use pipeline::Replicate;
 use pipeline::ports::{Archive, CandleStore, Cursor};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::now_ms;
 use crate::peer::NoPeer;
+use crate::peers::Peers;
 
 /// How the service runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Settings {
 }
 
 struct Service<A, S, P, C> {
-    replicate: Result<Replicate<A, S, P, C>, NoPeer>,
+    peers: Result<Peers<A, S, P, C>, NoPeer>,
     budget: Duration,
     one_at_a_time: Mutex<()>,
     stopping: watch::Receiver<bool>,
@@ -40,7 +40,7 @@ struct Service<A, S, P, C> {
 /// answers `ok`.
 pub async fn serve<A, S, P, C>(
     listener: TcpListener,
-    replicate: Result<Replicate<A, S, P, C>, NoPeer>,
+    peers: Result<Peers<A, S, P, C>, NoPeer>,
     settings: Settings,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()>
@@ -53,7 +53,7 @@ where
     let (tell, stopping) = watch::channel(false);
     let Settings { path, budget } = settings;
     let one_at_a_time = Mutex::new(());
-    let service = Arc::new(Service { replicate, budget, one_at_a_time, stopping });
+    let service = Arc::new(Service { peers, budget, one_at_a_time, stopping });
     let router = Router::new()
         .route(&path, post(run::<A, S, P, C>))
         .route("/healthz", get(async || "ok"))
@@ -74,8 +74,8 @@ where
     P: Archive + 'static,
     C: Cursor + 'static,
 {
-    let replicate = match &service.replicate {
-        Ok(replicate) => replicate,
+    let peers = match &service.peers {
+        Ok(peers) => peers,
         Err(no_peer) => {
             tracing::info!("{no_peer}");
             return answer(StatusCode::OK, &json!({ "no_peer": no_peer.to_string() }));
@@ -86,12 +86,11 @@ where
     };
     let mut stopping = service.stopping.clone();
     let report = tokio::select! {
-        report = replicate.run(now_ms(), Instant::now() + service.budget) => report,
+        report = peers.run(now_ms(), Instant::now() + service.budget) => report,
         _ = stopping.wait_for(|stopping| *stopping) => {
             return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "failed": "stopping" }));
         }
     };
-    report.log();
     let status = match report.failed {
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
         None => StatusCode::OK,

@@ -11,12 +11,14 @@ use cloud_memory::{MemoryArchive, MemoryCursor, MemoryStore};
 use pipeline::ports::{Archive, Fault, PortError, Put};
 use pipeline::replicate::Limits;
 use pipeline::{Backoff, Fold, Replicate};
+use replicate::Peers;
 use replicate::peer::NoPeer;
 use replicate::service::{Settings, serve};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// A peer with one object, or one that answers never or with an error.
 #[derive(Clone)]
@@ -86,7 +88,9 @@ fn replicate_from(peer: Peer) -> Memory {
     Replicate::new(archive, fold, peer, cursor, &symbols, Limits::default(), 1)
 }
 
-const NO_PEER: NoPeer = NoPeer { variable: "TWINCLOUD_PEER_BUCKET" };
+fn no_peer() -> NoPeer {
+    NoPeer { variable: "TWINCLOUD_PEER_BUCKET".to_owned() }
+}
 
 #[tokio::test]
 async fn the_lambda_answers_with_its_report_or_fails() {
@@ -94,7 +98,7 @@ async fn the_lambda_answers_with_its_report_or_fails() {
     let good = Ok(replicate_from(Peer::good().await));
     let report = replicate::aws::handle(&good, soon()).await.unwrap();
     assert_eq!((&report["copied"], &report["complete"]), (&1.into(), &true.into()), "{report}");
-    let none: Result<Memory, _> = Err(NO_PEER);
+    let none: Result<Memory, _> = Err(no_peer());
     let report = replicate::aws::handle(&none, soon()).await.unwrap();
     assert_eq!(report["no_peer"], "no peer: TWINCLOUD_PEER_BUCKET is not set");
     let error = replicate::aws::handle(&Ok(replicate_from(Peer::Refuses)), soon()).await;
@@ -116,7 +120,8 @@ async fn service(peer: Result<Peer, NoPeer>) -> (String, oneshot::Sender<()>) {
     let settings = Settings { path: "/run".to_owned(), budget: Duration::from_secs(20) };
     let (stop, stopped) = oneshot::channel::<()>();
     let until = async move { drop(stopped.await) };
-    tokio::spawn(serve(listener, peer.map(replicate_from), settings, until));
+    let peers = peer.map(|peer| Peers::new(vec![("aws".to_owned(), replicate_from(peer))]));
+    tokio::spawn(serve(listener, peers, settings, until));
     (url, stop)
 }
 
@@ -135,12 +140,27 @@ async fn the_service_answers_200_with_the_report_or_503_with_what_failed() {
     let (status, report) = post(&url).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(report["failed"].as_str().unwrap().contains("planted"), "{report}");
-    let (url, _stop) = service(Err(NO_PEER)).await;
+    let (url, _stop) = service(Err(no_peer())).await;
     let (status, report) = post(&url).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(report["no_peer"], "no peer: TWINCLOUD_PEER_BUCKET is not set");
     let health = Client::new().get(url.replace("/run", "/healthz")).send().await.unwrap();
     assert_eq!(health.status(), StatusCode::OK);
+}
+
+/// A silent peer would take all the time, a refusing one would end the run.
+#[tokio::test]
+async fn a_peer_that_is_away_keeps_nobody_elses_trades_away() {
+    let each = [Peer::Refuses, Peer::Silent, Peer::good().await].into_iter().map(replicate_from);
+    let names = ["first", "second", "third"].map(str::to_owned);
+    let peers = Peers::new(names.into_iter().zip(each).collect());
+    let report = peers.run(1_723_161_300_000, Instant::now() + Duration::from_secs(3)).await;
+    assert_eq!((report.copied, report.lag_s), (1, 44), "{report:?}");
+    assert!(!report.complete && !report.window_compared, "{report:?}");
+    let failed = report.failed.unwrap();
+    let (first, second) = failed.split_once("; second: ").unwrap();
+    assert!(first.starts_with("first: ") && first.contains("planted"), "{failed}");
+    assert!(second.contains("no answer"), "{failed}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::owned;
-use crate::settings::Settings;
+use crate::settings::{Region, Settings};
 
 const MIB: u64 = 1 << 20;
 
@@ -22,10 +22,16 @@ impl Settings {
     /// The clouds.
     fn where_to(&self) -> BTreeMap<String, String> {
         let (aws, gcp) = (&self.aws, &self.gcp);
+        let by_region = |name: fn(&Region) -> &str| {
+            let named = self.regions.iter().map(|region| (region.region.clone(), name(region)));
+            pairs(&named.collect())
+        };
         owned([
             ("AWS_REGION", aws.region.clone()),
             ("TWINCLOUD_QUEUE", aws.queue.name.clone()),
             ("TWINCLOUD_TABLE", aws.table.clone()),
+            ("TWINCLOUD_REGION_QUEUES", by_region(|region| &region.queue)),
+            ("TWINCLOUD_REGION_TABLES", by_region(|region| &region.table)),
             ("TWINCLOUD_GCP_PROJECT", gcp.project.clone()),
             ("TWINCLOUD_TOPIC", gcp.pubsub.topic.clone()),
             ("TWINCLOUD_FIRESTORE_DATABASE", gcp.firestore.database.clone()),

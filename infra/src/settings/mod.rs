@@ -7,6 +7,7 @@ mod containers;
 mod de;
 mod error;
 mod model;
+mod overlays;
 mod overrides;
 mod tree;
 mod validate;
@@ -19,10 +20,11 @@ pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
     Binance, CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest,
     GcpReplicate, GcpState, Github, Health, Images, Policy, Producer, Project, Publish, Pubsub,
-    Queue, Route, Settings, Spool, SpoolSync, Terraform, Trading,
+    Queue, Region, Route, Settings, Spool, SpoolSync, Terraform, Trading,
 };
 
 use error::nearest;
+use overlays::Overlays;
 use tree::{Kind, Node};
 
 /// The settings file, from the root of the workspace.
@@ -55,68 +57,36 @@ impl Settings {
         vars: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         let mut base = Node::parse(path, text)?;
-        let overlays = overlays(&mut base)?;
+        let overlays = Overlays::take(&mut base)?;
         read(base.clone())?;
-        for (name, overlay) in &overlays {
-            read(layered(&base, name, overlay))?;
+        for overlay in overlays.all() {
+            read(overlays.layered(&base, overlay, Vec::new()))?;
         }
 
         let default = base.at(["project", "environment"]).and_then(Node::text);
         let chosen = env.or(default).unwrap_or_default();
-        let Some((name, overlay)) = overlays.iter().find(|(name, _)| name == chosen) else {
-            let names = overlays.iter().map(|(name, _)| name.as_str());
-            return Err(Error::UnknownEnvironment {
-                name: chosen.to_owned(),
-                path: path.to_owned(),
-                hint: nearest(chosen, names),
-            });
-        };
-        let mut tree = layered(&base, name, overlay);
-        for layer in overrides::from_vars(vars)? {
-            tree.merge(layer);
+        let overlay = overlays.named(chosen).ok_or_else(|| Error::UnknownEnvironment {
+            name: chosen.to_owned(),
+            path: path.to_owned(),
+            hint: nearest(chosen, overlays.all().map(|overlay| overlay.name.as_str())),
+        })?;
+        let mut overrides = overrides::from_vars(vars)?;
+        overrides.extend(overrides::from_sets(sets)?);
+        let mut tree = overlays.layered(&base, overlay, Vec::new());
+        overrides.iter().cloned().for_each(|layer| tree.merge(layer));
+        let mut settings = read(tree)?;
+        for region in overlays.regions_of(chosen) {
+            // What its overlay says stands above what is overridden for this one.
+            let there = read(overlays.layered(&base, region, overrides.clone()))?;
+            let taken = |taken: &str| taken == there.aws.region;
+            if taken(&settings.aws.region) || settings.regions.iter().any(|r| taken(&r.region)) {
+                let problem = format!("{chosen} is in `{}` already", there.aws.region);
+                return Err(region.error(&["aws", "region"], &problem));
+            }
+            settings.regions.push(Region::of(&there));
         }
-        for layer in overrides::from_sets(sets)? {
-            tree.merge(layer);
-        }
-        read(tree)
+        Ok(settings)
     }
-}
-
-/// The `[env.*]` tables, by name, taken out of the document.
-fn overlays(base: &mut Node) -> Result<Vec<(String, Node)>, Error> {
-    let Some(env) = base.take("env") else {
-        return Ok(Vec::new());
-    };
-    let Kind::Table(overlays) = env.kind else {
-        return Err(key_error(
-            &env.origin,
-            "env",
-            "expected a table of environments, such as [env.prod]",
-        ));
-    };
-    for (name, overlay) in &overlays {
-        if let Some(node) = overlay.at(["project", "environment"]) {
-            let key = format!("env.{name}.project.environment");
-            return Err(key_error(
-                &node.origin,
-                &key,
-                "an overlay's environment is its own name; remove this key",
-            ));
-        }
-    }
-    Ok(overlays.into_iter().collect())
-}
-
-fn layered(base: &Node, name: &str, overlay: &Node) -> Node {
-    let mut tree = base.clone();
-    tree.merge(overlay.clone());
-    if let Kind::Table(root) = &mut tree.kind
-        && let Some(Node { kind: Kind::Table(project), .. }) = root.get_mut("project")
-        && let Some(environment) = project.get_mut("environment")
-    {
-        environment.kind = Kind::String(name.to_owned());
-    }
-    tree
 }
 
 /// Fills the placeholders in, types the tree, and checks the values.
@@ -134,9 +104,13 @@ fn read(mut tree: Node) -> Result<Settings, Error> {
 
 /// Puts `[project]`'s values in the place of `{prefix}` and `{environment}`.
 fn expand(tree: &mut Node) -> Result<(), Error> {
-    let value = |key| tree.at(["project", key]).and_then(Node::text).unwrap_or_default().to_owned();
-    let known = [("prefix", value("prefix")), ("environment", value("environment"))];
-    for section in ["aws", "gcp"] {
+    let given = |key| tree.at(["project", key]).and_then(Node::text).map(str::to_owned);
+    let value = |key| given(key).unwrap_or_default();
+    // The Google side is that of the environment that this one is in another region.
+    let (prefix, environment) = (value("prefix"), value("environment"));
+    let home = given("region_of").unwrap_or_else(|| environment.clone());
+    for (section, environment) in [("aws", environment), ("gcp", home)] {
+        let known = [("prefix", prefix.clone()), ("environment", environment)];
         let Kind::Table(root) = &mut tree.kind else { continue };
         let Some(node) = root.get_mut(section) else { continue };
         node.each_string(&mut |text, origin| {

@@ -44,6 +44,32 @@ pub struct Settings {
     pub aws: Aws,
     /// Everything on Google Cloud.
     pub gcp: Gcp,
+    /// The environments that are this one in other regions of AWS.
+    #[serde(skip)]
+    pub regions: Vec<Region>,
+}
+
+impl Settings {
+    /// The environment whose Google side is this one's: its own, unless it is another one in another region.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        self.project.region_of.as_deref().unwrap_or(&self.project.environment)
+    }
+}
+
+/// An environment that is another one in another region of AWS, as far as that one has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Its name.
+    pub environment: String,
+    /// The region, such as `eu-west-1`.
+    pub region: String,
+    /// The SQS queue of trades.
+    pub queue: String,
+    /// The `DynamoDB` table of candles.
+    pub table: String,
+    /// The role of its function that copies from the peer; none if that isn't made.
+    pub replicate_role: Option<String>,
 }
 
 /// `[project]`
@@ -54,6 +80,10 @@ pub struct Project {
     pub prefix: String,
     /// The environment that these settings are for.
     pub environment: String,
+    /// The environment that this one is in another region of AWS: it begins with that one's settings and has its
+    /// Google side. Only an overlay says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_of: Option<String>,
     /// Further tags (on Google Cloud: labels) of everything that is deployed.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,

@@ -42,6 +42,13 @@ fn layer(key: &str, value: String, origin: &Origin) -> Result<Node, Error> {
                 .to_owned(),
         });
     }
+    if key == "project.region_of" {
+        return Err(Error::Key {
+            origin: origin.clone(),
+            key: "`project.region_of`".to_owned(),
+            problem: "only an overlay of twincloud.toml says so".to_owned(),
+        });
+    }
     let leaf = Node { origin: origin.clone(), kind: Kind::Text(value) };
     Ok(key.rsplit('.').fold(leaf, |node, name| Node {
         origin: origin.clone(),

@@ -87,14 +87,46 @@ impl Report {
         self.corrupted.count == 0 && self.undelivered.count == 0 && self.failed.is_none()
     }
 
+    /// What this run and one that followed it with another peer have done together: counts added up, the greater lag,
+    /// and only what both can say.
+    #[must_use]
+    pub fn joined(mut self, other: Self) -> Self {
+        self.listed += other.listed;
+        self.copied += other.copied;
+        self.bytes += other.bytes;
+        self.trades += other.trades;
+        for (symbol, ids) in other.ids {
+            let here = self.ids.entry(symbol).or_default();
+            *here = here.union(&ids);
+        }
+        self.present += other.present;
+        self.corrupted.join(other.corrupted);
+        self.undelivered.join(other.undelivered);
+        self.other_symbols.join(other.other_symbols);
+        self.lag_s = self.lag_s.max(other.lag_s);
+        self.window_compared &= other.window_compared;
+        self.end_reached &= other.end_reached;
+        self.complete &= other.complete;
+        self.out_of_time |= other.out_of_time;
+        self.failed = match (self.failed, other.failed) {
+            (Some(this), Some(that)) => Some(format!("{this}; {that}")),
+            (this, that) => this.or(that),
+        };
+        self.took_ms += other.took_ms;
+        self.oldest_lacked_ms =
+            [self.oldest_lacked_ms, other.oldest_lacked_ms].into_iter().flatten().min();
+        self
+    }
+
     /// One line: `replicated` with `lag_s`, or `not replicated` if not even the latest hours could be compared, as
-    /// nobody knows the lag then.
-    pub fn log(&self) {
+    /// nobody knows the lag then. `peer` is whose archive it was.
+    pub fn log(&self, peer: &str) {
         let Self { listed, copied, bytes, trades, present, lag_s, took_ms, .. } = self;
         let (corrupted, undelivered) = (&self.corrupted, &self.undelivered);
         let failed = self.failed.as_deref().unwrap_or_default();
         if self.window_compared {
             tracing::info!(
+                peer,
                 lag_s,
                 listed,
                 copied,
@@ -115,6 +147,7 @@ impl Report {
             );
         } else {
             tracing::error!(
+                peer,
                 failed,
                 out_of_time = self.out_of_time,
                 listed,
@@ -153,6 +186,12 @@ impl Names {
         if self.first.len() < NAMES_SHOWN {
             self.first.push(name.to_owned());
         }
+    }
+
+    fn join(&mut self, other: Self) {
+        let more = other.count - other.first.len();
+        other.first.iter().for_each(|name| self.add(name));
+        self.count += more;
     }
 }
 

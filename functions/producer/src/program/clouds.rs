@@ -9,7 +9,7 @@ use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
 use pipeline::route::Target;
 use pipeline::route::epoch::{Order, Register};
 
-use crate::config::ProducerConfig;
+use crate::config::{ProducerConfig, store_of};
 
 /// A cloud's queue.
 #[derive(Clone, Debug)]
@@ -96,10 +96,13 @@ pub(super) async fn queues(config: &ProducerConfig) -> anyhow::Result<Vec<CloudQ
 
 async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<CloudQueue> {
     let deadline = config.relay.publish_deadline;
-    let region = Some(target.region.as_str()).filter(|region| !region.is_empty());
+    let region = region(target);
     if target.cloud == "aws" {
         let sdk = single_attempt_config(region, deadline).await;
-        return Ok(CloudQueue::Aws(SqsQueue::named(Clients::new(&sdk).sqs, &config.aws.queue)));
+        return Ok(CloudQueue::Aws(SqsQueue::named(
+            Clients::new(&sdk).sqs,
+            config.aws.queue_in(&target.region),
+        )));
     }
     // A topic is one in all regions; a regional endpoint keeps its messages there.
     let regional = region.map(|region| format!("https://{region}-pubsub.googleapis.com"));
@@ -109,30 +112,40 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
     Ok(CloudQueue::Gcp(Box::new(queue)))
 }
 
-/// The register of each cloud that there is a target in, by its name. Nobody need be there yet.
+/// The register of each store that there is a target of, by its name: Google Cloud has one, AWS one in each region.
+/// Nobody need be there yet.
 pub(super) async fn registers(
     config: &ProducerConfig,
     patience: Duration,
 ) -> Vec<(String, CloudRegister)> {
-    let targets = &config.relay.router.targets;
-    let mut registers = Vec::new();
-    if targets.iter().any(|target| target.cloud == "aws") {
-        let sdk = single_attempt_config(None, patience).await;
-        let register = DynamoRegister::new(Clients::new(&sdk).dynamodb, &config.aws.table);
-        registers.push(("aws".to_owned(), CloudRegister::Aws(register)));
-    }
-    if targets.iter().any(|target| target.cloud == "gcp") {
-        let gcp = &config.gcp;
-        let endpoint = endpoints().firestore;
-        let register = FirestoreRegister::new(
-            endpoint.as_deref(),
-            &gcp.project,
-            &gcp.database,
-            &gcp.collection,
-        );
-        registers.push(("gcp".to_owned(), CloudRegister::Gcp(register)));
+    let mut registers: Vec<(String, CloudRegister)> = Vec::new();
+    for target in &config.relay.router.targets {
+        let store = store_of(target);
+        if registers.iter().any(|(name, _)| name == store) {
+            continue;
+        }
+        let register = if target.cloud == "aws" {
+            let sdk = single_attempt_config(region(target), patience).await;
+            let table = config.aws.table_in(&target.region);
+            CloudRegister::Aws(DynamoRegister::new(Clients::new(&sdk).dynamodb, table))
+        } else {
+            let gcp = &config.gcp;
+            let endpoint = endpoints().firestore;
+            CloudRegister::Gcp(FirestoreRegister::new(
+                endpoint.as_deref(),
+                &gcp.project,
+                &gcp.database,
+                &gcp.collection,
+            ))
+        };
+        registers.push((store.to_owned(), register));
     }
     registers
+}
+
+/// Where the target is, if it says.
+fn region(target: &Target) -> Option<&str> {
+    Some(target.region.as_str()).filter(|region| !region.is_empty())
 }
 
 fn endpoints() -> Endpoints {

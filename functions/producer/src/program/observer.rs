@@ -123,8 +123,8 @@ impl Observer {
                 heard.log(Event::Refused { target, sequence: *sequence, why });
             }
             relay::Event::Health { target, state } => self.health(target, *state),
-            relay::Event::Reborn { cloud, is_any } => {
-                let (cloud, is_any) = ((*cloud).to_owned(), *is_any);
+            relay::Event::Reborn { store, is_any } => {
+                let (cloud, is_any) = ((*store).to_owned(), *is_any);
                 let again = if is_any {
                     "what only it had is published again"
                 } else {

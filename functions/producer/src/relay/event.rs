@@ -51,10 +51,10 @@ pub enum Event<'a> {
         /// What it is thought to be.
         state: State,
     },
-    /// A cloud bears another birth mark than before, or none any more: it may have lost what it held.
+    /// A store bears another birth mark than before, or none any more: it may have lost what it held.
     Reborn {
-        /// The cloud.
-        cloud: &'a str,
+        /// The store: a cloud, or AWS in another region.
+        store: &'a str,
         /// Whether there is anything that only it had, which is published again.
         is_any: bool,
     },

@@ -183,10 +183,10 @@ impl<Q: Queue> Relay<Q> {
         self.changed.send_replace(());
     }
 
-    /// Takes in the birth mark of a cloud. With another one than before, or without one, the cloud may have lost what it
+    /// Takes in the birth mark of a store. With another one than before, or without one, it may have lost what it
     /// held: what only it has acknowledged is published again.
-    pub fn observe_birth(&self, cloud: &str, mark: Option<&str>) {
-        self.state().observe_birth(&self.config, cloud, mark, &self.tell);
+    pub fn observe_birth(&self, store: &str, mark: Option<&str>) {
+        self.state().observe_birth(&self.config, store, mark, &self.tell);
         self.changed.send_replace(());
     }
 

@@ -10,6 +10,7 @@ use pipeline::route::{Memory, Route, ServiceState, View};
 use tokio::time::Instant;
 
 use super::{Event, RelayConfig};
+use crate::config::store_of;
 use crate::position::Position;
 use crate::spool::{Cursor, Record, Spool, SpoolError};
 
@@ -42,7 +43,7 @@ pub(super) struct State {
     is_fenced: bool,
     /// When each target last did what was asked.
     success_ms: Vec<Option<u64>>,
-    /// How often the cloud of each target was seen with another birth mark.
+    /// How often the store of each target was seen with another birth mark.
     pub(super) births: Vec<u64>,
     /// What each target refuses.
     aside: Vec<BTreeMap<u64, Aside>>,
@@ -191,21 +192,21 @@ impl State {
     pub(super) fn observe_birth(
         &mut self,
         config: &RelayConfig,
-        cloud: &str,
+        store: &str,
         mark: Option<&str>,
         tell: &Tell,
     ) {
-        if !self.spool.note_birth(cloud, mark) {
+        if !self.spool.note_birth(store, mark) {
             return;
         }
         let mut is_any = false;
         for (index, target) in config.router.targets.iter().enumerate() {
-            if target.cloud == cloud {
+            if store_of(target) == store {
                 self.births[index] += 1;
                 is_any |= self.doubt(&target.name);
             }
         }
-        tell(Event::Reborn { cloud, is_any });
+        tell(Event::Reborn { store, is_any });
     }
 
     /// Takes a target at its word no longer. Publishers then start again at the oldest message, if only it had any.

@@ -300,7 +300,7 @@ impl Told {
                 }
             }
             Event::Health { target, state } => self.lines.push(format!("{target} is {state}")),
-            Event::Reborn { cloud, .. } => self.lines.push(format!("{cloud} is reborn")),
+            Event::Reborn { store: cloud, .. } => self.lines.push(format!("{cloud} is reborn")),
             Event::Routed { route, .. } => {
                 let names: Vec<_> = route.publish.iter().map(|(name, _)| name.as_str()).collect();
                 self.lines.push(format!("to {}", names.join(" ")));
@@ -468,6 +468,43 @@ async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_n
         run.relay.observe_birth("aws", mark);
         run.relay(0, PAUSE).await;
         assert_eq!(run.trades().await, all(100), "{mark:?}");
+    }
+}
+
+/// A region of AWS has a store of its own, and so has a mark of its own.
+#[tokio::test(start_paused = true)]
+async fn what_another_region_lost_is_known_by_that_regions_mark() {
+    let config = || {
+        let mut config = config(Policy::Primary(By::Hand));
+        for (target, name) in config.router.targets.iter_mut().zip(["aws-eu-west-1", "aws"]) {
+            (target.name, target.cloud) = (name.to_owned(), "aws".to_owned());
+        }
+        config
+    };
+    let spool = |dir: &Path| {
+        let targets = vec!["aws-eu-west-1".to_owned(), "aws".to_owned()];
+        let window = Duration::from_mins(10);
+        let (sync, max_bytes, segment_bytes) = (Sync::Never, 1 << 20, 4_000);
+        let config = SpoolConfig { sync, max_bytes, segment_bytes, window, targets };
+        Spool::open(dir, config).unwrap().0
+    };
+    for reborn in ["aws", "aws-eu-west-1"] {
+        let dir = tempfile::tempdir().unwrap();
+        let clouds = [Cloud::new(), Cloud::new()];
+        let run = Run::new(config(), spool(dir.path()), clouds.clone());
+        run.relay.observe_birth("aws-eu-west-1", Some("1-a"));
+        run.relay.observe_birth("aws", Some("1-b"));
+        run.relay(100, PAUSE).await;
+        drop(run);
+        clouds[0].0.lock().unwrap().queue = empty();
+        let run = Run::new(config(), spool(dir.path()), clouds);
+        run.relay.observe_birth(reborn, Some("2-c"));
+        run.relay(0, PAUSE).await;
+        if reborn == "aws" {
+            assert!(run.clouds[0].trades().await.is_empty(), "the other one has not lost anything");
+        } else {
+            assert_eq!(run.trades().await, all(100));
+        }
     }
 }
 

@@ -51,14 +51,14 @@ pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), 
     }
     if args.dry_run {
         let mut steps = Vec::new();
-        for part in args.part.parts() {
+        for part in site.parts(args.part)? {
             steps.extend(plan::of(&site, *part, &progress).await?);
         }
         progress.finish();
         return report::print(&Plans::of(&site, steps), args.json);
     }
     let mut all = Vec::new();
-    for part in args.part.parts() {
+    for part in site.parts(args.part)? {
         let deployed = match part {
             Part::Gcp => gcp::deploy(&site, args, &progress).await?,
             Part::Foundation => terraform::deploy_foundation(&site, args, &progress).await?,

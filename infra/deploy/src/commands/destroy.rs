@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failu
     let progress = Progress::default();
     let mut all = Vec::new();
     // The last to be deployed goes first.
-    for part in args.part.parts().iter().rev() {
+    for part in site.parts(args.part)?.iter().rev() {
         let destroyed = match part {
             Part::Gcp => gcp::destroy(&site, &progress).await?,
             Part::Foundation => foundation(&site, &progress).await?,

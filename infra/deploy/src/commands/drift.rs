@@ -45,7 +45,7 @@ pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), F
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     let mut parts = Vec::new();
-    for part in args.part.parts() {
+    for part in site.parts(args.part)? {
         progress.now(format!("comparing {part} with what was deployed"));
         let changes = of(&site, *part, &progress).await?;
         parts.push(PartDrift { part: part.to_string(), changes });

@@ -178,9 +178,9 @@ async fn fill(
 ) -> Result<(), Failure> {
     match (&site.local, progress) {
         (Some(_), _) => emulated::fill(site, status, progress.is_some()).await?,
-        (None, Some(progress)) => on_cloud_status(site, status, progress).await?,
-        // Terraform would take many seconds to say more.
-        (None, None) => {
+        (None, Some(progress)) if site.is_home() => on_cloud_status(site, status, progress).await?,
+        // Terraform would take many seconds to say more, and of another environment it would say nothing true.
+        (None, _) => {
             let outputs = known::read(site, Part::Gcp)?;
             status.stack = outputs.map(|outputs| format!("{} outputs kept", outputs.len()));
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use args::Part;
-use infra::files::{self, Known};
+use infra::files::{self, Known, KnownRegion};
 
 use super::failure::Failure;
 use super::site::Site;
@@ -15,9 +15,18 @@ use super::site::Site;
 /// A part's outputs by name.
 pub(super) type Outputs = BTreeMap<String, String>;
 
-/// `outputs/ENVIRONMENT/PART.json`.
+/// `outputs/ENVIRONMENT/PART.json`; the Google side of another region is that of its home.
 pub(super) fn file(site: &Site, part: Part) -> PathBuf {
-    site.outputs_dir().join(format!("{part}.json"))
+    let settings = &site.settings;
+    let environment = match part {
+        Part::Gcp => settings.home(),
+        _ => &settings.project.environment,
+    };
+    file_of(site, environment, part)
+}
+
+fn file_of(site: &Site, environment: &str, part: Part) -> PathBuf {
+    site.checkout.root.join("outputs").join(environment).join(format!("{part}.json"))
 }
 
 /// Keeps a part's outputs for the others, whole or not at all.
@@ -30,8 +39,11 @@ pub(super) fn write(site: &Site, part: Part, outputs: &Outputs) -> anyhow::Resul
 
 /// What was kept of a part; none if it was never deployed from here.
 pub(super) fn read(site: &Site, part: Part) -> anyhow::Result<Option<Outputs>> {
-    let path = file(site, part);
-    match fs::read_to_string(&path) {
+    read_file(&file(site, part), part)
+}
+
+fn read_file(path: &Path, part: Part) -> anyhow::Result<Option<Outputs>> {
+    match fs::read_to_string(path) {
         Ok(text) => {
             let outputs = serde_json::from_str(&text).with_context(|| {
                 format!("read {}; delete it and run `cargo xtask outputs {part}`", path.display())
@@ -70,8 +82,25 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
         google_reader_role_arn: get(&foundation, "google_reader_role_arn"),
         alert_topic_arn: get(&foundation, "alert_topic_arn"),
         functions_boundary_arn: get(&foundation, "functions_boundary_arn"),
+        regions: regions(site)?,
         ..Known::default()
     })
+}
+
+/// What was deployed in other regions.
+fn regions(site: &Site) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
+    let regions = site.settings.regions.iter().map(|region| {
+        let of = |part| -> anyhow::Result<Outputs> {
+            let path = file_of(site, &region.environment, part);
+            Ok(read_file(&path, part)?.unwrap_or_default())
+        };
+        let known = KnownRegion {
+            bucket: of(Part::Aws)?.remove("BucketName"),
+            google_reader_role_arn: of(Part::Foundation)?.remove("google_reader_role_arn"),
+        };
+        Ok((region.environment.clone(), known))
+    });
+    regions.collect()
 }
 
 /// Renders the files that Terraform and a shell take, with all that is known.

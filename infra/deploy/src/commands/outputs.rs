@@ -15,7 +15,7 @@ pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(),
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     let mut all: BTreeMap<String, Outputs> = BTreeMap::new();
-    for part in args.part.parts() {
+    for part in site.parts(args.part)? {
         progress.now(format!("reading the outputs of {part}"));
         let outputs = of(&site, *part, &progress).await?;
         known::write(&site, *part, &outputs)?;

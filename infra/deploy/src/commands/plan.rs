@@ -80,7 +80,7 @@ pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Fa
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
     let mut steps = Vec::new();
-    for part in args.part.parts() {
+    for part in site.parts(args.part)? {
         steps.extend(of(&site, *part, &progress).await?);
     }
     progress.finish();

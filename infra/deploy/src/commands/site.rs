@@ -84,6 +84,33 @@ impl Site {
         format!("{} on {}", self.settings.project.environment, self.target())
     }
 
+    /// The single parts of `part`, in the order in which they are deployed. Another region has no Google side of its own.
+    pub(super) fn parts(&self, part: Part) -> Result<&'static [Part], Failure> {
+        if self.is_home() {
+            return Ok(part.parts());
+        }
+        match part {
+            Part::All => Ok(Part::Aws.parts()),
+            Part::Gcp => self.at_home("its Google side").map(|()| part.parts()),
+            Part::Aws | Part::Foundation => Ok(part.parts()),
+        }
+    }
+
+    /// Whether this environment is not just another one in another region.
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.settings.project.region_of.is_none()
+    }
+
+    /// Refuses where `what` is that of another environment.
+    pub fn at_home(&self, what: &str) -> Result<(), Failure> {
+        let Some(home) = &self.settings.project.region_of else { return Ok(()) };
+        let environment = &self.settings.project.environment;
+        Err(Failure::usage(anyhow!(
+            "{environment} is {home} in another region, and {what} is {home}'s: use --env {home}"
+        )))
+    }
+
     /// What an earlier deploy of a part gave, by name.
     pub fn outputs(&self, part: Part) -> Result<BTreeMap<String, String>, Failure> {
         known::read(self, part)?.ok_or_else(|| {
@@ -97,9 +124,14 @@ impl Site {
 
     /// The SDK's configuration for AWS: credentials, region, endpoint.
     pub async fn aws_config(&self) -> SdkConfig {
+        self.aws_config_in(&self.settings.aws.region).await
+    }
+
+    /// The same in another region.
+    pub async fn aws_config_in(&self, region: &str) -> SdkConfig {
         let endpoint = self.local.as_ref().map(|local| local.aws_endpoint.as_str());
         let credentials = endpoint.map(|_| emulator_credentials());
-        aws_config(endpoint, &self.settings.aws.region, credentials).await
+        aws_config(endpoint, region, credentials).await
     }
 
     /// What `cargo xtask build` made.
@@ -135,7 +167,7 @@ impl Site {
     /// Whether it takes more than a yes to destroy it.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        self.settings.aws.deletion_protection || self.settings.project.environment == "prod"
+        self.settings.aws.deletion_protection || self.settings.home() == "prod"
     }
 }
 

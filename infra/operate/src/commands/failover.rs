@@ -44,16 +44,27 @@ fn no_answer(operation: &'static str) -> PortError {
 
 /// AWS's register and Google Cloud's. Nobody need be there.
 pub(super) async fn registers(site: &Site) -> [(String, Bounded); 2] {
-    let gcp = &site.settings.gcp;
-    let dynamodb = Clients::new(&site.aws_config().await).dynamodb;
-    let aws = DynamoRegister::new(dynamodb, &site.settings.aws.table);
+    let (aws, gcp) = (&site.settings.aws, &site.settings.gcp);
+    let aws = dynamodb(site, &aws.region, &aws.table).await;
     let endpoint = site.local.as_ref().map(|local| local.firestore_endpoint.as_str());
     let (database, collection) = (&gcp.firestore.database, &gcp.firestore.collection);
     let gcp = FirestoreRegister::new(endpoint, &gcp.project, database, collection);
-    [
-        ("aws".to_owned(), Bounded(CloudRegister::Aws(aws))),
-        ("gcp".to_owned(), Bounded(CloudRegister::Gcp(gcp))),
-    ]
+    [("aws".to_owned(), aws), ("gcp".to_owned(), Bounded(CloudRegister::Gcp(gcp)))]
+}
+
+/// Those of AWS's other regions.
+async fn elsewhere(site: &Site) -> Vec<(String, Bounded)> {
+    let mut registers = Vec::new();
+    for region in &site.settings.regions {
+        let register = dynamodb(site, &region.region, &region.table).await;
+        registers.push((format!("aws-{}", region.region), register));
+    }
+    registers
+}
+
+async fn dynamodb(site: &Site, region: &str, table: &str) -> Bounded {
+    let clients = Clients::new(&site.aws_config_in(region).await);
+    Bounded(CloudRegister::Aws(DynamoRegister::new(clients.dynamodb, table)))
 }
 
 /// An order, and who has it.
@@ -76,6 +87,7 @@ struct Missed {
 
 pub(super) async fn run(args: &args::Failover, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
+    site.at_home("the producer")?;
     let targets = &site.settings.route.targets;
     if args.to != AUTO && !targets.contains(&args.to) {
         return Err(Failure::usage(anyhow!(
@@ -86,7 +98,9 @@ pub(super) async fn run(args: &args::Failover, checkout: &Checkout) -> Result<()
     }
     let to = (args.to != AUTO).then(|| args.to.clone());
     let by = env::var("USER").unwrap_or_else(|_| "cargo xtask failover".to_owned());
-    let Given { order, written, missed } = give(&registers(&site).await, to, &by, now_ms()).await?;
+    let mut registers = Vec::from(registers(&site).await);
+    registers.extend(elsewhere(&site).await);
+    let Given { order, written, missed } = give(&registers, to, &by, now_ms()).await?;
     let missed = missed.into_iter().map(|(cloud, why)| Missed { cloud, why }).collect();
     let Order { epoch, to, by, .. } = order;
     print(&Done { epoch, to, by, written, missed }, args.json)

@@ -13,6 +13,7 @@ use deploy::commands::{Checkout, Failure, Site};
 /// Becomes the producer.
 pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
+    site.at_home("the producer")?;
     let program = env::current_exe().context("find this program")?.with_file_name("producer");
     let mut producer = Command::new(&program);
     producer.envs(site.settings.producer_env());
@@ -50,7 +51,8 @@ fn words(args: &args::Produce, site: &Site) -> Vec<OsString> {
 /// Where a producer keeps its messages if it is not told otherwise: not where `cargo clean` goes, unless they are for
 /// emulators.
 pub(super) fn spool(site: &Site) -> PathBuf {
-    let environment = &site.settings.project.environment;
+    // One producer serves all regions.
+    let environment = site.settings.home();
     match site.target() {
         DeployTarget::Processes => site.checkout.root.join("target/spool").join(environment),
         DeployTarget::Cloud => site.checkout.root.join("outputs").join(environment).join("spool"),

@@ -191,7 +191,7 @@ fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
             let Some(cloud) = CloudName::of_target(target) else { return };
             Event::Health { cloud, state: state.to_string() }
         }
-        Told::Reborn { cloud, is_any } => {
+        Told::Reborn { store: cloud, is_any } => {
             let Some(cloud) = CloudName::of_target(cloud) else { return };
             Event::Reborn { cloud, is_any: *is_any }
         }

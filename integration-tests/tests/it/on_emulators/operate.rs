@@ -1,5 +1,7 @@
 //! Day two, as a person types it: clouds that `up` started, deployed by `deploy`, one of them wiped.
 
+mod regions;
+
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
