@@ -58,12 +58,13 @@ impl fmt::Display for Destroyed {
 
 pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
+    let parts = site.parts(args.part)?;
     let deed = "delete all of it and all that it holds";
     ask::agree_on(&site, deed, args.yes, args.confirm.as_deref())?;
     let progress = Progress::default();
     let mut all = Vec::new();
     // The last to be deployed goes first.
-    for part in site.parts(args.part)?.iter().rev() {
+    for part in parts.iter().rev() {
         let destroyed = match part {
             Part::Gcp => gcp::destroy(&site, &progress).await?,
             Part::Foundation => foundation(&site, &progress).await?,
