@@ -73,7 +73,9 @@ impl Settings {
         let mut overrides = overrides::from_vars(vars)?;
         overrides.extend(overrides::from_sets(sets)?);
         let mut tree = overlays.layered(&base, overlay, Vec::new());
-        overrides.iter().cloned().for_each(|layer| tree.merge(layer));
+        for layer in &overrides {
+            tree.merge(layer.clone());
+        }
         let mut settings = read(tree)?;
         for region in overlays.regions_of(chosen) {
             // What its overlay says stands above what is overridden for this one.

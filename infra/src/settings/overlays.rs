@@ -60,7 +60,9 @@ impl Overlays {
         if let Some(home) = overlay.region_of.as_deref().and_then(|home| self.named(home)) {
             tree.merge(home.tree.clone());
         }
-        between.into_iter().for_each(|layer| tree.merge(layer));
+        for layer in between {
+            tree.merge(layer);
+        }
         tree.merge(overlay.tree.clone());
         if let Kind::Table(root) = &mut tree.kind
             && let Some(Node { kind: Kind::Table(project), .. }) = root.get_mut("project")

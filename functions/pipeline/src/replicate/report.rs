@@ -100,9 +100,9 @@ impl Report {
             *here = here.union(&ids);
         }
         self.present += other.present;
-        self.corrupted.join(other.corrupted);
-        self.undelivered.join(other.undelivered);
-        self.other_symbols.join(other.other_symbols);
+        self.corrupted.join(&other.corrupted);
+        self.undelivered.join(&other.undelivered);
+        self.other_symbols.join(&other.other_symbols);
         self.lag_s = self.lag_s.max(other.lag_s);
         self.window_compared &= other.window_compared;
         self.end_reached &= other.end_reached;
@@ -188,7 +188,7 @@ impl Names {
         }
     }
 
-    fn join(&mut self, other: Self) {
+    fn join(&mut self, other: &Self) {
         let more = other.count - other.first.len();
         other.first.iter().for_each(|name| self.add(name));
         self.count += more;
