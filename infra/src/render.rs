@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::Known;
 use crate::names;
-use crate::settings::Settings;
+use crate::settings::{Region, Settings};
 
 mod producer;
 mod revision;
@@ -90,25 +90,30 @@ impl Settings {
             ("TWINCLOUD_PEER_ROLE", known.google_reader_role_arn.clone().unwrap_or_default()),
             ("TWINCLOUD_PEER_AUDIENCE", self.aws.foundation.google_audience.clone()),
         ]));
-        let deployed = self.regions.iter().filter_map(|region| {
-            let there = known.regions.get(&region.environment)?;
-            let endpoint = known.aws_endpoint.as_ref();
-            let way_in = endpoint.or(there.google_reader_role_arn.as_ref());
-            Some((region, there, there.bucket.as_ref()?, way_in?))
-        });
-        for (number, (region, there, bucket, _)) in (2..).zip(deployed) {
-            let role = there.google_reader_role_arn.clone();
+        let deployed = self.regions.iter().filter_map(|r| Some((r, way_in(r, known).ok()?)));
+        for (number, (region, WayIn { bucket, role })) in (2..).zip(deployed) {
             let values = [
-                ("BUCKET", bucket.clone()),
+                ("BUCKET", bucket),
                 ("REGION", region.region.clone()),
                 ("ENDPOINT", known.aws_endpoint.clone().unwrap_or_default()),
-                ("ROLE", role.unwrap_or_default()),
+                ("ROLE", role),
                 ("AUDIENCE", self.aws.foundation.google_audience.clone()),
             ];
             let named = |(name, value)| (format!("TWINCLOUD_PEER_{number}_{name}"), value);
             env.extend(values.map(named));
         }
         env
+    }
+
+    /// The regions that Google can't copy from yet, each with what is to be done.
+    #[must_use]
+    pub fn regions_left_out(&self, known: &Known) -> Vec<String> {
+        let left_out = self.regions.iter().filter_map(|region| {
+            let part = way_in(region, known).err()?;
+            let Region { environment, region, .. } = region;
+            Some(format!("{environment} in {region}: `cargo xtask deploy {part} --env {environment}` comes first"))
+        });
+        left_out.collect()
     }
 
     pub(crate) fn function_env(&self) -> BTreeMap<String, String> {
@@ -123,6 +128,25 @@ impl Settings {
             ("RUST_LOG", self.functions.log.clone()),
         ])
     }
+}
+
+/// How Google reads the archive of another region.
+struct WayIn {
+    bucket: String,
+    /// Empty on an emulator, which asks nobody for one.
+    role: String,
+}
+
+/// The part of that region's deployment that is to be deployed first, if there is no way in yet.
+fn way_in(region: &Region, known: &Known) -> Result<WayIn, &'static str> {
+    let there = known.regions.get(&region.environment).cloned().unwrap_or_default();
+    let bucket = there.bucket.ok_or("aws")?;
+    let role = match (there.google_reader_role_arn, &known.aws_endpoint) {
+        (Some(role), _) => role,
+        (None, Some(_)) => String::new(),
+        (None, None) => return Err("foundation"),
+    };
+    Ok(WayIn { bucket, role })
 }
 
 /// The values of `stack.yaml`'s parameters, all of them. Where the code of the function that copies isn't given,

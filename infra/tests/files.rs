@@ -208,6 +208,11 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
         env.filter(|(name, _)| name.starts_with("TWINCLOUD_PEER_2")).collect()
     };
     assert_eq!(peers(&known), [], "none is deployed");
+    let first = |part: &str, env: &str, region: &str| {
+        format!("{env} in {region}: `cargo xtask deploy {part} --env {env}` comes first")
+    };
+    let none = [first("aws", "devap", "ap-east-1"), first("aws", "deveu", "eu-west-1")];
+    assert_eq!(settings.regions_left_out(&known), none);
     known.regions.insert("devap".to_owned(), region("ap", None));
     known.regions.insert("deveu".to_owned(), region("eu", Some("arn:eu")));
     let second = [
@@ -219,6 +224,8 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
     ];
     let second = second.map(|(name, value)| (format!("TWINCLOUD_PEER_2_{name}"), value.to_owned()));
     assert_eq!(peers(&known), second);
+    let no_role = [first("foundation", "devap", "ap-east-1")];
+    assert_eq!(settings.regions_left_out(&known), no_role);
     // An emulator asks nobody for a role.
     known.aws_endpoint = Some("http://127.0.0.1:1".to_owned());
     let env = settings.gcp_replicate_env(&known);

@@ -23,11 +23,24 @@ mod emulated;
 mod images;
 
 pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    tell_left_out(site, progress)?;
     if site.local.is_some() {
         return emulated::plan(site, progress).await;
     }
     let session = session(site, &with_images(site)?, progress).await?;
     Ok(vec![Step::Terraform(session.plan(Purpose::Deploy).await?)])
+}
+
+/// A region that was forgotten would be copied from by nobody.
+fn tell_left_out(site: &Site, progress: &Progress) -> Result<(), Failure> {
+    let left_out = site.settings.regions_left_out(&known::known(site)?);
+    if !left_out.is_empty() {
+        progress.finish();
+    }
+    for region in left_out {
+        eprintln!("note: Google does not copy from {region}");
+    }
+    Ok(())
 }
 
 /// The images' digests are known before they are pushed; where to, once the repository is there.
@@ -45,6 +58,7 @@ pub(super) async fn deploy(
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
+    tell_left_out(site, progress)?;
     let outputs = match site.local {
         Some(_) => emulated::deploy(site, args, progress).await?,
         None => on_cloud(site, args, progress).await?,

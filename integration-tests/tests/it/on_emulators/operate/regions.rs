@@ -71,6 +71,9 @@ async fn what_another_region_took_comes_to_google_and_from_there_to_the_first_on
     let mut settings = OpenOptions::new().append(true).open(settings).expect("the settings");
     settings.write_all(OVERLAY.as_bytes()).expect("another region");
 
+    let early = clouds.up.checkout.deploy(&on_processes(&["plan", "gcp"]));
+    let note = "note: Google does not copy from localeu in eu-west-1: `cargo xtask deploy aws --env localeu`";
+    assert!(early.code == Some(0) && early.stderr.contains(note), "{}", early.stderr);
     let there = clouds.up.json(&["deploy", "all", "--env", THERE, "--yes"]);
     assert_eq!(there.as_array().map(Vec::len), Some(1), "AWS alone: {there:#}");
     let there = &there[0]["outputs"];
