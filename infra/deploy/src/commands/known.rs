@@ -71,8 +71,10 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
     let of = |part| -> anyhow::Result<Outputs> { Ok(read(site, part)?.unwrap_or_default()) };
     let (aws, gcp, foundation) = (of(Part::Aws)?, of(Part::Gcp)?, of(Part::Foundation)?);
     let get = |outputs: &Outputs, name: &str| outputs.get(name).cloned();
+    let account = get(&aws, "Account").or_else(|| get(&foundation, "account_id"));
     Ok(Known {
-        aws_account: get(&aws, "Account").or_else(|| get(&foundation, "account_id")),
+        regions: regions(site, account.as_deref())?,
+        aws_account: account,
         aws_endpoint: site.local.as_ref().map(|local| local.aws_endpoint.clone()),
         gcs_endpoint: site.local.as_ref().map(|local| local.storage_endpoint.clone()),
         ingest_image: get(&gcp, "ingest_image"),
@@ -82,20 +84,29 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
         google_reader_role_arn: get(&foundation, "google_reader_role_arn"),
         alert_topic_arn: get(&foundation, "alert_topic_arn"),
         functions_boundary_arn: get(&foundation, "functions_boundary_arn"),
-        regions: regions(site)?,
         ..Known::default()
     })
 }
 
-/// What was deployed in other regions.
-fn regions(site: &Site) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
+/// What was deployed in other regions. Google lets roles of one account in.
+fn regions(site: &Site, account: Option<&str>) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
     let regions = site.settings.regions.iter().map(|region| {
         let of = |part| -> anyhow::Result<Outputs> {
             let path = file_of(site, &region.environment, part);
             Ok(read_file(&path, part)?.unwrap_or_default())
         };
+        let mut aws = of(Part::Aws)?;
+        if let (Some(there), Some(here)) = (aws.get("Account"), account)
+            && there != here
+        {
+            let (environment, home) = (&region.environment, site.settings.home());
+            anyhow::bail!(
+                "{environment} is deployed in the account {there}, and {home}, which it is in another region, in {here}: \
+                 deploy both with credentials of one account"
+            );
+        }
         let known = KnownRegion {
-            bucket: of(Part::Aws)?.remove("BucketName"),
+            bucket: aws.remove("BucketName"),
             google_reader_role_arn: of(Part::Foundation)?.remove("google_reader_role_arn"),
         };
         Ok((region.environment.clone(), known))
@@ -118,4 +129,43 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     let part = path.with_extension("part");
     fs::write(&part, text)?;
     fs::rename(&part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use infra::Settings;
+
+    use super::super::site::Checkout;
+    use super::*;
+
+    #[test]
+    fn regions_are_known_by_their_outputs_and_share_an_account() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path();
+        let settings = format!(
+            "{}\n[env.deveu.project]\nregion_of = \"dev\"\n[env.deveu.aws]\nregion = \"eu-west-1\"\n",
+            include_str!("../../../../twincloud.toml")
+        );
+        let site = |env| Site {
+            checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
+            settings: Settings::parse(root, &settings, Some(env), &[], std::iter::empty())
+                .expect("valid"),
+            local: None,
+        };
+        let outputs = |account: &str, bucket: &str| {
+            let pairs = [("Account", account), ("BucketName", bucket)];
+            pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let (home, there) = (site("dev"), site("deveu"));
+        write(&home, Part::Aws, &outputs("1", "here")).expect("written");
+        assert_eq!(known(&home).expect("known").regions["deveu"], KnownRegion::default());
+        write(&there, Part::Aws, &outputs("1", "there")).expect("written");
+        let bucket = known(&home).expect("known").regions["deveu"].bucket.clone();
+        assert_eq!(bucket.as_deref(), Some("there"));
+        write(&there, Part::Aws, &outputs("2", "there")).expect("written");
+        let error = known(&home).expect_err("two accounts").to_string();
+        assert!(error.starts_with("deveu is deployed in the account 2, and dev"), "{error}");
+        assert_eq!(file(&there, Part::Gcp), file(&home, Part::Gcp));
+        assert_ne!(file(&there, Part::Foundation), file(&home, Part::Foundation));
+    }
 }

@@ -68,7 +68,7 @@ impl fmt::Display for Both {
     }
 }
 
-/// Resumes or pauses both. One cloud that is away keeps nobody from the other.
+/// Resumes or pauses both; for another region, AWS's alone. One cloud that is away keeps nobody from the other.
 pub(super) async fn set(
     place: &Place,
     json: bool,
@@ -80,7 +80,9 @@ pub(super) async fn set(
         Ok(schedule) => Of::There(schedule),
         Err(failure) => Of::Not { problem: failure.to_string() },
     };
-    let (aws, gcp) = join(aws(&site, Some(wanted)), gcp(&site, Some(wanted))).await;
+    // Google's serves all regions, and is not one region's to pause.
+    let googles = site.is_home().then_some(wanted);
+    let (aws, gcp) = join(aws(&site, Some(wanted)), gcp(&site, googles)).await;
     let both = Both { aws: of(aws), gcp: of(gcp) };
     print(&both, json)?;
     match (&both.aws, &both.gcp) {
