@@ -76,13 +76,8 @@ enum AwsPlace {
 }
 
 impl AwsPeer {
-    /// Reads the variables of the first peer through `get`.
-    pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, NoPeer> {
-        Self::numbered(get, 1)
-    }
-
-    /// The peers, by name: `aws`, and `aws-REGION` for each other region. One that lacks a variable is left out, with a
-    /// warning; if none is left, that is the error.
+    /// Reads the variables of all peers through `get`. By name: `aws`, and `aws-REGION` for each other region. One that
+    /// lacks a variable is left out, with a warning; if none is left, that is the error.
     pub fn all_from_vars(
         get: impl Fn(&str) -> Option<String>,
     ) -> Result<Vec<(String, Self)>, NoPeer> {
@@ -170,7 +165,7 @@ mod tests {
         let missing = |set: &[(&str, &str)]| {
             (
                 GooglePeer::from_vars(vars(set)).err().map(|no| no.variable),
-                AwsPeer::from_vars(vars(set)).err().map(|no| no.variable),
+                AwsPeer::numbered(vars(set), 1).err().map(|no| no.variable),
             )
         };
         let bucket = ("TWINCLOUD_PEER_BUCKET", "b");
