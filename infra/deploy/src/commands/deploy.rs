@@ -6,6 +6,7 @@ use args::Part;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::gather::{Unreadable, gather};
 use super::known::{self, Outputs};
 use super::plan::{self, Plans, Step};
 use super::site::{Checkout, Site};
@@ -49,6 +50,8 @@ pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), 
         progress.finish();
         return report::print(&deployed, args.json);
     }
+    let unreadable = if args.dry_run { Unreadable::LeftOut } else { Unreadable::Refused };
+    gather(&site, unreadable, &progress).await?;
     if args.dry_run {
         let mut steps = Vec::new();
         for part in site.parts(args.part)? {

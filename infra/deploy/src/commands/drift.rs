@@ -6,6 +6,7 @@ use args::Part;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::gather::{Unreadable, gather};
 use super::site::{Checkout, Site};
 use super::{aws::Aws, gcp, report, terraform};
 use crate::cloudformation as cfn;
@@ -44,6 +45,7 @@ impl fmt::Display for Drift {
 pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
+    gather(&site, Unreadable::LeftOut, &progress).await?;
     let mut parts = Vec::new();
     for part in site.parts(args.part)? {
         progress.now(format!("comparing {part} with what was deployed"));

@@ -33,12 +33,8 @@ pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, 
 
 /// A region that was forgotten would be copied from by nobody.
 fn tell_left_out(site: &Site, progress: &Progress) -> Result<(), Failure> {
-    let left_out = site.settings.regions_left_out(&known::known(site)?);
-    if !left_out.is_empty() {
-        progress.finish();
-    }
-    for region in left_out {
-        eprintln!("note: Google does not copy from {region}");
+    for region in site.settings.regions_left_out(&known::known(site)?) {
+        progress.note(format!("note: Google does not copy from {region}"));
     }
     Ok(())
 }
@@ -130,6 +126,16 @@ pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs,
         return emulated::outputs(site).await;
     }
     session(site, &known::known(site)?, progress).await?.outputs().await
+}
+
+/// The outputs, if it is deployed.
+pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Option<Outputs>, Failure> {
+    // Without it, nothing was ever deployed to the cloud itself.
+    if site.local.is_none() && site.settings.gcp.state.bucket.is_none() {
+        return Ok(None);
+    }
+    let outputs = outputs(site, progress).await?;
+    Ok(outputs.contains_key("topic").then_some(outputs))
 }
 
 pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {

@@ -151,6 +151,7 @@ mod tests {
             settings: Settings::parse(root, &settings, Some(env), &[], std::iter::empty())
                 .expect("valid"),
             local: None,
+            sets: Vec::new(),
         };
         let outputs = |account: &str, bucket: &str| {
             let pairs = [("Account", account), ("BucketName", bucket)];

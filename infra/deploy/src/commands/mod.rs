@@ -10,6 +10,7 @@ mod deploy;
 mod destroy;
 mod drift;
 mod failure;
+mod gather;
 mod gcp;
 mod known;
 mod outputs;

@@ -6,6 +6,7 @@ use args::Part;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::gather::{Unreadable, gather};
 use super::site::{Checkout, Site};
 use super::{aws::Aws, gcp, known, report, terraform};
 use crate::cloudformation;
@@ -79,6 +80,7 @@ impl fmt::Display for Plans {
 pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
+    gather(&site, Unreadable::LeftOut, &progress).await?;
     let mut steps = Vec::new();
     for part in site.parts(args.part)? {
         steps.extend(of(&site, *part, &progress).await?);

@@ -54,6 +54,8 @@ pub struct Site {
     pub settings: Settings,
     /// The emulators; none: the real clouds.
     pub local: Option<LocalClouds>,
+    /// What was changed of the settings for this call.
+    pub(super) sets: Vec<String>,
 }
 
 impl Site {
@@ -66,10 +68,15 @@ impl Site {
             }
         };
         let env = place.env.as_deref().or(local.is_some().then_some(LOCAL));
-        let settings =
-            Settings::load(&checkout.root.join(FILE), env, &place.sets, super::variables());
-        let settings = settings.map_err(Failure::usage)?;
-        Ok(Self { checkout: checkout.clone(), settings, local })
+        let settings = load(checkout, env, &place.sets)?;
+        Ok(Self { checkout: checkout.clone(), settings, local, sets: place.sets.clone() })
+    }
+
+    /// The same clouds, for another environment.
+    pub(super) fn of(&self, environment: &str) -> Result<Self, Failure> {
+        let settings = load(&self.checkout, Some(environment), &self.sets)?;
+        let Self { checkout, local, sets, .. } = self;
+        Ok(Self { checkout: checkout.clone(), settings, local: local.clone(), sets: sets.clone() })
     }
 
     /// Where the clouds are.
@@ -169,6 +176,11 @@ impl Site {
     pub fn is_protected(&self) -> bool {
         self.settings.aws.deletion_protection || self.settings.home() == "prod"
     }
+}
+
+fn load(checkout: &Checkout, env: Option<&str>, sets: &[String]) -> Result<Settings, Failure> {
+    let settings = Settings::load(&checkout.root.join(FILE), env, sets, super::variables());
+    settings.map_err(Failure::usage)
 }
 
 /// Epoch milliseconds.

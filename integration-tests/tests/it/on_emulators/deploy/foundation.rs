@@ -34,6 +34,15 @@ fn deployed_compared_and_destroyed() {
     assert_eq!(addresses(&plan), ["aws_kms_key.main"], "{plan:#}");
     assert_eq!(up.ok(&["drift", "foundation"]), "foundation: as it was deployed\n");
 
+    // Of what there is, a fresh checkout knows as much as the one that deployed.
+    up.ok(&["deploy", "all", "--yes"]);
+    let plan = up.json(&["plan", "all"]);
+    assert_eq!(plan["changes"], 0, "{plan:#}");
+    std::fs::remove_dir_all(up.checkout.dir.path().join("outputs")).expect("nothing is kept");
+    let plan = up.json(&["plan", "all"]);
+    assert_eq!(plan["changes"], 0, "{plan:#}");
+    up.ok(&["destroy", "all", "--yes"]);
+
     for _ in 0..2 {
         let destroyed = up.json(&["destroy", "foundation", "--yes"]);
         assert!(destroyed[0]["left"].as_array().is_some_and(Vec::is_empty), "{destroyed:#}");
