@@ -76,10 +76,10 @@ async fn there(site: &Site, part: Part, progress: &Progress) -> Result<Option<Ou
     }
     let aws = Aws::open(site).await?;
     if part == Part::Foundation {
-        return match terraform::has_state(&aws).await? {
-            true => terraform::outputs(site, part, progress).await.map(Some),
-            false => Ok(None),
-        };
+        if !terraform::has_state(&aws).await? {
+            return Ok(None);
+        }
+        return terraform::outputs(site, part, progress).await.map(Some);
     }
     match cfn::outputs(&aws.client, &aws.stack()).await {
         Ok(outputs) if outputs.0.is_empty() => Ok(None),
