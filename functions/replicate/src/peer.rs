@@ -185,6 +185,7 @@ mod tests {
         let endpoint = ("TWINCLOUD_PEER_ENDPOINT", "http://127.0.0.1:1");
         assert_eq!(missing(&[bucket, endpoint]), (None, None));
     }
+
     #[test]
     fn other_regions_are_peers_too_and_one_that_lacks_something_is_left_out() {
         let first = [("TWINCLOUD_PEER_BUCKET", "b"), ("TWINCLOUD_PEER_ENDPOINT", "http://e")];

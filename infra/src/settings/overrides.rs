@@ -34,20 +34,15 @@ pub(super) fn from_sets(sets: &[String]) -> Result<Vec<Node>, Error> {
 }
 
 fn layer(key: &str, value: String, origin: &Origin) -> Result<Node, Error> {
-    if key == "project.environment" {
-        return Err(Error::Key {
-            origin: origin.clone(),
-            key: "`project.environment`".to_owned(),
-            problem: "the environment chooses the overlay, so it can't be overridden; use --env"
-                .to_owned(),
-        });
-    }
-    if key == "project.region_of" {
-        return Err(Error::Key {
-            origin: origin.clone(),
-            key: "`project.region_of`".to_owned(),
-            problem: "only an overlay of twincloud.toml says so".to_owned(),
-        });
+    let not_overridden = match key {
+        "project.environment" => {
+            Some("the environment chooses the overlay, so it can't be overridden; use --env")
+        }
+        "project.region_of" => Some("only an overlay of twincloud.toml says so"),
+        _ => None,
+    };
+    if let Some(problem) = not_overridden {
+        return Err(super::key_error(origin, key, problem));
     }
     let leaf = Node { origin: origin.clone(), kind: Kind::Text(value) };
     Ok(key.rsplit('.').fold(leaf, |node, name| Node {

@@ -56,9 +56,14 @@ impl Deployed {
 
     /// Asks for the status until it is as wanted.
     fn wait(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.wait_in("local", what, is_so)
+    }
+
+    /// The same in another environment.
+    fn wait_in(&self, env: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let begun = Instant::now();
         loop {
-            let status = self.json(0, &["sync", "status"]);
+            let status = self.json(0, &["sync", "status", "--env", env]);
             if is_so(&status) {
                 return status;
             }

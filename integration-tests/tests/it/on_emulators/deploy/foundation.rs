@@ -38,9 +38,21 @@ fn deployed_compared_and_destroyed() {
     up.ok(&["deploy", "all", "--yes"]);
     let plan = up.json(&["plan", "all"]);
     assert_eq!(plan["changes"], 0, "{plan:#}");
-    std::fs::remove_dir_all(up.checkout.dir.path().join("outputs")).expect("nothing is kept");
+    let forget = || {
+        let kept = up.checkout.dir.path().join("outputs");
+        std::fs::remove_dir_all(kept).expect("nothing is kept");
+    };
+    forget();
     let plan = up.json(&["plan", "all"]);
     assert_eq!(plan["changes"], 0, "{plan:#}");
+    forget();
+    let blind = ["--set", "terraform.program=nowhere"];
+    let unread = "nothing is kept here of foundation of local, and it can't be read: ";
+    for (words, code) in [(&["deploy", "aws", "--yes"][..], 3), (&["plan", "aws"], 0)] {
+        let ran = up.checkout.deploy(&on_processes(&[words, &blind].concat()));
+        ran.assert_code(code);
+        assert!(ran.stderr.contains(unread), "{}", ran.stderr);
+    }
     up.ok(&["destroy", "all", "--yes"]);
 
     for _ in 0..2 {

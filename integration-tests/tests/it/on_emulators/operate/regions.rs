@@ -24,16 +24,10 @@ impl Deployed {
     }
 
     /// How many trades there are in the other region or, at home, in a cloud, once they are `wanted`.
-    #[track_caller]
     fn wait_for(&self, env: &str, cloud: &str, wanted: usize) {
-        let begun = Instant::now();
-        loop {
-            let status = self.json(0, &["sync", "status", "--env", env]);
-            if status[cloud]["symbols"][0]["trades"] == wanted {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{wanted} in {cloud} of {env}: {status:#}");
-        }
+        self.wait_in(env, &format!("{wanted} trades in {cloud} of {env}"), |status| {
+            status[cloud]["symbols"][0]["trades"] == wanted
+        });
     }
 
     /// One run of Google's function: its status code and its report.
@@ -86,9 +80,14 @@ async fn what_another_region_took_comes_to_google_and_from_there_to_the_first_on
     }
     clouds.ran(&["produce", "--source", "generate:1:5", "--env", THERE]).assert_code(2);
     let google = clouds.up.json(&["deploy", "gcp", "--yes"])[0]["outputs"].clone();
+    let drift = clouds.up.ok(&["drift", "aws", "--env", THERE]);
+    assert_eq!(drift, "aws: as it was deployed\n");
+    assert_eq!(clouds.there(&["dlq", "list", "aws"])["dead_letters"], json!([]));
     // Whatever runs by itself would do the work of what is tested.
+    let stopped = clouds.there(&["sync", "stop"]);
+    let paused = [&stopped["aws"]["paused"], &stopped["gcp"]["paused"]];
+    assert_eq!(paused, [true, false], "Google's serves the other region, too: {stopped:#}");
     clouds.json(0, &["sync", "stop"]);
-    clouds.there(&["sync", "stop"]);
 
     let route = "route.targets=aws-eu-west-1,aws,gcp";
     let policy = "route.policy=primary-by-hand";
