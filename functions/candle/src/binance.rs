@@ -1,24 +1,30 @@
-//! Frames of Binance's spot streams, raw and combined.
+//! What Binance sends and what recordings of it hold: frames of its streams, rows of its REST answers, and rows of the
+//! files of data.binance.vision.
 //!
 //! ```json
 //! {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,
 //!  "p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}
 //! ```
 //!
-//! (A frame is one line.) A raw frame is what is under `data`. Unknown fields are skipped. A frame
-//! about anything other than a trade is not an error, so a recording of mixed streams can be read.
+//! (A frame is one line.) A raw frame is what is under `data`. Unknown fields are skipped. What is of Binance and no
+//! trade for candles is not an error but [`Kind`] says what it is. [`Lines`] reads what a recording holds, line by line.
+//! Times may be in milliseconds or microseconds everywhere; a trade has milliseconds.
 
-use std::fmt;
+mod json;
+mod judge;
+mod kind;
+mod line;
+mod table;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
 use thiserror::Error;
 
-use crate::row::{self, Fault};
-use crate::scalar::Scalar;
+pub use judge::RowSymbol;
+pub use kind::{Kind, Outcome};
+pub use line::{FileSymbol, Lines, json_part};
+
 use crate::{Problem, Symbol, Trade};
 
-/// The most bytes of a frame.
+/// The most bytes of a frame, of a REST answer and of a line.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// What a frame says.
@@ -32,14 +38,67 @@ pub enum Frame {
         trade: Trade,
     },
     /// Something else.
-    Other {
-        /// The event's type, or where there is none what the stream's name says after its last `@`;
-        /// cut to 64 characters.
-        event: String,
+    PassedOver {
+        /// What it is.
+        kind: Kind,
+        /// The id that the exchange gave away with it, if it is an entry of a trade stream: there is no trade to be had
+        /// under this id.
+        trade: Option<(Symbol, u64)>,
     },
 }
 
-/// Why bytes are not a frame.
+/// A row of a REST answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RestRow {
+    /// A trade, checked as every other is.
+    Trade(Trade),
+    /// No trade for candles, such as one with a quantity of zero.
+    PassedOver {
+        /// What it is.
+        kind: Kind,
+        /// Its id: there is no trade to be had under it.
+        id: Option<u64>,
+    },
+    /// Not what it should be.
+    Refused {
+        /// Its id, where that can be read.
+        id: Option<u64>,
+        /// What is wrong with it.
+        why: FrameError,
+    },
+}
+
+/// What a line is, or an item of a list on a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// A trade.
+    Trade {
+        /// Its form.
+        kind: Kind,
+        /// What was traded.
+        symbol: Symbol,
+        /// The trade.
+        trade: Trade,
+    },
+    /// Something else of Binance's.
+    PassedOver {
+        /// What it is.
+        kind: Kind,
+        /// The id that the exchange gave away with it, if it is an entry of a trade stream.
+        trade: Option<(Symbol, u64)>,
+    },
+    /// Not what it should be.
+    Refused {
+        /// What it is.
+        kind: Kind,
+        /// The id of a bad trade, where that can be read.
+        id: Option<u64>,
+        /// What is wrong with it.
+        why: FrameError,
+    },
+}
+
+/// Why bytes are not a frame or a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// More than [`MAX_BYTES`].
@@ -53,6 +112,8 @@ pub enum FrameError {
     NotJson {
         /// Where it stops being JSON, counted from 0.
         at: usize,
+        /// It may be the beginning of some: it ends too early.
+        is_cut: bool,
     },
     /// A field is wrong; `frame` stands for the whole.
     #[error("{field}: {problem}")]
@@ -62,25 +123,62 @@ pub enum FrameError {
         /// What is wrong with it.
         problem: Problem,
     },
+    /// JSON, but nothing that Binance is known to send.
+    #[error("JSON, but no frame, row or answer of Binance's")]
+    Unknown,
+    /// A row of a trade of an unknown symbol.
+    #[error(
+        "a row that does not say of which symbol: name the file as Binance does, such as BTCUSDT-trades-2024-08-08.csv, or give one --symbol"
+    )]
+    NoSymbol,
+    /// Neither JSON nor a row of a table.
+    #[error("neither JSON nor a row of a file of trades")]
+    Garbage,
+    /// A row of another width.
+    #[error("a row of {columns} columns, where one of a trade has 6 or 7")]
+    Columns {
+        /// How many there are.
+        columns: usize,
+    },
 }
 
-/// Reads a frame.
+/// Reads a frame of a stream.
 pub fn decode(frame: &[u8]) -> Result<Frame, FrameError> {
-    if frame.len() > MAX_BYTES {
-        return Err(FrameError::TooLarge { len: frame.len() });
+    let mut only = None;
+    let is_list = json::read(frame, &mut |fields| {
+        only = fields.map(|fields| judge::judge(fields, RowSymbol::Unknown));
+    })?;
+    match only {
+        _ if is_list => Ok(Frame::PassedOver { kind: Kind::OtherEvent, trade: None }),
+        Some(Found::Trade { symbol, trade, .. }) => Ok(Frame::Trade { symbol, trade }),
+        Some(Found::PassedOver { kind, trade }) => Ok(Frame::PassedOver { kind, trade }),
+        Some(Found::Refused { why, .. }) => Err(why),
+        None => Err(FrameError::Unknown),
     }
-    let text = std::str::from_utf8(frame)
-        .map_err(|error| FrameError::NotJson { at: error.valid_up_to() })?;
-    let mut fields = Fields::default();
-    let mut json = serde_json::Deserializer::from_str(text);
-    Object { fields: &mut fields, is_outer: true }
-        .deserialize(&mut json)
-        .and_then(|()| json.end())
-        .map_err(|cause| match cause.classify() {
-            Category::Data => field("frame", Problem::Not { expected: "an object" }),
-            _ => FrameError::NotJson { at: crate::scalar::position(&cause, text) },
-        })?;
-    fields.judge()
+}
+
+/// Reads the answer to a request for trades of one symbol, such as `historicalTrades`: each row by itself, so that one
+/// does not cost the others.
+pub fn rest_rows(symbol: &Symbol, answer: &[u8]) -> Result<Vec<RestRow>, FrameError> {
+    let mut rows = Vec::new();
+    let is_list = json::read(answer, &mut |fields| {
+        let found = fields.map(|fields| judge::judge(fields, RowSymbol::Known(symbol)));
+        rows.push(match found {
+            Some(Found::Trade { kind: Kind::RestRow, symbol: of, trade }) if of == *symbol => {
+                RestRow::Trade(trade)
+            }
+            Some(Found::PassedOver {
+                kind: kind @ (Kind::Zero | Kind::Placeholder),
+                trade: Some((_, id)),
+            }) => RestRow::PassedOver { kind, id: Some(id) },
+            Some(Found::Refused { id, why, .. }) => RestRow::Refused { id, why },
+            _ => RestRow::Refused { id: None, why: FrameError::Unknown },
+        });
+    })?;
+    if is_list {
+        return Ok(rows);
+    }
+    Err(field("answer", Problem::Not { expected: "a list of trades" }))
 }
 
 /// Writes a combined frame, byte for byte as Binance does. `event_time_ms` is when the exchange
@@ -98,91 +196,6 @@ pub fn encode_combined(symbol: &Symbol, trade: &Trade, event_time_ms: u64) -> St
     )
 }
 
-/// The fields that matter, of both levels of a frame.
-#[derive(Default)]
-struct Fields<'a> {
-    stream: Scalar<'a>,
-    event: Scalar<'a>,
-    symbol: Scalar<'a>,
-    /// Id, time, price, quantity, and whether the buyer is the maker.
-    trade: [Scalar<'a>; 5],
-}
-
-impl Fields<'_> {
-    /// Makes a frame of the fields.
-    fn judge(&self) -> Result<Frame, FrameError> {
-        let stream = self.stream.text().ok().and_then(|stream| stream.rsplit('@').next());
-        let event = match (self.event, stream) {
-            (Scalar::Missing, Some(stream)) if stream != "trade" => stream,
-            (event, _) => event.text().map_err(|problem| field("e", problem))?,
-        };
-        if event != "trade" {
-            return Ok(Frame::Other { event: event.chars().take(64).collect() });
-        }
-        let symbol = self.symbol.text().and_then(|text| Ok(Symbol::parse(text)?));
-        let symbol = symbol.map_err(|problem| field("s", problem))?;
-        let trade = row::trade(self.trade, &["t", "T", "p", "q", "m"], Scalar::bool);
-        let trade = trade.map_err(|Fault { field: name, problem }| field(name, problem))?;
-        Ok(Frame::Trade { symbol, trade })
-    }
-}
-
 const fn field(field: &'static str, problem: Problem) -> FrameError {
     FrameError::Field { field, problem }
-}
-
-/// Fills in the fields from an object, and from the one under `data` if this is the outer one.
-struct Object<'s, 'a> {
-    fields: &'s mut Fields<'a>,
-    is_outer: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'_, 'de> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Scalar<'de>>()? {
-            let fields = &mut *self.fields;
-            let [id, time, price, quantity, buyer_is_maker] = &mut fields.trade;
-            let place = match key.text().unwrap_or_default() {
-                "e" => &mut fields.event,
-                "s" => &mut fields.symbol,
-                "t" => id,
-                "T" => time,
-                "p" => price,
-                "q" => quantity,
-                "m" => buyer_is_maker,
-                "stream" if self.is_outer => &mut fields.stream,
-                "data" if self.is_outer => {
-                    map.next_value_seed(Object { fields, is_outer: false })?;
-                    continue;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            *place = map.next_value()?;
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        if self.is_outer {
-            return Err(A::Error::custom("a list"));
-        }
-        IgnoredAny.visit_seq(seq).map(|_| ())
-    }
 }

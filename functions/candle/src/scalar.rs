@@ -23,11 +23,20 @@ pub(crate) enum Scalar<'a> {
     NotWhole,
     /// `true` or `false`.
     Bool(bool),
-    /// A string with escapes, `null`, a list or an object.
+    /// A string with escapes: what it says is not looked at.
+    Escaped,
+    /// `null`.
+    Null,
+    /// A list or an object.
     Other,
 }
 
 impl<'a> Scalar<'a> {
+    /// Whether there is a value other than `null`.
+    pub(crate) const fn is_some(self) -> bool {
+        !matches!(self, Self::Missing | Self::Null)
+    }
+
     /// The value as a whole number.
     pub(crate) fn whole(self) -> Result<u64, Problem> {
         match self {
@@ -35,7 +44,7 @@ impl<'a> Scalar<'a> {
             Self::Missing => Err(Problem::Missing),
             Self::Negative => Err(Problem::Negative),
             Self::NotWhole => Err(Problem::NotWhole),
-            Self::Text(_) | Self::Bool(_) | Self::Other => {
+            Self::Text(_) | Self::Bool(_) | Self::Escaped | Self::Null | Self::Other => {
                 Err(Problem::Not { expected: "a whole number" })
             }
         }
@@ -102,7 +111,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Other)
+        Ok(Scalar::Escaped)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Scalar<'de>, E> {
@@ -122,7 +131,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::Other)
+        Ok(Scalar::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Scalar<'de>, A::Error> {

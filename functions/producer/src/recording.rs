@@ -84,7 +84,7 @@ impl Recording {
                     let frame = String::from_utf8_lossy(&line).into_owned();
                     return Ok(Some(Recorded { trade, frame }));
                 }
-                Ok(Frame::Other { .. }) => {}
+                Ok(Frame::PassedOver { .. }) => {}
                 Err(cause) => {
                     let (path, line) = (self.path.clone(), self.line);
                     return Err(SourceError::Frame { path, line, cause });
@@ -114,7 +114,6 @@ pub enum SourceError {
         /// The line, from 1; 0 when opening.
         line: u64,
         /// What the system said.
-        #[source]
         cause: std::io::Error,
     },
     /// A line that is no frame.
@@ -125,7 +124,6 @@ pub enum SourceError {
         /// The line, from 1.
         line: u64,
         /// What is wrong with it.
-        #[source]
         cause: FrameError,
     },
     /// A line of over 1 MiB.

@@ -138,29 +138,42 @@ fn of_frames() {
         ("3735683259", "-3"),
         (r#""61837.63000000""#, "null"),
         ("0.02000000", "two"),
+        ("0.02000000", "0.00000000"),
         (r#""m":true"#, r#""m":1"#),
+        (r#""m":true"#, r#""X":"NA","m":true"#),
+        (r#""m":true"#, r#""X":"INSURANCE_FUND","m":true"#),
         (r#""T":1723161255342,"#, ""),
+        ("1723161255342,", "1723161255342999,"),
+        ("1723161255342,", "253402300799999999,"),
+        ("1723161255342,", "253402300800000000,"),
         (r#""data":{"#, r#""datum":{"#),
     ];
     insta::assert_snapshot!(errors(FRAME, &edits, decode), @r##"
     }} -> }: not JSON, at byte 166
     "e":"trade", -> : e: missing
     "e":"trade" -> "e":7: e: not a plain text
-    "e":"trade" -> "e":"aggTrade": Other { event: "aggTrade" }
+    "e":"trade" -> "e":"aggTrade": PassedOver { kind: OtherEvent, trade: None }
     "s":"BTCUSDT", -> : s: missing
-    BTCUSDT -> BTC-USDT: s: a symbol with something other than A-Z and 0-9 at 3
+    BTCUSDT -> BTC-USDT: PassedOver { kind: ForeignSymbol, trade: None }
     3735683259 -> "3735683259": t: not a whole number
     3735683259 -> -3: t: negative
     "61837.63000000" -> null: p: not a plain text
     0.02000000 -> two: q: not a plain decimal such as 61837.63
+    0.02000000 -> 0.00000000: PassedOver { kind: Zero, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "m":true -> "m":1: m: not true or false
+    "m":true -> "X":"NA","m":true: PassedOver { kind: Placeholder, trade: Some((Symbol(BTCUSDT), 3735683259)) }
+    "m":true -> "X":"INSURANCE_FUND","m":true: PassedOver { kind: OffBook, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "T":1723161255342, -> : T: missing
+    1723161255342, -> 1723161255342999,: Trade { symbol: Symbol(BTCUSDT), trade: Trade { id: 3735683259, time_ms: 1723161255342, price: Price(6183763000000), quantity: Quantity(2000000), buyer_is_maker: true } }
+    1723161255342, -> 253402300799999999,: Trade { symbol: Symbol(BTCUSDT), trade: Trade { id: 3735683259, time_ms: 253402300799999, price: Price(6183763000000), quantity: Quantity(2000000), buyer_is_maker: true } }
+    1723161255342, -> 253402300800000000,: T: after the year 9999
     "data":{ -> "datum":{: e: missing
     "##);
-    insta::assert_snapshot!(decode(r#"{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"1"}}"#), @r##"Other { event: "bookTicker" }"##);
-    insta::assert_snapshot!(decode(r#"{"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker"}]}"#), @r##"Other { event: "arr" }"##);
-    insta::assert_snapshot!(decode(r#"{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":1,"T":2}}"#), @r##"Other { event: "kline" }"##);
-    insta::assert_snapshot!(decode("[]"), @"frame: not an object");
+    insta::assert_snapshot!(decode(r#"{"stream":"btcusdt@bookTicker","data":{"u":1,"s":"BTCUSDT","b":"1"}}"#), @"PassedOver { kind: OtherEvent, trade: None }");
+    insta::assert_snapshot!(decode(r#"{"stream":"!miniTicker@arr","data":[{"e":"24hrMiniTicker"}]}"#), @"PassedOver { kind: OtherEvent, trade: None }");
+    insta::assert_snapshot!(decode(r#"{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":1,"T":2}}"#), @"PassedOver { kind: OtherEvent, trade: None }");
+    insta::assert_snapshot!(decode("[]"), @"PassedOver { kind: OtherEvent, trade: None }");
+    insta::assert_snapshot!(decode("{}"), @"JSON, but no frame, row or answer of Binance's");
     insta::assert_snapshot!(decode("7"), @"frame: not an object");
     insta::assert_snapshot!(decode(&" ".repeat(binance::MAX_BYTES + 1)), @"a frame of 1048577 bytes, above 1048576");
 }

@@ -226,7 +226,7 @@ impl World {
 fn trades(workload: &Workload) -> anyhow::Result<Vec<SourceTrade>> {
     let frames = workload.frames.iter().map(|frame| match binance::decode(frame.as_bytes())? {
         Frame::Trade { symbol, trade } => Ok(Some(SourceTrade { symbol, trade })),
-        Frame::Other { .. } => Ok(None),
+        Frame::PassedOver { .. } => Ok(None),
     });
     frames.filter_map(Result::transpose).collect()
 }
