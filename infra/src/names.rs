@@ -2,6 +2,9 @@
 
 use crate::settings::Settings;
 
+/// The environment of the emulators, where redelivery comes within seconds.
+pub const LOCAL_ENVIRONMENT: &str = "local";
+
 /// The `CloudFormation` stack: `blockchain-core-dev`.
 #[must_use]
 pub fn stack(settings: &Settings) -> String {

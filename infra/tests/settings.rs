@@ -234,7 +234,7 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
 
 #[test]
 fn a_missing_key_names_its_table() {
-    assert_snapshot!(changed("max_receive_count = 5", ""), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: this key is missing");
+    assert_snapshot!(changed("max_receive_count = 10", ""), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: this key is missing");
 }
 
 #[test]
@@ -251,7 +251,7 @@ fn a_value_of_the_wrong_kind_says_what_was_expected() {
 
 #[test]
 fn a_value_that_a_cloud_would_refuse_is_refused_here() {
-    assert_snapshot!(set("aws.queue.visibility_timeout_s=10"), @"--set aws.queue.visibility_timeout_s=10: `aws.queue.visibility_timeout_s`: 10 s is less than aws.ingest.timeout_s, 30 s: a message would be delivered again while it is being processed");
+    assert_snapshot!(set("aws.queue.visibility_timeout_s=10"), @"--set aws.queue.visibility_timeout_s=10: `aws.queue.visibility_timeout_s`: 10 s is less than the 31 s for which a message may be held (aws.ingest.batch_window_s, then aws.ingest.timeout_s): it would be delivered again while it is being processed; 31 or more, and AWS advises 181");
     assert_snapshot!(set("aws.bucket_prefix=Raw_Data"), @"--set aws.bucket_prefix=Raw_Data: `aws.bucket_prefix`: the bucket's whole name, `Raw_Data-dev-000000000000` must be 3 to 63 of a-z and 0-9, with any of `-.` inside; it has 25");
     assert_snapshot!(set("gcp.bucket_prefix=a-prefix-that-is-so-long-that-no-project-fits-behind-it"), @"--set gcp.bucket_prefix=a-prefix-that-is-so-long-that-no-project-fits-behind-it: `gcp.bucket_prefix`: the bucket's whole name, `a-prefix-that-is-so-long-that-no-project-fits-behind-it-dev-blockchain-core-dev` must be 3 to 63 of a-z and 0-9, with any of `-.` inside; it has 79");
     assert_snapshot!(set("trading.intervals=1m,15min"), @"--set trading.intervals=1m,15min: `trading.intervals`: no interval `15min`; there is: 1m, 5m, 15m, 1h, 1d");

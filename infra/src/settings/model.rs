@@ -484,6 +484,14 @@ pub struct Queue {
     pub dead_letter_retention_s: u32,
 }
 
+impl Queue {
+    /// How long every delivery of a message may fail, in seconds, without the message being a dead letter.
+    #[must_use]
+    pub fn outlasts_s(&self) -> u64 {
+        u64::from(self.max_receive_count.saturating_sub(1)) * u64::from(self.visibility_timeout_s)
+    }
+}
+
 /// What the function's binary was built for, in Lambda's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Architecture {
@@ -736,6 +744,22 @@ pub struct Pubsub {
     /// Who may publish trades, as IAM members: `serviceAccount:…`.
     #[serde(default)]
     pub publishers: Vec<String>,
+}
+
+impl Pubsub {
+    /// The pause after a failed delivery, in milliseconds, where `failed` went before it: each is twice the one before,
+    /// within its bounds.
+    #[must_use]
+    pub fn pause_ms(&self, failed: u32) -> u64 {
+        let doubled = u64::from(self.min_backoff_ms) << failed.min(32);
+        doubled.min(u64::from(self.max_backoff_ms))
+    }
+
+    /// How long every delivery of a message may fail, in milliseconds, without the message being a dead letter.
+    #[must_use]
+    pub fn outlasts_ms(&self) -> u64 {
+        (0..self.max_delivery_attempts.saturating_sub(1)).map(|failed| self.pause_ms(failed)).sum()
+    }
 }
 
 /// `[gcp.firestore]`

@@ -1,6 +1,7 @@
 //! The limits of the two clouds' services, checked before anything is sent to them.
 
 mod access;
+mod delivery;
 mod producer;
 
 use std::borrow::Cow;
@@ -49,7 +50,9 @@ pub(super) fn check(settings: &Settings) -> Checked {
     access::terraform(&settings.terraform)?;
     images_of_containers(&settings.containers)?;
     aws(&settings.aws, settings)?;
-    gcp(&settings.gcp, settings)
+    gcp(&settings.gcp, settings)?;
+    delivery::outages(settings)?;
+    delivery::symbols(settings)
 }
 
 fn images_of_containers(containers: &Containers) -> Checked {
@@ -141,15 +144,15 @@ fn aws(aws: &Aws, settings: &Settings) -> Checked {
     range("aws.ingest.batch_size", ingest.batch_size, 1..=10_000)?;
     range("aws.ingest.batch_window_s", ingest.batch_window_s, 0..=300)?;
     range("aws.ingest.max_concurrency", ingest.max_concurrency, 2..=1_000)?;
+    let held_s = ingest.timeout_s + ingest.batch_window_s;
     let problem = format!(
-        "{} s is less than aws.ingest.timeout_s, {} s: a message would be delivered again while it is being processed",
-        queue.visibility_timeout_s, ingest.timeout_s
+        "{} s is less than the {held_s} s for which a message may be held (aws.ingest.batch_window_s, then \
+         aws.ingest.timeout_s): it would be delivered again while it is being processed; {held_s} or more, and AWS advises {}",
+        queue.visibility_timeout_s,
+        6 * ingest.timeout_s + ingest.batch_window_s
     );
-    ensure(
-        "aws.queue.visibility_timeout_s",
-        queue.visibility_timeout_s >= ingest.timeout_s,
-        problem,
-    )?;
+    let fits = queue.visibility_timeout_s >= held_s;
+    ensure("aws.queue.visibility_timeout_s", fits, problem)?;
     let windowed = ingest.batch_size <= 10 || ingest.batch_window_s >= 1;
     ensure(
         "aws.ingest.batch_window_s",
