@@ -41,7 +41,7 @@ locals {
 
 # Read and write documents. roles/datastore.user could also delete them.
 resource "google_project_iam_custom_role" "candles" {
-  role_id     = "${local.role_prefix}_candles"
+  role_id     = "${local.role_prefix}_candles${local.role_suffix}"
   title       = "${local.name}: write candles"
   description = "Reads and writes candles; deletes none."
   permissions = [
@@ -90,7 +90,7 @@ resource "google_storage_bucket_iam_member" "view" {
 resource "google_project_iam_custom_role" "orders" {
   count = length(var.publishers) > 0 ? 1 : 0
 
-  role_id     = "${local.role_prefix}_orders"
+  role_id     = "${local.role_prefix}_orders${local.role_suffix}"
   title       = "${local.name}: read orders"
   description = "Reads a document by its name; lists and writes none."
   permissions = ["datastore.databases.get", "datastore.entities.get"]

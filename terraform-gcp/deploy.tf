@@ -1,5 +1,6 @@
 # GitHub's jobs. The deploy account changes what the pipeline is made of, and can't change who may do what: accounts,
-# grants and identity federation are an administrator's. So whoever takes over a workflow can't let himself in for good.
+# grants and identity federation are an administrator's. What a taken-over workflow deployed or subscribed stays until it is
+# deployed anew.
 
 locals {
   github_accounts = {
@@ -76,7 +77,7 @@ resource "google_project_iam_member" "github" {
 resource "google_project_iam_custom_role" "configure" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
-  role_id     = "${local.role_prefix}_configure"
+  role_id     = "${local.role_prefix}_configure${local.role_suffix}"
   title       = "${local.name}: configure"
   description = "Changes the configuration of the database, and metrics from logs."
   permissions = [
@@ -103,7 +104,7 @@ resource "google_project_iam_member" "configure" {
 resource "google_project_iam_custom_role" "configure_archive" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
-  role_id     = "${local.role_prefix}_configure_archive"
+  role_id     = "${local.role_prefix}_configure_archive${local.role_suffix}"
   title       = "${local.name}: configure the archive"
   description = "Changes the configuration of a bucket; neither its policy nor its objects."
   permissions = ["storage.buckets.get", "storage.buckets.update"]
@@ -142,7 +143,13 @@ resource "google_artifact_registry_repository_iam_member" "deploy" {
   member     = google_service_account.github["deploy"].member
 }
 
-# State: the deploy account writes it, the plan account writes the lock only.
+# State: the deploy account writes it, the plan account writes the lock only. A bucket may hold the state of another
+# environment below another prefix. A listing is asked of the bucket, and shows names.
+
+locals {
+  state_objects = "projects/_/buckets/${coalesce(var.state_bucket, "-")}/objects/${var.state_prefix}/"
+  own_state     = "resource.type == \"storage.googleapis.com/Bucket\" || resource.name.startsWith(\"${local.state_objects}\")"
+}
 
 resource "google_storage_bucket_iam_member" "state_write" {
   count = var.state_bucket != null && contains(keys(local.github_accounts), "deploy") ? 1 : 0
@@ -150,6 +157,11 @@ resource "google_storage_bucket_iam_member" "state_write" {
   bucket = var.state_bucket
   role   = "roles/storage.objectUser"
   member = google_service_account.github["deploy"].member
+
+  condition {
+    title      = "own-state"
+    expression = local.own_state
+  }
 }
 
 resource "google_storage_bucket_iam_member" "state_read" {
@@ -158,6 +170,11 @@ resource "google_storage_bucket_iam_member" "state_read" {
   bucket = var.state_bucket
   role   = "roles/storage.objectViewer"
   member = google_service_account.github["plan"].member
+
+  condition {
+    title      = "own-state"
+    expression = local.own_state
+  }
 }
 
 resource "google_storage_bucket_iam_member" "state_lock" {
@@ -168,7 +185,7 @@ resource "google_storage_bucket_iam_member" "state_lock" {
   member = google_service_account.github["plan"].member
 
   condition {
-    title      = "locks-only"
-    expression = "resource.name.endsWith(\".tflock\")"
+    title      = "own-lock"
+    expression = "resource.name.startsWith(\"${local.state_objects}\") && resource.name.endsWith(\".tflock\")"
   }
 }

@@ -7,12 +7,22 @@ locals {
 
   pool_id = coalesce(var.workload_identity_pool, local.short)
 
+  # The repository as the tokens' `sub` names it: by names alone, and with GitHub's numbers behind them, as every repository
+  # has it that was made, renamed or moved since 2026-07-15. Numbers are never given to another one.
+  github_names = concat(
+    var.github_repository != null ? ["repo:${var.github_repository}"] : [],
+    var.github_repository != null && var.github_repository_id != null ? [
+      format("repo:%s@%s/%s@%s", split("/", var.github_repository)[0], var.github_owner_id, split("/", var.github_repository)[1], var.github_repository_id)
+    ] : [],
+  )
+
   # The `sub` of GitHub's tokens, whole: nothing is matched by a pattern.
-  deploy_subjects = var.github_repository != null ? concat(
-    [for name in var.github_environments : "repo:${var.github_repository}:environment:${name}"],
-    [for name in var.github_branches : "repo:${var.github_repository}:ref:refs/heads/${name}"],
-  ) : []
-  plan_subjects   = var.github_repository != null && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : []
+  deploy_jobs = concat(
+    [for name in var.github_environments : "environment:${name}"],
+    [for name in var.github_branches : "ref:refs/heads/${name}"],
+  )
+  deploy_subjects = flatten([for job in local.deploy_jobs : [for repository in local.github_names : "${repository}:${job}"]])
+  plan_subjects   = [for repository in local.github_names : "${repository}:pull_request" if var.github_pull_requests]
   github_subjects = concat(local.deploy_subjects, local.plan_subjects)
 
   # One for each region that has a stack.
@@ -39,12 +49,22 @@ resource "google_iam_workload_identity_pool_provider" "github" {
   description                        = "Jobs of ${var.github_repository}."
 
   attribute_mapping = {
-    "google.subject"       = "assertion.sub"
-    "attribute.repository" = "assertion.repository"
+    "google.subject"                = "assertion.sub"
+    "attribute.repository"          = "assertion.repository"
+    "attribute.repository_id"       = "assertion.repository_id"
+    "attribute.repository_owner_id" = "assertion.repository_owner_id"
   }
 
-  # Every repository of GitHub has tokens of this issuer, and so has every job of this one.
-  attribute_condition = "assertion.repository == '${var.github_repository}' && assertion.sub in [${join(", ", [for subject in local.github_subjects : "'${subject}'"])}]"
+  # Every repository of GitHub has tokens of this issuer, and so has every job of this one. A name that was given up can be
+  # taken by another repository, a number can't.
+  attribute_condition = join(" && ", concat(
+    ["assertion.repository == '${var.github_repository}'"],
+    var.github_repository_id == null ? [] : [
+      "assertion.repository_id == '${var.github_repository_id}'",
+      "assertion.repository_owner_id == '${var.github_owner_id}'",
+    ],
+    ["assertion.sub in [${join(", ", [for subject in local.github_subjects : "'${subject}'"])}]"],
+  ))
 
   oidc {
     issuer_uri = "https://token.actions.githubusercontent.com"

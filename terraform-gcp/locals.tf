@@ -11,6 +11,7 @@ locals {
 
   # A custom role's id has no dashes.
   role_prefix = replace(local.name, "-", "_")
+  role_suffix = var.role_suffix == null ? "" : "_${var.role_suffix}"
 
   labels = merge(var.labels, {
     project     = var.prefix

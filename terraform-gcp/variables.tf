@@ -503,6 +503,21 @@ variable "workload_identity_pool" {
   }
 }
 
+variable "role_suffix" {
+  description = "Ends the ids of custom roles. Null: nothing does. The id of a deleted role is taken for up to 44 days: name a suffix, or undelete the role in the first 7."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.role_suffix == null || can(regex("^[A-Za-z0-9_]+$", var.role_suffix))
+    error_message = "role_suffix must be letters, digits and underscores."
+  }
+  validation {
+    condition     = var.role_suffix == null || length("${var.prefix}-${var.environment}_configure_archive_${coalesce(var.role_suffix, "-")}") <= 64
+    error_message = "role_suffix is too long: the id of a role has at most 64 characters."
+  }
+}
+
 variable "github_repository" {
   description = "The only repository whose workflows may sign in, as OWNER/NAME. Null: none."
   type        = string
@@ -514,8 +529,34 @@ variable "github_repository" {
   }
 }
 
+variable "github_owner_id" {
+  description = "GitHub's number of the repository's owner. With github_repository_id, tokens that carry the numbers are trusted too. Null: those with names alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_owner_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_owner_id))
+    error_message = "github_owner_id must be a number, digits only."
+  }
+}
+
+variable "github_repository_id" {
+  description = "GitHub's number of the repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_repository_id))
+    error_message = "github_repository_id must be a number, digits only."
+  }
+  validation {
+    condition     = (var.github_repository_id == null) == (var.github_owner_id == null)
+    error_message = "github_repository_id and github_owner_id are given both or neither."
+  }
+}
+
 variable "github_environments" {
-  description = "GitHub environments whose jobs may deploy. Give each its approval rules in GitHub."
+  description = "GitHub environments whose jobs may deploy: rendered, the one of this environment's name. Give it its approval rules in GitHub."
   type        = list(string)
   default     = []
 
@@ -572,6 +613,17 @@ variable "state_bucket" {
   validation {
     condition     = var.state_bucket == null || can(regex("^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$", var.state_bucket))
     error_message = "state_bucket must be the name of a bucket."
+  }
+}
+
+variable "state_prefix" {
+  description = "The prefix of this root's state in state_bucket: the deploy and plan accounts get no further."
+  type        = string
+  default     = "terraform-gcp"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)*$", var.state_prefix)) && length(setintersection(split("/", var.state_prefix), [".", ".."])) == 0
+    error_message = "state_prefix must be names between single slashes, without wildcards."
   }
 }
 

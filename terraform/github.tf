@@ -5,17 +5,27 @@ locals {
   github          = var.github_repository != null
   github_provider = "arn:${local.partition}:iam::${local.account}:oidc-provider/${local.github_host}"
 
-  # The `sub` of the tokens that may deploy, whole: nothing is matched by a pattern.
-  deploy_subjects = local.github ? concat(
-    [for name in var.github_environments : "repo:${var.github_repository}:environment:${name}"],
-    [for name in var.github_branches : "repo:${var.github_repository}:ref:refs/heads/${name}"],
-  ) : []
-  plan_subjects = concat(
-    local.deploy_subjects,
-    local.github && var.github_pull_requests ? ["repo:${var.github_repository}:pull_request"] : [],
+  # The repository as the tokens' `sub` names it: by names alone, and with GitHub's numbers behind them, as every repository
+  # has it that was made, renamed or moved since 2026-07-15. Numbers are never given to another one.
+  github_names = concat(
+    local.github ? ["repo:${var.github_repository}"] : [],
+    local.github && var.github_repository_id != null ? [
+      format("repo:%s@%s/%s@%s", split("/", var.github_repository)[0], var.github_owner_id, split("/", var.github_repository)[1], var.github_repository_id)
+    ] : [],
   )
 
-  # A role that nobody may assume isn't made.
+  # The `sub` of the tokens that may deploy, whole: nothing is matched by a pattern.
+  deploy_jobs = concat(
+    [for name in var.github_environments : "environment:${name}"],
+    [for name in var.github_branches : "ref:refs/heads/${name}"],
+  )
+  deploy_subjects = flatten([for job in local.deploy_jobs : [for repository in local.github_names : "${repository}:${job}"]])
+  plan_subjects = concat(
+    local.deploy_subjects,
+    [for repository in local.github_names : "${repository}:pull_request" if var.github_pull_requests],
+  )
+
+  # A role that no job may assume isn't made.
   deploy_roles = length(local.deploy_subjects) > 0 ? 1 : 0
   plan_roles   = length(local.plan_subjects) > 0 ? 1 : 0
 

@@ -72,7 +72,7 @@ locals {
       # Get* of a bucket is its configuration. Objects are of another resource.
       Sid      = "ReadBuckets"
       Effect   = "Allow"
-      Action   = ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:ListBucket"]
+      Action   = ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListTagsForResource"]
       Resource = [local.bucket_arn, local.artifact_bucket_arn]
     },
     {
@@ -165,27 +165,28 @@ locals {
         Action = [
           "budgets:ListTagsForResource",
           "budgets:ViewBudget",
+          "billing:GetBillingViewData", # of the budget's costs
           "cloudwatch:GetDashboard",
           "kms:DescribeKey",
           "kms:GetKeyPolicy",
           "kms:GetKeyRotationStatus",
           "kms:ListResourceTags",
-          "sns:GetSubscriptionAttributes",
           "sns:GetTopicAttributes",
           "sns:ListTagsForResource",
         ]
         Resource = [
           aws_kms_key.main.arn,
           aws_sns_topic.alerts.arn,
-          "${aws_sns_topic.alerts.arn}:*",
+          "arn:${local.partition}:billing::${local.account}:billingview/*",
           "arn:${local.partition}:budgets::${local.account}:budget/${local.name}-*",
           "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${local.name}",
         ]
       },
       {
-        Sid      = "ListAliases"
+        # Neither takes a resource.
+        Sid      = "ReadFoundationEverywhere"
         Effect   = "Allow"
-        Action   = "kms:ListAliases"
+        Action   = ["kms:ListAliases", "sns:GetSubscriptionAttributes"]
         Resource = "*"
       },
     ],
@@ -290,6 +291,10 @@ locals {
           "s3:PutBucketVersioning",
           "s3:PutEncryptionConfiguration",
           "s3:PutLifecycleConfiguration",
+          # By which buckets are tagged, too.
+          "s3:ListTagsForResource",
+          "s3:TagResource",
+          "s3:UntagResource",
         ]
         Resource = local.bucket_arn
       },
@@ -297,7 +302,6 @@ locals {
         Sid    = "MakeFunctions"
         Effect = "Allow"
         Action = [
-          "lambda:AddPermission",
           "lambda:CreateAlias",
           "lambda:CreateFunction",
           "lambda:DeleteAlias",
@@ -317,6 +321,14 @@ locals {
           "lambda:UpdateFunctionEventInvokeConfig",
         ]
         Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
+      },
+      {
+        # Only the schedule is let in: no other account, and no URL.
+        Sid       = "LetScheduleIn"
+        Effect    = "Allow"
+        Action    = "lambda:AddPermission"
+        Resource  = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
+        Condition = { StringEquals = { "lambda:Principal" = "events.amazonaws.com" } }
       },
       {
         # A mapping's name is given by AWS: it is held by the function that it is for.

@@ -148,8 +148,34 @@ variable "github_repository" {
   }
 }
 
+variable "github_owner_id" {
+  description = "GitHub's number of the repository's owner. With github_repository_id, tokens that carry the numbers are trusted too. Null: those with names alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_owner_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_owner_id))
+    error_message = "github_owner_id must be a number, digits only."
+  }
+}
+
+variable "github_repository_id" {
+  description = "GitHub's number of the repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_repository_id))
+    error_message = "github_repository_id must be a number, digits only."
+  }
+  validation {
+    condition     = (var.github_repository_id == null) == (var.github_owner_id == null)
+    error_message = "github_repository_id and github_owner_id are given both or neither."
+  }
+}
+
 variable "github_environments" {
-  description = "GitHub environments whose jobs may deploy. Give each its approval rules in GitHub."
+  description = "GitHub environments whose jobs may deploy: rendered, the one of this environment's name. Give it its approval rules in GitHub."
   type        = list(string)
   default     = []
 

@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = "~> 5.100"
+      source = "hashicorp/aws"
+      # What changed in 6 is nothing of what is used here: who has 6 already can call this root as a module.
+      version = ">= 5.100, < 7"
     }
   }
 

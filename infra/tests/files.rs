@@ -48,10 +48,12 @@ fn everything() -> Known {
 }
 
 /// A value for each setting that has none by default.
-const OPTIONAL: [&str; 18] = [
+const OPTIONAL: [&str; 21] = [
     "project.tags.team=data",
     "github.repository=owner/name",
-    "github.environments=dev,prod",
+    "github.owner_id=123456",
+    "github.repository_id=456789",
+    "github.environments=production",
     "github.branches=main",
     "alerts.email=somebody@example.com",
     "aws.replicate.name={prefix}-replicate",
@@ -60,6 +62,7 @@ const OPTIONAL: [&str; 18] = [
     "aws.state.bucket=aws-state",
     "gcp.image_repository=images",
     "gcp.workload_identity_pool=outside",
+    "gcp.role_suffix=2",
     "gcp.pubsub.publishers=serviceAccount:producer@project.iam.gserviceaccount.com",
     "gcp.firestore.location=nam5",
     "gcp.firestore.ttl_field=expires",
@@ -162,6 +165,7 @@ fn what_the_settings_leave_open_is_the_variables_default() {
         "replicate_env",
         "replicate_name",
         "aws_replicate_roles",
+        "github_environments",
     ];
     for (path, hcl) in ROOTS {
         let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
@@ -180,6 +184,44 @@ fn what_the_settings_leave_open_is_the_variables_default() {
             assert_eq!(values[&name], default, "{path}: {name}");
         }
     }
+}
+
+#[test]
+fn both_roots_get_what_the_two_forms_of_a_subject_are_made_of() {
+    let sets = ["github.repository=o/r", "github.owner_id=1", "github.repository_id=2"];
+    for (path, _) in ROOTS {
+        let with = json(&rendered(&settings("dev", &sets), &Known::default()), path);
+        let names = ["github_repository", "github_owner_id", "github_repository_id"];
+        assert_eq!(names.map(|name| with[name].as_str()), [Some("o/r"), Some("1"), Some("2")]);
+        let without = json(&rendered(&settings("dev", &sets[..1]), &Known::default()), path);
+        let names = ["github_owner_id", "github_repository_id"];
+        assert!(names.iter().all(|name| without[*name].is_null()), "{path}: {without:?}");
+    }
+    assert_eq!(settings("dev", &sets).github_subjects(), ["repo:o/r", "repo:o@1/r@2"]);
+    assert_eq!(settings("dev", &sets[..1]).github_subjects(), ["repo:o/r"]);
+}
+
+#[test]
+fn an_environment_trusts_the_jobs_of_its_own_name_and_prod_no_pull_request() {
+    for (path, _) in ROOTS {
+        let trusted = |env: &str, sets: &[&str]| {
+            let values = json(&rendered(&settings(env, sets), &Known::default()), path);
+            (values["github_environments"].clone(), values["github_pull_requests"].clone())
+        };
+        for sets in [&[][..], &["github.repository=o/r"]] {
+            assert_eq!(trusted("dev", sets), (serde_json::json!(["dev"]), true.into()), "{path}");
+            assert_eq!(
+                trusted("prod", sets),
+                (serde_json::json!(["prod"]), false.into()),
+                "{path}"
+            );
+        }
+        let named = ["github.environments=production"];
+        assert_eq!(trusted("prod", &named), (serde_json::json!(["production"]), false.into()));
+    }
+    let region = &rendered(&with_regions("deveu"), &Known::default());
+    let values = json(region, "terraform/terraform.tfvars.json");
+    assert_eq!(values["github_environments"], serde_json::json!(["deveu"]));
 }
 
 /// `dev` with two more regions, as `env`.

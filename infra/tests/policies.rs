@@ -326,6 +326,41 @@ fn owner_and_editor_of_a_project_are_nobodys() {
     }
 }
 
+/// By these a role can let others in, for as long as it is not noticed.
+const LETS_IN: [&str; 13] = [
+    "dynamodb:PutResourcePolicy",
+    "iam:CreateRole",
+    "iam:UpdateAssumeRolePolicy",
+    "kms:PutKeyPolicy",
+    "lambda:AddPermission",
+    "lambda:CreateFunctionUrlConfig",
+    "s3:DeleteBucketPolicy",
+    "s3:PutBucketAcl",
+    "s3:PutBucketPolicy",
+    "s3:PutBucketPublicAccessBlock",
+    "sns:SetTopicAttributes",
+    "sqs:AddPermission",
+    "sqs:SetQueueAttributes",
+];
+
+#[test]
+fn the_readme_says_what_a_taken_over_deploy_role_can_leave_behind() {
+    let readme = fs::read_to_string(root().join("terraform/README.md")).expect("it is there");
+    let said: Vec<&str> =
+        LETS_IN.into_iter().filter(|action| readme.contains(&format!("`{action}`"))).collect();
+    let of_deploy = all().into_iter().filter(|statement| {
+        // A condition on whom it lets in holds it.
+        let held = statement.more.iter().any(|more| more.contains("lambda:Principal"));
+        statement.place.contains("deploy_statements") && statement.effect == "Allow" && !held
+    });
+    let may: Vec<String> = of_deploy.flat_map(|statement| statement.actions).collect();
+    let may: Vec<&str> =
+        LETS_IN.into_iter().filter(|action| may.iter().any(|one| one == action)).collect();
+    assert!(may.contains(&"s3:PutBucketPolicy"), "the statements are found: {may:?}");
+    assert_eq!(said, may, "README's list, and what terraform/permissions.tf allows");
+    assert!(!readme.contains("let himself in"), "it can");
+}
+
 #[test]
 fn a_wide_statement_is_found_wherever_it_stands() {
     let mut statements = Vec::new();

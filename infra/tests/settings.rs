@@ -281,6 +281,11 @@ fn what_terraform_would_refuse_is_refused_here() {
         "project.tags.Team=data",
         "project.tags.project=other",
         "github.repository=*/name",
+        "github.repository=octocat@1/my-repo@2",
+        "github.owner_id=octocat",
+        "github.owner_id=0",
+        "github.owner_id=1",
+        "github.repository_id=2",
         "github.branches=feature/*",
         "alerts.email=somebody",
         "alerts.error_percent=0",
@@ -290,8 +295,13 @@ fn what_terraform_would_refuse_is_refused_here() {
         "aws.foundation.key_deletion_window_days=6",
         "aws.state.bucket=State",
         "aws.state.key=/state",
+        "aws.state.key=terraform/../state",
+        "gcp.state.prefix=terraform-gcp/",
+        "gcp.state.prefix=terraform-gcp//dev",
         "gcp.bucket_prefix=google",
         "gcp.workload_identity_pool=gcp-pool",
+        "gcp.role_suffix=-2",
+        "gcp.role_suffix=a_suffix_that_leaves_no_room_for_roles",
         "gcp.pubsub.publishers=allUsers",
         "gcp.firestore.ttl_field=ids",
         "gcp.archive.coldline_days=30",
@@ -355,4 +365,105 @@ fn what_only_some_need_can_be_left_out_or_taken_away() {
         |sets: &[&str]| parse(&given, None, sets, &[]).expect("valid").github.repository;
     assert_eq!(repository(&[]).as_deref(), Some("a/b"));
     assert_eq!(repository(&["github.repository="]), None);
+}
+
+/// The file with this at its end, or why it is refused; `sets` are for `env`.
+fn with(more: &str, env: &str, sets: &[&str]) -> Result<Settings, String> {
+    parse(&format!("{FILE}\n{more}"), Some(env), sets, &[]).map_err(|error| error.to_string())
+}
+
+/// Where the line is that begins so.
+fn line_of(text: &str, start: &str) -> usize {
+    1 + text.lines().position(|line| line.starts_with(start)).expect("it is there")
+}
+
+#[test]
+fn a_protected_environment_is_deployed_by_its_own_reviewed_jobs_only() {
+    let sets = ["github.repository=o/r"];
+    // As it would be written for all environments at once.
+    let both = FILE.replacen("environments = []", "environments = [\"dev\", \"prod\"]", 1);
+    let line = line_of(&both, "environments = [\"dev\"");
+    for env in ["dev", "prod"] {
+        let error = parse(&both, Some(env), &sets, &[]).expect_err("prod trusts dev").to_string();
+        let begin = format!(
+            "twincloud.toml:{line}: `github.environments`: prod is protected, and a job of dev "
+        );
+        assert!(error.starts_with(&begin), "{error}");
+    }
+    let own = FILE.replacen("environments = []", "environments = [\"prod\", \"staging\"]", 1);
+    parse(&own, Some("prod"), &sets, &[]).expect("neither is another environment");
+
+    let open = FILE.replacen("pull_requests = false", "pull_requests = true", 1);
+    let error = parse(&open, Some("prod"), &sets, &[]).expect_err("a pull request").to_string();
+    let begin = format!(
+        "twincloud.toml:{}: `github.pull_requests`: ",
+        line_of(&open, "[env.prod.github]") + 1
+    );
+    assert!(error.starts_with(&begin), "{error}");
+    assert!(error.ends_with("put `pull_requests = false` under [env.prod.github]"), "{error}");
+    parse(&open, Some("prod"), &[], &[]).expect("without a repository no job signs in");
+
+    // What is protected by its table is protected, and another region is what its home is.
+    let protected = ["github.repository=o/r", "aws.deletion_protection=true"];
+    let error = with("", "dev", &protected).expect_err("dev is protected");
+    assert!(error.contains("[env.dev.github]"), "{error}");
+    let region =
+        "[env.prodeu.project]\nregion_of = \"prod\"\n[env.prodeu.aws]\nregion = \"eu-west-1\"\n";
+    assert!(!with(region, "prodeu", &sets).expect("as prod").github.pull_requests);
+    let named = format!("{region}[env.prodeu.github]\nenvironments = [\"prod\"]\n");
+    with(&named, "prodeu", &sets).expect("its home's jobs may deploy it");
+}
+
+#[test]
+fn no_stack_begins_with_the_name_of_another_and_a_dash() {
+    let prefix = |prefix: &str| format!("[env.eu.project]\nprefix = \"{prefix}\"\n");
+    // `blockchain-core-prod-prod` is prod's.
+    for env in ["dev", "eu"] {
+        let error = with(&prefix("blockchain-core-prod-prod"), env, &[]).expect_err("it begins so");
+        assert!(
+            error.contains("`blockchain-core-prod-prod-eu`, begins with that of prod, "),
+            "{error}"
+        );
+        assert!(error.contains("`project.prefix`"), "{error}");
+    }
+    with(&prefix("blockchain-core-prod"), "eu", &[]).expect("the names go on otherwise");
+    let error = with("", "dev", &["project.prefix=blockchain-core-prod-prod"]);
+    assert!(error.expect_err("by --set, too").starts_with("--set project.prefix="));
+}
+
+#[test]
+fn no_state_lies_where_another_environments_does() {
+    let in_file = |state: &str, key: &str| {
+        let text = FILE.replacen("# bucket = \"BUCKET\"", "bucket = \"state\"", 2);
+        text.replacen(&format!("{state}\n"), &format!("{key}\n"), 1)
+    };
+    let (aws, gcp) = ("key = \"terraform/terraform.tfstate\"", "prefix = \"terraform-gcp\"");
+    let refused = |text: &str| parse(text, None, &[], &[]).expect_err("one for all").to_string();
+    let error = refused(&in_file(gcp, "prefix = \"gcp-{environment}\""));
+    assert!(error.contains("`aws.state.key`: it is the key of the state, too, of "), "{error}");
+    let error = refused(&in_file(aws, "key = \"{environment}.tfstate\""));
+    assert!(
+        error.contains("`gcp.state.prefix`: it is the prefix of the state, or lies "),
+        "{error}"
+    );
+
+    let apart = in_file(aws, "key = \"{environment}.tfstate\"");
+    let apart = apart.replacen(gcp, "prefix = \"gcp/{environment}\"", 1);
+    parse(&apart, None, &[], &[]).expect("each has its own");
+    let below = format!("{apart}\n[env.prod.gcp.state]\nprefix = \"gcp/dev/prod\"\n");
+    assert!(refused(&below).contains("`gcp.state.prefix`"));
+}
+
+#[test]
+fn a_subject_that_google_would_refuse_is_refused_here() {
+    let repository = format!("github.repository={}/{}", "o".repeat(39), "r".repeat(60));
+    let sets = [repository.as_str(), "github.environments=dev"];
+    with("", "dev", &sets).expect("120 characters");
+    let error = with(
+        "",
+        "dev",
+        &[&sets[..], &["github.owner_id=1234567", "github.repository_id=2"]].concat(),
+    );
+    let error = error.expect_err("with the numbers it is longer");
+    assert!(error.contains("has 131 characters, and Google Cloud takes 127"), "{error}");
 }

@@ -89,6 +89,53 @@ run "defaults_open_nothing" {
   }
 }
 
+run "names_alone" {
+  variables {
+    github_repository   = "acme/twincloud"
+    github_environments = ["dev"]
+  }
+
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.repository == 'acme/twincloud' && assertion.sub in ['repo:acme/twincloud:environment:dev', 'repo:acme/twincloud:pull_request']"
+    error_message = "Without GitHub's numbers the names are all there is."
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.candles.role_id == "blockchain_core_dev_candles"
+    error_message = "Without a suffix an id ends with the role's name."
+  }
+}
+
+run "numbers_in_letters" {
+  command = plan
+
+  variables {
+    github_repository    = "acme/twincloud"
+    github_owner_id      = "acme"
+    github_repository_id = "456789"
+  }
+  expect_failures = [var.github_owner_id]
+}
+
+run "wildcard_state_prefix" {
+  command = plan
+
+  variables {
+    state_bucket = "blockchain-core-state"
+    state_prefix = "terraform-gcp/*"
+  }
+  expect_failures = [var.state_prefix]
+}
+
+run "long_role_suffix" {
+  command = plan
+
+  variables {
+    role_suffix = "that_leaves_no_room_for_the_name_of_a_role"
+  }
+  expect_failures = [var.role_suffix]
+}
+
 run "ingest_without_replicate" {
   variables {
     ingest_image = "us-central1-docker.pkg.dev/p/r/ingest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

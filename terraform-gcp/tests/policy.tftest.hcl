@@ -69,12 +69,16 @@ variables {
   ingest_env               = { RUST_LOG = "info" }
   replicate_image          = "us-central1-docker.pkg.dev/blockchain-core-dev/blockchain-core-dev/replicate@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
-  github_repository   = "acme/twincloud"
-  github_environments = ["dev", "prod"]
-  github_branches     = ["main"]
-  aws_account_id      = "210987654321"
-  aws_replicate_roles = ["blockchain-core-dev-ReplicateRole-ABCDEF", "blockchain-core-deveu-replicate"]
-  state_bucket        = "blockchain-core-state"
+  github_repository    = "acme/twincloud"
+  github_owner_id      = "123456"
+  github_repository_id = "456789"
+  github_environments  = ["dev"]
+  github_branches      = ["main"]
+  aws_account_id       = "210987654321"
+  aws_replicate_roles  = ["blockchain-core-dev-ReplicateRole-ABCDEF", "blockchain-core-deveu-replicate"]
+  state_bucket         = "blockchain-core-state"
+  state_prefix         = "terraform-gcp/dev"
+  role_suffix          = "2"
 }
 
 run "services_are_not_public" {
@@ -174,30 +178,60 @@ run "plan_account_changes_nothing" {
   }
 
   assert {
-    condition     = google_storage_bucket_iam_member.state_read[0].role == "roles/storage.objectViewer" && google_storage_bucket_iam_member.state_lock[0].condition[0].expression == "resource.name.endsWith(\".tflock\")"
-    error_message = "The plan account writes the state's lock, not the state."
+    condition     = google_storage_bucket_iam_member.state_read[0].role == "roles/storage.objectViewer" && google_storage_bucket_iam_member.state_lock[0].condition[0].expression == "resource.name.startsWith(\"projects/_/buckets/blockchain-core-state/objects/terraform-gcp/dev/\") && resource.name.endsWith(\".tflock\")"
+    error_message = "The plan account writes the state's lock, not the state, and no other environment's."
+  }
+
+  assert {
+    condition = alltrue([
+      for grant in [google_storage_bucket_iam_member.state_write[0], google_storage_bucket_iam_member.state_read[0]] :
+      grant.condition[0].expression == "resource.type == \"storage.googleapis.com/Bucket\" || resource.name.startsWith(\"projects/_/buckets/blockchain-core-state/objects/terraform-gcp/dev/\")"
+    ])
+    error_message = "GitHub's accounts get at the state of this environment and at no other's."
   }
 }
 
 run "github_is_one_repository" {
   assert {
-    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.repository == 'acme/twincloud' && assertion.sub in ['repo:acme/twincloud:environment:dev', 'repo:acme/twincloud:environment:prod', 'repo:acme/twincloud:ref:refs/heads/main', 'repo:acme/twincloud:pull_request']"
+    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.repository == 'acme/twincloud' && assertion.repository_id == '456789' && assertion.repository_owner_id == '123456' && assertion.sub in ['repo:acme/twincloud:environment:dev', 'repo:acme@123456/twincloud@456789:environment:dev', 'repo:acme/twincloud:ref:refs/heads/main', 'repo:acme@123456/twincloud@456789:ref:refs/heads/main', 'repo:acme/twincloud:pull_request', 'repo:acme@123456/twincloud@456789:pull_request']"
     error_message = "Tokens of other repositories must be refused."
   }
 
   assert {
     condition = toset([for grant in google_service_account_iam_member.github : grant.member]) == toset([
-      for subject in ["repo:acme/twincloud:environment:dev", "repo:acme/twincloud:environment:prod", "repo:acme/twincloud:ref:refs/heads/main", "repo:acme/twincloud:pull_request"] :
+      for subject in [
+        "repo:acme/twincloud:environment:dev", "repo:acme@123456/twincloud@456789:environment:dev",
+        "repo:acme/twincloud:ref:refs/heads/main", "repo:acme@123456/twincloud@456789:ref:refs/heads/main",
+        "repo:acme/twincloud:pull_request", "repo:acme@123456/twincloud@456789:pull_request",
+      ] :
       "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/blockchain-core-dev/subject/${subject}"
     ])
-    error_message = "Jobs must be named whole."
+    error_message = "Jobs must be named whole, by names and by numbers."
   }
 
   assert {
     condition = toset([for key, grant in google_service_account_iam_member.github : key if strcontains(key, "pull_request")]) == toset([
       "plan/repo:acme/twincloud:pull_request",
+      "plan/repo:acme@123456/twincloud@456789:pull_request",
     ])
     error_message = "A pull request may plan, and never deploy."
+  }
+}
+
+run "roles_have_the_suffix" {
+  assert {
+    condition = toset([
+      google_project_iam_custom_role.candles.role_id,
+      google_project_iam_custom_role.orders[0].role_id,
+      google_project_iam_custom_role.configure[0].role_id,
+      google_project_iam_custom_role.configure_archive[0].role_id,
+      ]) == toset([
+      "blockchain_core_dev_candles_2",
+      "blockchain_core_dev_orders_2",
+      "blockchain_core_dev_configure_2",
+      "blockchain_core_dev_configure_archive_2",
+    ])
+    error_message = "The suffix must reach the id of each custom role."
   }
 }
 

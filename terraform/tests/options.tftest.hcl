@@ -115,6 +115,45 @@ run "plan_by_pull_request_only" {
   }
 }
 
+run "names_alone" {
+  variables {
+    github_repository   = "acme/twincloud"
+    github_environments = ["prod"]
+    environment         = "prod"
+    github_branches     = ["main"]
+  }
+
+  assert {
+    condition = toset(jsondecode(aws_iam_role.plan[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([
+      "repo:acme/twincloud:environment:prod",
+      "repo:acme/twincloud:ref:refs/heads/main",
+      "repo:acme/twincloud:pull_request",
+    ])
+    error_message = "Without GitHub's numbers the names are all there is."
+  }
+}
+
+run "numbers_in_letters" {
+  command = plan
+
+  variables {
+    github_repository    = "acme/twincloud"
+    github_owner_id      = "acme"
+    github_repository_id = "456789"
+  }
+  expect_failures = [var.github_owner_id]
+}
+
+run "one_number_of_two" {
+  command = plan
+
+  variables {
+    github_repository    = "acme/twincloud"
+    github_repository_id = "456789"
+  }
+  expect_failures = [var.github_repository_id]
+}
+
 run "wildcard_repository" {
   command = plan
 

@@ -37,7 +37,9 @@ variables {
   replicate_name         = "blockchain-core-replicate"
 
   github_repository        = "acme/twincloud"
-  github_environments      = ["dev", "prod"]
+  github_owner_id          = "123456"
+  github_repository_id     = "456789"
+  github_environments      = ["dev"]
   google_replicate_subject = "123456789012345678901"
   state_bucket             = "blockchain-core-state-dev-123456789012"
 }
@@ -51,7 +53,7 @@ run "github_trust_is_one_repository" {
         && keys(statement.Condition) == ["StringEquals"]
         && alltrue([
           for subject in statement.Condition.StringEquals["token.actions.githubusercontent.com:sub"] :
-          startswith(subject, "repo:acme/twincloud:") && !strcontains(subject, "*")
+          (startswith(subject, "repo:acme/twincloud:") || startswith(subject, "repo:acme@123456/twincloud@456789:")) && !strcontains(subject, "*")
         ])
       ])
     ])
@@ -61,14 +63,19 @@ run "github_trust_is_one_repository" {
   assert {
     condition = toset(jsondecode(aws_iam_role.deploy[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([
       "repo:acme/twincloud:environment:dev",
-      "repo:acme/twincloud:environment:prod",
+      "repo:acme@123456/twincloud@456789:environment:dev",
     ])
-    error_message = "The deploy role must take the jobs of the named environments and no others."
+    error_message = "The deploy role must take the jobs of the named environments and no others, by names and by numbers."
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role.plan[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:acme/twincloud:pull_request")
-    error_message = "Pull requests must be able to plan."
+    condition = toset(jsondecode(aws_iam_role.plan[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([
+      "repo:acme/twincloud:environment:dev",
+      "repo:acme@123456/twincloud@456789:environment:dev",
+      "repo:acme/twincloud:pull_request",
+      "repo:acme@123456/twincloud@456789:pull_request",
+    ])
+    error_message = "Pull requests must be able to plan, by names and by numbers."
   }
 }
 
@@ -98,7 +105,7 @@ run "no_statement_is_wider_than_it_needs" {
         jsondecode(aws_iam_role_policy.google_reader[0].policy).Statement,
         jsondecode(aws_iam_policy.functions_boundary.policy).Statement,
         jsondecode(aws_iam_policy.producer.policy).Statement,
-      ) : contains(["ReadEverywhere", "ListAliases", "MakeMappings", "Trace"], statement.Sid) || !contains(flatten([statement.Resource]), "*")
+      ) : contains(["ReadEverywhere", "ReadFoundationEverywhere", "MakeMappings", "Trace"], statement.Sid) || !contains(flatten([statement.Resource]), "*")
     ])
     error_message = "Only actions that take no resource may name all resources; add the statement to this list with its reason beside it."
   }
@@ -173,6 +180,39 @@ run "function_roles_carry_the_boundary" {
       if contains(flatten([try(statement.Action, [])]), "iam:PassRole")
     ])
     error_message = "Roles may be passed only if they are the stack's, and only to the services that run it."
+  }
+}
+
+run "deploy_lets_in_nothing_but_the_schedule" {
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement : statement.Condition
+      if contains(flatten([try(statement.Action, [])]), "lambda:AddPermission")
+    ] == [{ StringEquals = { "lambda:Principal" = "events.amazonaws.com" } }]
+    error_message = "The deploy role must not let another account call or change a function."
+  }
+
+  assert {
+    condition = length(setintersection(
+      flatten([for statement in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement : try(statement.Action, [])]),
+      ["lambda:CreateFunctionUrlConfig", "lambda:AddLayerVersionPermission", "dynamodb:PutResourcePolicy", "s3:PutBucketAcl", "s3:PutObjectAcl", "sqs:AddPermission", "sns:SetTopicAttributes", "kms:PutKeyPolicy", "kms:CreateGrant"],
+    )) == 0
+    error_message = "The deploy role must not open what the stack leaves closed."
+  }
+}
+
+run "what_takes_no_resource_stands_alone" {
+  # With a resource beside it, such an action is never allowed.
+  assert {
+    condition = toset(flatten([
+      for statement in concat(
+        jsondecode(aws_iam_role_policy.deploy[0].policy).Statement,
+        jsondecode(aws_iam_policy.foundation[0].policy).Statement,
+        jsondecode(aws_iam_policy.read[0].policy).Statement,
+      ) : [for action in flatten([try(statement.Action, [])]) : action if contains(["kms:ListAliases", "sns:GetSubscriptionAttributes", "tag:GetResources"], action)]
+      if try(statement.Resource == "*", false)
+    ])) == toset(["kms:ListAliases", "sns:GetSubscriptionAttributes", "tag:GetResources"])
+    error_message = "An action that takes no resource must be allowed on all of them."
   }
 }
 

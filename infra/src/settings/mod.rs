@@ -3,6 +3,7 @@
 //! Values come from four layers, each laid over the one before: the file, the chosen environment's
 //! overlay in it, variables such as `TWINCLOUD_AWS__QUEUE__NAME`, and `--set` arguments.
 
+mod apart;
 mod containers;
 mod de;
 mod error;
@@ -59,9 +60,12 @@ impl Settings {
         let mut base = Node::parse(path, text)?;
         let overlays = Overlays::take(&mut base)?;
         read(base.clone())?;
+        let mut all = Vec::new();
         for overlay in overlays.all() {
-            read(overlays.layered(&base, overlay, Vec::new()))?;
+            let tree = overlays.layered(&base, overlay, Vec::new());
+            all.push(Environment { settings: read(tree.clone())?, tree });
         }
+        apart::all(&all)?;
 
         let default = base.at(["project", "environment"]).and_then(Node::text);
         let chosen = env.or(default).unwrap_or_default();
@@ -76,7 +80,8 @@ impl Settings {
         for layer in &overrides {
             tree.merge(layer.clone());
         }
-        let mut settings = read(tree)?;
+        let mut settings = read(tree.clone())?;
+        apart::one(&Environment { tree, settings: settings.clone() }, &all)?;
         for region in overlays.regions_of(chosen) {
             // What its overlay says stands above what is overridden for this one.
             let there = read(overlays.layered(&base, region, overrides.clone()))?;
@@ -89,6 +94,12 @@ impl Settings {
         }
         Ok(settings)
     }
+}
+
+/// The settings of an environment, and where each stands.
+struct Environment {
+    tree: Node,
+    settings: Settings,
 }
 
 /// Fills the placeholders in, types the tree, and checks the values.

@@ -55,6 +55,12 @@ impl Settings {
     pub fn home(&self) -> &str {
         self.project.region_of.as_deref().unwrap_or(&self.project.environment)
     }
+
+    /// Whether it takes more than a yes to destroy it, and a reviewed job to deploy it.
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.aws.deletion_protection || self.home() == "prod"
+    }
 }
 
 /// An environment that is another one in another region of AWS, as far as that one has to know.
@@ -383,7 +389,12 @@ pub struct CompareAndSet {
 pub struct Github {
     /// The only repository whose workflows may sign in, as `OWNER/NAME`.
     pub repository: Option<String>,
-    /// GitHub environments whose jobs may deploy.
+    /// GitHub's number of the owner, which tokens of newer repositories carry behind the name.
+    pub owner_id: Option<u64>,
+    /// GitHub's number of the repository, likewise.
+    pub repository_id: Option<u64>,
+    /// GitHub environments whose jobs may deploy; none means the one with this environment's name. See
+    /// [`Settings::github_environments`].
     pub environments: Vec<String>,
     /// Branches whose jobs may deploy without an environment.
     pub branches: Vec<String>,
@@ -393,7 +404,40 @@ pub struct Github {
 
 impl Default for Github {
     fn default() -> Self {
-        Self { repository: None, environments: vec![], branches: vec![], pull_requests: true }
+        Self {
+            repository: None,
+            owner_id: None,
+            repository_id: None,
+            environments: vec![],
+            branches: vec![],
+            pull_requests: true,
+        }
+    }
+}
+
+impl Settings {
+    /// The GitHub environments whose jobs may deploy this environment: its own name, unless the settings name others.
+    #[must_use]
+    pub fn github_environments(&self) -> Vec<String> {
+        if self.github.environments.is_empty() {
+            return vec![self.project.environment.clone()];
+        }
+        self.github.environments.clone()
+    }
+
+    /// The repository as GitHub's tokens name it: by names alone, and with the numbers where the settings have them.
+    #[must_use]
+    pub fn github_subjects(&self) -> Vec<String> {
+        let Some((owner, name)) =
+            self.github.repository.as_deref().and_then(|repository| repository.split_once('/'))
+        else {
+            return Vec::new();
+        };
+        let mut subjects = vec![format!("repo:{owner}/{name}")];
+        if let (Some(owner_id), Some(id)) = (self.github.owner_id, self.github.repository_id) {
+            subjects.push(format!("repo:{owner}@{owner_id}/{name}@{id}"));
+        }
+        subjects
     }
 }
 
@@ -696,6 +740,9 @@ pub struct Gcp {
     /// Id of the pool of identities from outside; where there is none, it is named after prefix and environment.
     #[serde(default)]
     pub workload_identity_pool: Option<String>,
+    /// Ends the ids of custom roles, as a deleted one's is taken for weeks.
+    #[serde(default)]
+    pub role_suffix: Option<String>,
     /// The topic of trades, its subscription, and their dead letters.
     pub pubsub: Pubsub,
     /// Where candles are kept.

@@ -45,7 +45,7 @@ pub(super) fn check(settings: &Settings) -> Checked {
         "a log filter can't be empty; the usual one is `info`",
     )?;
     compare_and_set(&settings.compare_and_set)?;
-    access::github(&settings.github)?;
+    access::github(settings)?;
     access::alerts(&settings.alerts)?;
     access::terraform(&settings.terraform)?;
     images_of_containers(&settings.containers)?;
@@ -214,6 +214,7 @@ fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {
     ensure("gcp.bucket_prefix", !raw.starts_with("goog") && !raw.contains("google"), problem)?;
     access::image_repository(gcp.image_repository.as_deref())?;
     access::pool(gcp.workload_identity_pool.as_deref())?;
+    access::role_suffix(settings)?;
     pubsub(&gcp.pubsub)?;
     firestore(&gcp.firestore)?;
     archive(&gcp.archive)?;

@@ -33,16 +33,22 @@ pub(super) fn tags(project: &Project) -> Checked {
     Ok(())
 }
 
-pub(super) fn github(github: &Github) -> Checked {
+pub(super) fn github(settings: &Settings) -> Checked {
+    let github = &settings.github;
     if let Some(repository) = &github.repository {
         let fits = repository.split_once('/').is_some_and(|(owner, name)| {
             owner.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && made_of(owner, "-")
                 && made_of(name, "._-")
         });
-        let spoken = "OWNER/NAME, one repository, without wildcards";
+        let spoken = if repository.contains('@') {
+            "OWNER/NAME, without the numbers: they are github.owner_id and github.repository_id"
+        } else {
+            "OWNER/NAME, one repository, without wildcards"
+        };
         shaped("github.repository", repository, fits, spoken)?;
     }
+    numbers(github)?;
     unique("github.environments", &github.environments)?;
     for environment in &github.environments {
         let spoken = "letters, digits, dots, dashes and underscores, without wildcards";
@@ -52,6 +58,56 @@ pub(super) fn github(github: &Github) -> Checked {
     for branch in &github.branches {
         let spoken = "the name of a branch, without wildcards";
         shaped("github.branches", branch, made_of(branch, "._/-"), spoken)?;
+    }
+    if github.repository.is_none() {
+        return Ok(());
+    }
+    let environment = &settings.project.environment;
+    let problem = format!(
+        "{environment} is protected, and a job of a pull request runs what no one has reviewed: put `pull_requests = false` \
+         under [env.{environment}.github]"
+    );
+    let reviewed = !(settings.is_protected() && github.pull_requests);
+    ensure("github.pull_requests", reviewed, problem)?;
+    subjects(settings)
+}
+
+/// Both of GitHub's numbers or neither.
+fn numbers(github: &Github) -> Checked {
+    let (owner, repository) = ("github.owner_id", "github.repository_id");
+    for (key, number) in [(owner, github.owner_id), (repository, github.repository_id)] {
+        ensure(key, number != Some(0), "GitHub's numbers begin with 1")?;
+    }
+    let problem = |missing: &str| {
+        format!(
+            "{missing} is missing: `gh api repos/OWNER/NAME --jq '.owner.id, .id'` says both numbers"
+        )
+    };
+    match (github.owner_id, github.repository_id) {
+        (Some(_), None) => ensure(owner, false, problem(repository)),
+        (None, Some(_)) => ensure(repository, false, problem(owner)),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
+/// Google takes a token's subject as `google.subject`, which is no longer than this.
+const SUBJECT_BYTES: usize = 127;
+
+fn subjects(settings: &Settings) -> Checked {
+    let github = &settings.github;
+    let environments = settings.github_environments();
+    let jobs = environments.iter().map(|name| ("github.environments", "environment:", name));
+    let branches = github.branches.iter().map(|name| ("github.branches", "ref:refs/heads/", name));
+    for (key, kind, name) in jobs.chain(branches) {
+        for repository in settings.github_subjects() {
+            let subject = format!("{repository}:{kind}{name}");
+            let length = subject.len();
+            let problem = format!(
+                "the subject of GitHub's tokens, `{subject}`, has {length} characters, and Google Cloud takes {SUBJECT_BYTES}: \
+                 a shorter name is needed"
+            );
+            ensure(key, length <= SUBJECT_BYTES, problem)?;
+        }
     }
     Ok(())
 }
@@ -155,6 +211,23 @@ pub(super) fn pool(pool: Option<&str>) -> Checked {
     ensure(key, !pool.starts_with("gcp-"), "Google keeps ids that start with `gcp-` for itself")
 }
 
+/// The longest end of a custom role's id, and the longest id that Google takes.
+const LONGEST_ROLE: &str = "_configure_archive";
+const ROLE_LETTERS: usize = 64;
+
+pub(super) fn role_suffix(settings: &Settings) -> Checked {
+    let Some(suffix) = &settings.gcp.role_suffix else { return Ok(()) };
+    let key = "gcp.role_suffix";
+    shaped(key, suffix, made_of(suffix, "_"), "letters, digits and underscores, such as 2")?;
+    let role = format!("{}-{}", settings.project.prefix, settings.home()).replace('-', "_");
+    let role = format!("{role}{LONGEST_ROLE}_{suffix}");
+    let length = role.len();
+    let problem = format!(
+        "the role `{role}` has {length} characters, and Google takes {ROLE_LETTERS}: a shorter suffix is needed"
+    );
+    ensure(key, length <= ROLE_LETTERS, problem)
+}
+
 pub(super) fn image_repository(repository: Option<&str>) -> Checked {
     repository.map_or(Ok(()), |name_of| name("gcp.image_repository", name_of, 1..=63, "-", &LOWER))
 }
@@ -174,8 +247,11 @@ pub(super) fn publishers(publishers: &[String]) -> Checked {
 }
 
 fn path(key: &'static str, value: &str) -> Checked {
-    let fits = made_of(value, "._/-") && value.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let spoken = "letters, digits and any of `._/-`, a letter or digit first, without wildcards";
+    // Terraform and a policy must mean the same object by it.
+    let plain = value.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let fits =
+        plain && made_of(value, "._/-") && value.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let spoken = "letters, digits and any of `._-` between single slashes, a letter or digit first, without wildcards";
     shaped(key, value, fits, spoken)
 }
 
