@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use infra::package::{BinDirs, Digest, Error, Manifest, Service, package_all};
+use infra::package::{BinDirs, Destination, Digest, Error, Manifest, Service, package_all};
 
 const BINARIES: [&str; 4] = ["aws-ingest", "gcp-ingest", "aws-replicate", "gcp-replicate"];
 
@@ -21,8 +21,10 @@ fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
     if !compile_small(bins.path(), &["-static"]) {
         return;
     }
-    let first = package_all(both(bins.path()), None, out.path()).expect("package");
-    let second = package_all(both(bins.path()), None, out.path()).expect("package again");
+    let first =
+        package_all(both(bins.path()), None, Destination::Clouds, out.path()).expect("package");
+    let second = package_all(both(bins.path()), None, Destination::Clouds, out.path())
+        .expect("package again");
     assert_eq!(first, second);
     assert_eq!(Manifest::read(out.path()).expect("read"), first);
 
@@ -49,9 +51,31 @@ fn a_service_that_needs_a_c_library_is_refused() {
     if !compile_small(bins.path(), &[]) {
         return;
     }
-    let error = package_all(both(bins.path()), None, out.path()).expect_err("it is dynamic");
+    let error = package_all(both(bins.path()), None, Destination::Clouds, out.path())
+        .expect_err("it is dynamic");
     assert!(matches!(error, Error::Dynamic { .. }), "{error}");
     assert!(error.is_environment());
+}
+
+#[test]
+fn for_emulators_on_this_machine_a_dynamic_service_is_packed_and_gets_no_image() {
+    let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
+    if !compile_small(bins.path(), &["-static"]) {
+        return;
+    }
+    let pack = || package_all(both(bins.path()), None, Destination::ThisMachine, out.path());
+    assert!(pack().expect("package").artifacts[2].image_digest.is_some(), "static ones have one");
+    compile_small(bins.path(), &[]);
+    let manifest = pack().expect("package what is dynamic");
+    for service in Service::ALL {
+        let artifact = manifest.artifact(service.binary).expect("the service is in the manifest");
+        assert_eq!(artifact.image_digest, None);
+        assert!(out.path().join(service.program()).is_file());
+        assert!(
+            service.layout(out.path()).read().is_err(),
+            "the image of the build before is gone"
+        );
+    }
 }
 
 fn both(bins: &Path) -> BinDirs<'_> {
@@ -63,7 +87,8 @@ fn a_missing_binary_says_how_to_build_it() {
     let (bins, out) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder"));
     bin_dir(bins.path());
     fs::remove_file(bins.path().join("aws-ingest")).expect("remove");
-    let error = package_all(both(bins.path()), None, out.path()).expect_err("no binary");
+    let error = package_all(both(bins.path()), None, Destination::Clouds, out.path())
+        .expect_err("no binary");
     assert!(matches!(error, Error::NoBinary { name: "aws-ingest", .. }), "{error}");
     assert!(error.is_environment());
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::exit::Failure;
-use crate::heavy::{self, Print};
+use crate::heavy::{self, Destination, Print};
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -39,12 +39,11 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         heavy::check(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;
     }
     if wanted(What::ColdStart) {
-        heavy::build_all(false)?;
-        heavy::package(Print::Nothing)?;
+        heavy::build_and_package(Destination::ThisMachine, false, Print::Nothing)?;
         let mut cold_start = Command::new(workspace::bin_dir().join("harness"));
         cold_start.arg("bench-cold-start");
         cold_start.arg("--hello").arg(workspace::bin_dir().join("hello-bootstrap"));
-        cold_start.arg("--bootstrap").arg(workspace::lambda_bin_dir().join("aws-ingest"));
+        cold_start.arg("--bootstrap").arg(workspace::function_bin_dir().join("aws-ingest"));
         cold_start.arg("--zip").arg(workspace::artifacts_dir().join("aws/ingest.zip"));
         heavy::run(&mut cold_start)?;
     }
@@ -59,8 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         heavy::check(cost.env("NOXIOUS_PROXY", target.join("release/noxious-proxy")))?;
     }
     if wanted(What::Stack) {
-        heavy::build_all(args.json)?;
-        heavy::package(Print::Nothing)?;
+        heavy::build_and_package(Destination::ThisMachine, args.json, Print::Nothing)?;
         let mut stack = heavy::program("harness");
         stack.arg("bench-stack");
         if args.json {

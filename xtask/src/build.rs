@@ -1,7 +1,7 @@
 //! `cargo xtask build`.
 
 use crate::exit::Failure;
-use crate::heavy::{self, Print};
+use crate::heavy::{self, Destination, Print};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -11,6 +11,6 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    heavy::build_all(args.json)?;
-    heavy::package(if args.json { Print::Json } else { Print::Table })
+    let print = if args.json { Print::Json } else { Print::Table };
+    heavy::build_and_package(Destination::Anywhere, args.json, print)
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
-use args::Target;
+use args::{DeployTarget, Target};
 use serde_json::Value;
 use toolbox::{Env, Report};
 
@@ -28,8 +28,7 @@ pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
         Target::Auto => Report::collect(&Env::from_process()).processes_target().is_ok(),
     };
     if on_emulators {
-        build_all(args.json)?;
-        package(Print::Nothing)?;
+        build_and_package(destination(args.target), args.json, Print::Nothing)?;
     } else {
         build_programs(args.json)?;
     }
@@ -41,9 +40,13 @@ pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
     if args.list || args.command.is_some() || args.target.is_deployed() {
         return harness();
     }
-    build_all(args.json)?;
-    package(Print::Nothing)?;
+    build_and_package(destination(args.target), args.json, Print::Nothing)?;
     exec("harness")
+}
+
+/// Functions in containers meet the C library of an image, not that of this machine.
+fn destination(target: Target) -> Destination {
+    if target == Target::Containers { Destination::Anywhere } else { Destination::ThisMachine }
 }
 
 /// Runs the harness with our own arguments.
@@ -65,48 +68,95 @@ pub(crate) fn operate() -> Result<(), Failure> {
 }
 
 /// [`deploy`], with the artifacts that are to be deployed built and packed first.
-pub(crate) fn deploy_artifacts(quiet: bool) -> Result<(), Failure> {
-    build_all(quiet)?;
-    package(Print::Nothing)?;
+pub(crate) fn deploy_artifacts(target: DeployTarget, quiet: bool) -> Result<(), Failure> {
+    let destination = match target {
+        DeployTarget::Cloud => Destination::Anywhere,
+        DeployTarget::Processes => Destination::ThisMachine,
+    };
+    build_and_package(destination, quiet, Print::Nothing)?;
     exec("deploy")
 }
 
-/// Builds the programs of the workspace, the Lambda bootstraps and the Cloud Run services, optimised.
-pub(crate) fn build_all(quiet: bool) -> Result<(), Failure> {
-    build_programs(quiet)?;
-    // The functions in their own profile and from a package of their own; see [profile.function]. At a fixed address:
-    // relocating a bootstrap took 0.14 of the 1.87 ms of its cold start.
-    for bootstrap in LAMBDA_BOOTSTRAPS {
-        let mut lambda = cargo();
-        lambda.args(["rustc", "--profile", FUNCTION_PROFILE, "--package", "programs"]);
-        lambda.args(["--bin", bootstrap]);
-        if quiet {
-            lambda.arg("--quiet");
-        }
-        build_with(lambda.args(["--", "-C", "relocation-model=static"]))?;
-    }
-    build_services(quiet)
+/// Where the packed functions are to run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// Lambda, an image, another machine: all of them are static, whatever C library there is.
+    Anywhere,
+    /// Emulators on this machine: static where this machine can link so, else dynamic.
+    ThisMachine,
 }
 
-/// Builds the Cloud Run services for images without a C library: static, and at a fixed address, so that there is nothing
-/// to relocate. The deploy engine says which there are, and for which target.
-fn build_services(quiet: bool) -> Result<(), Failure> {
-    let wanted = services()?;
-    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    for service in wanted["services"].as_array().into_iter().flatten() {
-        let mut build = cargo();
-        build.args(["rustc", "--profile", FUNCTION_PROFILE]);
-        build.args(["--package", &text(service, "package"), "--bin", &text(service, "binary")]);
-        if let Some(target) = wanted["target"].as_str() {
-            build.args(["--target", target]);
-        }
-        if quiet {
-            build.arg("--quiet");
-        }
-        build.args(["--", "-C", "target-feature=+crt-static", "-C", "relocation-model=static"]);
-        build_with(&mut build)?;
+/// Builds the programs of the workspace, the Lambda bootstraps and the Cloud Run services, optimised, and packs the
+/// functions. What can't be had at the destination is refused before anything is built.
+pub(crate) fn build_and_package(
+    destination: Destination,
+    quiet: bool,
+    print: Print,
+) -> Result<(), Failure> {
+    let is_static = can_be_static(destination)?;
+    build_programs(quiet)?;
+    for bootstrap in LAMBDA_BOOTSTRAPS {
+        build_function("programs", bootstrap, None, is_static, quiet)?;
     }
-    Ok(())
+    // The deploy engine says which services there are, and for which target.
+    let wanted = services()?;
+    let target = wanted["target"].as_str();
+    let own = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    // The C library of another target is not this machine's.
+    let is_static = is_static || target.is_some_and(|target| target != own);
+    for service in wanted["services"].as_array().into_iter().flatten() {
+        let text = |key: &str| service[key].as_str().unwrap_or_default();
+        build_function(text("package"), text("binary"), target, is_static, quiet)?;
+    }
+    package(destination, target, print)
+}
+
+/// Whether functions can be linked without a C library of their surroundings; see [`build_function`].
+fn can_be_static(destination: Destination) -> Result<bool, Failure> {
+    // Elsewhere, as with musl, the static library comes with Rust.
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return Ok(true);
+    }
+    let env = Env::from_process();
+    let Err(why) = toolbox::static_libc::find(&env) else { return Ok(true) };
+    let get = toolbox::static_libc::how_to_get(env.platform());
+    match destination {
+        Destination::Anywhere => Err(Failure::Lacking(format!(
+            "the functions are linked statically, for which this machine lacks the C library: {why}\nget it: {get}"
+        ))),
+        Destination::ThisMachine => {
+            eprintln!(
+                "note: no static C library ({why}), so the functions are linked dynamically: good for emulators on this \
+                 machine, not for a deploy (get it: {get})"
+            );
+            Ok(false)
+        }
+    }
+}
+
+/// Builds a function in the profile of the functions and from a package of its own; see `[profile.function]`. It is static,
+/// so that no version of a C library is asked for where it runs, and at a fixed address, so that there is nothing to
+/// relocate at its start. Only the last crate is told so: all functions share one build of the others.
+fn build_function(
+    package: &str,
+    binary: &str,
+    target: Option<&str>,
+    is_static: bool,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let mut build = cargo();
+    build.args(["rustc", "--profile", FUNCTION_PROFILE, "--package", package, "--bin", binary]);
+    if let Some(target) = target {
+        build.args(["--target", target]);
+    }
+    if quiet {
+        build.arg("--quiet");
+    }
+    build.args(["--", "-C", "relocation-model=static"]);
+    if is_static {
+        build.args(["-C", "target-feature=+crt-static"]);
+    }
+    build_with(&mut build)
 }
 
 fn services() -> Result<Value, Failure> {
@@ -148,14 +198,19 @@ pub(crate) enum Print {
 }
 
 /// Packs the functions into what is deployed.
-pub(crate) fn package(print: Print) -> Result<(), Failure> {
-    let target = services()?["target"].as_str().map(str::to_owned);
+fn package(destination: Destination, target: Option<&str>, print: Print) -> Result<(), Failure> {
+    let of_services = match target {
+        Some(target) => workspace::target_dir().join(target).join(FUNCTION_PROFILE),
+        None => workspace::function_bin_dir(),
+    };
     let mut package = program("deploy");
     package.arg("package");
-    package.arg("--service-bin-dir");
-    package.arg(workspace::target_dir().join(target.unwrap_or_default()).join(FUNCTION_PROFILE));
-    package.arg("--lambda-bin-dir").arg(workspace::lambda_bin_dir());
+    package.arg("--service-bin-dir").arg(of_services);
+    package.arg("--lambda-bin-dir").arg(workspace::function_bin_dir());
     package.arg("--out-dir").arg(workspace::artifacts_dir());
+    if destination == Destination::ThisMachine {
+        package.arg("--this-machine");
+    }
     match print {
         Print::Nothing => package.stdout(Stdio::null()),
         Print::Table => &mut package,
@@ -218,6 +273,12 @@ pub(crate) fn cargo() -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root());
+    // A relative one was meant from where the user is.
+    for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
+        if env::var_os(name).is_some() {
+            command.env(name, workspace::target_dir());
+        }
+    }
     // What `cargo run` sets for this program is not for the ones it runs.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {
@@ -241,7 +302,15 @@ pub(crate) fn program(name: &str) -> Command {
     let mut command = Command::new(workspace::bin_dir().join(name));
     command.env("TWINCLOUD_ROOT", workspace::root());
     command.env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir());
+    docker_host(&mut command);
     command
+}
+
+/// What starts our containers knows no context of Docker's, only the variable.
+pub(crate) fn docker_host(command: &mut Command) {
+    if let Some(host) = toolbox::docker::host(&Env::from_process()) {
+        command.env("DOCKER_HOST", host);
+    }
 }
 
 /// Whether a program answers `--version`.

@@ -13,22 +13,56 @@ pub(crate) fn root() -> PathBuf {
     manifest_dir.parent().map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }
 
+/// Where cargo puts its folders of profiles, in one of which this program is. That is [`target_dir`], unless the user's
+/// configuration of cargo names a target: then it is the folder of that target.
+pub(crate) fn built_dir() -> PathBuf {
+    let own = env::current_exe().ok();
+    let built = own.as_deref().and_then(Path::parent).and_then(Path::parent);
+    built.map_or_else(|| root().join("target"), Path::to_owned)
+}
+
 /// Where cargo builds.
 pub(crate) fn target_dir() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    target_dir_of(&built_dir())
+}
+
+/// cargo marks its target folder, and only that one, as something that a backup leaves out.
+fn target_dir_of(built: &Path) -> PathBuf {
+    let marked = built.ancestors().take(2).find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    marked.unwrap_or(built).to_owned()
 }
 
 /// Where the release binaries are.
 pub(crate) fn bin_dir() -> PathBuf {
-    target_dir().join("release")
+    built_dir().join("release")
 }
 
-/// Where the Lambda bootstraps are.
-pub(crate) fn lambda_bin_dir() -> PathBuf {
-    target_dir().join("function")
+/// Where the functions are, unless they are built for a target of their own.
+pub(crate) fn function_bin_dir() -> PathBuf {
+    built_dir().join("function")
 }
 
 /// Where `build` puts what is deployed.
 pub(crate) fn artifacts_dir() -> PathBuf {
     root().join("target/artifacts")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_target_folder_is_found_from_that_of_a_target_below_it() {
+        let target = built_dir().join(format!("tmp/workspace-{}", std::process::id()));
+        let triple = target.join("x86_64-unknown-linux-musl");
+        fs::create_dir_all(&triple).expect("create");
+        assert_eq!(target_dir_of(&triple), triple, "without a mark it is taken as it is");
+        fs::write(target.join("CACHEDIR.TAG"), "Signature: 8a477f597d28d172789f06886806bc55")
+            .expect("write");
+        assert_eq!(target_dir_of(&triple), target);
+        assert_eq!(target_dir_of(&target), target);
+        fs::remove_dir_all(&target).expect("remove");
+    }
 }

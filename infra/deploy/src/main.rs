@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use deploy::commands::{self, Checkout};
+use infra::package::{BinDirs, Destination};
 
 mod image;
 mod package;
@@ -35,6 +36,9 @@ enum Command {
         /// Where the artifacts go
         #[arg(long, default_value = "target/artifacts")]
         out_dir: PathBuf,
+        /// Pack for emulators on this machine alone, where dynamic binaries start too; those get no image
+        #[arg(long)]
+        this_machine: bool,
         /// Print the manifest and nothing else
         #[arg(long)]
         json: bool,
@@ -50,8 +54,11 @@ enum Command {
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Package { service_bin_dir, lambda_bin_dir, out_dir, json } => {
-            package::run(&service_bin_dir, &lambda_bin_dir, &out_dir, json)
+        Command::Package { service_bin_dir, lambda_bin_dir, out_dir, this_machine, json } => {
+            let bins = BinDirs { lambda: &lambda_bin_dir, services: &service_bin_dir };
+            let destination =
+                if this_machine { Destination::ThisMachine } else { Destination::Clouds };
+            package::run(bins, destination, &out_dir, json)
         }
         Command::Services => package::services(),
         Command::Image(args) => image::run(&args),

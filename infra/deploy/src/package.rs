@@ -6,13 +6,18 @@ use std::process::ExitCode;
 
 use deploy::images;
 use infra::package::image::{Base, ImageReference};
-use infra::package::{BinDirs, Manifest, Service, package_all};
+use infra::package::{BinDirs, Destination, Manifest, Service, package_all};
 use infra::settings::{Architecture, Images};
 use serde_json::json;
 
 use crate::{ENVIRONMENT, USAGE, failed, root};
 
-pub(crate) fn run(services: &Path, lambda: &Path, out_dir: &Path, json: bool) -> ExitCode {
+pub(crate) fn run(
+    bins: BinDirs<'_>,
+    destination: Destination,
+    out_dir: &Path,
+    json: bool,
+) -> ExitCode {
     let settings = match root::settings(None, &[]) {
         Ok(settings) => settings.gcp.images,
         Err(error) => return failed(&error, USAGE),
@@ -24,7 +29,7 @@ pub(crate) fn run(services: &Path, lambda: &Path, out_dir: &Path, json: bool) ->
             return failed(&error, code);
         }
     };
-    match package_all(BinDirs { lambda, services }, base.as_ref(), out_dir) {
+    match package_all(bins, base.as_ref(), destination, out_dir) {
         Ok(manifest) => {
             print(&manifest, json);
             ExitCode::SUCCESS

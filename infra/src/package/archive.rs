@@ -16,7 +16,7 @@ use super::{Digest, Error, failed};
 /// that isn't.
 pub fn lambda_zip(bootstrap: &Path, out: &Path) -> Result<Digest, Error> {
     let content = fs::read(bootstrap).map_err(failed("read", bootstrap))?;
-    let zip = zip_of(&content).map_err(|source| Error::Zip { path: out.to_owned(), source })?;
+    let zip = zip_of(&content).map_err(|cause| Error::Zip { path: out.to_owned(), cause })?;
     fs::write(out, &zip).map_err(failed("write", out))?;
     Ok(Digest::of(&zip))
 }

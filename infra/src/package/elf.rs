@@ -56,20 +56,20 @@ pub enum Libc {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
-    #[error("read the binary {}: {source}", path.display())]
+    #[error("read the binary {}: {cause}", path.display())]
     Read {
         /// The binary.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It isn't a 64-bit ELF file.
-    #[error("{} isn't a 64-bit Linux binary: {source}; build it for Linux", path.display())]
+    #[error("{} isn't a 64-bit Linux binary: {cause}; build it for Linux", path.display())]
     NotElf {
         /// The file.
         path: PathBuf,
         /// What the parser said.
-        source: object::read::Error,
+        cause: object::read::Error,
     },
     /// It is for a processor that neither cloud has.
     #[error("{} is for processor type {machine}; build it for x86_64 or aarch64", path.display())]
@@ -82,8 +82,7 @@ pub enum Error {
     /// It needs a newer glibc than there is where it runs, and would not start there.
     #[error(
         "{} needs glibc {needed}, but where it runs there is {max}:\n{}\n\
-         build it with `cargo zigbuild --release --target {arch}-unknown-linux-gnu.{max}` \
-         (cargo-zigbuild; zig itself comes with `pip install ziglang`), \
+         build it with `cargo xtask build`, which links it statically, \
          or on a distribution with glibc {max} or older",
         path.display(), listed(symbols)
     )]
@@ -94,10 +93,18 @@ pub enum Error {
         needed: GlibcVersion,
         /// What there is.
         max: GlibcVersion,
-        /// Rust's name of the processor.
-        arch: &'static str,
         /// The symbols that are to blame, by version. A version without symbols is asked for all the same.
         symbols: BTreeMap<GlibcVersion, BTreeSet<String>>,
+    },
+    /// It is dynamic, but not linked against glibc: its loader is missing where it runs.
+    #[error(
+        "{} is linked against a C library that is not glibc, and would not start where glibc is the only one; \
+         build it with `cargo xtask build`, which links it statically",
+        path.display()
+    )]
+    OtherLibc {
+        /// The binary.
+        path: PathBuf,
     },
 }
 
@@ -117,9 +124,8 @@ fn listed(symbols: &BTreeMap<GlibcVersion, BTreeSet<String>>) -> String {
 
 /// Reads what the binary at `path` needs.
 pub fn needs(path: &Path) -> Result<Needs, Error> {
-    let data =
-        std::fs::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    let not_elf = |source| Error::NotElf { path: path.to_owned(), source };
+    let data = std::fs::read(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+    let not_elf = |cause| Error::NotElf { path: path.to_owned(), cause };
     let file = ElfFile64::<Endianness>::parse(data.as_slice()).map_err(not_elf)?;
     let machine = file.elf_header().e_machine(file.endian());
     let arch = match machine {
@@ -142,7 +148,8 @@ pub fn needs(path: &Path) -> Result<Needs, Error> {
     Ok(Needs { arch, libc, symbols })
 }
 
-/// Reads what the binary needs, and refuses one that needs a glibc newer than `max`.
+/// Reads what the binary needs, and refuses one that does not start where the C library is a glibc of version `max`. A
+/// static one starts there whatever it was built with.
 pub fn check_glibc(path: &Path, max: GlibcVersion) -> Result<Needs, Error> {
     let needs = needs(path)?;
     match needs.libc {
@@ -150,13 +157,10 @@ pub fn check_glibc(path: &Path, max: GlibcVersion) -> Result<Needs, Error> {
             path: path.to_owned(),
             needed,
             max,
-            arch: match needs.arch {
-                Architecture::X86_64 => "x86_64",
-                Architecture::Arm64 => "aarch64",
-            },
             symbols: needs.symbols.into_iter().filter(|(version, _)| *version > max).collect(),
         }),
-        _ => Ok(needs),
+        Libc::Other => Err(Error::OtherLibc { path: path.to_owned() }),
+        Libc::Glibc(_) | Libc::Static => Ok(needs),
     }
 }
 
@@ -252,7 +256,28 @@ mod tests {
         assert!(symbols.values().flatten().any(|name| name == "clock_gettime"), "{error}");
         let text = error.to_string();
         assert!(text.contains("GLIBC_2.17: clock_gettime"), "{text}");
-        assert!(text.contains("-unknown-linux-gnu.2.2`"), "{text}");
+        assert!(text.contains("cargo xtask build"), "{text}");
+    }
+
+    #[test]
+    fn a_static_binary_of_this_machines_libc_fits_an_older_one() {
+        let folder = tempfile::tempdir().expect("folder");
+        let source = "#include <stdio.h>\n#include <time.h>\nint main(void) { return printf(\"%ld\", (long)time(0)); }";
+        for flags in [&["-static"][..], &["-static-pie"]] {
+            let Some(binary) = compiled(folder.path(), source, flags) else { return };
+            let needs = check_glibc(&binary, GlibcVersion(2, 0)).expect("it brings its own");
+            assert_eq!(needs.libc, Libc::Static, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn another_loader_is_refused() {
+        let folder = tempfile::tempdir().expect("folder");
+        let source = "void _start(void) { for (;;) {} }";
+        let flags = ["-nostdlib", "-pie", "-fPIE", "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"];
+        let Some(binary) = compiled(folder.path(), source, &flags) else { return };
+        let error = check_glibc(&binary, GlibcVersion(2, 99)).expect_err("no such loader there");
+        assert!(matches!(error, Error::OtherLibc { .. }), "{error}");
     }
 
     #[test]

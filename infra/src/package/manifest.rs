@@ -80,7 +80,7 @@ impl Manifest {
         let path = folder.join(Self::FILE);
         let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
         let manifest: Self = serde_json::from_str(&text)
-            .map_err(|source| Error::Manifest { path: path.clone(), source })?;
+            .map_err(|cause| Error::Manifest { path: path.clone(), cause })?;
         if manifest.schema == Self::SCHEMA {
             Ok(manifest)
         } else {
@@ -97,7 +97,7 @@ impl Manifest {
     pub(super) fn write(&self, folder: &Path) -> Result<(), Error> {
         let path = folder.join(Self::FILE);
         let mut text = serde_json::to_string_pretty(self)
-            .map_err(|source| Error::Manifest { path: path.clone(), source })?;
+            .map_err(|cause| Error::Manifest { path: path.clone(), cause })?;
         text.push('\n');
         fs::write(&path, text).map_err(failed("write", &path))
     }

@@ -38,29 +38,30 @@ pub enum Error {
         folder: PathBuf,
     },
     /// A file or folder couldn't be read or written.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("{action} {}: {cause}", path.display())]
     Io {
         /// What was being done.
         action: &'static str,
         /// With which file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The zip couldn't be written.
-    #[error("write the zip {}: {source}", path.display())]
+    #[error("write the zip {}: {cause}", path.display())]
     Zip {
         /// The zip.
         path: PathBuf,
         /// What went wrong.
-        source: zip::result::ZipError,
+        cause: zip::result::ZipError,
     },
     /// The binary isn't fit for where it is to run.
     #[error(transparent)]
     Elf(#[from] elf::Error),
     /// A service's binary needs a C library, and an image has none.
     #[error(
-        "{} isn't static: it would not start in an image; build it with: cargo xtask build",
+        "{} isn't static: it would not start in an image; build it with `cargo xtask build`, for which \
+         `cargo xtask doctor` says whether a static C library is there",
         path.display()
     )]
     Dynamic {
@@ -71,12 +72,12 @@ pub enum Error {
     #[error(transparent)]
     Image(#[from] ImageError),
     /// `manifest.json` isn't what this version writes.
-    #[error("read the manifest {}: {source}; package again", path.display())]
+    #[error("read the manifest {}: {cause}; package again", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
         /// What the parser said.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// `manifest.json` is another version's.
     #[error("the manifest {} has schema {found}, not {}; package again", path.display(), Manifest::SCHEMA)]
@@ -94,7 +95,9 @@ impl Error {
     pub fn is_environment(&self) -> bool {
         matches!(
             self,
-            Self::NoBinary { .. } | Self::Dynamic { .. } | Self::Elf(elf::Error::TooNew { .. })
+            Self::NoBinary { .. }
+                | Self::Dynamic { .. }
+                | Self::Elf(elf::Error::TooNew { .. } | elf::Error::OtherLibc { .. })
         )
     }
 }
@@ -146,6 +149,16 @@ pub struct BinDirs<'a> {
     pub services: &'a Path,
 }
 
+/// Where artifacts are to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Lambda, and images without a C library.
+    Clouds,
+    /// Emulators on the machine that built them: a dynamic binary starts there too. A service that is dynamic gets no image,
+    /// since it would not start in one.
+    ThisMachine,
+}
+
 /// A Cloud Run service: what it is built from and called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
@@ -190,26 +203,33 @@ const LAMBDAS: [(&str, &str); 2] =
 /// manifest.json
 /// ```
 ///
-/// Images are put on `base`, or on nothing. Each file is put in place whole, by a rename: whoever reads
+/// Images are put on `base`, or on nothing. What can't run at the `destination` is refused. Each file is put in place whole, by a rename: whoever reads
 /// the folder meanwhile, or runs what is in it, keeps what it has open.
 pub fn package_all(
     bins: BinDirs<'_>,
     base: Option<&Base>,
+    destination: Destination,
     out_dir: &Path,
 ) -> Result<Manifest, Error> {
     let staging = out_dir.join(format!(".staging-{}", std::process::id()));
-    let packaged = package_into(bins, base, &staging).and_then(|(manifest, images)| {
-        for (service, image) in Service::ALL.iter().zip(&images) {
-            service.layout(out_dir).write(image)?;
-        }
-        let paths = manifest.artifacts.iter().map(|artifact| artifact.path.as_str());
-        for path in paths.chain([Manifest::FILE]) {
-            let to = out_dir.join(path);
-            create_parent(&to)?;
-            fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;
-        }
-        Ok(manifest)
-    });
+    let packaged =
+        package_into(bins, base, destination, &staging).and_then(|(manifest, images)| {
+            for (service, image) in Service::ALL.iter().zip(&images) {
+                let layout = service.layout(out_dir);
+                match image {
+                    Some(image) => layout.write(image)?,
+                    // Not that of an earlier build, which would be taken for this one's.
+                    None => layout.remove()?,
+                }
+            }
+            let paths = manifest.artifacts.iter().map(|artifact| artifact.path.as_str());
+            for path in paths.chain([Manifest::FILE]) {
+                let to = out_dir.join(path);
+                create_parent(&to)?;
+                fs::rename(staging.join(path), &to).map_err(failed("put in place", &to))?;
+            }
+            Ok(manifest)
+        });
     // Left over only if something failed, which is what is reported then.
     let _ = fs::remove_dir_all(&staging);
     packaged
@@ -218,15 +238,17 @@ pub fn package_all(
 fn package_into(
     bins: BinDirs<'_>,
     base: Option<&Base>,
+    destination: Destination,
     out_dir: &Path,
-) -> Result<(Manifest, Vec<Image>), Error> {
+) -> Result<(Manifest, Vec<Option<Image>>), Error> {
     let mut artifacts = Vec::new();
     for (name, zip) in LAMBDAS {
-        artifacts.push(package_lambda(name, bins.lambda, out_dir, zip)?);
+        artifacts.push(package_lambda(name, bins.lambda, destination, out_dir, zip)?);
     }
     let mut images = Vec::new();
     for service in &Service::ALL {
-        let (artifact, image) = package_service(service, bins.services, base, out_dir)?;
+        let (artifact, image) =
+            package_service(service, bins.services, base, destination, out_dir)?;
         artifacts.push(artifact);
         images.push(image);
     }
@@ -238,11 +260,15 @@ fn package_into(
 fn package_lambda(
     name: &'static str,
     bin_dir: &Path,
+    destination: Destination,
     out_dir: &Path,
     path: &str,
 ) -> Result<Artifact, Error> {
     let binary = binary(name, bin_dir)?;
-    let needs = elf::check_glibc(&binary, LAMBDA_GLIBC)?;
+    let needs = match destination {
+        Destination::Clouds => elf::check_glibc(&binary, LAMBDA_GLIBC)?,
+        Destination::ThisMachine => elf::needs(&binary)?,
+    };
     let zip = out_dir.join(path);
     create_parent(&zip)?;
     let digest = lambda_zip(&binary, &zip)?;
@@ -253,11 +279,13 @@ fn package_service(
     service: &Service,
     bin_dir: &Path,
     base: Option<&Base>,
+    destination: Destination,
     out_dir: &Path,
-) -> Result<(Artifact, Image), Error> {
+) -> Result<(Artifact, Option<Image>), Error> {
     let binary = binary(service.binary, bin_dir)?;
     let needs = elf::needs(&binary)?;
-    if needs.libc != Libc::Static {
+    let is_static = needs.libc == Libc::Static;
+    if !is_static && destination == Destination::Clouds {
         return Err(Error::Dynamic { path: binary });
     }
     let path = service.program();
@@ -266,10 +294,13 @@ fn package_service(
     // Takes the mode along, and a release binary's is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
     let content = fs::read(&copy).map_err(failed("read", &copy))?;
-    let image = Image::build(service.name, &content, needs.arch, base)?;
+    let image = match is_static {
+        true => Some(Image::build(service.name, &content, needs.arch, base)?),
+        false => None,
+    };
     let digest = Digest::of(&content);
     let artifact = Artifact::new(service.binary, &path, digest, &needs, &binary)?;
-    let image_digest = Some(image.digest().to_owned());
+    let image_digest = image.as_ref().map(|image| image.digest().to_owned());
     Ok((Artifact { image_digest, ..artifact }, image))
 }
 
@@ -285,5 +316,5 @@ fn create_parent(path: &Path) -> Result<(), Error> {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::Io { action, path, source }
+    move |cause| Error::Io { action, path, cause }
 }

@@ -22,14 +22,14 @@ pub enum CacheError {
     #[error("no place for the cache: set TWINCLOUD_CACHE, XDG_CACHE_HOME or HOME")]
     NoPlace,
     /// A file operation failed.
-    #[error("{doing} {path}: {source}")]
+    #[error("{doing} {path}: {cause}")]
     Io {
         /// What was tried.
         doing: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another run has held the lock for too long.
     #[error("{path} is held by another run since {waited_s} s: end that run, or try again later")]
@@ -110,7 +110,7 @@ impl Cache {
 /// Wraps what the system said in what was tried.
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheError {
     let path = path.to_owned();
-    move |source| CacheError::Io { doing, path, source }
+    move |cause| CacheError::Io { doing, path, cause }
 }
 
 #[cfg(test)]

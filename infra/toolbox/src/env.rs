@@ -10,6 +10,10 @@ use std::process::Command;
 pub enum Platform {
     /// Debian, Ubuntu and what is derived from them: `apt`.
     Debian,
+    /// Fedora, RHEL and what is derived from them: `dnf`.
+    Fedora,
+    /// openSUSE and SLES: `zypper`.
+    Suse,
     /// Another Linux.
     OtherLinux,
     /// macOS: `brew`.
@@ -22,7 +26,7 @@ impl Platform {
     /// Whether the `processes` target can run here at all.
     #[must_use]
     pub fn is_linux(self) -> bool {
-        matches!(self, Self::Debian | Self::OtherLinux)
+        matches!(self, Self::Debian | Self::Fedora | Self::Suse | Self::OtherLinux)
     }
 }
 
@@ -144,8 +148,24 @@ fn detect_platform(root: &Path) -> Platform {
     } else if root.join("etc/debian_version").exists() {
         Platform::Debian
     } else {
-        Platform::OtherLinux
+        let release = std::fs::read_to_string(root.join("etc/os-release")).unwrap_or_default();
+        distribution(&release)
     }
+}
+
+/// By what `/etc/os-release` says that it is, or is like.
+fn distribution(release: &str) -> Platform {
+    let values = release
+        .lines()
+        .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")));
+    let mut names = values.flat_map(|value| value.trim_matches(['"', '\'']).split_whitespace());
+    let known = names.find_map(|name| match name {
+        "debian" | "ubuntu" => Some(Platform::Debian),
+        "fedora" | "rhel" | "centos" => Some(Platform::Fedora),
+        name if name.contains("suse") || name == "sles" => Some(Platform::Suse),
+        _ => None,
+    });
+    known.unwrap_or(Platform::OtherLinux)
 }
 
 #[cfg(test)]
@@ -178,6 +198,20 @@ mod tests {
         let env = Env::empty(Platform::Debian).with("TWINCLOUD_JAVA", "");
         assert_eq!(env.path_var("TWINCLOUD_JAVA"), None);
         assert!(env.var("TWINCLOUD_JAVA").is_some());
+    }
+
+    #[test]
+    fn distributions_are_told_by_what_they_are_like() {
+        for (release, platform) in [
+            ("NAME=\"Fedora Linux\"\nID=fedora\nVERSION_ID=43\n", Platform::Fedora),
+            ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", Platform::Fedora),
+            ("ID=\"opensuse-tumbleweed\"\nID_LIKE=\"opensuse suse\"\n", Platform::Suse),
+            ("ID=linuxmint\nID_LIKE='ubuntu debian'\n", Platform::Debian),
+            ("ID=arch\nBUILD_ID=rolling\n", Platform::OtherLinux),
+            ("", Platform::OtherLinux),
+        ] {
+            assert_eq!(distribution(release), platform, "{release}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod cache;
 pub mod cloud_sdk;
+pub mod docker;
 pub mod emulators;
 mod env;
 pub mod java;
@@ -15,6 +16,8 @@ mod process;
 mod programs;
 pub mod python;
 mod report;
+pub mod static_libc;
+mod surroundings;
 mod tools;
 pub mod venv;
 pub mod verify;
@@ -24,5 +27,5 @@ mod testing;
 
 pub use cache::Cache;
 pub use env::{Env, Platform};
-pub use report::{Item, Need, Report, Source, Status};
+pub use report::{Item, Need, Report, STATIC_LIBC, Source, Status};
 pub use tools::{NotPossible, Plan, Step, Tools};

@@ -29,12 +29,12 @@ impl Output {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// It could not be started.
-    #[error("start {program}: {source}")]
+    #[error("start {program}: {cause}")]
     Start {
         /// The program.
         program: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It did not end in time, and was killed.
     #[error("{program} gave no answer within {limit_ms} ms")]
@@ -49,7 +49,7 @@ pub enum RunError {
 /// Runs `command` with no input, for at most `limit`.
 pub(crate) fn run(command: &mut Command, limit: Duration) -> Result<Output, RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let started = |source| RunError::Start { program: program.clone(), source };
+    let started = |cause| RunError::Start { program: program.clone(), cause };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(started)?;
     let stdout = collect(child.stdout.take());

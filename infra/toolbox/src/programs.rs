@@ -33,6 +33,8 @@ pub(crate) const ALL: [Program; 9] = [
         needed_for: &[Need::Build],
         how_to_get: |platform| match platform {
             Platform::Debian => "sudo apt install build-essential".to_owned(),
+            Platform::Fedora => "sudo dnf install gcc".to_owned(),
+            Platform::Suse => "sudo zypper install gcc".to_owned(),
             Platform::MacOs => "xcode-select --install".to_owned(),
             _ => "your distribution's gcc or clang".to_owned(),
         },
@@ -125,6 +127,14 @@ pub(crate) const ALL: [Program; 9] = [
                 "sudo apt install docker.io && sudo usermod --append --groups docker $USER"
                     .to_owned()
             }
+            Platform::Fedora => {
+                "sudo dnf install moby-engine && sudo usermod --append --groups docker $USER"
+                    .to_owned()
+            }
+            Platform::Suse => {
+                "sudo zypper install docker && sudo usermod --append --groups docker $USER"
+                    .to_owned()
+            }
             Platform::MacOs => "brew install --cask docker".to_owned(),
             _ => "https://docs.docker.com/engine/install/".to_owned(),
         },
@@ -178,6 +188,8 @@ fn version_in(line: &str) -> String {
 pub(crate) fn how_to_get_python(platform: Platform) -> String {
     match platform {
         Platform::Debian => "sudo apt install python3 python3-venv".to_owned(),
+        Platform::Fedora => "sudo dnf install python3".to_owned(),
+        Platform::Suse => "sudo zypper install python313".to_owned(),
         Platform::MacOs => "brew install python".to_owned(),
         _ => "Python 3.10 or later: https://www.python.org/downloads/".to_owned(),
     }
@@ -186,6 +198,8 @@ pub(crate) fn how_to_get_python(platform: Platform) -> String {
 pub(crate) fn how_to_get_java(platform: Platform) -> String {
     match platform {
         Platform::Debian => "sudo apt install default-jre-headless".to_owned(),
+        Platform::Fedora => "sudo dnf install java-latest-openjdk-headless".to_owned(),
+        Platform::Suse => "sudo zypper install java-21-openjdk-headless".to_owned(),
         Platform::MacOs => "brew install openjdk".to_owned(),
         _ => "Java 11 or later: https://adoptium.net/installation/".to_owned(),
     }
@@ -232,7 +246,14 @@ mod tests {
 
     #[test]
     fn every_program_says_how_to_get_it_on_every_platform() {
-        for platform in [Platform::Debian, Platform::OtherLinux, Platform::MacOs, Platform::Other] {
+        for platform in [
+            Platform::Debian,
+            Platform::Fedora,
+            Platform::Suse,
+            Platform::OtherLinux,
+            Platform::MacOs,
+            Platform::Other,
+        ] {
             assert!(ALL.iter().all(|program| !(program.how_to_get)(platform).is_empty()));
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::emulators::{Emulator, JarStatus};
 use crate::pins::{self, PythonTool};
 use crate::programs::{self, Program};
-use crate::{Cache, Env, Platform, java, python, venv};
+use crate::{Cache, Env, Platform, docker, java, python, static_libc, surroundings, venv};
 
 /// A thing that a person may want to do with the project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,6 +41,8 @@ impl Need {
     }
 }
 
+/// The line about the library that everything that is deployed is linked with.
+pub const STATIC_LIBC: &str = "static C library";
 /// The emulators that have an image each.
 const IMAGES: [&str; 4] = ["fake-gcs-server", "firestore-emulator", "ministack", "pubsub-emulator"];
 /// About how much the published ones are: Google's command line is most of it.
@@ -140,9 +142,14 @@ impl Report {
                 .iter()
                 .map(|program| scope.spawn(move || item_of_program(env, program)))
                 .collect();
+            let static_libc = scope.spawn(move || static_libc_item(env));
             let mut items = processes_items(env);
             // A look-up doesn't panic; if one did, its line would be the only thing lost.
             items.extend(programs.into_iter().filter_map(|handle| handle.join().ok()));
+            items.extend(static_libc.join().ok());
+            let fetches = items.iter().any(|item| matches!(item.status, Status::WillFetch { .. }));
+            items.extend(proxy_item(env, fetches));
+            items.extend(certificates_items(env));
             items.extend(images_item(env, &items));
             Self { items }
         })
@@ -283,8 +290,12 @@ fn how_to_get_jar(platform: Platform, cache: &Cache, emulator: Emulator) -> Stri
 }
 
 fn item_of_program(env: &Env, program: &Program) -> Item {
+    let elsewhere = || docker::host(env).as_deref().and_then(docker::elsewhere);
     let status = match program.find(env) {
-        Ok((path, version)) => found(path, version, Source::Path),
+        Ok((path, version)) => match (program.name == programs::DOCKER).then(elsewhere).flatten() {
+            Some(why) => missing(format!("{} is there, but {why}", path.display())),
+            None => found(path, version, Source::Path),
+        },
         Err(why) => missing(why),
     };
     Item {
@@ -292,6 +303,43 @@ fn item_of_program(env: &Env, program: &Program) -> Item {
         status,
         needed_for: program.needed_for.to_vec(),
         how_to_get: (program.how_to_get)(env.platform()),
+    }
+}
+
+/// Without it the functions are linked dynamically, which is good for the emulators of this machine and for nothing else.
+fn static_libc_item(env: &Env) -> Item {
+    let status = match static_libc::find(env) {
+        Ok(compiler) => found(compiler, "links statically".to_owned(), Source::Path),
+        Err(why) => missing(why),
+    };
+    Item {
+        name: STATIC_LIBC.to_owned(),
+        status,
+        needed_for: vec![Need::Deploy],
+        how_to_get: static_libc::how_to_get(env.platform()),
+    }
+}
+
+/// The proxy that is set, if one is. It matters only where something `fetches`: nothing else leaves this machine.
+fn proxy_item(env: &Env, fetches: bool) -> Option<Item> {
+    let (variable, found) = surroundings::proxy(env)?;
+    let how_to_get = "set HTTPS_PROXY=http://HOST:PORT, or unset it".to_owned();
+    let item = processes_item("proxy for downloads", of_variable(variable, found), how_to_get);
+    Some(if fetches { item } else { Item { needed_for: Vec::new(), ..item } })
+}
+
+/// The certificates that are set in the place of the system's. Functions on emulators are told of them too.
+fn certificates_items(env: &Env) -> impl Iterator<Item = Item> {
+    surroundings::certificates(env).into_iter().map(|(variable, found)| {
+        let how = "let SSL_CERT_FILE name a file of certificates in PEM format, or unset it";
+        processes_item("trusted certificates", of_variable(variable, found), how.to_owned())
+    })
+}
+
+fn of_variable(variable: &'static str, found: Result<String, String>) -> Status {
+    match found {
+        Ok(version) => Status::Found { path: None, version, source: Source::Variable(variable) },
+        Err(why) => missing(why),
     }
 }
 
@@ -435,12 +483,48 @@ mod tests {
             let images = report.items.iter().find(|item| item.name == "emulators' images");
             images.expect("a line about images").status.clone()
         };
+        let remote = machine.env().with("DOCKER_HOST", "ssh://me@there");
+        machine.script("bin/docker", "echo 28.2.2");
+        let report = Report::collect(&remote);
+        let missing = report.containers_target().expect_err("an engine on another machine");
+        assert!(row(missing[0])[3].contains("ssh://me@there"), "{missing:?}");
         let Status::WillFetch { what, .. } = engine("ministack base fake-gcs-server") else {
             panic!("two are missing")
         };
         assert!(what.starts_with("images of firestore-emulator, pubsub-emulator at"), "{what}");
         let all = engine("ministack pubsub-emulator fake-gcs-server firestore-emulator");
         assert!(matches!(all, Status::Found { .. }), "{all:?}");
+    }
+
+    #[test]
+    fn without_a_static_c_library_only_deploying_is_stopped() {
+        let machine = Machine::new();
+        machine.python("bin/python3", "3.11.7");
+        machine.script(
+            "bin/cc",
+            "case \"$*\" in *-static*) echo 'ld: cannot find -lc' >&2; exit 1;; esac",
+        );
+        let report = Report::collect(&machine.env());
+        assert_eq!(report.processes_target(), Ok(()));
+        let missing = report.target(Need::Deploy).expect_err("no libc.a");
+        let library = missing.iter().find(|item| item.name == STATIC_LIBC);
+        let library = library.expect("a line about it");
+        assert!(library.how_to_get.contains("libc6-dev"), "{}", library.how_to_get);
+    }
+
+    #[test]
+    fn a_proxy_and_a_certificate_that_can_not_be_used_are_named() {
+        let machine = Machine::new();
+        machine.python("bin/python3", "3.11.7");
+        let env = machine.env().with("HTTPS_PROXY", "http://proxy:3128");
+        assert_eq!(Report::collect(&env).processes_target(), Ok(()));
+        let env = env.with("HTTPS_PROXY", "socks5://p:1").with("SSL_CERT_FILE", "/nonexistent");
+        let report = Report::collect(&env);
+        let missing = report.processes_target().expect_err("neither can be used");
+        let names: Vec<&str> = missing.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(names, ["proxy for downloads", "trusted certificates"]);
+        let fetched = proxy_item(&env, false).expect("it is shown");
+        assert!(fetched.is_missing() && fetched.needed_for.is_empty(), "nothing is to be fetched");
     }
 
     #[test]

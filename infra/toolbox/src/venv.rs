@@ -17,6 +17,8 @@ const LOCK_LIMIT: Duration = Duration::from_mins(20);
 /// Written last. Holds the interpreter, so that one that was replaced by another version is noticed.
 const MARKER: &str = ".complete";
 const TAIL_LINES: usize = 15;
+/// The variables by which pip is told which certificates to trust.
+const CERTIFICATES_OF_PIP: [&str; 3] = ["PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
 /// Why an environment can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +35,12 @@ pub enum VenvError {
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// A program could not be run.
-    #[error("install {tool}: {source}")]
+    #[error("install {tool}: {cause}")]
     Run {
         /// The tool.
         tool: &'static str,
         /// What went wrong.
-        source: RunError,
+        cause: RunError,
     },
     /// Python or pip ran, and failed.
     #[error(
@@ -183,8 +185,14 @@ fn run_step(
         .env_remove("PYTHONHOME")
         .env_remove("PYTHONPATH")
         .env_remove("PIP_TARGET");
+    // pip has certificates of its own. Others that are named for this project are meant for pip too.
+    if let Some(file) = env.path_var("SSL_CERT_FILE")
+        && CERTIFICATES_OF_PIP.iter().all(|name| env.path_var(name).is_none())
+    {
+        command.env("PIP_CERT", file);
+    }
     let output = process::run(&mut command, limit)
-        .map_err(|source| VenvError::Run { tool: tool.name, source })?;
+        .map_err(|cause| VenvError::Run { tool: tool.name, cause })?;
     if output.success {
         return Ok(());
     }
@@ -225,6 +233,18 @@ mod tests {
         });
         assert_eq!(fs::read_to_string(machine.path("home/pip-runs")).expect("pip ran"), "run\n");
         assert!(find(&cache, pins::MINISTACK).is_some());
+    }
+
+    #[test]
+    fn pip_trusts_the_certificates_that_are_named_for_the_project_or_for_pip() {
+        let told = "echo \"$PIP_CERT,$REQUESTS_CA_BUNDLE\" >> \"$HOME/told\"";
+        let (machine, env, cache) = machine_with_python(told);
+        let env = env.with("SSL_CERT_FILE", "/ca.pem");
+        install(&env, &cache, pins::MINISTACK, |_| ()).expect("installed");
+        let env = env.with("REQUESTS_CA_BUNDLE", "/of-pip.pem");
+        install(&env, &cache, pins::FAKE_GCS_SERVER, |_| ()).expect("installed");
+        let told = fs::read_to_string(machine.path("home/told")).expect("pip ran");
+        assert_eq!(told, "/ca.pem,\n,/of-pip.pem\n");
     }
 
     #[test]

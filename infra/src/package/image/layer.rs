@@ -26,7 +26,7 @@ pub(super) struct Layer {
 
 pub(super) fn of(service: &str, binary: &[u8]) -> Result<Layer, Error> {
     // Into memory, which doesn't fail.
-    let failed = |source| Error::Io { action: "write the layer of", path: service.into(), source };
+    let failed = |cause| Error::Io { action: "write the layer of", path: service.into(), cause };
     let content = content(service, binary).map_err(failed)?;
     let diff_id = format!("sha256:{}", Digest::of(&content).sha256);
     let mut gzip = GzBuilder::new()

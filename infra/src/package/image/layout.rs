@@ -50,6 +50,16 @@ impl Layout {
         self.prune(image)
     }
 
+    /// Removes the image, if there is one.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &self.folder)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The image in the folder, with each blob checked against its digest.
     pub fn read(&self) -> Result<Image, Error> {
         let index = self.folder.join("index.json");
