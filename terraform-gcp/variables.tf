@@ -643,7 +643,7 @@ variable "alert_email" {
 variable "alert_oldest_unacked_s" {
   description = "Age of the oldest message that waits, above which there is an alert."
   type        = number
-  default     = 300
+  default     = 1500
 
   validation {
     condition     = var.alert_oldest_unacked_s >= 60

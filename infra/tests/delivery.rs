@@ -27,9 +27,13 @@ fn refused(sets: &[&str]) -> String {
 fn what_is_shipped_outlasts_twelve_minutes_of_failing_on_both_clouds() {
     for env in ["dev", "prod"] {
         let settings = with(env, &[]).expect("valid");
-        assert_eq!(settings.aws.queue.outlasts_s(), 9 * 180, "{env}");
-        // 10, 20, 40, 80, 160 and 320 s, then 600 s each.
-        assert_eq!(settings.gcp.pubsub.outlasts_ms(), (630 + 5 * 600) * 1_000, "{env}");
+        assert_eq!(settings.aws.queue.outlasts_s(), 5 * 180, "{env}");
+        // 10, 20, 40 and 80 s, then 120 s each.
+        assert_eq!(settings.gcp.pubsub.outlasts_ms(), (150 + 6 * 120) * 1_000, "{env}");
+        assert!(
+            settings.alerts.oldest_unacked_s > 6 * 180,
+            "{env}: poison is gone before it rings"
+        );
     }
 }
 
@@ -37,33 +41,31 @@ fn what_is_shipped_outlasts_twelve_minutes_of_failing_on_both_clouds() {
 fn the_pauses_of_pubsub_double_within_their_bounds() {
     let pubsub = with("dev", &[]).expect("valid").gcp.pubsub;
     let pauses: Vec<u64> = (0..8).map(|failed| pubsub.pause_ms(failed)).collect();
-    assert_eq!(pauses, [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000]);
-    assert_eq!(pubsub.pause_ms(u32::MAX), 600_000, "a count that large is no overflow");
+    assert_eq!(pauses, [10_000, 20_000, 40_000, 80_000, 120_000, 120_000, 120_000, 120_000]);
+    assert_eq!(pubsub.pause_ms(u32::MAX), 120_000, "a count that large is no overflow");
 }
 
 #[test]
 fn deliveries_that_an_outage_uses_up_are_refused_with_the_number_that_fits() {
     assert_snapshot!(refused(&["aws.queue.max_receive_count=4"]), @"--set aws.queue.max_receive_count=4: `aws.queue.max_receive_count`: 4 deliveries, 180 s apart (aws.queue.visibility_timeout_s), make a message a dead letter after 540 s of failing; an outage of 600 s must make none: 5 or more");
-    assert_snapshot!(refused(&["aws.queue.visibility_timeout_s=40"]), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: 10 deliveries, 40 s apart (aws.queue.visibility_timeout_s), make a message a dead letter after 360 s of failing; an outage of 600 s must make none: 16 or more");
-    assert_snapshot!(refused(&["gcp.pubsub.max_delivery_attempts=6"]), @"--set gcp.pubsub.max_delivery_attempts=6: `gcp.pubsub.max_delivery_attempts`: 6 deliveries, 10000 ms and then up to 600000 ms apart, make a message a dead letter after 310000 ms of failing; an outage of 600 s must make none: 7 or more");
+    assert_snapshot!(refused(&["aws.queue.visibility_timeout_s=40"]), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: 6 deliveries, 40 s apart (aws.queue.visibility_timeout_s), make a message a dead letter after 200 s of failing; an outage of 600 s must make none: 16 or more");
+    assert_snapshot!(refused(&["gcp.pubsub.max_delivery_attempts=6"]), @"--set gcp.pubsub.max_delivery_attempts=6: `gcp.pubsub.max_delivery_attempts`: 6 deliveries, 10000 ms and then up to 120000 ms apart, make a message a dead letter after 270000 ms of failing; an outage of 600 s must make none: 9 or more");
     assert_snapshot!(refused(&["gcp.pubsub.max_delivery_attempts=5", "gcp.pubsub.min_backoff_ms=1000", "gcp.pubsub.max_backoff_ms=60000"]), @"--set gcp.pubsub.max_delivery_attempts=5: `gcp.pubsub.max_delivery_attempts`: 5 deliveries, 1000 ms and then up to 60000 ms apart, make a message a dead letter after 15000 ms of failing; an outage of 600 s must make none: 16 or more");
-    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=1000", "gcp.pubsub.max_backoff_ms=1000"]), @"--set gcp.pubsub.max_backoff_ms=1000: `gcp.pubsub.max_backoff_ms`: 12 deliveries, 1000 ms and then up to 1000 ms apart, make a message a dead letter after 11000 ms of failing; an outage of 600 s must make none: even 100 deliveries, the most there can be, need 6178 or more here");
-    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=1"]), @"twincloud.toml:LINE: `gcp.pubsub.max_delivery_attempts`: 12 deliveries, 1 ms and then up to 600000 ms apart, make a message a dead letter after 2047 ms of failing; an outage of 600 s must make none: 21 or more");
-    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=0", "gcp.pubsub.max_backoff_ms=0"]), @"--set gcp.pubsub.min_backoff_ms=0: `gcp.pubsub.min_backoff_ms`: 12 deliveries, 0 ms and then up to 0 ms apart, make a message a dead letter after 0 ms of failing; an outage of 600 s must make none: 54546 or more here, and in gcp.pubsub.max_backoff_ms no less");
-    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=0"]), @"--set gcp.pubsub.min_backoff_ms=0: `gcp.pubsub.min_backoff_ms`: 12 deliveries, 0 ms and then up to 600000 ms apart, make a message a dead letter after 0 ms of failing; an outage of 600 s must make none: 294 or more here");
+    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=1000", "gcp.pubsub.max_backoff_ms=1000"]), @"--set gcp.pubsub.max_backoff_ms=1000: `gcp.pubsub.max_backoff_ms`: 11 deliveries, 1000 ms and then up to 1000 ms apart, make a message a dead letter after 10000 ms of failing; an outage of 600 s must make none: even 100 deliveries, the most there can be, need 6178 or more here");
+    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=1"]), @"twincloud.toml:LINE: `gcp.pubsub.max_delivery_attempts`: 11 deliveries, 1 ms and then up to 120000 ms apart, make a message a dead letter after 1023 ms of failing; an outage of 600 s must make none: 22 or more");
+    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=0", "gcp.pubsub.max_backoff_ms=0"]), @"--set gcp.pubsub.min_backoff_ms=0: `gcp.pubsub.min_backoff_ms`: 11 deliveries, 0 ms and then up to 0 ms apart, make a message a dead letter after 0 ms of failing; an outage of 600 s must make none: 60000 or more here, and in gcp.pubsub.max_backoff_ms no less");
+    assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=0"]), @"--set gcp.pubsub.min_backoff_ms=0: `gcp.pubsub.min_backoff_ms`: 11 deliveries, 0 ms and then up to 120000 ms apart, make a message a dead letter after 0 ms of failing; an outage of 600 s must make none: 1905 or more here");
 }
 
 /// Each number that an error names is the least that is taken.
 #[test]
 fn the_number_that_fits_is_the_least_one() {
-    for (pauses, fits) in [("10000", 7), ("2000", 10), ("600000", 5)] {
+    for (pauses, fits) in [("10000", 9), ("2000", 11), ("120000", 6)] {
         let pause = format!("gcp.pubsub.min_backoff_ms={pauses}");
         let attempts = |n: u32| format!("gcp.pubsub.max_delivery_attempts={n}");
         with("dev", &[&pause, &attempts(fits)]).expect("fits");
-        if fits > 5 {
-            let error = with("dev", &[&pause, &attempts(fits - 1)]).expect_err("too few");
-            assert!(error.ends_with(&format!(": {fits} or more")), "{error}");
-        }
+        let error = with("dev", &[&pause, &attempts(fits - 1)]).expect_err("too few");
+        assert!(error.ends_with(&format!(": {fits} or more")), "{error}");
     }
     with("dev", &["aws.queue.max_receive_count=5"]).expect("four pauses of 180 s are 720 s");
 }
@@ -71,8 +73,22 @@ fn the_number_that_fits_is_the_least_one() {
 #[test]
 fn a_message_stays_hidden_while_it_is_collected_and_processed() {
     assert_snapshot!(refused(&["aws.ingest.batch_window_s=300", "aws.queue.visibility_timeout_s=300", "aws.queue.max_receive_count=30"]), @"--set aws.queue.visibility_timeout_s=300: `aws.queue.visibility_timeout_s`: 300 s is less than the 330 s for which a message may be held (aws.ingest.batch_window_s, then aws.ingest.timeout_s): it would be delivered again while it is being processed; 330 or more, and AWS advises 480");
-    with("dev", &["aws.ingest.batch_window_s=300", "aws.queue.visibility_timeout_s=330"])
-        .expect("the window and the timeout");
+    with(
+        "dev",
+        &[
+            "aws.ingest.batch_window_s=300",
+            "aws.queue.visibility_timeout_s=330",
+            "alerts.oldest_unacked_s=2000",
+        ],
+    )
+    .expect("the window and the timeout");
+}
+
+#[test]
+fn poison_rings_by_its_dead_letter_alone() {
+    assert_snapshot!(refused(&["alerts.oldest_unacked_s=300"]), @"--set alerts.oldest_unacked_s=300: `alerts.oldest_unacked_s`: 300 s is not more than the 1080 s that a message waits which can't be processed, until it is a dead letter (on AWS 1080 s, on Google Cloud 870 s): each would ring twice; 1081 or more");
+    assert_snapshot!(refused(&["gcp.pubsub.max_delivery_attempts=30"]), @"twincloud.toml:LINE: `alerts.oldest_unacked_s`: 1500 s is not more than the 3150 s that a message waits which can't be processed, until it is a dead letter (on AWS 1080 s, on Google Cloud 3150 s): each would ring twice; 3151 or more");
+    with("dev", &["alerts.oldest_unacked_s=1081"]).expect("a second more than poison waits");
 }
 
 #[test]

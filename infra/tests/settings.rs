@@ -234,7 +234,7 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
 
 #[test]
 fn a_missing_key_names_its_table() {
-    assert_snapshot!(changed("max_receive_count = 10", ""), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: this key is missing");
+    assert_snapshot!(changed("max_receive_count = 6", ""), @"twincloud.toml:LINE: `aws.queue.max_receive_count`: this key is missing");
 }
 
 #[test]

@@ -457,7 +457,7 @@ pub struct Alerts {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { email: None, oldest_unacked_s: 300, error_percent: 5, replication_lag_s: 1_800 }
+        Self { email: None, oldest_unacked_s: 1_500, error_percent: 5, replication_lag_s: 1_800 }
     }
 }
 

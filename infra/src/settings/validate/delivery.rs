@@ -29,7 +29,23 @@ pub(super) fn outages(settings: &Settings) -> Checked {
         return Ok(());
     }
     aws(&settings.aws.queue)?;
-    google(&settings.gcp.pubsub)
+    google(&settings.gcp.pubsub)?;
+    poison(settings)
+}
+
+/// Poison is delivered as often as anything else, and waits meanwhile: that is no reason to wake anybody, as its dead letter
+/// is one.
+fn poison(settings: &Settings) -> Checked {
+    let on_aws =
+        settings.aws.queue.outlasts_s() + u64::from(settings.aws.queue.visibility_timeout_s);
+    let on_google = settings.gcp.pubsub.outlasts_ms().div_ceil(1_000);
+    let (longest_s, waits_s) = (on_aws.max(on_google), settings.alerts.oldest_unacked_s);
+    let problem = format!(
+        "{waits_s} s is not more than the {longest_s} s that a message waits which can't be processed, until it is a dead \
+         letter (on AWS {on_aws} s, on Google Cloud {on_google} s): each would ring twice; {} or more",
+        longest_s + 1
+    );
+    ensure("alerts.oldest_unacked_s", u64::from(waits_s) > longest_s, problem)
 }
 
 fn aws(queue: &Queue) -> Checked {
