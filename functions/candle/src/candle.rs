@@ -1,8 +1,13 @@
 //! A candle: a pure function of the set of its trades.
 
+use std::fmt::Write as _;
+
 use thiserror::Error;
 
 use crate::{CandleKey, IdRanges, Price, QuoteVolume, Trade, Volume};
+
+/// From so many ranges on, the ids of a batch are added together: adding one between others moves those behind it.
+const MANY_RANGES: usize = 4_096;
 
 /// The trades of one symbol in one window, summed up. It carries the ids of the trades that it
 /// contains.
@@ -82,15 +87,35 @@ impl Candle {
 
     /// Adds trades of the window and says how many were new.
     pub(crate) fn add_all(&mut self, trades: &[Trade]) -> usize {
-        trades.iter().map(|trade| usize::from(self.add(trade))).sum()
+        if self.ids.ranges().len() < MANY_RANGES {
+            return trades.iter().map(|trade| usize::from(self.add(trade))).sum();
+        }
+        let mut by_id: Vec<&Trade> = trades.iter().collect();
+        // Stable: of two trades with one id, the first counts.
+        by_id.sort_by_key(|trade| trade.id);
+        let mut new_ids = IdRanges::new();
+        for trade in by_id {
+            if !self.ids.contains(trade.id) && new_ids.insert(trade.id) {
+                self.sum_up(trade);
+            }
+        }
+        self.ids.add_all(&new_ids);
+        usize::try_from(new_ids.count()).unwrap_or(usize::MAX)
     }
 
     /// Adds a trade of the window, unless it is there.
     #[inline]
     fn add(&mut self, trade: &Trade) -> bool {
-        if !self.ids.insert(trade.id) {
-            return false;
+        let is_new = self.ids.insert(trade.id);
+        if is_new {
+            self.sum_up(trade);
         }
+        is_new
+    }
+
+    /// Adds all of a trade but its id.
+    #[inline]
+    fn sum_up(&mut self, trade: &Trade) {
         let edge = Edge::of(trade);
         self.open = self.open.min(edge);
         self.close = self.close.max(edge);
@@ -104,7 +129,6 @@ impl Candle {
             self.taker_buy_volume =
                 Volume::from_units(self.taker_buy_volume.units().saturating_add(quantity));
         }
-        true
     }
 
     /// What names the candle.
@@ -183,8 +207,12 @@ impl Candle {
     /// same set of trades.
     #[must_use]
     pub fn canonical(&self) -> String {
-        let ids: Vec<String> =
-            self.ids.ranges().map(|ids| format!("[{},{}]", ids.start(), ids.end())).collect();
+        let mut ids = String::new();
+        for range in self.ids.ranges() {
+            let comma = if ids.is_empty() { "" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(ids, "{comma}[{},{}]", range.start(), range.end());
+        }
         format!(
             concat!(
                 r#"{{"candle":"{}","open":"{}","open_at":[{},{}],"high":"{}","low":"{}","#,
@@ -204,7 +232,7 @@ impl Candle {
             self.quote_volume,
             self.taker_buy_volume,
             self.trades(),
-            ids.join(","),
+            ids,
         )
     }
 }

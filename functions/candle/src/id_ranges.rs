@@ -1,11 +1,13 @@
 //! Sets of trade ids, small when the ids are contiguous.
 
 mod codec;
+mod pieces;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
 pub use codec::IdRangesError;
+pub use pieces::{PIECE_MAX_BYTES, Piece, PieceError, PieceList};
 
 /// A set of ids, kept as sorted, disjoint, non-adjacent inclusive ranges: 16 bytes a range, however
 /// long the range.
@@ -144,9 +146,51 @@ impl IdRanges {
     /// Every id that is in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        let mut ranges = [self.ranges.as_slice(), &other.ranges].concat();
-        ranges.sort_unstable();
-        ranges.into_iter().map(|(first, last)| first..=last).collect()
+        let mut all = self.clone();
+        all.add_all(other);
+        all
+    }
+
+    /// Adds every id of the other set. What lies before the other's least id is not touched, and what lies behind it is
+    /// passed over once, however many ids are added.
+    pub fn add_all(&mut self, other: &Self) {
+        let Some(least) = other.first() else { return };
+        let from = self.ranges.partition_point(|range| range.1 < least.saturating_sub(1));
+        let sum = |ranges: &[(u64, u64)]| ranges.iter().map(len).fold(0, u64::saturating_add);
+        let before = self.count.saturating_sub(sum(&self.ranges[from..]));
+        self.merge(from, &other.ranges);
+        self.join(from);
+        self.count = before.saturating_add(sum(&self.ranges[from..]));
+    }
+
+    /// Puts further ranges in order among those behind `from`: from the back, so that each moves once.
+    fn merge(&mut self, from: usize, further: &[(u64, u64)]) {
+        let mut ours = self.ranges.len();
+        let mut at = ours + further.len();
+        self.ranges.resize(at, (0, 0));
+        for &next in further.iter().rev() {
+            while ours > from && self.ranges[ours - 1] > next {
+                (ours, at) = (ours - 1, at - 1);
+                self.ranges[at] = self.ranges[ours];
+            }
+            at -= 1;
+            self.ranges[at] = next;
+        }
+    }
+
+    /// Makes one of those sorted ranges behind `from` that overlap or are adjacent.
+    fn join(&mut self, from: usize) {
+        let mut end = from;
+        for at in from..self.ranges.len() {
+            let (first, last) = self.ranges[at];
+            if end > from && first <= self.ranges[end - 1].1.saturating_add(1) {
+                self.ranges[end - 1].1 = self.ranges[end - 1].1.max(last);
+            } else {
+                self.ranges[end] = (first, last);
+                end += 1;
+            }
+        }
+        self.ranges.truncate(end);
     }
 
     /// Every id of this set that is not in the other: what the other one lacks.

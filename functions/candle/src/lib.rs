@@ -41,11 +41,11 @@ pub use archive::{ArchiveError, ArchiveObject, Hour, NamesDigest, NamesHasher, O
 pub use candle::{Candle, OutsideWindow};
 pub use decimal::{DecimalError, Price, Quantity, QuoteVolume, Volume};
 pub use fold::{fold, fold_into, group};
-pub use id_ranges::{IdRanges, IdRangesError};
+pub use id_ranges::{IdRanges, IdRangesError, PIECE_MAX_BYTES, Piece, PieceError, PieceList};
 pub use interval::{Interval, IntervalError};
 pub use key::{CandleKey, KeyError};
 pub use message::{Batch, MessageError};
 pub use problem::Problem;
-pub use record::{Field, RecordError};
+pub use record::{Field, Record, RecordError};
 pub use symbol::{Symbol, SymbolError, Symbols};
 pub use trade::{Trade, TradeError};

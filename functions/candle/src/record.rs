@@ -3,17 +3,26 @@
 //! Decimals are text, times, ids and counts are integers, the set of ids is bytes
 //! ([`IdRanges::to_bytes`]), and `v` is the version of the mapping. Some names (`open`, `close`,
 //! `interval`) are reserved words of some query languages.
+//!
+//! A candle with so many holes that its ids would outgrow a document has them beside it, in pieces
+//! ([`IdRanges::to_pieces`]), and `v` is [`VERSION_IN_PIECES`]. All of it is written in one step, on the condition that the
+//! record is still the one that was read: no piece changes without its record.
 
 mod consistency;
+mod layout;
 
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::candle::Edge;
-use crate::{Candle, CandleKey, IdRanges, IdRangesError, Problem};
+pub use layout::{
+    CHANGED_MAX_BYTES, CHANGED_MAX_PIECES, Record, Root, Stored, VERSION_IN_PIECES, WHOLE_MAX_BYTES,
+};
 
-/// The version that is written, and the only one that is read.
+use crate::candle::Edge;
+use crate::{Candle, CandleKey, IdRanges, IdRangesError, PieceError, PieceList, Problem};
+
+/// The version of a record that is all of a candle.
 pub const VERSION: i64 = 1;
 
 /// The value of a field.
@@ -30,8 +39,8 @@ pub enum Field {
 /// Why fields are not a candle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// A version other than [`VERSION`].
-    #[error("version {found}, where only {VERSION} is known")]
+    /// A version other than [`VERSION`] and [`VERSION_IN_PIECES`].
+    #[error("version {found}, where only {VERSION} and {VERSION_IN_PIECES} are known")]
     Version {
         /// The version.
         found: i64,
@@ -46,7 +55,13 @@ pub enum RecordError {
     },
     /// The set of ids is not one.
     #[error("ids: {0}")]
-    Ids(#[from] IdRangesError),
+    Ids(IdRangesError),
+    /// The pieces of the ids are not those of one set.
+    #[error("ids: {0}")]
+    Pieces(PieceError),
+    /// The ids lie in pieces beside the record.
+    #[error("ids: in pieces beside the record")]
+    InPieces,
     /// Each field is right, but no trades make this candle.
     #[error("{field}: not {expected}")]
     Inconsistent {
@@ -57,13 +72,30 @@ pub enum RecordError {
     },
 }
 
+impl From<PieceError> for RecordError {
+    fn from(error: PieceError) -> Self {
+        Self::Pieces(error)
+    }
+}
+
+impl From<IdRangesError> for RecordError {
+    fn from(error: IdRangesError) -> Self {
+        Self::Ids(error)
+    }
+}
+
 impl Candle {
-    /// The fields to store, each with its name, always in the same order.
+    /// All of the candle as fields, each with its name, always in the same order; [`Self::to_record`] is what fits into
+    /// a store.
     #[must_use]
     pub fn to_fields(&self) -> Vec<(&'static str, Field)> {
+        self.fields(VERSION, self.ids.to_bytes())
+    }
+
+    fn fields(&self, version: i64, ids: Vec<u8>) -> Vec<(&'static str, Field)> {
         let text = |value: &dyn ToString| Field::Text(value.to_string());
         vec![
-            ("v", Field::Integer(VERSION)),
+            ("v", Field::Integer(version)),
             ("symbol", text(&self.key.symbol)),
             ("interval", text(&self.key.interval)),
             ("open_time_ms", integer(self.key.open_time_ms)),
@@ -81,39 +113,77 @@ impl Candle {
             ("trades", integer(self.trades())),
             ("first_trade_id", integer(self.first_trade_id())),
             ("last_trade_id", integer(self.last_trade_id())),
-            ("ids", Field::Bytes(self.ids.to_bytes())),
+            ("ids", Field::Bytes(ids)),
         ]
     }
 
     /// Reads what [`Self::to_fields`] gave. Other fields are not asked for. A record that no trades
     /// could have made is an error.
     pub fn from_fields(get: impl FnMut(&str) -> Option<Field>) -> Result<Self, RecordError> {
-        let mut record = Reader(get);
-        let found = record.integer("v")?;
-        if found != VERSION {
-            return Err(RecordError::Version { found });
+        match read(get)? {
+            Stored::Whole(candle) => Ok(candle),
+            Stored::InPieces(_) => Err(RecordError::InPieces),
         }
-        let candle = Self {
-            key: CandleKey {
-                symbol: record.parsed("symbol")?,
-                interval: record.parsed("interval")?,
-                open_time_ms: record.whole("open_time_ms")?,
-            },
-            open: record.edge(["open", "open_trade_time_ms", "open_trade_id"])?,
-            high: record.parsed("high")?,
-            low: record.parsed("low")?,
-            close: record.edge(["close", "close_trade_time_ms", "close_trade_id"])?,
-            volume: record.parsed("volume")?,
-            quote_volume: record.parsed("quote_volume")?,
-            taker_buy_volume: record.parsed("taker_buy_volume")?,
-            ids: IdRanges::from_bytes(&record.bytes("ids")?)?,
-        };
-        let (trades, first, last) = (
-            record.whole("trades")?,
-            record.whole("first_trade_id")?,
-            record.whole("last_trade_id")?,
-        );
-        consistency::check(&candle, trades, first, last)?;
+    }
+}
+
+/// Reads the fields of [`Candle::to_record`]. Other fields are not asked for. A record that no trades could have made is
+/// an error.
+pub fn read(get: impl FnMut(&str) -> Option<Field>) -> Result<Stored, RecordError> {
+    let mut record = Reader(get);
+    let version = record.integer("v")?;
+    if version != VERSION && version != VERSION_IN_PIECES {
+        return Err(RecordError::Version { found: version });
+    }
+    let mut candle = Candle {
+        key: CandleKey {
+            symbol: record.parsed("symbol")?,
+            interval: record.parsed("interval")?,
+            open_time_ms: record.whole("open_time_ms")?,
+        },
+        open: record.edge(["open", "open_trade_time_ms", "open_trade_id"])?,
+        high: record.parsed("high")?,
+        low: record.parsed("low")?,
+        close: record.edge(["close", "close_trade_time_ms", "close_trade_id"])?,
+        volume: record.parsed("volume")?,
+        quote_volume: record.parsed("quote_volume")?,
+        taker_buy_volume: record.parsed("taker_buy_volume")?,
+        ids: IdRanges::new(),
+    };
+    let ids = record.bytes("ids")?;
+    if version == VERSION {
+        candle.ids = IdRanges::from_bytes(&ids)?;
+    }
+    let summary = Summary {
+        trades: record.whole("trades")?,
+        first_id: record.whole("first_trade_id")?,
+        last_id: record.whole("last_trade_id")?,
+        candle,
+    };
+    if version == VERSION {
+        return summary.checked().map(Stored::Whole);
+    }
+    Ok(Stored::InPieces(Root { summary, list: PieceList::from_bytes(&ids)? }))
+}
+
+/// A candle, perhaps yet without its ids, and what follows from these and is stored beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Summary {
+    candle: Candle,
+    trades: u64,
+    first_id: u64,
+    last_id: u64,
+}
+
+impl Summary {
+    fn with(mut self, ids: IdRanges) -> Result<Candle, RecordError> {
+        self.candle.ids = ids;
+        self.checked()
+    }
+
+    fn checked(self) -> Result<Candle, RecordError> {
+        let Self { candle, trades, first_id, last_id } = self;
+        consistency::check(&candle, trades, first_id, last_id)?;
         Ok(candle)
     }
 }

@@ -13,6 +13,12 @@ pub(crate) fn push(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
+/// How many bytes [`push`] appends.
+pub(crate) fn len(value: u64) -> usize {
+    // Between 1 and 10.
+    (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Takes a number off the front. `None` if it is cut short, above 64 bits, or longer than it need
 /// be.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
@@ -42,6 +48,7 @@ mod tests {
         for value in [0, 1, 127, 128, 300, 16_383, 16_384, u64::MAX >> 1, u64::MAX] {
             let mut bytes = Vec::new();
             push(&mut bytes, value);
+            assert_eq!(len(value), bytes.len());
             let mut rest = bytes.as_slice();
             assert_eq!(take(&mut rest), Some(value));
             assert!(rest.is_empty());

@@ -36,12 +36,7 @@ impl IdRanges {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut lowest = 0;
-        for &(first, last) in &self.ranges {
-            varint::push(&mut bytes, first - lowest);
-            varint::push(&mut bytes, last - first);
-            lowest = last.saturating_add(2);
-        }
+        push_ranges(&mut bytes, self.ranges.iter().copied());
         bytes
     }
 
@@ -54,10 +49,7 @@ impl IdRanges {
             let index = set.ranges.len();
             let mut number = || varint::take(&mut bytes).ok_or(IdRangesError::Varint { index });
             let (skipped, more) = (number()?, number()?);
-            let range = lowest.and_then(|lowest| {
-                let first = lowest.checked_add(skipped)?;
-                Some((first, first.checked_add(more)?))
-            });
+            let range = behind(lowest, skipped, more);
             let (first, last) = range.ok_or(IdRangesError::Overflow { index })?;
             lowest = last.checked_add(2);
             set.push_range(first, last);
@@ -70,6 +62,37 @@ impl IdRanges {
         self.ranges.push((first, last));
         self.count = self.count.saturating_add(super::len(&(first, last)));
     }
+}
+
+/// Appends sorted ranges that are apart.
+pub(super) fn push_ranges(bytes: &mut Vec<u8>, ranges: impl Iterator<Item = (u64, u64)>) {
+    let mut lowest = 0;
+    for (first, last) in ranges {
+        varint::push(bytes, first - lowest);
+        varint::push(bytes, last - first);
+        lowest = last.saturating_add(2);
+    }
+}
+
+/// Shows each of the ranges that [`push_ranges`] appended; `None` if there is another thing, or once `range` says so.
+pub(super) fn take_ranges(
+    mut bytes: &[u8],
+    mut range: impl FnMut(u64, u64) -> Option<()>,
+) -> Option<()> {
+    let mut lowest = Some(0_u64);
+    while !bytes.is_empty() {
+        let (skipped, more) = (varint::take(&mut bytes)?, varint::take(&mut bytes)?);
+        let (first, last) = behind(lowest, skipped, more)?;
+        lowest = last.checked_add(2);
+        range(first, last)?;
+    }
+    Some(())
+}
+
+/// The range behind those that end two ids before `lowest`.
+fn behind(lowest: Option<u64>, skipped: u64, more: u64) -> Option<(u64, u64)> {
+    let first = lowest?.checked_add(skipped)?;
+    Some((first, first.checked_add(more)?))
 }
 
 /// As `[[first,last],..]`.

@@ -288,6 +288,7 @@ fn of_records() {
     let text = |text: &str| Some(Field::Text(text.to_owned()));
     let edits = [
         ("v", Some(Field::Integer(2))),
+        ("v", Some(Field::Integer(3))),
         ("v", text("1")),
         ("symbol", None),
         ("symbol", text("btcusdt")),
@@ -328,7 +329,8 @@ fn of_records() {
         format!("{name} = {value:?}: {}\n", Candle::from_fields(get).unwrap_err())
     });
     insta::assert_snapshot!(lines.collect::<String>(), @r##"
-    v = Some(Integer(2)): version 2, where only 1 is known
+    v = Some(Integer(2)): ids: entry 0 of the list of pieces is not a window behind those before it and a digest
+    v = Some(Integer(3)): version 3, where only 1 and 2 are known
     v = Some(Text("1")): v: not an integer
     symbol = None: symbol: missing
     symbol = Some(Text("btcusdt")): symbol: a symbol with something other than A-Z and 0-9 at 0

@@ -2,7 +2,7 @@
 //! accepts.
 
 use candle::binance::{self, Frame};
-use candle::{ArchiveObject, Candle, Field, IdRanges, Interval, fold, message};
+use candle::{ArchiveObject, Candle, Field, IdRanges, Interval, PieceList, fold, message};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -51,6 +51,9 @@ fn try_all(bytes: &[u8]) -> Result<(), TestCaseError> {
     }
     if let Ok(ids) = IdRanges::from_bytes(bytes) {
         prop_assert_eq!(ids.to_bytes(), bytes);
+    }
+    if let Ok(list) = PieceList::from_bytes(bytes) {
+        prop_assert_eq!(list.to_bytes(), bytes);
     }
     Ok(())
 }

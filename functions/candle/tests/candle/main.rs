@@ -13,6 +13,10 @@ mod hostile;
 #[cfg(test)]
 mod id_ranges;
 #[cfg(test)]
+mod pieces;
+#[cfg(test)]
+mod lines;
+#[cfg(test)]
 mod recording;
 #[cfg(test)]
 mod strategies;

@@ -1,0 +1,94 @@
+//! How a candle lies in a store: one record, or a record and pieces of its ids beside it.
+
+use super::{Field, RecordError, Summary};
+use crate::id_ranges::{Piece, PieceError, PieceList};
+use crate::{Candle, IdRanges};
+
+/// The version of a record whose `ids` are a [`PieceList`].
+pub const VERSION_IN_PIECES: i64 = 2;
+/// Ids that take no more bytes lie in the record itself.
+pub const WHOLE_MAX_BYTES: usize = 256 * 1024;
+/// Pieces that one write may change: with the record, what a transaction of DynamoDB takes.
+pub const CHANGED_MAX_PIECES: usize = 99;
+/// Bytes of the pieces that one write may change; a transaction of DynamoDB takes 4 MB, a commit of Firestore 10 MiB.
+pub const CHANGED_MAX_BYTES: usize = 3_500_000;
+
+/// A candle to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The fields of the record itself, each with its name, always in the same order.
+    pub fields: Vec<(&'static str, Field)>,
+    /// What lies beside it; nothing if the ids are in the record.
+    pub pieces: Vec<Piece>,
+}
+
+impl Record {
+    /// The pieces to write where those of `stored` are: the others are there already. `None`: more than one write takes.
+    #[must_use]
+    pub fn changed(&self, stored: &PieceList) -> Option<Vec<&Piece>> {
+        let changed: Vec<&Piece> = self.pieces.iter().filter(|piece| !stored.has(piece)).collect();
+        let bytes: usize = changed.iter().map(|piece| piece.bytes().len()).sum();
+        let fits = changed.len() <= CHANGED_MAX_PIECES && bytes <= CHANGED_MAX_BYTES;
+        fits.then_some(changed)
+    }
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// All of the candle.
+    Whole(Candle),
+    /// All but its ids.
+    InPieces(Root),
+}
+
+/// A candle whose ids lie in pieces that are yet to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    pub(super) summary: Summary,
+    pub(super) list: PieceList,
+}
+
+impl Root {
+    /// Which pieces those are.
+    #[must_use]
+    pub fn list(&self) -> &PieceList {
+        &self.list
+    }
+
+    /// The candle, given each piece by its first id. [`RecordError::is_torn`] says that the pieces are not of the same
+    /// write as the record, so that both are to be read again.
+    pub fn with<'p>(
+        self,
+        piece: impl FnMut(u64) -> Option<&'p [u8]>,
+    ) -> Result<Candle, RecordError> {
+        let ids = IdRanges::from_pieces(&self.list, piece)?;
+        self.summary.with(ids)
+    }
+}
+
+impl Candle {
+    /// The candle as it is to be stored: [`Self::to_fields`] if its ids have at most [`WHOLE_MAX_BYTES`], else with
+    /// [`VERSION_IN_PIECES`] as `v` and the list of the pieces as `ids`.
+    #[must_use]
+    pub fn to_record(&self) -> Record {
+        // A range takes two bytes at the least.
+        if self.ids.ranges().len() <= WHOLE_MAX_BYTES / 2 {
+            let ids = self.ids.to_bytes();
+            if ids.len() <= WHOLE_MAX_BYTES {
+                return Record { fields: self.fields(super::VERSION, ids), pieces: Vec::new() };
+            }
+        }
+        let pieces = self.ids.to_pieces();
+        let list = PieceList::of(&pieces).to_bytes();
+        Record { fields: self.fields(VERSION_IN_PIECES, list), pieces }
+    }
+}
+
+impl RecordError {
+    /// Whether a piece is missing or of another write, as may be seen while the candle is written.
+    #[must_use]
+    pub const fn is_torn(&self) -> bool {
+        matches!(self, Self::Pieces(PieceError::Torn { .. }))
+    }
+}
