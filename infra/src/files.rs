@@ -114,12 +114,12 @@ pub enum WriteError {
     )]
     IntoRoot(PathBuf),
     /// The system said no.
-    #[error("write {}: {source}; name a folder that you may write to with --out", path.display())]
+    #[error("write {}: {cause}; name a folder that you may write to with --out", path.display())]
     Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -243,7 +243,7 @@ pub fn write(files: &[File], folder: &Path) -> Result<Vec<PathBuf>, WriteError> 
             let path = folder.join(file.path);
             match replace(&path, &file.text) {
                 Ok(()) => Ok(path),
-                Err(source) => Err(WriteError::Write { path, source }),
+                Err(cause) => Err(WriteError::Write { path, cause }),
             }
         })
         .collect()

@@ -11,12 +11,12 @@ use serde_json::Value;
 
 /// Why a template gave no text.
 #[derive(Debug, thiserror::Error)]
-#[error("render {template}: {source}")]
+#[error("render {template}: {cause}")]
 pub struct Error {
     /// The template's file.
     template: &'static str,
     /// What is missing, and where.
-    source: Box<RenderError>,
+    cause: Box<RenderError>,
 }
 
 /// Fills `text`, the template of the file `template`, with `values`.
@@ -33,7 +33,7 @@ pub(crate) fn render<T: Serialize>(
     handlebars.register_helper("word", Box::new(word));
     handlebars
         .render_template(text, values)
-        .map_err(|source| Error { template, source: Box::new(source) })
+        .map_err(|cause| Error { template, cause: Box::new(cause) })
 }
 
 /// `{{json VALUE}}`

@@ -65,13 +65,13 @@ struct Message {
 pub enum EnvelopeError {
     /// Neither of the three envelopes.
     #[error("read the request as a Pub/Sub push or a CloudEvent: {0}")]
-    Json(#[source] serde_json::Error),
+    Json(serde_json::Error),
     /// A message that can't be told from others.
     #[error("the message has no messageId")]
     NoMessageId,
     /// An envelope around something else.
     #[error("read message.data as base64: {0}")]
-    Base64(#[source] base64::DecodeError),
+    Base64(base64::DecodeError),
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ pub struct Ingested {
 pub enum IngestError {
     /// Nothing of the message is in a candle.
     #[error("archive: {0}")]
-    Archive(#[source] PortError),
+    Archive(PortError),
     /// The message is in the archive, and in some of its candles perhaps.
     #[error(transparent)]
     Fold(FoldError),

@@ -24,10 +24,10 @@ pub struct Passed {
 pub enum Error {
     /// The queue did not take it.
     #[error("smoke test: publish a trade: {0}; check that these credentials may send to the queue")]
-    NotPublished(#[source] PortError),
+    NotPublished(PortError),
     /// The candles can't be read.
     #[error("smoke test: read the candle: {0}; check that these credentials may read the candles")]
-    NotReadable(#[source] PortError),
+    NotReadable(PortError),
     /// It is in no candle.
     #[error(
         "smoke test: message {message_id} is in no candle after {} s; look at the function's log, and at the dead \

@@ -67,14 +67,14 @@ pub struct Held {
 
 /// A side can't be read.
 #[derive(Debug, thiserror::Error)]
-#[error("compare: read {what}: {source}")]
+#[error("compare: read {what}: {cause}")]
 pub struct CompareError {
     what: &'static str,
-    source: PortError,
+    cause: PortError,
 }
 
 fn of(what: &'static str) -> impl Fn(PortError) -> CompareError {
-    move |source| CompareError { what, source }
+    move |cause| CompareError { what, cause }
 }
 
 impl Comparison {

@@ -102,8 +102,8 @@ pub enum ReplayError {
     NotText,
     /// The queue did not take it. It is still a dead letter.
     #[error("send it again: {0}")]
-    NotPublished(#[source] PortError),
+    NotPublished(PortError),
     /// It was sent, and is still a dead letter.
     #[error("sent again, but still a dead letter, as it could not be taken off: {0}")]
-    NotTakenOff(#[source] PortError),
+    NotTakenOff(PortError),
 }

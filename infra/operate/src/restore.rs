@@ -41,10 +41,10 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Copying was given up.
-    #[error("restore: {0}")]
+    #[error("restore")]
     Pull(#[from] PullError),
     /// A side can't be read.
-    #[error("restore: {0}")]
+    #[error("restore")]
     Compare(#[from] compare::CompareError),
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file isn't there or can't be read.
-    #[error("read the settings file {}: {source}; run from the root of the workspace, or name the file", path.display())]
+    #[error("read the settings file {}: {cause}; run from the root of the workspace, or name the file", path.display())]
     Read {
         /// The file that was asked for.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The file isn't TOML.
     #[error("{origin}: not valid TOML: {problem}")]

@@ -45,7 +45,7 @@ impl Settings {
         vars: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+            .map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
         Self::parse(path, &text, env, sets, vars)
     }
 

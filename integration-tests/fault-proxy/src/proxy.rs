@@ -45,12 +45,12 @@ pub enum Level {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The endpoint is none.
-    #[error("read endpoint {given}: {source}; give HOST:PORT, with or without http:// before it")]
+    #[error("read endpoint {given}: {cause}; give HOST:PORT, with or without http:// before it")]
     Endpoint {
         /// What was given.
         given: String,
         /// What is wrong.
-        source: io::Error,
+        cause: io::Error,
     },
     /// TLS is not spoken here.
     #[error(
@@ -61,14 +61,14 @@ pub enum StartError {
         given: String,
     },
     /// The port can't be had.
-    #[error("listen on {address} before {upstream}: {source}; take port 0 for one that is free")]
+    #[error("listen on {address} before {upstream}: {cause}; take port 0 for one that is free")]
     Listen {
         /// Where.
         address: SocketAddr,
         /// Before what.
         upstream: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -193,7 +193,7 @@ impl Builder {
     #[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
     pub async fn start(self) -> Result<Proxy, StartError> {
         let failed =
-            |source| StartError::Listen { address: self.listen, upstream: self.upstream, source };
+            |cause| StartError::Listen { address: self.listen, upstream: self.upstream, cause };
         let port = Port::reserve(self.listen).map_err(failed)?;
         let listener = port.listen().map_err(failed)?;
         let name = self.name.unwrap_or_else(|| port.address.to_string());
@@ -316,7 +316,7 @@ fn address(endpoint: &str) -> Result<SocketAddr, StartError> {
         return Err(StartError::Tls { given: endpoint.to_owned() });
     }
     let host = endpoint.strip_prefix("http://").unwrap_or(endpoint).trim_end_matches('/');
-    let failed = |source| StartError::Endpoint { given: endpoint.to_owned(), source };
+    let failed = |cause| StartError::Endpoint { given: endpoint.to_owned(), cause };
     let mut addresses = host.to_socket_addrs().map_err(failed)?;
     addresses
         .next()

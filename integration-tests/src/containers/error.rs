@@ -13,12 +13,12 @@ use crate::processes::supervised::SuperviseError;
 #[derive(Debug, thiserror::Error)]
 pub enum ContainersError {
     /// A folder can't be made.
-    #[error("create {}: {source}", path.display())]
+    #[error("create {}: {cause}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The engine did not do it.
     #[error(transparent)]
@@ -36,7 +36,7 @@ pub enum ContainersError {
     NoGateway(String),
     /// Containers can't be given a way to a port of the host.
     #[error(
-        "listen on {address}, by which containers reach port {port} of this machine: {source}; the engine must run on \
+        "listen on {address}, by which containers reach port {port} of this machine: {cause}; the engine must run on \
          this machine itself, not in a virtual machine"
     )]
     Expose {
@@ -45,13 +45,13 @@ pub enum ContainersError {
         /// Where containers see the host.
         address: IpAddr,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// No port is free.
     #[error("find a free port: {0}")]
     Port(std::io::Error),
     /// A container can't be started.
-    #[error("start {name} of {image}: {source}")]
+    #[error("start {name} of {image}")]
     Start {
         /// The container.
         name: String,

@@ -106,7 +106,7 @@ impl Run {
         let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
         let logs = dir.join("logs");
         std::fs::create_dir_all(&logs)
-            .map_err(|source| ContainersError::Folder { path: logs, source })?;
+            .map_err(|cause| ContainersError::Folder { path: logs, cause })?;
         for removed in docker::reap().await? {
             progress(&format!("removed {removed}, which a dead run had left"));
         }
@@ -323,7 +323,7 @@ async fn create_network(id: &str, labels: &[(&str, String)]) -> Result<IpAddr, C
 
 async fn forward(run: &Run, port: u16) -> Result<Forward, ContainersError> {
     let forward = Forward::on(run.gateway, port).await;
-    forward.map_err(|source| ContainersError::Expose { port, address: run.gateway, source })
+    forward.map_err(|cause| ContainersError::Expose { port, address: run.gateway, cause })
 }
 
 fn from_containers(forward: &Forward) -> String {

@@ -162,7 +162,7 @@ impl Node {
     fn log_file(&self) -> Result<impl Fn(&LogFrame) + Send + Sync + use<>, ContainersError> {
         let file = OpenOptions::new().create(true).append(true).open(&self.log);
         let file =
-            file.map_err(|source| ContainersError::Folder { path: self.log.clone(), source })?;
+            file.map_err(|cause| ContainersError::Folder { path: self.log.clone(), cause })?;
         Ok(move |frame: &LogFrame| {
             let (LogFrame::StdOut(bytes) | LogFrame::StdErr(bytes)) = frame;
             // A log that can't be written is no reason to end a run.

@@ -60,12 +60,12 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum LocalCloudsError {
     /// The folder of the run can't be made.
-    #[error("create {}: {source}", path.display())]
+    #[error("create {}: {cause}", path.display())]
     RunDir {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// An emulator did not become ready.
     #[error(transparent)]
@@ -98,7 +98,7 @@ impl LocalClouds {
         let path =
             std::path::absolute(&options.run_dir).unwrap_or_else(|_| options.run_dir.clone());
         std::fs::create_dir_all(&path)
-            .map_err(|source| LocalCloudsError::RunDir { path: path.clone(), source })?;
+            .map_err(|cause| LocalCloudsError::RunDir { path: path.clone(), cause })?;
         let options = &Options { run_dir: path, ..options.clone() };
         let context = options.context();
         let begun = std::time::Instant::now();

@@ -36,7 +36,6 @@ pub enum SpoolError {
         /// What the spool holds.
         bytes: u64,
         /// What the system said.
-        #[source]
         cause: io::Error,
     },
     /// Another producer has the spool.
@@ -83,7 +82,6 @@ pub enum SpoolError {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        #[source]
         cause: io::Error,
     },
 }

@@ -68,7 +68,7 @@ impl Desired {
         endpoints: &Endpoints,
         replicate_env: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let manifest = Manifest::read(artifacts)?;
+        let manifest = Manifest::read(artifacts).map_err(Error::Package)?;
         let mut env = settings.gcp_function_env();
         env.extend(endpoints.for_services());
         let labels = tags(settings);
@@ -149,7 +149,7 @@ fn binary(
     })?;
     let path = artifacts.join(&artifact.path);
     let path = std::path::absolute(&path).unwrap_or(path);
-    let found = Digest::of_file(&path)?.sha256;
+    let found = Digest::of_file(&path).map_err(Error::Package)?.sha256;
     if found != artifact.sha256 {
         return Err(Error::Changed { path, found, expected: artifact.sha256.clone() });
     }

@@ -51,14 +51,14 @@ pub enum Error {
         problem: String,
     },
     /// A call was refused.
-    #[error("{action} {name}: {source}")]
+    #[error("{action} {name}: {cause}")]
     Call {
         /// What was being done.
         action: &'static str,
         /// The full name of the topic or subscription.
         name: String,
         /// What came back.
-        source: Box<ApiError>,
+        cause: Box<ApiError>,
     },
     /// A call wasn't answered.
     #[error("{action} {name}: no answer within {} s; check the endpoint", CALL_TIMEOUT.as_secs())]
@@ -69,7 +69,7 @@ pub enum Error {
         name: String,
     },
     /// A request didn't come through.
-    #[error("{action} {name}: {source}; check the endpoint")]
+    #[error("{action} {name}; check the endpoint")]
     Request {
         /// What was being done.
         action: &'static str,
@@ -132,7 +132,7 @@ pub enum Error {
     },
     /// The artifacts can't be read.
     #[error("{0}; run `cargo xtask build` first")]
-    Package(#[from] infra::package::Error),
+    Package(infra::package::Error),
     /// The file isn't what the manifest says.
     #[error("{} isn't what manifest.json says (SHA-256 {found}, not {expected}); package again", path.display())]
     Changed {
@@ -183,10 +183,10 @@ pub(super) async fn bounded<T>(
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, Error> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(answer) => answer.map_err(|source| Error::Call {
+        Ok(answer) => answer.map_err(|cause| Error::Call {
             action,
             name: name.to_owned(),
-            source: Box::new(source),
+            cause: Box::new(cause),
         }),
         Err(_) => Err(Error::NoAnswer { action, name: name.to_owned() }),
     }
@@ -196,7 +196,7 @@ pub(super) async fn bounded<T>(
 pub(super) fn if_there<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),
-        Err(Error::Call { source, .. }) if has_code(&source, Code::NotFound) => Ok(None),
+        Err(Error::Call { cause, .. }) if has_code(&cause, Code::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -139,7 +139,7 @@ async fn turned<T, E>(item: impl Future<Output = Option<Result<T, E>>>) -> Resul
 /// What was to be done is done already if that is the answer.
 fn unless(code: Code, answer: Result<(), Error>) -> Result<(), Error> {
     match answer {
-        Err(Error::Call { source, .. }) if has_code(&source, code) => Ok(()),
+        Err(Error::Call { cause, .. }) if has_code(&cause, code) => Ok(()),
         answer => answer,
     }
 }

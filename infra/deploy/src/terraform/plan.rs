@@ -85,7 +85,7 @@ impl PlanFile {
     /// A name for a new one. Those of processes that are gone are deleted.
     pub(super) fn new(root: &Root) -> Result<Self, Error> {
         let folder = root.runs();
-        let failed = |source| Error::Files { action: "look into", path: folder.clone(), source };
+        let failed = |cause| Error::Files { action: "look into", path: folder.clone(), cause };
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if is_abandoned(&path) {

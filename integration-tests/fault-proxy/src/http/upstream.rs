@@ -39,11 +39,11 @@ struct Gone {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
-    #[error("connect to the upstream: {0}")]
+    #[error("connect to the upstream")]
     Connect(#[from] std::io::Error),
-    #[error("call the upstream: {0}")]
+    #[error("call the upstream")]
     Call(#[from] hyper::Error),
-    #[error("reset the stream: {0}")]
+    #[error("reset the stream")]
     Stream(#[from] h2::Error),
 }
 

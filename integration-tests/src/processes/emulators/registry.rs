@@ -24,7 +24,7 @@ pub struct Options {
 /// Starts it, and waits until it is ready. Its images are below the run's folder.
 pub async fn start(launch: &Launch, options: &Options) -> Result<Running, StartError> {
     let folder = private_folder(&launch.run_dir, NAME)?;
-    let failed = |source| StartError::Folder { path: folder.clone(), source };
+    let failed = |cause| StartError::Folder { path: folder.clone(), cause };
     let htpasswd = folder.join("htpasswd");
     std::fs::write(&htpasswd, &options.htpasswd).map_err(failed)?;
     let config = folder.join("config.yml");

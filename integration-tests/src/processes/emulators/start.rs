@@ -24,20 +24,20 @@ pub enum StartError {
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
     /// No port is free.
-    #[error("find a free port for {name}: {source}")]
+    #[error("find a free port for {name}: {cause}")]
     Port {
         /// The emulator.
         name: String,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A folder can't be made.
-    #[error("create {}: {source}", path.display())]
+    #[error("create {}: {cause}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It ended instead of becoming ready.
     #[error("{name} ended ({exit}) before it was ready; the end of {}:\n{log_tail}", log.display())]
@@ -112,7 +112,7 @@ impl<F: Fn(u16) -> Spec> Server<F> {
         loop {
             attempts_left -= 1;
             let port = ports::free()
-                .map_err(|source| StartError::Port { name: self.name.to_owned(), source })?;
+                .map_err(|cause| StartError::Port { name: self.name.to_owned(), cause })?;
             let spec = (self.make)(port).on_event(launch.on_event.clone());
             match self.start_on(launch, port, listener, spec).await {
                 Err(StartError::Ended { log_tail, .. })
@@ -214,7 +214,7 @@ impl Listener {
 pub(super) fn private_folder(run_dir: &Path, name: &str) -> Result<PathBuf, StartError> {
     let path = run_dir.join(name);
     std::fs::create_dir_all(&path)
-        .map_err(|source| StartError::Folder { path: path.clone(), source })?;
+        .map_err(|cause| StartError::Folder { path: path.clone(), cause })?;
     Ok(path)
 }
 

@@ -86,14 +86,14 @@ pub enum DownloadError {
         actual: String,
     },
     /// A file operation failed.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}: {cause}", path.display())]
     Io {
         /// What was tried.
         doing: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -299,7 +299,7 @@ fn part_of(path: &Path) -> PathBuf {
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DownloadError {
     let path = path.to_owned();
-    move |source| DownloadError::Io { doing, path, source }
+    move |cause| DownloadError::Io { doing, path, cause }
 }
 
 /// An error with its causes: "error sending request" alone helps nobody.

@@ -80,10 +80,10 @@ pub enum FetchError {
     #[error(transparent)]
     Venv(#[from] VenvError),
     /// A download failed.
-    #[error("{source}\n{what_to_do}")]
+    #[error("{cause}\n{what_to_do}")]
     Download {
         /// What went wrong.
-        source: DownloadError,
+        cause: DownloadError,
         /// Other ways to get the thing.
         what_to_do: String,
     },
@@ -94,7 +94,7 @@ pub enum FetchError {
     #[error("after everything was fetched, these are still missing: {0:?}")]
     StillMissing(Vec<Step>),
     /// A helper thread panicked.
-    #[error("a helper thread of the fetch failed: {0}")]
+    #[error("a helper thread of the fetch failed")]
     Thread(#[from] tokio::task::JoinError),
 }
 
@@ -162,7 +162,7 @@ async fn jar(
         to: cache.emulators().join(pinned.file_name),
     };
     let limits = Limits::default();
-    let failed = |source| FetchError::Download { source, what_to_do: what_to_do(emulator, cache) };
+    let failed = |cause| FetchError::Download { cause, what_to_do: what_to_do(emulator, cache) };
     let client = client(&limits).map_err(failed)?;
     on_progress.step(format!("downloading the {} {}", emulator.name(), pinned.version));
     download(&client, &wanted, &limits, on_progress).await.map_err(failed)?;
@@ -177,16 +177,16 @@ fn keep(download: &PathBuf, jar: &PathBuf, sha256: &str) -> Result<(), UnpackErr
         unpack::jar(download, jar)?;
     }
     let archive_sha256 = (download != jar).then_some(sha256);
-    Stamp::make(jar, archive_sha256).map_err(|source| UnpackError::Io {
+    Stamp::make(jar, archive_sha256).map_err(|cause| UnpackError::Io {
         doing: "hash",
         path: jar.clone(),
-        source,
+        cause,
     })?;
     if download != jar {
-        std::fs::remove_file(download).map_err(|source| UnpackError::Io {
+        std::fs::remove_file(download).map_err(|cause| UnpackError::Io {
             doing: "remove",
             path: download.clone(),
-            source,
+            cause,
         })?;
     }
     Ok(())

@@ -12,22 +12,22 @@ const JAR_BYTES_MAX: u64 = 512 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
     /// A file operation failed.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}: {cause}", path.display())]
     Io {
         /// What was tried.
         doing: &'static str,
         /// On what.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It isn't a zip file that can be read.
-    #[error("read {}: {source}", path.display())]
+    #[error("read {}: {cause}", path.display())]
     Zip {
         /// The archive.
         path: PathBuf,
         /// What is wrong with it.
-        source: zip::result::ZipError,
+        cause: zip::result::ZipError,
     },
     /// It holds another number of jars than one.
     #[error("{} holds {count} files named lib/*-all.jar, and should hold one", path.display())]
@@ -47,7 +47,7 @@ pub enum UnpackError {
 
 /// Writes the one `lib/*-all.jar` in `archive` to `jar`, all or nothing.
 pub(super) fn jar(archive: &Path, jar: &Path) -> Result<(), UnpackError> {
-    let zip_error = |source| UnpackError::Zip { path: archive.to_owned(), source };
+    let zip_error = |cause| UnpackError::Zip { path: archive.to_owned(), cause };
     let file = File::open(archive).map_err(io_error("open", archive))?;
     let mut zip = ZipArchive::new(file).map_err(zip_error)?;
     let names = zip.file_names().map(|name| Ok(name.map_err(zip_error)?.into_owned()));
@@ -75,7 +75,7 @@ fn is_the_jar(name: &str) -> bool {
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
     let path = path.to_owned();
-    move |source| UnpackError::Io { doing, path, source }
+    move |cause| UnpackError::Io { doing, path, cause }
 }
 
 /// An archive of files that hold their own names.

@@ -28,10 +28,10 @@ const LINE_BYTES_MAX: usize = 4_096;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GuardError {
-    #[error("{doing}: {source}")]
-    System { doing: &'static str, source: io::Error },
-    #[error("start {program}: {source}")]
-    Start { program: String, source: io::Error },
+    #[error("{doing}: {cause}")]
+    System { doing: &'static str, cause: io::Error },
+    #[error("start {program}: {cause}")]
+    Start { program: String, cause: io::Error },
     #[error("the guard has died before the program was started")]
     Orphaned,
     #[error("processes {0:?} are still there {VANISH:?} after SIGKILL")]
@@ -39,7 +39,7 @@ pub(super) enum GuardError {
 }
 
 fn system<E: Into<io::Error>>(doing: &'static str) -> impl FnOnce(E) -> GuardError {
-    move |source| GuardError::System { doing, source: source.into() }
+    move |cause| GuardError::System { doing, cause: cause.into() }
 }
 
 /// The second stage. Returns only if the program can't be started.
@@ -47,8 +47,8 @@ pub(super) fn become_program(request: &Request, guard: i32) -> GuardError {
     if let Err(error) = detach(guard) {
         return error;
     }
-    let source = Command::new(&request.program).args(&request.args).exec();
-    GuardError::Start { program: request.program.to_string_lossy().into_owned(), source }
+    let cause = Command::new(&request.program).args(&request.args).exec();
+    GuardError::Start { program: request.program.to_string_lossy().into_owned(), cause }
 }
 
 fn detach(guard: i32) -> Result<(), GuardError> {

@@ -42,7 +42,7 @@ impl Actor {
     /// Starts the guard, which starts the process.
     pub(super) fn start_guard(&self) -> Result<Running, SuperviseError> {
         let failed = |doing| {
-            move |source| SuperviseError::System { name: self.spec.name.clone(), doing, source }
+            move |cause| SuperviseError::System { name: self.spec.name.clone(), doing, cause }
         };
         let log = self.spec.log_path();
         if let Some(folder) = log.parent() {

@@ -65,14 +65,14 @@ pub enum State {
 #[derive(Debug, thiserror::Error)]
 pub enum SuperviseError {
     /// A file or the guard can't be opened or started.
-    #[error("{doing} for {name}: {source}")]
+    #[error("{doing} for {name}: {cause}")]
     System {
         /// The process.
         name: String,
         /// What was tried.
         doing: &'static str,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// It did not get there within the bound.
     #[error("{name} did not {what} within {limit_ms} ms; the end of its log:\n{log_tail}")]
