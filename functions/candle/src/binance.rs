@@ -19,7 +19,7 @@ mod table;
 use thiserror::Error;
 
 pub use judge::RowSymbol;
-pub use kind::{Kind, Outcome};
+pub use kind::{Kind, KindError, Outcome};
 pub use line::{FileSymbol, Lines, json_part};
 
 use crate::{Problem, Symbol, Trade};

@@ -219,13 +219,13 @@ impl<'de> Visitor<'de> for Object<'_, 'de> {
                     map.next_value_seed(Object { fields, is_outer: false })?;
                     continue;
                 }
-                key => match fields.place(key) {
-                    Some(place) => place,
-                    None => {
+                key => {
+                    let Some(place) = fields.place(key) else {
                         map.next_value::<IgnoredAny>()?;
                         continue;
-                    }
-                },
+                    };
+                    place
+                }
             };
             *place = map.next_value()?;
         }

@@ -36,8 +36,8 @@ pub(super) fn judge(fields: &Fields<'_>, of: RowSymbol<'_>) -> Found {
         Some(_) => return passed(Kind::OtherEvent),
         None => {}
     }
-    let [update, bid, ask, first, last] = fields.untyped.map(|value| value.is_some());
-    let [_, _, price, quantity, _] = fields.row.map(|value| value.is_some());
+    let [update, bid, ask, first, last] = fields.untyped.map(Scalar::is_some);
+    let [_, _, price, quantity, _] = fields.row.map(Scalar::is_some);
     if fields.error.is_some() || (fields.code.is_some() && fields.message.is_some()) {
         passed(Kind::ErrorAnswer)
     } else if !matches!(fields.result, Scalar::Missing) {
@@ -109,20 +109,17 @@ fn traded(value: Scalar<'_>) -> Result<Option<Symbol>, Problem> {
     }
 }
 
+const ZERO: Problem = Problem::Decimal(DecimalError::Zero);
+
 /// The trade of five values, or why it is none. This is where everything that comes from Binance is checked.
 fn trade(kind: Kind, symbol: Symbol, values: [Scalar<'_>; 5], names: &Names) -> Found {
-    let [id, time, price, quantity, buyer_is_maker] = values;
-    match (zero(price.decimal::<Price>()), zero(quantity.decimal::<Quantity>())) {
-        (true, true) => return passed_trade(Kind::Placeholder, symbol, id),
-        (true, false) if quantity.decimal::<Quantity>().is_ok() => {
-            return passed_trade(Kind::Zero, symbol, id);
-        }
-        (false, true) if price.decimal::<Price>().is_ok() => {
-            return passed_trade(Kind::Zero, symbol, id);
-        }
+    let [id, _, price, quantity, _] = values;
+    match (price.decimal::<Price>(), quantity.decimal::<Quantity>()) {
+        (Err(ZERO), Err(ZERO)) => return passed_trade(Kind::Placeholder, symbol, id),
+        (Err(ZERO), Ok(_)) | (Ok(_), Err(ZERO)) => return passed_trade(Kind::Zero, symbol, id),
         _ => {}
     }
-    match checked([id, time, price, quantity, buyer_is_maker], names) {
+    match checked(values, names) {
         Ok(trade) => Found::Trade { kind, symbol, trade },
         Err(Fault { field: name, problem }) => {
             Found::Refused { kind: Kind::BadTrade, id: known(id), why: field(name, problem) }
@@ -154,10 +151,6 @@ fn checked(values: [Scalar<'_>; 5], names: &Names) -> Result<Trade, Fault> {
 /// all after January 1978 are told by.
 const fn milliseconds(time: u64) -> u64 {
     if time > Trade::MAX_TIME_MS { time / 1000 } else { time }
-}
-
-fn zero<T>(decimal: Result<T, Problem>) -> bool {
-    matches!(decimal, Err(Problem::Decimal(DecimalError::Zero)))
 }
 
 const fn passed(kind: Kind) -> Found {

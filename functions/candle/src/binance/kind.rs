@@ -1,6 +1,11 @@
 //! The kinds of lines that a recording of Binance may hold.
 
 use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+use crate::text::serde_as_text;
 
 /// What becomes of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,12 +117,6 @@ kinds! {
 }
 
 impl Kind {
-    /// The kind of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
-    }
-
     /// Whether such a line costs the whole file where input is to be strict.
     #[must_use]
     pub fn is_bad(self) -> bool {
@@ -130,3 +129,18 @@ impl fmt::Display for Kind {
         f.pad(self.as_str())
     }
 }
+
+/// A text is not the name of a [`Kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not a kind of line")]
+pub struct KindError;
+
+impl FromStr for Kind {
+    type Err = KindError;
+
+    fn from_str(name: &str) -> Result<Self, KindError> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name).ok_or(KindError)
+    }
+}
+
+serde_as_text!(Kind, "a kind of line");

@@ -132,7 +132,7 @@ const CUT: Found = Found::PassedOver { kind: Kind::CutShort, trade: None };
 #[must_use]
 pub fn json_part(line: &[u8]) -> &[u8] {
     let line = line.strip_prefix(MARK).unwrap_or(line).trim_ascii();
-    let stamp = line.iter().take(STAMP_BYTES).position(|byte| byte.is_ascii_whitespace());
+    let stamp = line.iter().take(STAMP_BYTES).position(u8::is_ascii_whitespace);
     let body = stamp.and_then(|end| {
         let (stamp, rest) = line.split_at(end);
         let is_time = stamp.iter().all(|byte| byte.is_ascii_digit() || b"TZ:.+-".contains(byte));
