@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: every decoder, for a bounded time.
 
-use std::fs;
 use std::process::Command;
+use std::{env, fs};
 
 use crate::exit::Failure;
 use crate::{heavy, workspace};
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let mut fuzz = Command::new("cargo");
         fuzz.current_dir(workspace::root());
         fuzz.env_remove("RUSTUP_TOOLCHAIN");
-        fuzz.args(["+nightly", "fuzz", "run", &target, &corpus, &seeds, "--"]);
+        fuzz.args([&compiler(), "fuzz", "run", &target, &corpus, &seeds, "--"]);
         fuzz.arg(format!("-max_total_time={}", args.seconds));
         fuzz.args(["-max_len=65536", "-rss_limit_mb=1024", "-print_final_stats=1", "-verbosity=0"]);
         heavy::check(&mut fuzz)?;
@@ -44,9 +44,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The compiler, as rustup is told of it: the nightly one that is installed, or the one of a day that
+/// `TWINCLOUD_NIGHTLY=nightly-2026-05-20` names.
+fn compiler() -> String {
+    format!("+{}", env::var("TWINCLOUD_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned()))
+}
+
 fn available() -> Result<(), String> {
-    if !heavy::has("rustc", &["+nightly", "--version"]) {
-        return Err("no nightly compiler: `rustup toolchain install nightly`".to_owned());
+    let compiler = compiler();
+    if !heavy::has("rustc", &[&compiler, "--version"]) {
+        let name = compiler.trim_start_matches('+');
+        return Err(format!("no {name} compiler: `rustup toolchain install {name}`"));
     }
     if !heavy::has("cargo-fuzz", &["--version"]) {
         return Err("no cargo-fuzz: `cargo install cargo-fuzz --locked`".to_owned());

@@ -22,10 +22,21 @@ struct Check {
     get: &'static str,
 }
 
+/// One workspace's dependencies; the others have a lock file of their own.
+macro_rules! deny {
+    ($manifest:literal) => {
+        &["deny", "--manifest-path", $manifest, "check", "bans", "licenses", "sources"]
+    };
+}
+
 const QUICK: [Check; 3] = [
     Check {
         program: "cargo-deny",
-        runs: &[&["deny", "check", "bans", "licenses", "sources"]],
+        runs: &[
+            deny!("Cargo.toml"),
+            deny!("fuzz/Cargo.toml"),
+            deny!("integration-tests/fault-proxy/noxious/Cargo.toml"),
+        ],
         get: "cargo install cargo-deny --locked",
     },
     Check { program: "cfn-lint", runs: &[&["infra/aws/*.yaml"]], get: "pipx install cfn-lint" },

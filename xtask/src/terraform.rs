@@ -1,7 +1,7 @@
 //! `cargo xtask terraform`: both roots are formatted, valid, and true to their own tests. No account is needed: the
 //! tests mock the providers.
 //!
-//! It works in copies below `target`, so that no lock file and no `.terraform` gets into a root. It has no settings file:
+//! It works in copies below `target`, so that no `.terraform` gets into a root. A root's lock file is kept to. It has no settings file:
 //! of the settings, only what the environment says of `[terraform]` counts.
 
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use crate::{heavy, workspace};
 const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
 /// What `bench stack` has Terraform make; nobody deploys it, and it has no tests of its own.
 const BENCH: &str = "integration-tests/benches/stack";
+const LOCK: &str = ".terraform.lock.hcl";
 /// What Terraform says where it can't get a provider.
 const NO_PROVIDER: [&str; 2] =
     ["Failed to query available provider packages", "Failed to install provider"];
@@ -73,6 +74,13 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
         command
     };
     let mut init = terraform(&["init", "-backend=false", "-input=false", "-no-color"]);
+    let lock = workspace::root().join(root).join(LOCK);
+    if pinned(program, &fs::read_to_string(&lock).unwrap_or_default()) {
+        fs::copy(&lock, copy.join(LOCK)).map_err(|error| {
+            Failure::lacking(format!("copy {} to {}: {error}", lock.display(), copy.display()))
+        })?;
+        init.arg("-lockfile=readonly");
+    }
     if let Some(mirror) = env::var_os("TWINCLOUD_TERRAFORM__PLUGIN_DIR") {
         let mirror = workspace::root().join(mirror);
         init.arg(format!("-plugin-dir={}", mirror.display()));
@@ -97,6 +105,14 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
         said += &heavy::captured(&mut terraform(&["test", "-no-color"]))?;
     }
     Ok(said)
+}
+
+/// Whether a lock file is kept to, as the engine does it: `OpenTofu` has another registry, and hashes of the kind `h1` are
+/// of the platform that they were made on.
+fn pinned(program: &str, lock: &str) -> bool {
+    let is_tofu = Path::new(program).file_name().is_some_and(|name| name == "tofu");
+    let made_here = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+    !is_tofu && (lock.contains("\"zh:") || lock.contains("\"h1:") && made_here)
 }
 
 /// The program that the settings would take, as far as the environment says so.
@@ -127,7 +143,7 @@ fn copy_root(from: &Path, to: &Path) -> io::Result<()> {
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let configuration = |path: &PathBuf| {
         path.extension().is_some_and(|extension| extension == "tf" || extension == "hcl")
-            && path.file_name().is_some_and(|name| name != ".terraform.lock.hcl")
+            && path.file_name().is_some_and(|name| name != LOCK)
     };
     let entries = match fs::read_dir(folder) {
         // Not every root has tests.
@@ -136,4 +152,19 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     };
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));
     Ok(paths.collect::<io::Result<Vec<_>>>()?.into_iter().filter(configuration).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_file_is_kept_to_where_it_says_something() {
+        let everywhere = "hashes = [\"h1:a\", \"zh:b\"]";
+        assert!(pinned("terraform", everywhere) && pinned("/usr/bin/terraform", everywhere));
+        assert!(!pinned("tofu", everywhere) && !pinned("/usr/bin/tofu", everywhere));
+        assert!(!pinned("terraform", ""), "there is none");
+        let here = cfg!(all(target_os = "linux", target_arch = "x86_64"));
+        assert_eq!(pinned("terraform", "hashes = [\"h1:a\"]"), here);
+    }
 }

@@ -1,0 +1,120 @@
+//! What the workflows promise and no run of ours shows: whom they let in and when, and what a pull request's text can do.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use saphyr::{LoadableYamlNode as _, YamlOwned};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows")
+}
+
+fn workflow(name: &str) -> YamlOwned {
+    let text = fs::read_to_string(folder().join(name)).expect("the workflow is there");
+    YamlOwned::load_from_str(&text).expect("it parses").remove(0)
+}
+
+fn text(node: &YamlOwned, key: &str) -> String {
+    node.as_mapping_get(key).and_then(YamlOwned::as_str).unwrap_or_default().to_owned()
+}
+
+/// The jobs of a workflow, each with its steps.
+fn jobs(workflow: &YamlOwned) -> Vec<(String, Vec<YamlOwned>)> {
+    let jobs = workflow.as_mapping_get("jobs").and_then(YamlOwned::as_mapping).expect("jobs");
+    let steps = |job: &YamlOwned| job.as_mapping_get("steps").and_then(YamlOwned::as_vec).cloned();
+    jobs.iter()
+        .map(|(name, job)| (name.as_str().expect("a name").to_owned(), steps(job).expect("steps")))
+        .collect()
+}
+
+#[test]
+fn a_job_builds_before_it_signs_in() {
+    let mut signed_in = Vec::new();
+    for (job, steps) in jobs(&workflow("deploy.yml")) {
+        let at = |key: &str, begin: &str| {
+            steps.iter().position(|step| text(step, key).starts_with(begin))
+        };
+        let Some(sign_in) = at("uses", "aws-actions/configure-aws-credentials@") else { continue };
+        let built = at("run", "cargo xtask build").expect("it builds");
+        assert!(built < sign_in, "{job}: what it signs in for may end before it is used");
+        let with = steps[sign_in].as_mapping_get("with").expect("arguments");
+        assert!(with.as_mapping_get("role-duration-seconds").is_some(), "{job}");
+        signed_in.push(job);
+    }
+    assert_eq!(signed_in, ["plan", "dev", "prod"]);
+}
+
+#[test]
+fn a_job_that_signs_in_is_of_the_environment_that_it_changes_and_destroys_nothing() {
+    let deploy = workflow("deploy.yml");
+    for (job, steps) in jobs(&deploy) {
+        for step in steps {
+            let run = text(&step, "run");
+            assert!(!run.contains("xtask destroy"), "{job} would stop half-way");
+            let Some((_, environment)) = run.split_once("xtask deploy all --env ") else {
+                continue;
+            };
+            let environment = environment.split(' ').next().expect("a name").to_owned();
+            let jobs = deploy.as_mapping_get("jobs").expect("jobs");
+            let of = text(jobs.as_mapping_get(&job).expect("the job"), "environment");
+            assert_eq!(of, environment, "{job}");
+        }
+    }
+}
+
+#[test]
+fn what_dependabot_opens_is_not_planned() {
+    let deploy = workflow("deploy.yml");
+    let plan = deploy.as_mapping_get("jobs").and_then(|jobs| jobs.as_mapping_get("plan"));
+    let condition = text(plan.expect("the job"), "if");
+    assert!(condition.contains("pull_request.user.login != 'dependabot[bot]'"), "{condition}");
+}
+
+/// The comment that the workflow makes of a plan.
+fn comment(plan: &str) -> String {
+    let jobs = jobs(&workflow("deploy.yml"));
+    let (_, steps) = jobs.iter().find(|(name, _)| name == "comment").expect("the job");
+    let script = steps.iter().map(|step| text(step, "run")).find(|run| !run.is_empty());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    fs::create_dir_all(path.join("plans")).expect("create");
+    fs::write(path.join("plans/plan-aws.txt"), plan).expect("write");
+    fs::create_dir(path.join("bin")).expect("create");
+    let gh = path.join("bin/gh");
+    fs::write(&gh, "#!/bin/sh\nexit 0\n").expect("write");
+    fs::set_permissions(&gh, fs::Permissions::from_mode(0o755)).expect("set");
+    let search = format!("{}:{}", path.join("bin").display(), std::env::var("PATH").expect("set"));
+    let mut bash = Command::new("bash");
+    bash.args(["-e", "-o", "pipefail", "-c", &script.expect("a script")]).current_dir(path);
+    bash.env("PATH", search).env("NUMBER", "1").env("REPOSITORY", "o/r").env("RUN", "https://run");
+    let output = bash.output().expect("bash runs");
+    assert!(output.status.success(), "{output:?}");
+    fs::read_to_string(path.join("comment.md")).expect("a comment")
+}
+
+#[test]
+fn a_plan_stays_in_its_fence() {
+    let long = "~".repeat(40);
+    let plan =
+        format!("  ~ queue\n~~~~~~\n@everyone\n   {long}\n\r~~~~~~~~\r<img>\n~~~~~~ \n```\nend");
+    let comment = comment(&plan);
+    let fences: Vec<usize> = comment
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.trim_start().starts_with("~~~"))
+        .map(|(number, _)| number)
+        .collect();
+    let at =
+        |words: &str| comment.lines().position(|line| line.contains(words)).expect("it is there");
+    let [begin, end] = fences[..] else { panic!("more than one fence:\n{comment}") };
+    assert!(begin < at("~ queue") && at("@everyone") < end && at("<img>") < end, "{comment}");
+    assert_eq!(end, at("end") + 1, "{comment}");
+    assert!(comment.contains("No plan: see the log of [this run](https://run)"), "{comment}");
+}
+
+#[test]
+fn a_comment_is_no_longer_than_a_comment_may_be() {
+    assert!(comment(&"~~~~\n".repeat(20_000)).len() < 32_000);
+}
