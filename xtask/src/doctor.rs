@@ -12,7 +12,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let report = Report::collect(&Env::from_process());
+    let env = Env::from_process();
+    let mut report = Report::collect(&env);
+    report.items.extend(toolbox::github::item(&env));
     if args.json {
         let json = serde_json::to_string_pretty(&report)
             .map_err(|error| Failure::lacking(format!("write the report as JSON: {error}")))?;

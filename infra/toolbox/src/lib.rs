@@ -10,6 +10,7 @@ pub mod cloud_sdk;
 pub mod docker;
 pub mod emulators;
 mod env;
+pub mod github;
 pub mod java;
 pub mod pins;
 mod process;
