@@ -57,6 +57,15 @@ fn deliveries_that_an_outage_uses_up_are_refused_with_the_number_that_fits() {
     assert_snapshot!(refused(&["gcp.pubsub.min_backoff_ms=0"]), @"--set gcp.pubsub.min_backoff_ms=0: `gcp.pubsub.min_backoff_ms`: 11 deliveries, 0 ms and then up to 120000 ms apart, make a message a dead letter after 0 ms of failing; an outage of 600 s must make none: 1905 or more here");
 }
 
+/// Firestore bears about one write a second of a document for long, and a message is one to each candle of its symbol.
+#[test]
+fn what_is_shipped_writes_a_candle_once_a_second() {
+    for env in ["dev", "prod"] {
+        let producer = with(env, &[]).expect("valid").producer;
+        assert!(1_000 / producer.batch_age_ms <= 1, "{env}: messages a second of a symbol");
+    }
+}
+
 /// Each number that an error names is the least that is taken.
 #[test]
 fn the_number_that_fits_is_the_least_one() {

@@ -148,7 +148,7 @@ pub struct Producer {
 }
 
 fn batch_age_ms() -> u32 {
-    100
+    1_000
 }
 
 /// `[producer.publish]`, for each cloud by itself.
