@@ -27,10 +27,16 @@ pub fn find(env: &Env) -> Result<PathBuf, String> {
     if output.success {
         return Ok(compiler);
     }
-    let said = output.stdout.lines().chain(output.stderr.lines());
-    let reason =
-        said.map(str::trim).find(|line| line.contains("cannot find") || line.contains("error"));
-    Err(format!("{shown} -static: {}", reason.unwrap_or_else(|| output.first_line())))
+    let said = format!("{}\n{}", output.stdout, output.stderr);
+    Err(format!("{shown} -static: {}", reason(&said).unwrap_or_else(|| output.first_line())))
+}
+
+/// The line that names what is missing, of those that a compiler and a linker say.
+fn reason(said: &str) -> Option<&str> {
+    let telling = ["cannot find", "undefined reference", "error"];
+    telling
+        .into_iter()
+        .find_map(|words| said.lines().map(str::trim).find(|line| line.contains(words)))
 }
 
 /// The package that has the static C library.
@@ -64,6 +70,8 @@ mod tests {
         let why = find(&machine.env()).expect_err("no libm.a");
         let shown = compiler.display();
         assert_eq!(why, format!("{shown} -static: /usr/bin/ld: cannot find -lm: No such file"));
+        let empty = "/usr/bin/ld: main.c:(.text+0x2b): undefined reference to `printf'\ncollect2: error: ld returned 1";
+        assert!(reason(empty).is_some_and(|line| line.contains("`printf'")), "an empty library");
         machine.script("bin/cc", "exit 0");
         assert_eq!(find(&machine.env()), Ok(compiler));
     }
@@ -78,7 +86,10 @@ mod tests {
         // With a library or without: what it says is of the library, not of a mistake in the program.
         match find(&env) {
             Ok(compiler) => assert!(compiler.ends_with("cc"), "{}", compiler.display()),
-            Err(why) => assert!(why.contains("cannot find"), "{why}"),
+            Err(why) => {
+                let of_library = ["cannot find", "undefined reference"];
+                assert!(of_library.iter().any(|words| why.contains(words)), "{why}");
+            }
         }
     }
 

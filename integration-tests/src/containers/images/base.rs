@@ -1,5 +1,6 @@
 //! What images stand on: Debian with Python, by debootstrap, since there is none to pull.
 
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -37,6 +38,8 @@ pub(super) const TRIXIE: Debian =
 /// The image of [`BOOKWORM`].
 pub(super) const NAME: &str = "twincloud/base:bookworm";
 
+/// Debian's keys, on Debian and where its package of that name is.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const MIRROR: &str = "http://deb.debian.org/debian";
 /// What nobody reads in a container.
 const LEFT_OUT: [&str; 5] = [
@@ -76,16 +79,38 @@ impl Debian {
                  the images are then there for everybody who may use Docker"
             )));
         }
+        let keyring = keyring(env)?;
         progress.now(format!("{image}: debootstrap of Debian {}, a minute or two", self.suite));
         // One stream for what it says and for what goes wrong.
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(debootstrap);
-        command.args(["--variant=minbase".to_owned(), format!("--include={}", self.packages)]);
-        command.args([self.suite.as_ref(), root.path.as_os_str()]).arg(mirror(env));
+        command.args(self.words(&keyring, &root.path, &mirror(env)));
         // Nobody needs what a crash in the middle would leave, so dpkg need not wait for the disk after each file.
         command.env("DPKG_FORCE", "unsafe-io");
         run(command, image, progress).await
     }
+
+    /// What debootstrap is told. The mirror speaks HTTP, so what comes is good only by Debian's signature: without being
+    /// told so, debootstrap goes on unchecked where there are no keys.
+    fn words(&self, keyring: &Path, root: &Path, mirror: &str) -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec!["--force-check-gpg".into(), "--keyring".into()];
+        words.push(keyring.into());
+        words.push("--variant=minbase".into());
+        words.push(format!("--include={}", self.packages).into());
+        words.extend([self.suite.into(), root.into(), mirror.into()]);
+        words
+    }
+}
+
+fn keyring(env: &Env) -> Result<PathBuf, Failure> {
+    let keyring = env.system_path(KEYRING);
+    if keyring.is_file() {
+        return Ok(keyring);
+    }
+    Err(Failure::Lacking(anyhow!(
+        "no {}, by which packages of Debian are checked; on Debian and Ubuntu: sudo apt install debian-archive-keyring",
+        keyring.display()
+    )))
 }
 
 /// Makes the image of [`BOOKWORM`].
@@ -239,6 +264,23 @@ mod tests {
         let one_line = "deb [signed-by=/x] http://m/debian bookworm main\n";
         assert_eq!(debian_mirror(one_line).as_deref(), Some("http://m/debian"));
         assert_eq!(debian_mirror("deb http://archive.ubuntu.com/ubuntu noble main"), None);
+    }
+
+    #[test]
+    fn packages_are_taken_by_debians_signature_or_not_at_all() {
+        let words = BOOKWORM.words(Path::new("/keys.gpg"), Path::new("/root-1"), "http://m/debian");
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        assert_eq!(words[..3], ["--force-check-gpg", "--keyring", "/keys.gpg"]);
+        assert_eq!(words[5..], ["bookworm", "/root-1", "http://m/debian"]);
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let env = Env::empty(toolbox::Platform::Debian).with_root(folder.path());
+        let Err(Failure::Lacking(why)) = keyring(&env) else { panic!("there are no keys") };
+        assert!(why.to_string().contains("apt install debian-archive-keyring"), "{why}");
+        let file = env.system_path(KEYRING);
+        std::fs::create_dir_all(file.parent().expect("it has a parent")).expect("create");
+        std::fs::write(&file, "keys").expect("write");
+        assert!(keyring(&env).is_ok_and(|found| found == file));
     }
 
     #[test]
