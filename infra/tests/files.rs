@@ -197,8 +197,18 @@ fn both_roots_get_what_the_two_forms_of_a_subject_are_made_of() {
         let names = ["github_owner_id", "github_repository_id"];
         assert!(names.iter().all(|name| without[*name].is_null()), "{path}: {without:?}");
     }
-    assert_eq!(settings("dev", &sets).github_subjects(), ["repo:o/r", "repo:o@1/r@2"]);
-    assert_eq!(settings("dev", &sets[..1]).github_subjects(), ["repo:o/r"]);
+    let jobs = |env: &str, sets: &[&str]| {
+        let settings = settings(env, sets);
+        (settings.github_deploy_subjects(), settings.github_plan_subjects())
+    };
+    let both = |job: &str| vec![format!("repo:o/r:{job}"), format!("repo:o@1/r@2:{job}")];
+    assert_eq!(jobs("dev", &sets), (both("environment:dev"), both("pull_request")));
+    let branches = [&sets[..], &["github.branches=main"]].concat();
+    let of_prod = [both("environment:prod"), both("ref:refs/heads/main")].concat();
+    assert_eq!(jobs("prod", &branches), (of_prod, vec![]));
+    let (deploy, plan) = jobs("dev", &sets[..1]);
+    assert_eq!([deploy, plan].concat(), ["repo:o/r:environment:dev", "repo:o/r:pull_request"]);
+    assert_eq!(jobs("dev", &[]), (vec![], vec![]), "no repository, no jobs");
 }
 
 #[test]

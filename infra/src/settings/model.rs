@@ -426,18 +426,39 @@ impl Settings {
     }
 
     /// The repository as GitHub's tokens name it: by names alone, and with the numbers where the settings have them.
-    #[must_use]
-    pub fn github_subjects(&self) -> Vec<String> {
+    fn github_names(&self) -> Vec<String> {
         let Some((owner, name)) =
             self.github.repository.as_deref().and_then(|repository| repository.split_once('/'))
         else {
             return Vec::new();
         };
-        let mut subjects = vec![format!("repo:{owner}/{name}")];
+        let mut names = vec![format!("repo:{owner}/{name}")];
         if let (Some(owner_id), Some(id)) = (self.github.owner_id, self.github.repository_id) {
-            subjects.push(format!("repo:{owner}@{owner_id}/{name}@{id}"));
+            names.push(format!("repo:{owner}@{owner_id}/{name}@{id}"));
         }
-        subjects
+        names
+    }
+
+    /// The subjects of GitHub's tokens that may deploy, whole, as both Terraform roots put them together.
+    #[must_use]
+    pub fn github_deploy_subjects(&self) -> Vec<String> {
+        let environments = self.github_environments();
+        let environments = environments.iter().map(|name| format!("environment:{name}"));
+        let branches = self.github.branches.iter().map(|name| format!("ref:refs/heads/{name}"));
+        self.github_subjects(environments.chain(branches))
+    }
+
+    /// Those that may plan, beside them.
+    #[must_use]
+    pub fn github_plan_subjects(&self) -> Vec<String> {
+        self.github_subjects(self.github.pull_requests.then(|| "pull_request".to_owned()))
+    }
+
+    fn github_subjects(&self, jobs: impl IntoIterator<Item = String>) -> Vec<String> {
+        let names = self.github_names();
+        jobs.into_iter()
+            .flat_map(|job| names.iter().map(move |name| format!("{name}:{job}")))
+            .collect()
     }
 }
 

@@ -30,14 +30,25 @@ fn print(settings: &Settings, paths: &[PathBuf], missing: &[&str], json: bool) {
     let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
     if json {
         let environment = &settings.project.environment;
+        let github = json!({
+            "deploy": settings.github_deploy_subjects(),
+            "plan": settings.github_plan_subjects(),
+        });
         println!(
             "{}",
-            json!({ "environment": environment, "files": paths, "not_known_yet": missing })
+            json!({ "environment": environment, "files": paths, "not_known_yet": missing, "github": github })
         );
         return;
     }
     for path in paths {
         println!("{path}");
+    }
+    let jobs =
+        [("deploy", settings.github_deploy_subjects()), ("plan", settings.github_plan_subjects())];
+    for (deed, subject) in
+        jobs.iter().flat_map(|(deed, all)| all.iter().map(move |one| (deed, one)))
+    {
+        eprintln!("note: a job of GitHub may {deed} as {subject}");
     }
     for what in missing {
         eprintln!("note: not known yet, so null or left out: {what}");

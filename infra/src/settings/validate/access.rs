@@ -94,20 +94,14 @@ fn numbers(github: &Github) -> Checked {
 const SUBJECT_BYTES: usize = 127;
 
 fn subjects(settings: &Settings) -> Checked {
-    let github = &settings.github;
-    let environments = settings.github_environments();
-    let jobs = environments.iter().map(|name| ("github.environments", "environment:", name));
-    let branches = github.branches.iter().map(|name| ("github.branches", "ref:refs/heads/", name));
-    for (key, kind, name) in jobs.chain(branches) {
-        for repository in settings.github_subjects() {
-            let subject = format!("{repository}:{kind}{name}");
-            let length = subject.len();
-            let problem = format!(
-                "the subject of GitHub's tokens, `{subject}`, has {length} characters, and Google Cloud takes {SUBJECT_BYTES}: \
-                 a shorter name is needed"
-            );
-            ensure(key, length <= SUBJECT_BYTES, problem)?;
-        }
+    for subject in settings.github_deploy_subjects() {
+        let key = if subject.contains(":ref:") { "github.branches" } else { "github.environments" };
+        let length = subject.len();
+        let problem = format!(
+            "the subject of GitHub's tokens, `{subject}`, has {length} characters, and Google Cloud takes {SUBJECT_BYTES}: a \
+             shorter name is needed"
+        );
+        ensure(key, length <= SUBJECT_BYTES, problem)?;
     }
     Ok(())
 }
