@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use crate::{CandleKey, IdRanges, Price, QuoteVolume, Trade, Volume};
 
-/// From so many ranges on, the ids of a batch are added together: adding one between others moves those behind it.
+/// From so many ranges on, or so many trades out of order, the ids of a batch are added together: adding one between
+/// others moves those behind it.
 const MANY_RANGES: usize = 4_096;
 
 /// The trades of one symbol in one window, summed up. It carries the ids of the trades that it
@@ -87,7 +88,8 @@ impl Candle {
 
     /// Adds trades of the window and says how many were new.
     pub(crate) fn add_all(&mut self, trades: &[Trade]) -> usize {
-        if self.ids.ranges().len() < MANY_RANGES {
+        let in_order = trades.len() < MANY_RANGES || trades.is_sorted_by_key(|trade| trade.id);
+        if in_order && self.ids.ranges().len() < MANY_RANGES {
             return trades.iter().map(|trade| usize::from(self.add(trade))).sum();
         }
         let mut by_id: Vec<&Trade> = trades.iter().collect();

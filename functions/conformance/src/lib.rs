@@ -5,12 +5,14 @@
 
 mod archive;
 mod cursor;
+mod holes;
 mod queue;
 mod register;
 mod store;
 
 pub use archive::archive;
 pub use cursor::cursor;
+pub use holes::holes;
 pub use queue::queue;
 pub use register::{birth_mark, register};
 pub use store::store;

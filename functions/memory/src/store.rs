@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle::{Candle, CandleKey, Interval, Symbol};
+use candle::record::WHOLE_MAX_BYTES;
+use candle::{Candle, CandleKey, Interval, PieceList, Symbol};
 use pipeline::ports::{CandleStore, PortError, Stored};
 
 use crate::Effects;
@@ -44,11 +45,14 @@ impl CandleStore for MemoryStore {
     async fn store(&self, candle: &Candle, expected: Option<&u64>) -> Result<Stored, PortError> {
         let store = || {
             self.with(|candles| {
-                let found = candles.get(candle.key()).map(|(_, version)| *version);
-                if found.as_ref() != expected {
+                let (found, version) = candles.get(candle.key()).map(|(c, v)| (c, v)).unzip();
+                if version != expected {
                     return Stored::Conflict;
                 }
-                let version = found.map_or(1, |version| version + 1);
+                if !fits(candle, found) {
+                    return Stored::TooLarge;
+                }
+                let version = version.map_or(1, |version| version + 1);
                 candles.insert(candle.key().clone(), (candle.clone(), version));
                 Stored::Written
             })
@@ -62,4 +66,14 @@ impl CandleStore for MemoryStore {
             candles.iter().filter(|(key, _)| mine(key)).map(|(_, (c, _))| c.clone()).collect()
         }))
     }
+}
+
+/// Whether a cloud could write this in one step.
+fn fits(candle: &Candle, stored: Option<&Candle>) -> bool {
+    // A range takes 20 bytes at most.
+    if candle.ids().ranges().len() <= WHOLE_MAX_BYTES / 20 {
+        return true;
+    }
+    let stored = stored.map(|stored| PieceList::of(&stored.to_record().pieces));
+    candle.to_record().changed(&stored.unwrap_or_default()).is_some()
 }

@@ -34,6 +34,12 @@ async fn store() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn holes() {
+    let symbol = "MEMORY".parse().unwrap();
+    conformance::holes(&MemoryStore::new(Effects::default()), &symbol).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn queue() {
     let config = QueueConfig { visibility_timeout: Duration::from_secs(30), max_receive_count: 5 };
     conformance::queue(&MemoryQueue::new(config, Effects::default(), None)).await;

@@ -13,6 +13,10 @@ use crate::ports::{CandleStore, PortError, Stored};
 /// Requests under way at once in one call: enough to hide latency, few enough for the smallest function.
 const CONCURRENCY: usize = 8;
 
+/// Ranges of ids that a candle may have, 16 bytes of memory each: a day of 8.64 million ids of which every other is
+/// missing has 4.32 million.
+const RANGES_MAX: usize = 5_000_000;
+
 /// Folds trades into stored candles by compare-and-set. Folding trades that are there already changes nothing.
 #[derive(Debug)]
 pub struct Fold<S> {
@@ -58,17 +62,40 @@ impl<S: CandleStore> Fold<S> {
         results
     }
 
-    /// Applies `trades` to one stored candle by compare-and-set. `false`: all of them were there already.
+    /// Applies `trades` to one stored candle. `false`: all of them were there already.
     async fn fold_into(&self, key: &CandleKey, trades: &[Trade]) -> Result<bool, FoldError> {
+        if let Folded::Changed(changed) = self.fold_at_once(key, trades).await? {
+            return Ok(changed);
+        }
+        // Ids that are near each other lie in the same piece of a candle with many holes.
+        let mut by_id = trades.to_vec();
+        by_id.sort_by_key(|trade| trade.id);
+        let mut any_changed = false;
+        let mut parts = halves(&by_id);
+        while let Some(part) = parts.pop() {
+            match self.fold_at_once(key, part).await? {
+                Folded::Changed(changed) => any_changed |= changed,
+                Folded::TooLarge if part.len() > 1 => parts.extend(halves(part)),
+                Folded::TooLarge => return Err(FoldError::TooLarge { key: key.clone() }),
+            }
+        }
+        Ok(any_changed)
+    }
+
+    /// Applies `trades` by one compare-and-set, which is tried again while others are first.
+    async fn fold_at_once(&self, key: &CandleKey, trades: &[Trade]) -> Result<Folded, FoldError> {
         for attempt in 0..self.backoff.attempts() {
             if attempt > 0 {
                 self.backoff.wait(attempt - 1).await;
             }
             let stored = self.store.load(key).await.map_err(FoldError::Store)?;
-            let Some((candle, version)) = apply(stored, key, trades)? else { return Ok(false) };
+            let Some((candle, version)) = apply(stored, key, trades, RANGES_MAX)? else {
+                return Ok(Folded::Changed(false));
+            };
             let written = self.store.store(&candle, version.as_ref()).await;
             match written.map_err(FoldError::Store)? {
-                Stored::Written => return Ok(true),
+                Stored::Written => return Ok(Folded::Changed(true)),
+                Stored::TooLarge => return Ok(Folded::TooLarge),
                 Stored::Conflict => {
                     tracing::debug!(candle = %key, attempt, "lost the compare-and-set");
                 }
@@ -78,18 +105,40 @@ impl<S: CandleStore> Fold<S> {
     }
 }
 
+/// What became of trades that were to be written at once.
+enum Folded {
+    /// They are in the candle; whether it changed.
+    Changed(bool),
+    /// They change more than one step writes.
+    TooLarge,
+}
+
+fn halves(trades: &[Trade]) -> Vec<&[Trade]> {
+    let (left, right) = trades.split_at(trades.len() / 2);
+    vec![right, left]
+}
+
 /// The candle with `trades` in it, and the version that a write must still find; `None` if nothing changes.
 fn apply<V>(
     stored: Option<(Candle, V)>,
     key: &CandleKey,
     trades: &[Trade],
-) -> Result<Option<(Candle, Option<V>)>, OutsideWindow> {
+    ranges_max: usize,
+) -> Result<Option<(Candle, Option<V>)>, FoldError> {
     let (mut candle, version, rest) = match (stored, trades) {
         (Some((candle, version)), _) => (candle, Some(version), trades),
-        (None, [first, rest @ ..]) => (Candle::new(key.clone(), first)?, None, rest),
+        (None, [first, rest @ ..]) => {
+            let candle = Candle::new(key.clone(), first).map_err(FoldError::Outside)?;
+            (candle, None, rest)
+        }
         (None, []) => return Ok(None),
     };
-    let added = candle.apply_all(rest)?;
+    let before = candle.ids().ranges().len();
+    let added = candle.apply_all(rest).map_err(FoldError::Outside)?;
+    let ranges = candle.ids().ranges().len();
+    if ranges > ranges_max.max(before) {
+        return Err(FoldError::TooManyHoles { key: key.clone(), ranges, most: ranges_max });
+    }
     Ok((added > 0 || version.is_none()).then_some((candle, version)))
 }
 
@@ -105,10 +154,10 @@ struct Work {
 pub enum FoldError {
     /// A candle could not be read or written.
     #[error("candle store: {0}")]
-    Store(#[source] PortError),
+    Store(PortError),
     /// A trade was grouped under a candle of another time: a defect of this program.
     #[error("fold: {0}")]
-    Outside(#[from] OutsideWindow),
+    Outside(OutsideWindow),
     /// Other writers were first every time.
     #[error("candle {key}: lost the compare-and-set {attempts} times")]
     Contended {
@@ -117,4 +166,59 @@ pub enum FoldError {
         /// Tries made.
         attempts: u32,
     },
+    /// The ids of the candle's trades have so many holes that a function has no memory for them.
+    #[error(
+        "candle {key}: its trade ids would be {ranges} ranges, where {most} is the most: send the trades that are missing between them, or those of fewer ids"
+    )]
+    TooManyHoles {
+        /// The candle.
+        key: CandleKey,
+        /// Ranges that its ids would be.
+        ranges: usize,
+        /// Ranges that they may be.
+        most: usize,
+    },
+    /// A single trade changes more than one step writes, which the bounds of its pieces exclude: the stored candle is one
+    /// of another program.
+    #[error("candle {key}: one more trade changes more than one write can take")]
+    TooLarge {
+        /// The candle.
+        key: CandleKey,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use candle::{Price, Quantity};
+
+    use super::*;
+
+    #[test]
+    fn holes_are_bounded_and_trades_that_make_none_are_always_taken() {
+        let key = CandleKey {
+            symbol: "BTCUSDT".parse().expect("a symbol"),
+            interval: Interval::D1,
+            open_time_ms: 0,
+        };
+        let trade = |id| Trade {
+            id,
+            time_ms: id,
+            price: Price::from_units(1).expect("a price"),
+            quantity: Quantity::from_units(1).expect("a quantity"),
+            buyer_is_maker: false,
+        };
+        let apply = |stored, ids: &[u64]| {
+            let trades: Vec<Trade> = ids.iter().map(|id| trade(*id)).collect();
+            apply(stored, &key, &trades, 3).map(|folded| folded.map(|(candle, _)| (candle, ())))
+        };
+        let full = apply(None, &[1, 3, 5, 5, 3]).expect("3 ranges").expect("a candle");
+        let error = apply(Some(full.clone()), &[7, 3]).expect_err("4 ranges").to_string();
+        let expected = "candle BTCUSDT/1d/0: its trade ids would be 4 ranges, where 3 is the most";
+        assert!(error.starts_with(expected), "{error}");
+        let filled = apply(Some(full.clone()), &[4, 6]).expect("2 ranges").expect("a candle");
+        assert_eq!(filled.0.ids().to_string(), "1,3-6");
+        assert!(apply(Some(filled), &[8]).is_ok());
+        assert!(apply(Some(full), &[1, 3]).expect("nothing new").is_none());
+        assert!(apply(None, &[1, 3, 5, 7]).is_err());
+    }
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod fold;
 pub mod health;
 pub mod ingest;
+pub mod pieces;
 pub mod ports;
 pub mod replicate;
 pub mod route;

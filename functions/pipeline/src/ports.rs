@@ -8,7 +8,8 @@
 
 use std::future::Future;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use candle::archive::MAX_BYTES;
 use candle::{Candle, CandleKey, Interval, Symbol};
 
 /// Immutable objects, named by their content.
@@ -20,7 +21,8 @@ pub trait Archive: Send + Sync {
         bytes: Bytes,
     ) -> impl Future<Output = Result<Put, PortError>> + Send;
 
-    /// The object, or `None` if there is none of that name.
+    /// The object, or `None` if there is none of that name. One that is larger than an object may be, see
+    /// [`Incoming`], is [`Fault::Corrupt`], and no more of it is ever read or held.
     fn get(&self, name: &str) -> impl Future<Output = Result<Option<Bytes>, PortError>> + Send;
 
     /// At most `limit` names that start with `prefix` (whole path segments) and sort after `after`, in byte order.
@@ -30,6 +32,55 @@ pub trait Archive: Send + Sync {
         after: Option<&str>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
+}
+
+/// An object as it comes in, chunk by chunk: one that says that it is larger than an object may be, or turns out to be, ends
+/// the read. A peer's archive may hold anything, and a function has little memory.
+#[derive(Debug)]
+pub struct Incoming {
+    service: &'static str,
+    operation: &'static str,
+    bytes: BytesMut,
+}
+
+impl Incoming {
+    /// An object of which nothing has come yet; `announced` is the size that the answer's head says, if it says one.
+    pub fn new(
+        service: &'static str,
+        operation: &'static str,
+        announced: Option<u64>,
+    ) -> Result<Self, PortError> {
+        let incoming = Self { service, operation, bytes: BytesMut::new() };
+        match announced {
+            Some(size) if size > MAX_BYTES as u64 => Err(incoming.too_large(size)),
+            _ => Ok(incoming),
+        }
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), PortError> {
+        let size = self.bytes.len() + chunk.len();
+        if size > MAX_BYTES {
+            return Err(self.too_large(size as u64));
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn whole(self) -> Bytes {
+        self.bytes.freeze()
+    }
+
+    fn too_large(&self, size: u64) -> PortError {
+        PortError {
+            service: self.service,
+            operation: self.operation,
+            fault: Fault::Corrupt,
+            detail: format!("{size} bytes or more, and no object has more than {MAX_BYTES}"),
+        }
+    }
 }
 
 /// What became of a put.
@@ -74,6 +125,8 @@ pub enum Stored {
     Written,
     /// Another writer was first; nothing is written.
     Conflict,
+    /// More of the candle's ids change than one step can write; nothing is written. Fewer trades at a time change less.
+    TooLarge,
 }
 
 /// Where the last deep comparison of two archives has got to. It only saves time: one that is lost, old, or of
