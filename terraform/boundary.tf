@@ -32,7 +32,7 @@ resource "aws_iam_policy" "functions_boundary" {
       {
         Sid      = "Archive"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject"]
+        Action   = "s3:PutObject"
         Resource = "${local.bucket_arn}/trades/*"
       },
       {

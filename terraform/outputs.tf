@@ -18,6 +18,16 @@ output "functions_boundary_arn" {
   value       = aws_iam_policy.functions_boundary.arn
 }
 
+output "operator_policy_arn" {
+  description = "The policy that an operator's role needs for sync, dlq, failover and restore."
+  value       = aws_iam_policy.operator.arn
+}
+
+output "game_day_policy_arn" {
+  description = "The policy that an operator's role needs for a game day, beside the operator's."
+  value       = aws_iam_policy.game_day.arn
+}
+
 output "producer_policy_arn" {
   description = "The policy that a producer's role needs."
   value       = aws_iam_policy.producer.arn

@@ -30,6 +30,7 @@ locals {
         "cloudformation:DescribeStackDriftDetectionStatus",
         "cloudformation:ValidateTemplate",
         "cloudwatch:GetMetricData",
+        "lambda:GetAccountSettings",
         "lambda:ListEventSourceMappings",
         "tag:GetResources",
       ]
@@ -307,7 +308,6 @@ locals {
           "lambda:DeleteAlias",
           "lambda:DeleteFunction",
           "lambda:DeleteFunctionEventInvokeConfig",
-          "lambda:InvokeFunction", # the smoke test's
           "lambda:PublishVersion",
           "lambda:PutFunctionConcurrency",
           "lambda:DeleteFunctionConcurrency",

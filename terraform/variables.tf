@@ -1,5 +1,16 @@
 # Names follow the keys of twincloud.toml, from which the values are rendered.
 
+variable "account" {
+  description = "The only account that may be changed; with credentials of another one, nothing is done. Null: any."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.account == null || can(regex("^[0-9]{12}$", var.account))
+    error_message = "account must be twelve digits, in quotes."
+  }
+}
+
 variable "region" {
   description = "AWS region of the stack and of everything here that has one."
   type        = string

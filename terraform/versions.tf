@@ -20,6 +20,9 @@ terraform {
 provider "aws" {
   region = var.region
 
+  # Not by whatever credentials are at hand.
+  allowed_account_ids = var.account == null ? null : [var.account]
+
   # The same tags that the CloudFormation stack hands on: an inventory finds both.
   default_tags {
     tags = local.tags

@@ -1,6 +1,9 @@
 //! Who may do what, in all that is deployed, is what `infra/policies.txt` says: a person reads that list, this test
 //! derives it from the templates and the Terraform roots.
 
+#[path = "policies/calls.rs"]
+mod calls;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

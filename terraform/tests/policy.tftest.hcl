@@ -90,6 +90,8 @@ run "no_statement_is_wider_than_it_needs" {
         jsondecode(aws_iam_role_policy.google_reader[0].policy).Statement,
         jsondecode(aws_iam_policy.functions_boundary.policy).Statement,
         jsondecode(aws_iam_policy.producer.policy).Statement,
+        jsondecode(aws_iam_policy.operator.policy).Statement,
+        jsondecode(aws_iam_policy.game_day.policy).Statement,
       ) : alltrue([for action in flatten([try(statement.Action, [])]) : !endswith(action, ":*") && action != "*"]) if statement.Effect == "Allow"
     ])
     error_message = "No role may have all actions of a service."
@@ -105,6 +107,8 @@ run "no_statement_is_wider_than_it_needs" {
         jsondecode(aws_iam_role_policy.google_reader[0].policy).Statement,
         jsondecode(aws_iam_policy.functions_boundary.policy).Statement,
         jsondecode(aws_iam_policy.producer.policy).Statement,
+        jsondecode(aws_iam_policy.operator.policy).Statement,
+        jsondecode(aws_iam_policy.game_day.policy).Statement,
       ) : contains(["ReadEverywhere", "ReadFoundationEverywhere", "MakeMappings", "Trace"], statement.Sid) || !contains(flatten([statement.Resource]), "*")
     ])
     error_message = "Only actions that take no resource may name all resources; add the statement to this list with its reason beside it."
@@ -112,7 +116,7 @@ run "no_statement_is_wider_than_it_needs" {
 
   assert {
     condition = alltrue([
-      for policy in [aws_iam_policy.read[0], aws_iam_policy.foundation[0], aws_iam_policy.functions_boundary] : length(policy.policy) <= 6144
+      for policy in [aws_iam_policy.read[0], aws_iam_policy.foundation[0], aws_iam_policy.functions_boundary, aws_iam_policy.operator, aws_iam_policy.game_day] : length(policy.policy) <= 6144
     ]) && length(aws_iam_role_policy.deploy[0].policy) <= 10240
     error_message = "A managed policy has room for 6,144 characters, a role's inline policies for 10,240."
   }
@@ -152,6 +156,24 @@ run "a_producer_sends_to_one_queue_and_reads_no_candle" {
       statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order", "birth"]
     ])
     error_message = "A producer reads orders and the birth mark, and no candle."
+  }
+}
+
+run "an_operator_lets_nothing_in_and_deletes_nothing" {
+  assert {
+    condition = length(setintersection(
+      flatten([for statement in jsondecode(aws_iam_policy.operator.policy).Statement : statement.Action]),
+      ["sqs:SetQueueAttributes", "sqs:AddPermission", "s3:DeleteObject", "s3:PutBucketPolicy", "dynamodb:DeleteItem", "lambda:AddPermission"]
+    )) == 0
+    error_message = "The operator's policy repairs what is there; it opens nothing and deletes nothing but dead letters."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.operator.policy).Statement :
+      statement.Resource == "arn:aws:sqs:us-east-1:123456789012:${var.dead_letter_queue_name}" if statement.Sid == "TakeDeadLetters"
+    ])
+    error_message = "An operator takes messages off the dead-letter queue, and off no other."
   }
 }
 
