@@ -17,27 +17,19 @@ resource "google_firestore_database" "candles" {
   depends_on = [google_project_service.api]
 }
 
+locals {
+  # The collection below a chart; the functions write to this name (functions/gcp/src/store.rs).
+  candles_collection = "candles"
+}
+
 # A candle's set of trade ids is bytes that nobody searches for: without its two indexes a write costs less. There are
 # no composite indexes: a chart is a collection, read in the order of one field.
 resource "google_firestore_field" "ids" {
   project    = var.project
   database   = google_firestore_database.candles.name
-  collection = var.candles_collection
+  collection = local.candles_collection
   field      = "ids"
 
   # Empty: no index at all.
   index_config {}
-}
-
-resource "google_firestore_field" "ttl" {
-  count = var.ttl_field == null ? 0 : 1
-
-  project    = var.project
-  database   = google_firestore_database.candles.name
-  collection = var.candles_collection
-  field      = var.ttl_field
-
-  # Times that all rise together would make one hot spot of an index.
-  index_config {}
-  ttl_config {}
 }

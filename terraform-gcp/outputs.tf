@@ -83,6 +83,11 @@ output "replicate_service_account_unique_id" {
   value       = google_service_account.replicate.unique_id
 }
 
+output "replicate_peer_role" {
+  description = "The role by which replicate was told to read AWS's archive. Null while that isn't known."
+  value       = try(coalesce(var.replicate_env["TWINCLOUD_PEER_ROLE"]), null)
+}
+
 output "deploy_service_account" {
   description = "The account that GitHub's jobs deploy as. Null where none may."
   value       = try(google_service_account.github["deploy"].email, null)

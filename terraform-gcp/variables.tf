@@ -180,23 +180,12 @@ variable "database" {
 }
 
 variable "collection" {
-  description = "The collection of candles; a chart is a document in it, and a candle is in that document's collection candles_collection."
+  description = "The collection of candles; a chart is a document in it, and a candle is in that document's collection \"candles\"."
   type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9_-]{0,254}$", var.collection))
     error_message = "collection must be letters, digits, dashes and underscores, a letter first."
-  }
-}
-
-variable "candles_collection" {
-  description = "The collection below a chart that holds its candles; what indexes and TTL are for."
-  type        = string
-  default     = "candles"
-
-  validation {
-    condition     = can(regex("^[A-Za-z][A-Za-z0-9_-]{0,254}$", var.candles_collection))
-    error_message = "candles_collection must be letters, digits, dashes and underscores, a letter first."
   }
 }
 
@@ -216,17 +205,6 @@ variable "point_in_time_recovery" {
   description = "Whether the database can be read as it was at any minute of the last 7 days."
   type        = bool
   default     = true
-}
-
-variable "ttl_field" {
-  description = "The timestamp field by which Firestore deletes a candle. Null: candles are kept."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.ttl_field == null || can(regex("^[A-Za-z_][A-Za-z0-9_]*$", var.ttl_field)) && var.ttl_field != "ids"
-    error_message = "ttl_field must be the name of a field, and not ids."
-  }
 }
 
 # The raw archive.

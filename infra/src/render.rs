@@ -208,7 +208,6 @@ pub fn stack_parameters_without_code(
         ("DeadLetterRetentionSeconds", aws.queue.dead_letter_retention_s.to_string()),
         ("TableName", aws.table.clone()),
         ("DeletionProtection", aws.deletion_protection.to_string()),
-        ("TtlAttribute", aws.ttl_attribute.clone().unwrap_or_default()),
         ("ArchiveBucketBase", names::aws_bucket_base(settings)),
         ("StandardIaDays", aws.archive.standard_ia_days.to_string()),
         ("GlacierIrDays", aws.archive.glacier_ir_days.to_string()),

@@ -48,7 +48,8 @@ fn everything() -> Known {
 }
 
 /// A value for each setting that has none by default.
-const OPTIONAL: [&str; 21] = [
+const OPTIONAL: [&str; 20] = [
+    "aws.account=123456789012",
     "project.tags.team=data",
     "github.repository=owner/name",
     "github.owner_id=123456",
@@ -58,14 +59,12 @@ const OPTIONAL: [&str; 21] = [
     "alerts.email=somebody@example.com",
     "aws.replicate.name={prefix}-replicate",
     "aws.replicate.role={prefix}-{environment}-copy",
-    "aws.ttl_attribute=expires",
     "aws.state.bucket=aws-state",
     "gcp.image_repository=images",
     "gcp.workload_identity_pool=outside",
     "gcp.role_suffix=2",
     "gcp.pubsub.publishers=serviceAccount:producer@project.iam.gserviceaccount.com",
     "gcp.firestore.location=nam5",
-    "gcp.firestore.ttl_field=expires",
     "gcp.archive.location=US",
     "gcp.replicate.service={prefix}-replicate",
     "gcp.budget.billing_account=012345-6789AB-CDEF01",
@@ -383,4 +382,17 @@ fn a_terraform_root_is_left_alone() {
     insta::assert_snapshot!("into_a_root", error);
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
     assert_eq!(names, 1, "nothing was written");
+}
+
+#[test]
+fn terraform_exempts_the_collection_that_the_functions_write_to() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read =
+        |file: &str| std::fs::read_to_string(root.join(file)).expect("a file of the workspace");
+    let between = |text: String, start: &str| {
+        let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no {start} in {text}"));
+        rest.split('"').next().map(str::to_owned)
+    };
+    let written = between(read("functions/gcp/src/store.rs"), "const CANDLES: &str = \"");
+    assert_eq!(between(read("terraform-gcp/firestore.tf"), "candles_collection = \""), written);
 }

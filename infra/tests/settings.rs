@@ -201,6 +201,7 @@ fn a_producer_that_could_not_work_is_refused() {
         ("producer.spool.sync=sometimes", "unknown value `sometimes`"),
         ("producer.publish.slow_ms=5000", "5000 isn't between 50 and 3000"),
         ("producer.binance.stream_url=https://x", "must start with wss:// or ws://"),
+        ("producer.binance.stream_url=wss://fstream.binance.com", "where ids mean other trades"),
         ("producer.batch_max_trades=2501", "2501 isn't between 1 and 2500"),
         ("health.down_points=1", "1 isn't between 2 and 10000"),
     ] {
@@ -221,7 +222,7 @@ fn an_unknown_key_names_its_line_and_the_nearest() {
     assert_snapshot!(changed("batch_window_s = 0", "batch_windw_s = 0"), @"twincloud.toml:LINE: `aws.ingest.batch_windw_s`: unknown key; did you mean `batch_window_s`?");
     assert_snapshot!(changed("memory_mb = 512", "ram = 512"), @"twincloud.toml:LINE: `aws.ingest.ram`: unknown key; there is: name, architecture, memory_mb, timeout_s, batch_size, batch_window_s, max_concurrency, log_retention_days");
     assert_snapshot!(changed("[env.dev]", "[env.dev.project]\nenvironment = \"test\""), @"twincloud.toml:LINE: `env.dev.project.environment`: an overlay's environment is its own name; remove this key");
-    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: region, table, bucket_prefix, artifact_bucket_prefix, deletion_protection, ttl_attribute, queue, ingest, replicate, archive, foundation, budget, state");
+    assert_snapshot!(set("aws.memory=1"), @"--set aws.memory=1: `aws.memory`: unknown key; there is: account, region, table, bucket_prefix, artifact_bucket_prefix, deletion_protection, queue, ingest, replicate, archive, foundation, budget, state");
     assert_snapshot!(set("aws.queue.nam=x"), @"--set aws.queue.nam=x: `aws.queue.nam`: unknown key; did you mean `name`?");
     assert_snapshot!(set("aws.queue=x"), @"--set aws.queue=x: `aws.queue`: expected a table, found the text `x`");
     assert_snapshot!(set("aws.queue.name.more=x"), @"--set aws.queue.name.more=x: `aws.queue.name`: expected a string, found a table");
@@ -303,7 +304,6 @@ fn what_terraform_would_refuse_is_refused_here() {
         "gcp.role_suffix=-2",
         "gcp.role_suffix=a_suffix_that_leaves_no_room_for_roles",
         "gcp.pubsub.publishers=allUsers",
-        "gcp.firestore.ttl_field=ids",
         "gcp.archive.coldline_days=30",
         "gcp.ingest.max_instances=0",
         "gcp.ingest.cpu=3",
@@ -324,7 +324,6 @@ fn what_the_stack_would_refuse_is_refused_here() {
     let mistakes = [
         "trading.smoke_symbol=BTCUSDT",
         "trading.smoke_symbol=smoke",
-        "aws.ttl_attribute=pk",
         "aws.archive.standard_ia_days=29",
         "aws.archive.glacier_ir_days=59",
         "aws.archive.deep_archive_days=100",
@@ -466,4 +465,19 @@ fn a_subject_that_google_would_refuse_is_refused_here() {
     );
     let error = error.expect_err("with the numbers it is longer");
     assert!(error.contains("has 131 characters, and Google Cloud takes 127"), "{error}");
+}
+
+#[test]
+fn an_account_is_twelve_digits() {
+    let parse = |set: &str| {
+        let text = include_str!("../../twincloud.toml");
+        let sets = [set.to_owned()];
+        Settings::parse(std::path::Path::new("twincloud.toml"), text, None, &sets, std::iter::empty())
+    };
+    let settings = parse("aws.account=012345678901").expect("valid");
+    assert_eq!(settings.aws.account.as_deref(), Some("012345678901"));
+    for account in ["12345678901", "1234567890123", "12345678901a"] {
+        let error = parse(&format!("aws.account={account}")).expect_err("refused").to_string();
+        assert!(error.contains("aws.account") && error.contains("twelve digits"), "{error}");
+    }
 }

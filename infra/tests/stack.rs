@@ -123,6 +123,7 @@ fn everything_that_can_have_a_tag_says_which_part_it_is_of() {
         "AWS::Lambda::Version",
         "AWS::Logs::MetricFilter",
         "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
     ];
     for template in [STACK_TEMPLATE, BOOTSTRAP_TEMPLATE] {
         let resources = template.split_once("\nResources:").expect("resources").1;
@@ -133,6 +134,52 @@ fn everything_that_can_have_a_tag_says_which_part_it_is_of() {
             let tagged = block.contains("\n      Tags:\n        - { Key: component, Value: ");
             assert_ne!(tagged, bare.contains(&kind), "{block}");
         }
+    }
+}
+
+/// The block of a resource.
+fn block(template: &'static str, name: &str) -> &'static str {
+    let begin = template.find(&format!("\n  {name}:\n")).unwrap_or_else(|| panic!("no {name}"));
+    template[begin..].trim_start().split("\n\n").next().expect("a block")
+}
+
+#[test]
+fn what_holds_data_or_messages_is_reached_by_tls_only() {
+    let mut policies = 0;
+    for template in [STACK_TEMPLATE, BOOTSTRAP_TEMPLATE] {
+        for name in keys_below(template, &["Resources:"]) {
+            let kind = block(template, name);
+            if !kind.contains("Type: AWS::SQS::Queue\n")
+                && !kind.contains("Type: AWS::S3::Bucket\n")
+            {
+                continue;
+            }
+            let policy = block(template, &format!("{name}Policy"));
+            for part in
+                ["Effect: Deny", "Principal: \"*\"", "Bool: { \"aws:SecureTransport\": \"false\" }"]
+            {
+                assert!(policy.contains(part), "{name}: {policy}");
+            }
+            assert!(
+                policy.contains("Action: sqs:*") || policy.contains("Action: s3:*"),
+                "{policy}"
+            );
+            assert!(policy.contains(&format!("!GetAtt {name}.Arn")), "{policy}");
+            policies += 1;
+        }
+    }
+    assert_eq!(policies, 5, "two queues and three buckets");
+}
+
+#[test]
+fn no_lag_is_an_alarm_only_where_replicate_can_report_one() {
+    let alarm = block(STACK_TEMPLATE, "ReplicationLagAlarm");
+    assert!(alarm.contains("TreatMissingData: !If [Silent, notBreaching, breaching]"), "{alarm}");
+    for condition in [
+        "  NoWayIn: !And [!Equals [!Ref PeerAudience, \"\"], !Equals [!Ref PeerEndpoint, \"\"]]\n",
+        "  Silent: !Or [!Condition Paused, !Condition NoWayIn]\n",
+    ] {
+        assert!(STACK_TEMPLATE.contains(condition), "{condition}");
     }
 }
 

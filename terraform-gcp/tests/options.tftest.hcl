@@ -79,7 +79,7 @@ run "defaults_open_nothing" {
   }
 
   assert {
-    condition     = length(google_monitoring_notification_channel.email) == 0 && length(google_firestore_field.ttl) == 0
+    condition     = length(google_monitoring_notification_channel.email) == 0
     error_message = "No address and no TTL unless they are named."
   }
 
@@ -182,16 +182,10 @@ run "budget_and_email" {
   }
 }
 
-run "ttl_and_no_protection" {
+run "no_protection" {
   variables {
-    ttl_field         = "expires_at"
     delete_protection = false
     database          = "candles"
-  }
-
-  assert {
-    condition     = google_firestore_field.ttl[0].field == "expires_at" && length(google_firestore_field.ttl[0].ttl_config) == 1
-    error_message = "The TTL must be on the field."
   }
 
   assert {

@@ -1,12 +1,14 @@
 //! The pipeline's ports over SQS, `DynamoDB` and S3, and the Lambda functions that use them.
 //!
-//! The functions themselves are the thin mains in `src/bin`; [`function`] holds what they do with an event.
+//! The programs are in `functions/programs`; [`function`] handles an event.
 
 mod archive;
+mod clock;
 mod clients;
 mod cursor;
 mod error;
 pub mod function;
+mod http;
 mod item;
 pub mod log;
 mod queue;
@@ -14,8 +16,9 @@ mod register;
 mod store;
 
 pub use archive::S3Archive;
-pub use clients::{Clients, config_loader, sdk_config, single_attempt_config};
+pub use clients::{Clients, config_loader, sdk_config, single_attempt_config, tool_http_client};
+pub use clock::clock_is_off;
 pub use cursor::DynamoCursor;
 pub use queue::SqsQueue;
 pub use register::DynamoRegister;
-pub use store::DynamoStore;
+pub use store::{DynamoStore, DynamoVersion};

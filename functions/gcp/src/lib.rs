@@ -1,7 +1,7 @@
 //! The pipeline's ports over Pub/Sub, Firestore and Cloud Storage, and the Cloud Run services that use them.
 //!
-//! The services themselves are the thin mains in `src/bin`; [`service`] holds the HTTP side, [`event`] the
-//! envelopes in which a message comes.
+//! The programs are in `functions/programs`; [`service`] holds the HTTP side, [`event`] the envelopes in which a
+//! message comes.
 
 mod archive;
 mod clients;
@@ -19,4 +19,4 @@ pub use clients::Endpoints;
 pub use cursor::FirestoreCursor;
 pub use queue::PubSubQueue;
 pub use register::FirestoreRegister;
-pub use store::FirestoreStore;
+pub use store::{FirestoreStore, FirestoreVersion};

@@ -16,6 +16,8 @@ use candle::Symbol;
 use pipeline::health::State;
 use serde::{Deserialize, Serialize};
 
+use crate::Counts;
+
 /// A line of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -129,6 +131,15 @@ pub enum Event {
         /// Why they are missing.
         why: String,
     },
+    /// Ids that no trade comes of, and that are asked for no more.
+    PassedOver {
+        /// What they are of.
+        symbol: Symbol,
+        /// They: `[first, last]` each.
+        ids: Vec<(u64, u64)>,
+        /// What was there in the place of a trade.
+        why: String,
+    },
     /// The connection to the stream.
     Stream {
         /// Whether it is there.
@@ -136,6 +147,8 @@ pub enum Event {
         /// Why not.
         why: String,
     },
+    /// The lines of a recording that has ended, by what became of them.
+    Read(Counts),
     /// The source has ended and the route's targets have all of it.
     Done {
         /// Trades taken from the source by this producer.
@@ -193,6 +206,13 @@ impl Log {
 mod tests {
     use super::*;
 
+    fn counts() -> Counts {
+        let kind = candle::binance::Kind::Garbage;
+        let told = crate::recording::Told { member: None, line: 3, kind, why: "no".to_owned() };
+        let refused = [(kind, 1)].into();
+        Counts { lines: 4, refused, told: vec![told], ..Counts::default() }
+    }
+
     fn every_event() -> Vec<Event> {
         let (target, sequence, why) = ("aws".to_owned(), 5, "größe".to_owned());
         let symbol: Symbol = "BTCUSDT".parse().unwrap();
@@ -206,6 +226,7 @@ mod tests {
             Event::Unknown { target: target.clone(), sequence, why: why.clone() },
             Event::Refused { target: target.clone(), sequence, why: why.clone() },
             Event::Health { target: target.clone(), state: State::Suspect },
+            Event::Reborn { cloud: target.clone(), is_any: true },
             Event::Routed { publish: vec![], hedge: None, epoch: 0, why: why.clone() },
             Event::Routed {
                 publish: vec![target.clone()],
@@ -214,8 +235,10 @@ mod tests {
                 why: why.clone(),
             },
             Event::Full { why: why.clone() },
-            Event::Gap { symbol, ids, filled: true, why: why.clone() },
+            Event::Gap { symbol: symbol.clone(), ids: ids.clone(), filled: true, why: why.clone() },
+            Event::PassedOver { symbol, ids, why: why.clone() },
             Event::Stream { connected: false, why },
+            Event::Read(counts()),
             Event::Done { trades: 8, messages: 9 },
             Event::Stopped { signal: "SIGINT".to_owned() },
         ]
@@ -263,5 +286,15 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let read: Vec<_> = text.lines().map(serde_json::from_str::<Entry>).collect();
         assert_eq!(read.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+    }
+
+    #[test]
+    fn the_readme_lists_every_event() {
+        let readme = include_str!("../README.md");
+        for event in every_event() {
+            let value = serde_json::to_value(&event).unwrap();
+            let name = value["event"].as_str().unwrap();
+            assert!(readme.contains(&format!("`{name}`")), "{name}");
+        }
     }
 }

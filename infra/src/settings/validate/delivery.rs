@@ -33,7 +33,7 @@ pub(super) fn outages(settings: &Settings) -> Checked {
     poison(settings)
 }
 
-/// Poison is delivered as often as anything else, and waits meanwhile: that is no reason to wake anybody, as its dead letter
+/// Poison is delivered as often as anything else, and waits meanwhile: that is no reason for an alarm, as its dead letter
 /// is one.
 fn poison(settings: &Settings) -> Checked {
     let on_aws =

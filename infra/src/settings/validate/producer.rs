@@ -1,8 +1,8 @@
 //! What the producer takes: sizes, waits, and where messages go.
 
-use crate::settings::model::{Binance, Health, Producer, Publish, Route, Spool};
+use crate::settings::model::{Health, Producer, Publish, Route, Spool};
 
-use super::{Checked, LOWER, ensure, name, range, unique};
+use super::{Checked, LOWER, binance, ensure, name, range, unique};
 
 pub(super) fn producer(producer: &Producer) -> Checked {
     // The most that a message may have: see `candle::message::MAX_TRADES`.
@@ -12,7 +12,7 @@ pub(super) fn producer(producer: &Producer) -> Checked {
     range("producer.batch_age_ms", producer.batch_age_ms, 1..=60_000)?;
     publish(&producer.publish)?;
     spool(&producer.spool)?;
-    binance(&producer.binance)
+    binance::binance(&producer.binance)
 }
 
 fn publish(publish: &Publish) -> Checked {
@@ -32,18 +32,6 @@ fn spool(spool: &Spool) -> Checked {
     range("producer.spool.segment_mb", spool.segment_mb, 1..=spool.max_mb.min(1_024))?;
     range("producer.spool.window_s", spool.window_s, 0..=604_800)?;
     range("producer.spool.checkpoint_ms", spool.checkpoint_ms, 10..=10_000)
-}
-
-fn binance(binance: &Binance) -> Checked {
-    let stream = ["ws://", "wss://"].iter().any(|scheme| binance.stream_url.starts_with(scheme));
-    let problem = format!("`{}` must start with wss:// or ws://", binance.stream_url);
-    ensure("producer.binance.stream_url", stream, problem)?;
-    if let Some(url) = &binance.rest_url {
-        let rest = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
-        let problem = format!("`{url}` must start with https:// or http://");
-        ensure("producer.binance.rest_url", rest, problem)?;
-    }
-    range("producer.binance.gap_max_trades", binance.gap_max_trades, 0..=100_000_000)
 }
 
 pub(super) fn route(route: &Route) -> Checked {
