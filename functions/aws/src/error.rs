@@ -1,16 +1,25 @@
 //! What an SDK error means to the pipeline.
 
 use std::error::Error;
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use pipeline::ports::{Fault, PortError};
 
-/// Codes of throttles that come with a 400; the services' own lists, and those that the SDK retries.
-const THROTTLES: [&str; 7] = [
+use crate::clock::clock_is_off;
+
+/// Codes of throttles, which come with a 400, or as the sender's fault; the services' own lists, and those that the SDK
+/// retries.
+const THROTTLES: [&str; 12] = [
+    "KmsThrottled",
+    "LimitExceededException",
+    "OverLimit",
+    "PriorRequestNotComplete",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "RequestThrottled",
+    "RequestThrottledException",
     "SlowDown",
     "ThrottledException",
     "Throttling",
@@ -25,7 +34,25 @@ pub(crate) fn port_error<E>(
 where
     E: Error + ProvideErrorMetadata + 'static,
 {
-    PortError::new(service, operation, fault(error), error)
+    let mut made = PortError::new(service, operation, fault(error), error);
+    if let Some(why) = clock(error) {
+        made.detail = format!("{}; {why}", made.detail);
+    }
+    made
+}
+
+/// Whether a code says that there were too many calls, not that one was wrong. It may have the name of its service before
+/// it.
+pub(crate) fn is_throttle(code: &str) -> bool {
+    let name = code.rsplit(['.', '#']).next().unwrap_or(code);
+    THROTTLES.contains(&name)
+}
+
+/// That the clock is off, if that is why.
+fn clock<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let SdkError::ServiceError(context) = error else { return None };
+    let (code, message) = (context.err().code()?, context.err().message().unwrap_or_default());
+    clock_is_off(code, message, context.raw().headers().get("date"), SystemTime::now())
 }
 
 fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fault {
@@ -33,7 +60,7 @@ fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fault {
         SdkError::ConstructionFailure(_) => Fault::Refused,
         SdkError::ServiceError(context) => {
             let status = context.raw().status();
-            let throttled = context.err().code().is_some_and(|code| THROTTLES.contains(&code));
+            let throttled = context.err().code().is_some_and(is_throttle);
             if status.is_server_error() || status.as_u16() == 429 || throttled {
                 Fault::Unknown
             } else {

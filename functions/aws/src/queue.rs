@@ -11,7 +11,7 @@ use futures::stream;
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
 use tokio::sync::OnceCell;
 
-use crate::error::port_error;
+use crate::error::{is_throttle, port_error};
 
 const SERVICE: &str = "sqs";
 /// What one `SendMessageBatch` takes.
@@ -85,7 +85,9 @@ impl SqsQueue {
         }
         for entry in sent.failed {
             if let Some(answer) = slot(&mut answers, &entry.id) {
-                let fault = if entry.sender_fault { Fault::Refused } else { Fault::Unknown };
+                // SQS calls a throttle the sender's fault, too.
+                let is_final = entry.sender_fault && !is_throttle(&entry.code);
+                let fault = if is_final { Fault::Refused } else { Fault::Unknown };
                 let detail = format!("{}: {}", entry.code, entry.message.unwrap_or_default());
                 let operation = "SendMessageBatch";
                 *answer = Err(PortError { service: SERVICE, operation, fault, detail });
@@ -172,6 +174,11 @@ fn unanswered() -> PortError {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::config::retry::RetryConfig;
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     fn sizes(bodies: &[usize]) -> Vec<Vec<usize>> {
@@ -185,5 +192,60 @@ mod tests {
         assert_eq!(sizes(&[200_000, 60_000, 3_000]), [vec![200_000, 60_000], vec![3_000]]);
         assert_eq!(sizes(&[1, 400_000, 1]), [vec![1], vec![400_000], vec![1]]);
         assert!(sizes(&[]).is_empty());
+    }
+
+    /// What publishing three messages comes to, where SQS answers each request with this.
+    async fn published(status: &str, headers: &str, answer: &str) -> Vec<PortError> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!(
+            "HTTP/1.1 {status}\r\n{headers}content-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{answer}",
+            answer.len()
+        );
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 16_384]).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let _ = stream.shutdown().await;
+        });
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .endpoint_url(&url);
+        let queue = SqsQueue::new(Client::from_conf(config.build()), format!("{url}/0/queue"));
+        let bodies = (0..3).map(|n| n.to_string()).collect();
+        let published = queue.publish(bodies).await;
+        server.await.unwrap();
+        published.into_iter().filter_map(Result::err).collect()
+    }
+
+    #[tokio::test]
+    async fn a_throttled_entry_is_sent_again_whosever_fault_it_is_said_to_be() {
+        let entry = |id: u8, code: &str| {
+            format!(r#"{{"Id":"{id}","SenderFault":true,"Code":"{code}","Message":"m"}}"#)
+        };
+        let codes =
+            ["RequestThrottled", "AWS.SimpleQueueService.KmsThrottled", "InvalidMessageContents"];
+        let entries: Vec<_> = (0..).zip(codes).map(|(id, code)| entry(id, code)).collect();
+        let answer = format!(r#"{{"Successful":[],"Failed":[{}]}}"#, entries.join(","));
+        let failed = published("200 OK", "", &answer).await;
+        let faults: Vec<_> = failed.iter().map(|error| error.fault).collect();
+        assert_eq!(faults, [Fault::Unknown, Fault::Unknown, Fault::Refused], "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_off_is_said() {
+        let answer = r#"{"__type":"com.amazon.coral.service#InvalidSignatureException","message":"Signature expired: 20200101T000000Z is now earlier than 20200101T010000Z"}"#;
+        let date = "date: Wed, 01 Jan 2020 01:00:00 GMT\r\n";
+        let failed = published("403 Forbidden", date, answer).await;
+        assert_eq!(failed.len(), 3);
+        let detail = &failed[0].detail;
+        assert!(
+            detail.contains("days ahead of AWS's") && detail.contains("set the clock"),
+            "{detail}"
+        );
     }
 }

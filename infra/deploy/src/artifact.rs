@@ -1,8 +1,10 @@
 //! The bucket that function code is uploaded to.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
@@ -12,7 +14,10 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use infra::package::{Artifact, Digest};
 use infra::render::CodeObject;
 
-use crate::aws::in_words;
+use crate::aws::{ATTEMPT_TIMEOUT, in_words};
+
+/// A quarter of a megabit a second.
+const SLOW_BYTES_A_SECOND: u64 = 32 * 1024;
 
 /// S3's first region, which it wants not to be named when a bucket is made in it.
 const FIRST_REGION: &str = "us-east-1";
@@ -91,10 +96,23 @@ pub async fn upload_artifact(
         .bucket(bucket)
         .key(&code.key)
         .body(content)
+        .customize()
+        .config_override(
+            aws_sdk_s3::config::Builder::new().timeout_config(
+                TimeoutConfig::builder()
+                    .operation_attempt_timeout(upload_timeout(digest.bytes))
+                    .build(),
+            ),
+        )
         .send()
         .await
         .map_err(|error| failed("upload", in_words(&error)))?;
     Ok(code)
+}
+
+/// A call's own time, and that of the bytes on a slow line.
+fn upload_timeout(bytes: u64) -> Duration {
+    ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOW_BYTES_A_SECOND)
 }
 
 /// Where an artifact lies in its bucket, or will once it is uploaded.
@@ -131,7 +149,7 @@ pub async fn create_bucket(config: &SdkConfig, bucket: &str) -> Result<(), Error
     }
 }
 
-fn refused<R: std::fmt::Debug>(
+fn refused<R: std::fmt::Debug + 'static>(
     bucket: &str,
     error: &SdkError<CreateBucketError, R>,
 ) -> Result<(), Error> {
@@ -153,4 +171,16 @@ pub(crate) fn client(config: &SdkConfig) -> Client {
     let emulated = config.endpoint_url().is_some();
     let config = aws_sdk_s3::config::Builder::from(config).force_path_style(emulated).build();
     Client::from_conf(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_has_the_time_of_a_slow_line() {
+        assert_eq!(upload_timeout(0), ATTEMPT_TIMEOUT);
+        // A zip of 4 MiB at 0.5 Mbit/s takes 67 s.
+        assert!(upload_timeout(4 << 20) > Duration::from_secs(67));
+    }
 }

@@ -1,18 +1,20 @@
 //! The SDK's configuration, and its errors in words.
 
+use std::any::Any;
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::Credentials;
+use aws_sdk_cloudformation::config::http::HttpResponse;
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
 /// Attempts of one call, the first one counted.
 const ATTEMPTS: u32 = 4;
 /// How long one attempt may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Loads the SDK's configuration for a region. Without an `endpoint` the calls go to AWS, or where
@@ -23,6 +25,7 @@ pub async fn aws_config(
     credentials: Option<Credentials>,
 ) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(cloud_aws::tool_http_client())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(
@@ -71,14 +74,17 @@ pub fn emulator_credentials() -> Credentials {
 pub fn in_words<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     match error {
         SdkError::ServiceError(service) => {
             let error = service.err();
             let code = error.code().unwrap_or("an error without a code");
             let message = error.message().unwrap_or("no message").trim();
-            match next_step(code) {
+            let answer = (service.raw() as &dyn Any).downcast_ref::<HttpResponse>();
+            let date = answer.and_then(|answer| answer.headers().get("date"));
+            let clock = cloud_aws::clock_is_off(code, message, date, SystemTime::now());
+            match clock.or_else(|| next_step(code).map(str::to_owned)) {
                 Some(step) => format!("{message} ({code}); {step}"),
                 None => format!("{message} ({code})"),
             }
@@ -93,6 +99,10 @@ where
                 .map_or_else(|| "no connection".to_owned(), |error| innermost(error));
             format!("the endpoint can't be reached: {cause}; check the network and the endpoint")
         }
+        // Such as certificates that can't be read, or a proxy that can't be used.
+        SdkError::DispatchFailure(failure) if failure.is_user() => failure
+            .as_connector_error()
+            .map_or_else(|| "the call can't be made".to_owned(), |error| innermost(error)),
         other => {
             let cause = innermost(other);
             format!("{cause}; check the credentials with `aws sts get-caller-identity`")
@@ -123,4 +133,58 @@ fn innermost(error: &dyn StdError) -> String {
         error = source;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What is said where STS refuses with this code and message, at this date.
+    async fn refused(code: &str, message: &str, date: &str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let body = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+        );
+        let answer = format!(
+            "HTTP/1.1 403 Forbidden\r\ndate: {date}\r\ncontent-type: text/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let server = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let _ = stream.read(&mut [0; 16_384]).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        let config = aws_config(Some(&endpoint), "eu-west-1", Some(emulator_credentials())).await;
+        let error = account(&config).await.expect_err("it is refused").to_string();
+        server.abort();
+        error
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_is_not_told_as_wrong_credentials() {
+        const LONG_AGO: &str = "Wed, 01 Jan 2020 01:00:00 GMT";
+        let expired = "Signature expired: 20200101T000000Z is now earlier than 20200101T005500Z";
+        let skewed = "The difference between the request time and the current time is too large.";
+        for (code, message) in [
+            ("SignatureDoesNotMatch", expired),
+            ("RequestTimeTooSkewed", skewed),
+            ("SignatureDoesNotMatch", "The signatures differ."),
+        ] {
+            let said = refused(code, message, LONG_AGO).await;
+            assert!(said.contains("days ahead of AWS's"), "{said}");
+            assert!(said.contains("set the clock") && !said.contains("credentials"), "{said}");
+        }
+        let said = refused("InvalidClientTokenId", "The token is invalid.", LONG_AGO).await;
+        assert!(
+            said.contains("these credentials aren't valid"),
+            "a key is wrong at any time: {said}"
+        );
+    }
 }

@@ -9,6 +9,9 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use crate::artifact::client;
 use crate::aws::in_words;
 
+/// The key of no object, in the folder of the archive and of every other bucket's grants.
+const NO_OBJECT: &str = "trades/.no-such-object";
+
 /// Why a bucket isn't empty.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -53,6 +56,21 @@ pub async fn empty(
         }
         deleted += delete(&client, bucket, found).await?;
         progress(deleted);
+    }
+}
+
+/// An error if a bucket holds anything and these credentials can't empty it. It changes nothing: that they may delete is
+/// asked of a version that no object has.
+pub async fn can_be_emptied(config: &SdkConfig, bucket: &str) -> Result<(), Error> {
+    let client = client(config);
+    match page(&client, bucket).await? {
+        Some(found) if !found.is_empty() => {}
+        _ => return Ok(()),
+    }
+    let asked = client.delete_object().bucket(bucket).key(NO_OBJECT).version_id("null");
+    match asked.send().await {
+        Err(error) if error.code() == Some("AccessDenied") => Err(failed("empty", bucket, &error)),
+        _ => Ok(()),
     }
 }
 
@@ -119,7 +137,7 @@ async fn delete(
 fn failed<E, R>(action: &'static str, bucket: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     Error::Call { action, bucket: bucket.to_owned(), problem: in_words(error) }
 }

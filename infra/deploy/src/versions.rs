@@ -159,7 +159,7 @@ impl Function {
     fn call<E, R>(&self, action: &'static str) -> impl FnOnce(SdkError<E, R>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let function = self.name.clone();
         move |error| Error::Call { action, function, problem: in_words(&error) }
