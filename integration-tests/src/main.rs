@@ -56,6 +56,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    args::spare_loopback();
     // Before clap: what follows `guard` is another program's words.
     let mut words = env::args_os().skip(1);
     if words.next().is_some_and(|word| word == "guard") {

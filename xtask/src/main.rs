@@ -88,6 +88,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    args::spare_loopback();
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Doctor(args) => doctor::run(args),

@@ -53,6 +53,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    args::spare_loopback();
     match Cli::parse().command {
         Command::Package { service_bin_dir, lambda_bin_dir, out_dir, this_machine, json } => {
             let bins = BinDirs { lambda: &lambda_bin_dir, services: &service_bin_dir };

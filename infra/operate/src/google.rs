@@ -39,7 +39,7 @@ impl Api {
     }
 
     fn at(base: &str, name: &'static str, credentials: Credentials) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
+        let http = outbound::client(base, ANSWER)?;
         Ok(Self { http, credentials, base: base.trim_end_matches('/').to_owned(), name })
     }
 

@@ -14,5 +14,6 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    args::spare_loopback();
     commands::run(&Cli::parse().command, &Checkout::from_vars())
 }

@@ -8,6 +8,7 @@ mod e2e;
 mod image;
 mod local;
 mod operate;
+mod proxy;
 mod render;
 
 pub use chaos::{Chaos, ChaosCommand, Heal, KilledCloud, Verify};
@@ -21,4 +22,5 @@ pub use operate::{
     ReplayDeadLetters, Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun,
     Which,
 };
+pub use proxy::spare_loopback;
 pub use render::Render;

@@ -58,7 +58,7 @@ impl Replication {
         Self {
             lambda: aws_sdk_lambda::Client::from_conf(config.build()),
             function: names::aws_replicate(settings),
-            http: reqwest::Client::new(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap_or_default(),
             service: format!("{service}{}", settings.gcp.replicate.path),
             history: history.clone(),
         }
