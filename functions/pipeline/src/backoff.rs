@@ -37,7 +37,9 @@ impl Backoff {
         tokio::time::sleep(self.delay(attempt)).await;
     }
 
-    fn delay(&self, attempt: u32) -> Duration {
+    /// How long to wait before the try that follows number `attempt` (from 0): another time with each call.
+    #[must_use]
+    pub fn delay(&self, attempt: u32) -> Duration {
         let ceiling = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);
         let ceiling_us = u64::try_from(ceiling.as_micros()).unwrap_or(u64::MAX);
         // A poisoned lock only means that another task panicked between two draws; the generator is still good.

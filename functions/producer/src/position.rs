@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use candle::message::Batch;
 use candle::{IdRanges, Symbol};
@@ -70,10 +71,55 @@ impl Position {
         }
     }
 
+    /// Takes off what is missing what the source has said that it will never come. Of trades that are still ahead nothing
+    /// is taken off yet, so that stays in `settled`.
+    pub fn settle(&mut self, settled: &Settled) {
+        for (symbol, ids) in settled.lock().iter_mut() {
+            let Some(last) = self.last_ids.get(symbol) else { continue };
+            if let Some(missing) = self.missing.get_mut(symbol) {
+                *missing = missing.difference(ids);
+                if missing.is_empty() {
+                    self.missing.remove(symbol);
+                }
+            }
+            *ids = ids.difference(&[0..=*last].into_iter().collect());
+        }
+    }
+
     /// As a line of JSON.
     #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Ids of which the source has said that no trade comes: they are missing, and not asked for. Shared by the source, which
+/// adds them, and the relay, which keeps the position.
+#[derive(Debug, Default)]
+pub struct Settled(Mutex<BTreeMap<Symbol, IdRanges>>);
+
+impl Settled {
+    /// Ranges that are kept for each symbol: ids that lie far ahead may be nonsense, and are never taken in.
+    const RANGES_MAX: usize = 1_000;
+
+    /// Adds ids; the least ones stay, if there are very many.
+    pub fn add(&self, symbol: &Symbol, ids: &IdRanges) {
+        let mut settled = self.lock();
+        let of_symbol = settled.entry(symbol.clone()).or_default();
+        *of_symbol = of_symbol.union(ids);
+        if of_symbol.ranges().len() > Self::RANGES_MAX {
+            *of_symbol = of_symbol.ranges().take(Self::RANGES_MAX).collect();
+        }
+    }
+
+    /// Those that have not been taken into a position yet.
+    #[must_use]
+    pub fn of(&self, symbol: &Symbol) -> IdRanges {
+        self.lock().get(symbol).cloned().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Symbol, IdRanges>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,5 +170,26 @@ mod tests {
         let every_other: Vec<u64> = (0..3_000).map(|n| 100 + 2 * n).collect();
         let missing = missing_after("BTCUSDT", &every_other);
         assert_eq!((missing.len(), missing.last()), (1_000, Some(&(6_097, 6_097))), "the latest");
+    }
+
+    #[test]
+    fn what_never_comes_is_not_missing_and_what_lies_ahead_stays_settled() {
+        let symbol: Symbol = "BTCUSDT".parse().unwrap();
+        let ids = |ranges: &[(u64, u64)]| -> IdRanges {
+            ranges.iter().map(|&(first, last)| first..=last).collect()
+        };
+        let settled = Settled::default();
+        settled.add(&symbol, &ids(&[(12, 13), (21, 21)]));
+        let mut position = Position::start("a");
+        position.settle(&settled);
+        assert_eq!(settled.of(&symbol), ids(&[(12, 13), (21, 21)]), "nothing has come yet");
+        position.last_ids.insert(symbol.clone(), 15);
+        position.missing.insert(symbol.clone(), ids(&[(11, 13)]));
+        position.settle(&settled);
+        assert_eq!(position.missing[&symbol], ids(&[(11, 11)]));
+        assert_eq!(settled.of(&symbol), ids(&[(21, 21)]));
+        settled.add(&symbol, &ids(&[(11, 11)]));
+        position.settle(&settled);
+        assert!(position.missing.is_empty(), "{position:?}");
     }
 }

@@ -118,6 +118,9 @@ pub struct SymbolStatus {
     pub accepted_id: Option<u64>,
     /// Trades that the stream left out and that could not be fetched: `[first, last]` each, the latest ones.
     pub gaps: Vec<(u64, u64)>,
+    /// Ids that no trade comes of: what stood in its place was none, or Binance does not have it.
+    #[serde(default)]
+    pub passed_over: u64,
 }
 
 /// The messages on disk.
@@ -196,7 +199,12 @@ mod tests {
             }],
             symbols: BTreeMap::from([(
                 "BTCUSDT".parse().unwrap(),
-                SymbolStatus { spooled_id: Some(9), accepted_id: None, gaps: vec![(1, 2)] },
+                SymbolStatus {
+                    spooled_id: Some(9),
+                    accepted_id: None,
+                    gaps: vec![(1, 2)],
+                    passed_over: 4,
+                },
             )]),
             spool: SpoolStatus { bytes: 1, max_bytes: 2, messages_waiting: 3 },
             totals: Totals::default(),

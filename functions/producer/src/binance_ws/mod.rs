@@ -4,41 +4,48 @@
 //! pause that doubles up to a bound. Trade ids are contiguous, so what came in between is known by its ids: it is fetched
 //! over REST (`/api/v3/historicalTrades`, the only endpoint that gives single trades by id; `aggTrades` merges them)
 //! before anything later goes on, or else told as ranges. Those are asked for again, beside the stream and ever more
-//! seldom, for as long as somebody listens: the endpoint may be away, or behind the stream.
+//! seldom: the endpoint may be away, or behind the stream. An id is *settled* once it is known that no trade comes of it:
+//! the stream or the endpoint gave a row that is none, such as the placeholders of futures, or the endpoint has left it out
+//! again and again. Settled ids are told, and asked for no more.
 
+mod dial;
 mod gap;
+mod limits;
 mod rest;
 mod unfilled;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use candle::binance::{self, Frame};
 use candle::{IdRanges, Symbol};
+use dial::{DialError, Socket, dial};
 use futures::StreamExt as _;
 use gap::LastIds;
+use limits::Limits;
+pub use limits::Rate;
+use outbound::Proxies;
 use pipeline::Backoff;
-use rest::Rest;
 pub use rest::RestError;
-use tokio::net::TcpStream;
+use rest::{Fetched, Rest, next_step};
+use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
-use unfilled::Unfilled;
+use unfilled::{Gap, Outcome, Unfilled};
 
+use crate::position::Settled;
 use crate::recording::SourceTrade;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Gaps that are asked for together. A request weighs 25 of the 6,000 a minute that Binance allows an address.
+/// Gaps that are asked for together.
 const AGAIN_GAPS: usize = 20;
 
 /// How Binance is listened to.
 #[derive(Clone, Debug)]
 pub struct BinanceConfig {
-    /// Such as `wss://stream.binance.com:9443`.
+    /// Such as `wss://data-stream.binance.vision`.
     pub stream_url: String,
     /// Such as `https://data-api.binance.vision`; `None`: gaps are only told.
     pub rest_url: Option<String>,
@@ -56,8 +63,16 @@ pub struct BinanceConfig {
     pub lifetime: Duration,
     /// The ceiling of the first pause before a new connection; it doubles each time.
     pub backoff_base: Duration,
-    /// The ceiling of every pause. Binance bans who connects more than 300 times in 5 minutes.
+    /// The ceiling of every pause.
     pub backoff_cap: Duration,
+    /// A connection that lived so long is a good one: the pauses after it begin anew.
+    pub settled_after: Duration,
+    /// Connections that are made at most. Binance cuts off who connects more than 300 times in 5 minutes.
+    pub connects: Rate,
+    /// Requests that are made at most. Each weighs 25 of the 6,000 a minute that Binance allows an address.
+    pub requests: Rate,
+    /// The proxies to reach Binance's stream through.
+    pub proxies: Arc<Proxies>,
     /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
     pub gap_max_trades: u64,
     /// How long fetching a gap may take; the stream waits meanwhile.
@@ -96,7 +111,16 @@ pub enum BinanceEvent<'a> {
         /// Why they could not be fetched.
         why: String,
     },
-    /// A frame that is none.
+    /// No trade comes of these ids: they are asked for no more.
+    Settled {
+        /// Of what.
+        symbol: &'a Symbol,
+        /// Which.
+        ids: IdRanges,
+        /// Why not.
+        why: String,
+    },
+    /// A frame, or a row of an answer, that is none, and tells no id.
     Bad {
         /// What is wrong with it.
         why: String,
@@ -114,14 +138,19 @@ enum End {
 /// Nobody listens any more.
 struct Gone;
 
-/// Listens until `trades` is closed. Trades of a symbol come in the order of their ids, but for those that Binance sends
+/// Listens until `trades` is closed; adds to `settled` the ids that no trade comes of. Trades of a symbol come in the order of their ids, but for those that Binance sends
 /// late, and those that could not be fetched at first.
 pub async fn listen(
     config: &BinanceConfig,
     trades: mpsc::Sender<SourceTrade>,
+    settled: Arc<Settled>,
     tell: impl Fn(BinanceEvent<'_>) + Send + Sync,
 ) -> Result<(), RestError> {
-    let rest = config.rest_url.as_deref().map(|url| Rest::new(url, config.connect_timeout));
+    let limits = Arc::new(Limits::new(config.connects, config.requests));
+    let rest = config
+        .rest_url
+        .as_deref()
+        .map(|url| Rest::new(url, config.connect_timeout, Arc::clone(&limits)));
     let rest = rest.transpose()?;
     // Of a symbol that is no longer followed, the functions may want no trades.
     let mut missing = config.missing.clone();
@@ -130,9 +159,11 @@ pub async fn listen(
         let why = "an earlier producer could not fetch them".to_owned();
         tell(BinanceEvent::Missing { symbol, ids: ids.clone(), why });
     }
-    let unfilled = Unfilled::new(missing);
+    let unfilled = Unfilled::new(&missing);
+    let again =
+        Backoff::new(u32::MAX, config.again_base, config.again_cap, config.seed.wrapping_add(1));
     let last = LastIds::behind(config.last_ids.clone());
-    let filler = Filler { config, rest, trades, tell, unfilled };
+    let filler = Filler { config, rest, limits, trades, tell, unfilled, again, settled };
     let listener = Listener { config, filler: &filler, last };
     tokio::select! {
         () = listener.listen() => {}
@@ -155,10 +186,16 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         let backoff = Backoff::new(u32::MAX, backoff_base, backoff_cap, seed);
         let mut failures = 0;
         loop {
-            let (end, received) = self.session().await;
-            let End::Lost(why) = end else { return };
+            tokio::select! {
+                () = self.filler.limits.connect() => {}
+                () = self.filler.trades.closed() => return,
+            }
+            let began = Instant::now();
+            let End::Lost(why) = self.session().await else { return };
             (self.filler.tell)(BinanceEvent::Disconnected { why });
-            failures = if received > 0 { 0 } else { failures + 1 };
+            // Not by what came: a server may cut off each connection after one trade.
+            let is_good = began.elapsed() >= self.config.settled_after;
+            failures = if is_good { 0 } else { failures + 1 };
             tokio::select! {
                 () = backoff.wait(failures) => {}
                 () = self.filler.trades.closed() => return,
@@ -166,12 +203,11 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         }
     }
 
-    /// One connection, from its beginning to its end; also how many trades came.
-    async fn session(&mut self) -> (End, u64) {
-        let mut received = 0;
+    /// One connection, from its beginning to its end.
+    async fn session(&mut self) -> End {
         let mut socket = match self.connect().await {
             Ok(socket) => socket,
-            Err(why) => return (End::Lost(why), received),
+            Err(why) => return End::Lost(why),
         };
         (self.filler.tell)(BinanceEvent::Connected);
         let renew_at = Instant::now() + self.config.lifetime;
@@ -179,20 +215,16 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
             let until = renew_at.min(Instant::now() + self.config.silence);
             let next = tokio::select! {
                 next = timeout_at(until, socket.next()) => next,
-                () = self.filler.trades.closed() => return (End::Closed, received),
+                () = self.filler.trades.closed() => return End::Closed,
             };
             let message = match next {
                 Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return (End::Lost(format!("read: {error}")), received),
-                Ok(None) => return (End::Lost("the connection was closed".to_owned()), received),
+                Ok(Some(Err(error))) => return End::Lost(format!("read: {error}")),
+                Ok(None) => return End::Lost("the connection was closed".to_owned()),
                 Err(_) if Instant::now() >= renew_at => {
-                    let why = format!("renewed after {:?}", self.config.lifetime);
-                    return (End::Lost(why), received);
+                    return End::Lost(format!("renewed after {:?}", self.config.lifetime));
                 }
-                Err(_) => {
-                    let why = format!("nothing came for {:?}", self.config.silence);
-                    return (End::Lost(why), received);
-                }
+                Err(_) => return End::Lost(format!("nothing came for {:?}", self.config.silence)),
             };
             let frame = match &message {
                 Message::Text(text) => text.as_bytes(),
@@ -201,22 +233,40 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
                     let why = frame.as_ref().map_or_else(String::new, |frame| {
                         format!(", code {}: {}", frame.code, frame.reason)
                     });
-                    return (End::Lost(format!("closed by the other side{why}")), received);
+                    return End::Lost(format!("closed by the other side{why}"));
                 }
                 // A ping is answered by the library with the next read.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
-            match binance::decode(frame) {
-                Ok(Frame::Trade { symbol, trade }) => {
-                    received += 1;
-                    if let Some(end) = self.pass_on(SourceTrade { symbol, trade }).await {
-                        return (end, received);
-                    }
-                }
-                Ok(Frame::Other { .. }) => {}
-                Err(error) => (self.filler.tell)(BinanceEvent::Bad { why: error.to_string() }),
+            if let Some(end) = self.take(frame).await {
+                return end;
             }
         }
+    }
+
+    /// Takes in what came.
+    async fn take(&mut self, frame: &[u8]) -> Option<End> {
+        match binance::decode(frame) {
+            Ok(Frame::Trade { symbol, trade }) => {
+                return self.pass_on(SourceTrade { symbol, trade }).await;
+            }
+            Ok(Frame::PassedOver { kind, trade: Some((symbol, id)) })
+                if self.config.symbols.contains(&symbol) =>
+            {
+                // The exchange gave the id away, but there is no trade under it.
+                let ids = [id..=id].into_iter().collect();
+                self.filler.settle(&symbol, ids, kind.to_string());
+            }
+            Ok(Frame::PassedOver { .. }) => {}
+            Err(error) => match Named::read(frame) {
+                Some((symbol, id)) if self.config.symbols.contains(&symbol) => {
+                    let ids = [id..=id].into_iter().collect();
+                    self.filler.settle(&symbol, ids, error.to_string());
+                }
+                _ => (self.filler.tell)(BinanceEvent::Bad { why: error.to_string() }),
+            },
+        }
+        None
     }
 
     async fn connect(&self) -> Result<Socket, String> {
@@ -229,11 +279,12 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(binance::MAX_BYTES))
             .max_frame_size(Some(binance::MAX_BYTES));
-        let connected = connect_async_with_config(&url, Some(limits), true);
-        match timeout(self.config.connect_timeout, connected).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(WsError::Http(answer))) => {
-                Err(format!("connect to {url}: answered {}", answer.status()))
+        let dialed = dial(&url, limits, &self.config.proxies);
+        match timeout(self.config.connect_timeout, dialed).await {
+            Ok(Ok(socket)) => Ok(socket),
+            Ok(Err(DialError::Answered { status, headers })) => {
+                let next = next_step(status, self.filler.limits.answered(status, &headers));
+                Err(format!("connect to {url}: answered {status}: {next}"))
             }
             Ok(Err(error)) => Err(format!("connect to {url}: {error}")),
             Err(_) => {
@@ -253,25 +304,52 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
     }
 }
 
+/// A frame that is no trade but has the symbol and the id of one.
+#[derive(Deserialize)]
+struct Named {
+    s: Option<Symbol>,
+    t: Option<u64>,
+    data: Option<Box<Named>>,
+}
+
+impl Named {
+    fn read(frame: &[u8]) -> Option<(Symbol, u64)> {
+        let outer: Self = serde_json::from_slice(frame).ok()?;
+        let named = outer.data.map_or(Self { data: None, ..outer }, |data| *data);
+        named.s.zip(named.t)
+    }
+}
+
 /// Gets what the stream left out.
 struct Filler<'a, T> {
     config: &'a BinanceConfig,
     rest: Option<Rest>,
+    limits: Arc<Limits>,
     trades: mpsc::Sender<SourceTrade>,
     tell: T,
     unfilled: Unfilled,
+    /// The pauses of a gap.
+    again: Backoff,
+    settled: Arc<Settled>,
 }
 
 impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
     /// Fetches what a gap lacks, or tells it.
     async fn fill(&self, symbol: &Symbol, gap: std::ops::RangeInclusive<u64>) -> Option<End> {
         let wanted: IdRanges = [gap].into_iter().collect();
-        let (found, why) = self.fetch(symbol, &wanted).await;
-        let Ok(ids) = self.send(symbol, found).await else { return Some(End::Closed) };
+        let wanted = wanted.difference(&self.settled.of(symbol));
+        if wanted.is_empty() {
+            return None;
+        }
+        let (fetched, failed) = self.fetch(symbol, &wanted).await;
+        let Ok(ids) = self.take_in(symbol, fetched).await else { return Some(End::Closed) };
         let missing = wanted.difference(&ids);
         if !missing.is_empty() {
-            self.unfilled.add(symbol, &missing);
+            let why = failed.unwrap_or_else(|| "the endpoint does not have them".to_owned());
+            let due = Instant::now() + self.again.delay(0);
+            let dropped = self.unfilled.add(symbol, &missing, due);
             (self.tell)(BinanceEvent::Missing { symbol, ids: missing, why });
+            self.settle(symbol, dropped, "there are too many gaps to ask for all".to_owned());
         }
         None
     }
@@ -279,51 +357,89 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
     /// Asks for what is missing again and again, as long as this is polled and somebody listens; at once for what
     /// was missing before.
     async fn ask_again(&self) {
-        let BinanceConfig { again_base, again_cap, seed, .. } = *self.config;
-        let backoff = Backoff::new(u32::MAX, again_base, again_cap, seed.wrapping_add(1));
-        let mut in_vain = 0;
         loop {
-            let mut found_any = false;
-            let asked = self.unfilled.next(AGAIN_GAPS, self.config.gap_max_trades);
-            let nothing_lacks = asked.is_empty();
-            for (symbol, wanted) in asked {
-                let (found, _) = self.fetch(&symbol, &wanted).await;
-                let Ok(ids) = self.send(&symbol, found).await else { return };
-                self.unfilled.remove(&symbol, &ids);
-                found_any |= !ids.is_empty();
+            let gaps = self.unfilled.take_due(AGAIN_GAPS, self.config.gap_max_trades);
+            let is_any = !gaps.is_empty();
+            for gap in gaps {
+                self.limits.unpaused().await;
+                if self.ask_for(&gap).await.is_err() {
+                    return;
+                }
             }
-            in_vain = if found_any || nothing_lacks { 0 } else { in_vain + 1 };
-            backoff.wait(in_vain).await;
+            let soon = Instant::now() + self.config.again_base;
+            let due = self.unfilled.next_due().filter(|due| is_any || *due > Instant::now());
+            sleep_until(due.map_or(soon, |due| due.min(soon))).await;
         }
     }
 
-    /// Gives fetched trades to who listens, if anybody does, and tells them.
-    async fn send(&self, symbol: &Symbol, found: Vec<SourceTrade>) -> Result<IdRanges, Gone> {
-        let ids: IdRanges = found.iter().map(|made| made.trade.id).collect();
-        for made in found {
+    async fn ask_for(&self, gap: &Gap) -> Result<(), Gone> {
+        let (fetched, failed) = self.fetch(&gap.symbol, &gap.ids()).await;
+        let left_out = fetched.left_out.clone();
+        let settled = self.take_in(&gap.symbol, fetched).await?;
+        let outcome = Outcome { settled, left_out, is_answer: failed.is_none() };
+        let given_up = self.unfilled.asked(gap, &outcome, |times| self.again.delay(times));
+        let why = "Binance does not have them: they were asked for often enough".to_owned();
+        self.settle(&gap.symbol, given_up, why);
+        Ok(())
+    }
+
+    /// No trade comes of these ids.
+    fn settle(&self, symbol: &Symbol, ids: IdRanges, why: String) {
+        if !ids.is_empty() {
+            self.settled.add(symbol, &ids);
+            self.unfilled.remove(symbol, &ids);
+            (self.tell)(BinanceEvent::Settled { symbol, ids, why });
+        }
+    }
+
+    /// Gives fetched trades to who listens, if anybody does, and tells them. Gives the ids that are settled now, those of
+    /// rows that are no trades too.
+    async fn take_in(&self, symbol: &Symbol, fetched: Fetched) -> Result<IdRanges, Gone> {
+        let Fetched { trades, odd, odd_why, .. } = fetched;
+        let ids: IdRanges = trades.iter().map(|made| made.trade.id).collect();
+        for made in trades {
             self.trades.send(made).await.map_err(|_| Gone)?;
         }
         if !ids.is_empty() {
             (self.tell)(BinanceEvent::Filled { symbol, ids: ids.clone() });
         }
-        Ok(ids)
+        let why = odd_why.unwrap_or_default();
+        if odd.is_empty() && !why.is_empty() {
+            (self.tell)(BinanceEvent::Bad { why });
+        } else {
+            self.settle(symbol, odd.clone(), why);
+        }
+        Ok(ids.union(&odd))
     }
 
-    /// What of a gap can be had, and why the rest can't.
-    async fn fetch(&self, symbol: &Symbol, wanted: &IdRanges) -> (Vec<SourceTrade>, String) {
-        let mut found = Vec::new();
-        let Some(rest) = &self.rest else { return (found, "no REST endpoint is set".to_owned()) };
+    /// What of a gap can be had, and why not all of it was asked for, if so.
+    async fn fetch(&self, symbol: &Symbol, wanted: &IdRanges) -> (Fetched, Option<String>) {
+        let mut fetched = Fetched::default();
+        let Some(rest) = &self.rest else {
+            return (fetched, Some("no REST endpoint is set".to_owned()));
+        };
         let most = self.config.gap_max_trades;
         if wanted.count() > most {
             let count = wanted.count();
-            return (found, format!("{count} trades, above gap_max_trades = {most}"));
+            return (fetched, Some(format!("{count} trades, above gap_max_trades = {most}")));
         }
-        let fetched = rest.fetch(symbol, wanted, &mut found);
-        let why = match timeout(self.config.gap_timeout, fetched).await {
-            Ok(Ok(())) => "the endpoint does not have them".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("not fetched within {:?}", self.config.gap_timeout),
+        let asked = rest.fetch(symbol, wanted, &mut fetched);
+        let failed = match timeout(self.config.gap_timeout, asked).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(in_full(&error)),
+            Err(_) => Some(format!("not fetched within {:?}", self.config.gap_timeout)),
         };
-        (found, why)
+        (fetched, failed)
     }
+}
+
+/// An error with its causes.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }

@@ -79,6 +79,11 @@ impl<Q: Queue> Relay<Q> {
             for batch in &batches {
                 position.take_in(batch, self.keeps_gaps);
             }
+            if let Some(settled) = &self.settled
+                && !batches.is_empty()
+            {
+                position.settle(settled);
+            }
             self.spool(batches).await?;
             if open.batcher.is_empty() {
                 due = None;

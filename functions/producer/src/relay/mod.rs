@@ -13,7 +13,7 @@ mod intake;
 mod publisher;
 mod state;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use event::Event;
@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::BatchLimits;
-use crate::position::Position;
+use crate::position::{Position, Settled};
 use crate::recording::SourceTrade;
 use crate::spool::{Spool, SpoolError};
 
@@ -112,6 +112,8 @@ pub struct Relay<Q> {
     state: Mutex<State>,
     /// Whether the position notes which trades were passed over.
     keeps_gaps: bool,
+    /// What of it never comes.
+    settled: Option<Arc<Settled>>,
     changed: watch::Sender<()>,
     started: Instant,
     clock_ms: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -131,7 +133,8 @@ impl<Q: Queue> Relay<Q> {
         let state = Mutex::new(State::new(&config, spool));
         let (started, changed) = (Instant::now(), watch::Sender::new(()));
         let (clock_ms, tell) = (Box::new(clock_ms), Box::new(tell));
-        Self { config, queues, state, keeps_gaps: false, changed, started, clock_ms, tell }
+        let (keeps_gaps, settled) = (false, None);
+        Self { config, queues, state, keeps_gaps, settled, changed, started, clock_ms, tell }
     }
 
     /// Goes on from where an earlier relay was in the same source; the caller gives what comes from there on.
@@ -146,6 +149,12 @@ impl<Q: Queue> Relay<Q> {
     #[must_use]
     pub fn keeping_gaps(self) -> Self {
         Self { keeps_gaps: true, ..self }
+    }
+
+    /// Takes off the gaps in the position what the source settles.
+    #[must_use]
+    pub fn settling(self, settled: Arc<Settled>) -> Self {
+        Self { settled: Some(settled), ..self }
     }
 
     /// Takes trades until the source ends and all that was spooled is where the route wants it.

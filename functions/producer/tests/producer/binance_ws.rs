@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use candle::{IdRanges, Symbol, Trade};
 use futures::{SinkExt as _, StreamExt as _};
-use producer::binance_ws::{BinanceConfig, BinanceEvent, listen};
+use outbound::Proxies;
+use producer::binance_ws::{BinanceConfig, BinanceEvent, Rate, listen};
 use producer::{Generator, Recording, SourceTrade};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,6 +19,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{WebSocketStream, accept_async};
+
+/// No limit that a test meets.
+const OFTEN: Rate = Rate { most: usize::MAX, window: Duration::from_secs(1) };
 
 /// How a connection of the server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,6 +208,7 @@ struct Heard {
     trades: Vec<SourceTrade>,
     filled: IdRanges,
     missing: IdRanges,
+    settled: IdRanges,
     connected: u64,
     bad: u64,
     whys: Vec<String>,
@@ -254,6 +259,10 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         lifetime: setting.lifetime,
         backoff_base: Duration::from_millis(1),
         backoff_cap: Duration::from_millis(4),
+        settled_after: Duration::ZERO,
+        connects: OFTEN,
+        requests: OFTEN,
+        proxies: Arc::new(Proxies::new("", "", "")),
         gap_max_trades: 5_000,
         gap_timeout: Duration::from_secs(10),
         again_base: setting.again,
@@ -275,12 +284,14 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
                 BinanceEvent::Disconnected { why } => heard.whys.push(why),
                 BinanceEvent::Filled { ids, .. } => heard.filled = heard.filled.union(&ids),
                 BinanceEvent::Missing { ids, .. } => heard.missing = heard.missing.union(&ids),
+                BinanceEvent::Settled { ids, .. } => heard.settled = heard.settled.union(&ids),
                 BinanceEvent::Bad { .. } => heard.bad += 1,
             }
         }
     };
     let (sender, mut trades) = mpsc::channel(16);
-    let listening = tokio::spawn(async move { listen(&config, sender, tell).await });
+    let listening =
+        tokio::spawn(async move { listen(&config, sender, Arc::default(), tell).await });
     let last = market.trades.last().unwrap();
     let mut came = Vec::new();
     loop {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod binance_limits;
+mod binance_proxy;
 mod binance_ws;
 mod relay;
 mod spool;
