@@ -9,6 +9,7 @@
 //! caller's to take.
 
 mod error;
+mod pinned;
 mod plan;
 mod program;
 mod remains;
@@ -106,8 +107,12 @@ impl Terraform {
     /// Gets a root ready: copies it, fetches its providers, and connects it with its state. Comes before all else, and can
     /// be repeated.
     pub async fn init(&self, root: &Root) -> Result<(), Error> {
-        root.stage()?;
+        let pinned = pinned::holds(&root.source, &self.program);
+        root.stage(pinned)?;
         let mut args = words(["init", "-json", "-input=false"]);
+        if pinned {
+            args.push("-lockfile=readonly".into());
+        }
         if let Some(folder) = &self.plugin_dir {
             args.push(flag("-plugin-dir", folder));
         }

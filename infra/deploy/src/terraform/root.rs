@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use infra::{Settings, files};
 
 use super::error::Error;
+use super::pinned;
 
 /// What is the program's own, or a user's, and not the root's.
-const NOT_COPIED: [&str; 4] = [".terraform", ".twincloud", "tests", "README.md"];
+const NOT_COPIED: [&str; 5] = [".terraform", ".twincloud", "tests", "README.md", pinned::FILE];
 
 /// A root of Terraform, for one environment.
 ///
@@ -90,14 +91,19 @@ impl Root {
         self
     }
 
-    /// Makes the copy what the source is. The program's own files in it stay.
-    pub(super) fn stage(&self) -> Result<(), Error> {
+    /// Makes the copy what the source is, with its lock file only if `pinned`. The program's own files in it stay.
+    pub(super) fn stage(&self, pinned: bool) -> Result<(), Error> {
         let failed =
             |source| Error::Files { action: "copy the root to", path: self.work.clone(), source };
         // Plans hold secrets.
         let folder = self.runs();
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        copy(&self.source, &self.work).map_err(failed)
+        copy(&self.source, &self.work).map_err(failed)?;
+        if pinned {
+            fs::copy(self.source.join(pinned::FILE), self.work.join(pinned::FILE))
+                .map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// What is left by runs, and what plans are kept.
@@ -159,11 +165,11 @@ mod tests {
             fs::write(source.join(name), name).expect("write");
         }
         let root = Root::new("root", &source, &work);
-        root.stage().expect("copy");
+        root.stage(false).expect("copy");
         fs::write(work.join(".terraform.lock.hcl"), "").expect("write");
         fs::remove_file(source.join("gone.tf")).expect("remove");
         fs::write(source.join("main.tf"), "changed").expect("write");
-        root.stage().expect("copy again");
+        root.stage(false).expect("copy again");
 
         let entries = fs::read_dir(&work).expect("read");
         let mut names: Vec<_> = entries.map(|entry| entry.expect("entry").file_name()).collect();

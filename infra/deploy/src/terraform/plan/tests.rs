@@ -6,7 +6,7 @@ use super::*;
 fn plan(purpose: Purpose, text: &str) -> Plan {
     let folder = tempfile::tempdir().expect("a folder");
     let root = Root::new("terraform", folder.path(), folder.path());
-    root.stage().expect("a folder for plans");
+    root.stage(false).expect("a folder for plans");
     let file = PlanFile::new(&root).expect("a file");
     read(&root, purpose, file, text).expect("a plan")
 }
@@ -86,7 +86,7 @@ fn a_plan_serialises_without_its_file() {
 fn a_plan_file_goes_with_its_plan_and_those_of_dead_processes_with_the_next() {
     let folder = tempfile::tempdir().expect("a folder");
     let root = Root::new("terraform", folder.path(), folder.path());
-    root.stage().expect("a folder for plans");
+    root.stage(false).expect("a folder for plans");
     let abandoned = root.runs().join("plan-999999999-0");
     fs::write(&abandoned, "secrets").expect("write");
     let file = PlanFile::new(&root).expect("a file");
