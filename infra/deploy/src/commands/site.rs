@@ -174,7 +174,7 @@ impl Site {
     /// Whether it takes more than a yes to destroy it.
     #[must_use]
     pub fn is_protected(&self) -> bool {
-        self.settings.aws.deletion_protection || self.settings.home() == "prod"
+        self.settings.is_protected()
     }
 }
 
