@@ -371,7 +371,7 @@ fn with(more: &str, env: &str, sets: &[&str]) -> Result<Settings, String> {
     parse(&format!("{FILE}\n{more}"), Some(env), sets, &[]).map_err(|error| error.to_string())
 }
 
-/// Where the line is that begins so.
+/// The number of the line that begins so.
 fn line_of(text: &str, start: &str) -> usize {
     1 + text.lines().position(|line| line.starts_with(start)).expect("it is there")
 }

@@ -1,4 +1,4 @@
-//! What the workflows promise and no run of ours shows: whom they let in and when, and what a pull request's text can do.
+//! Promises of the workflows that no run here shows: when they sign in and as whom, and that a pull request's text stays text.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

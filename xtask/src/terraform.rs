@@ -107,7 +107,7 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     Ok(said)
 }
 
-/// Whether a lock file is kept to, as the engine does it: `OpenTofu` has another registry, and hashes of the kind `h1` are
+/// Decides if a lock file is kept to, as the engine does it: `OpenTofu` has another registry, and hashes of the kind `h1` are
 /// of the platform that they were made on.
 fn pinned(program: &str, lock: &str) -> bool {
     let is_tofu = Path::new(program).file_name().is_some_and(|name| name == "tofu");

@@ -56,7 +56,7 @@ impl Settings {
         self.project.region_of.as_deref().unwrap_or(&self.project.environment)
     }
 
-    /// Whether it takes more than a yes to destroy it, and a reviewed job to deploy it.
+    /// A protected environment is destroyed only by its name, typed, and deployed by its own reviewed jobs.
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.aws.deletion_protection || self.home() == "prod"

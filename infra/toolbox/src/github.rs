@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::testing::Machine;
 
-    /// What the report says where `gh` answers so about the repository and about its subject; nothing is a failure.
+    /// The report's line for these answers of `gh` about the repository and about its subject; an empty one is a failure.
     fn said(repository: &str, subject: &str) -> Option<String> {
         let machine = Machine::new();
         let answer = |json: &str| match json {

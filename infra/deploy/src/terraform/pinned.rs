@@ -6,7 +6,7 @@ use std::path::Path;
 /// Its name.
 pub(super) const FILE: &str = ".terraform.lock.hcl";
 
-/// Whether the lock file of the root in `source` is to be kept to by `program`.
+/// Decides if `program` must keep to the lock file of the root in `source`.
 ///
 /// `OpenTofu` names the same providers by another registry, so the file says nothing to it. A file that was made from a
 /// mirror has the hashes of the one platform that it was made on (`h1:`), and those that a registry vouches for (`zh:`) are

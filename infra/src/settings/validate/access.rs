@@ -64,7 +64,7 @@ pub(super) fn github(settings: &Settings) -> Checked {
     }
     let environment = &settings.project.environment;
     let problem = format!(
-        "{environment} is protected, and a job of a pull request runs what no one has reviewed: put `pull_requests = false` \
+        "{environment} is protected, and a job of a pull request runs code that is not reviewed: put `pull_requests = false` \
          under [env.{environment}.github]"
     );
     let reviewed = !(settings.is_protected() && github.pull_requests);
