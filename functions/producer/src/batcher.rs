@@ -36,9 +36,17 @@ impl Batcher {
 
     /// Adds a trade; a full batch of its symbol comes out.
     ///
-    /// The same trade may come again, in this batch or another: folding ignores it.
+    /// The same trade may come again, in this batch or another: folding ignores it. Another one with an id of this batch
+    /// begins a batch of its own: a message with both would be refused, and cost all others in it.
     pub fn push(&mut self, symbol: &Symbol, trade: Trade) -> Option<Batch> {
         let trades = self.open.entry(symbol.clone()).or_default();
+        let contradicts = |held: &Trade| held.id == trade.id && *held != trade;
+        // Ids come in order, but for those that come again.
+        let is_new = trades.last().is_none_or(|last| last.id < trade.id);
+        if !is_new && trades.iter().any(contradicts) {
+            let trades = std::mem::replace(trades, vec![trade]);
+            return Some(Batch { symbol: symbol.clone(), trades });
+        }
         trades.push(trade);
         if trades.len() < self.capacity {
             return None;
@@ -96,6 +104,26 @@ mod tests {
                 let bytes = message::encode(&batch).len();
                 assert!(bytes <= limits.max_bytes || batch.trades.len() == 1, "{bytes} bytes");
             }
+        }
+    }
+
+    #[test]
+    fn two_trades_with_one_id_are_in_no_message_together() {
+        let trades: Vec<_> = Generator::new("BTCUSDT".parse().unwrap(), 5, 1).collect();
+        let (symbol, second) = (trades[1].symbol.clone(), trades[1].trade);
+        let other = Trade { buyer_is_maker: !second.buyer_is_maker, ..second };
+        let mut batcher = Batcher::new(BatchLimits { max_trades: 100, max_bytes: 100_000 });
+        let all = trades.iter().map(|made| made.trade).chain([second, other, other]);
+        let mut batches: Vec<_> = all.filter_map(|trade| batcher.push(&symbol, trade)).collect();
+        batches.extend(batcher.finish());
+        let sizes: Vec<_> = batches.iter().map(|batch| batch.trades.len()).collect();
+        assert_eq!(sizes, [6, 2], "the same one may come again");
+        for batch in batches {
+            let read = message::decode(
+                message::encode(&batch).as_bytes(),
+                &[symbol.clone()].into_iter().collect(),
+            );
+            assert_eq!(read, Ok(batch));
         }
     }
 }

@@ -19,5 +19,5 @@ pub mod status;
 
 pub use batcher::{BatchLimits, Batcher};
 pub use generator::{Generator, Start};
-pub use recording::{Recorded, Recording, SourceError, SourceTrade};
+pub use recording::{Counts, Recorded, Recording, SourceError, SourceTrade, Wanted};
 pub use relay::{Event, Relay, RelayConfig, Relayed};

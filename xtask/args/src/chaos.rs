@@ -87,9 +87,17 @@ pub struct Chaos {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub duration: Option<u32>,
 
-    /// Trades to send instead of generated ones: a recording of Binance frames, or `generate:N[:SEED]`.
+    /// Trades to send instead of generated ones: a recording (docs/recordings.md), or `generate:N[:SEED]`.
     #[arg(long, value_name = "FILE|generate:N[:SEED]", conflicts_with = "duration")]
     pub trades: Option<Trades>,
+
+    /// Symbol to send, of those in the recording; several by repeating [default: all].
+    #[arg(long = "symbol", value_name = "SYMBOL", requires = "trades")]
+    pub symbols: Vec<String>,
+
+    /// End with exit code 2 at the first line of a recording that is refused or cut short, in the place of counting it.
+    #[arg(long, requires = "trades")]
+    pub strict_input: bool,
 
     /// Change a setting of twincloud.toml for this run; several by repeating.
     #[arg(long = "set", value_name = "KEY=VALUE")]

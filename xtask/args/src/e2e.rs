@@ -19,13 +19,18 @@ pub struct E2e {
     #[arg(long, value_enum, value_name = "EMULATOR")]
     pub aws_emulator: Option<AwsEmulator>,
 
-    /// Trades to send: a recording of Binance frames, one a line, plain or gzip; or `generate:N[:SEED]`.
+    /// Trades to send: a recording, which is what a recorder of Binance wrote or a file of trades of data.binance.vision,
+    /// plain, gzip or zip (docs/recordings.md); or `generate:N[:SEED]`.
     #[arg(long, value_name = "FILE|generate:N[:SEED]", default_value = "generate:20000")]
     pub trades: Trades,
 
     /// Symbol to send, of those in the recording; several by repeating [default: all].
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<String>,
+
+    /// End with exit code 2 at the first line of a recording that is refused or cut short, in the place of counting it.
+    #[arg(long)]
+    pub strict_input: bool,
 
     /// Messages that no function can decode, mixed in; they must be exactly the dead letters.
     #[arg(long, value_name = "N", default_value_t = 0)]

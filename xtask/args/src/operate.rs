@@ -219,13 +219,18 @@ pub struct Failover {
 /// Takes trades to the queues of both clouds.
 #[derive(Args, Clone, Debug)]
 pub struct Produce {
-    /// binance, a recording (Binance frames, one a line, plain or gzip), or generate:N[:SEED].
+    /// binance, generate:N[:SEED], or a recording: what a recorder of Binance wrote or a file of trades of
+    /// data.binance.vision, plain, gzip or zip (docs/recordings.md).
     #[arg(long, value_name = "binance|FILE|generate:N[:SEED]")]
     pub source: String,
 
     /// What to send, of trading.symbols; several by repeating [default: all of them].
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<String>,
+
+    /// End with exit code 2 at the first line of a recording that is refused or cut short, in the place of counting it.
+    #[arg(long)]
+    pub strict_input: bool,
 
     /// Play a recording by its trades' times: real, max, or so many times as quick [default: max].
     #[arg(long, value_name = "real|max|N", conflicts_with = "rate")]

@@ -15,12 +15,16 @@ use clap::Parser;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version)]
 pub struct Args {
-    /// binance, a recording (Binance frames, one a line, plain or gzip), or generate:N[:SEED]
+    /// binance, generate:N[:SEED], or a recording: what a recorder of Binance wrote or a file of trades of
+    /// data.binance.vision, plain, gzip or zip (docs/recordings.md)
     #[arg(long)]
     pub source: Source,
     /// What to send, of the symbols in the settings; can be given several times [default: all of them]
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<Symbol>,
+    /// End with exit code 2 at the first line of a recording that is refused or cut short, in the place of counting it
+    #[arg(long)]
+    pub strict_input: bool,
     /// Play a recording by its trades' times: real, max, or so many times as quick
     #[arg(long, default_value = "max", conflicts_with = "rate")]
     pub speed: Speed,

@@ -11,6 +11,7 @@ use pipeline::health::State;
 use pipeline::route::Route;
 use tokio::sync::Notify;
 
+use crate::Counts as Lines;
 use crate::binance_ws::BinanceEvent;
 use crate::events::{Event, Log, now_us};
 use crate::relay::{self, RelayView};
@@ -193,6 +194,7 @@ impl Observer {
             }
             BinanceEvent::Filled { symbol, ids } => self.gap(symbol, ids, None),
             BinanceEvent::Missing { symbol, ids, why } => self.gap(symbol, ids, Some(why)),
+            BinanceEvent::Settled { symbol, ids, why } => self.settled(symbol, ids, why),
             BinanceEvent::Bad { why } => self.say(&format!("passed over a frame: {why}")),
         }
     }
@@ -216,6 +218,32 @@ impl Observer {
             None => self.say(&format!("{symbol}: fetched what the stream left out, {ids}")),
             Some(why) => self.say(&format!("{symbol}: {ids} are missing: {why}")),
         }
+    }
+
+    fn settled(&self, symbol: &Symbol, ids: &IdRanges, why: &str) {
+        let mut heard = self.heard();
+        let status = heard.symbols.entry(symbol.clone()).or_default();
+        let gaps: IdRanges = status.gaps.iter().map(|&(first, last)| first..=last).collect();
+        status.gaps = gaps.difference(ids).pairs();
+        let before = status.passed_over;
+        status.passed_over = before.saturating_add(ids.count());
+        // The first one, and each time that there are twice as many: a stream of futures has many placeholders.
+        let is_news = before.checked_ilog2() < status.passed_over.checked_ilog2();
+        let count = status.passed_over;
+        let (symbol, pairs, reason) = (symbol.clone(), ids.pairs(), why.to_owned());
+        heard.log(Event::PassedOver { symbol: symbol.clone(), ids: pairs, why: reason });
+        drop(heard);
+        if is_news {
+            self.say(&format!("{symbol}: passed over {ids} ({count} ids so far): {why}"));
+        }
+    }
+
+    /// A recording has come to its end, or to where it can't be read on.
+    pub(super) fn read(&self, counts: &Lines) {
+        if !counts.are_all_taken() {
+            self.say(&format!("read {counts}"));
+        }
+        self.log(Event::Read(counts.clone()));
     }
 
     pub(super) fn end(&self, phase: Phase) {

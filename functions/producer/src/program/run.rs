@@ -1,13 +1,14 @@
 //! One run, from the spool that is there to the end of the source.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use candle::message::{self, Batch};
 use candle::{Symbol, Symbols};
+use outbound::Proxies;
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -17,16 +18,16 @@ use tokio::time::{sleep, timeout};
 use super::args::{Args, Source};
 use super::clouds::{self, CloudQueue, CloudRegister};
 use super::observer::{Fixed, Observer};
-use super::source::{self, Pace};
+use super::source::{self, Pace, Stock};
 use super::{End, Failure, orders};
-use crate::SourceTrade;
-use crate::binance_ws::{BinanceConfig, listen};
+use crate::binance_ws::{BinanceConfig, Rate, listen};
 use crate::config::{Exchange, ProducerConfig};
 use crate::events::{Event, Log, now_us};
-use crate::position::Position;
+use crate::position::{Position, Settled};
 use crate::relay::{Relay, Relayed};
 use crate::spool::{Cursor, Recovery, Spool, SpoolError};
 use crate::status::Phase;
+use crate::{SourceError, SourceTrade};
 
 /// Trades between the source and the relay.
 const CHANNEL_TRADES: usize = 16_384;
@@ -54,25 +55,35 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let symbols = symbols(&args, &config).map_err(Failure::Usage)?;
     check(&args).map_err(Failure::Usage)?;
     let identity = source::identity(&args.source, &symbols).map_err(Failure::Usage)?;
-    let trades = source::trades(&args.source, &symbols).map_err(|e| Failure::Usage(e.into()))?;
+    let trades = source::trades(&args, &symbols).map_err(|e| Failure::Usage(e.into()))?;
 
     let (spool, recovery) = Spool::open(&args.spool, config.spool.clone()).map_err(environment)?;
     let observer = Arc::new(observer(&args, &config).map_err(Failure::Environment)?);
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
     let mut run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
+    let settled = Arc::new(Settled::default());
     if trades.is_none() {
-        run.relay = run.relay.keeping_gaps();
+        run.relay = run.relay.keeping_gaps().settling(Arc::clone(&settled));
     }
 
     let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
     let stop = Arc::new(AtomicBool::new(false));
     let feed = match trades {
-        Some(trades) => {
+        Some(Stock { trades, counts }) => {
             let (pace, stop) = (Pace::of(&args), Arc::clone(&stop));
-            let fed = move || source::feed(trades, position.taken, pace, &sender, &stop);
-            tokio::task::spawn_blocking(move || fed().map_err(anyhow::Error::new))
+            let observer = Arc::clone(&observer);
+            tokio::task::spawn_blocking(move || {
+                let fed = source::feed(trades, position.taken, pace, &sender, &stop);
+                if let Some(counts) = counts.filter(|_| !stop.load(Ordering::Relaxed)) {
+                    observer.read(&counts.lock().unwrap_or_else(PoisonError::into_inner));
+                }
+                fed.map_err(anyhow::Error::new)
+            })
         }
-        None => listen_to(&config.exchange, &symbols, position, sender, &observer, seed),
+        None => {
+            let binance = binance(&config.exchange, &symbols, position, seed);
+            listen_to(binance, sender, settled, &observer)
+        }
     };
     run.all(receiver, feed, &stop, &mut signals).await
 }
@@ -164,7 +175,10 @@ impl Run {
     ) -> Result<End, Failure> {
         let Relayed { trades, messages, refused } = relayed.map_err(other)?;
         let fed = feed.await.context("read the source").and_then(|fed| fed);
-        fed.map_err(Failure::Other)?;
+        fed.map_err(|error| match error.downcast_ref::<SourceError>() {
+            Some(read) if read.is_about_input() => Failure::Usage(error),
+            _ => Failure::Other(error),
+        })?;
         if refused > 0 {
             let why =
                 "a cloud refuses them for good while it takes others (see the events `refused`)";
@@ -287,15 +301,8 @@ fn decode(body: &str) -> Option<Batch> {
     message::decode(body.as_bytes(), &Symbols::new([head.symbol])).ok()
 }
 
-fn listen_to(
-    exchange: &Exchange,
-    symbols: &Symbols,
-    position: Position,
-    sender: mpsc::Sender<SourceTrade>,
-    observer: &Arc<Observer>,
-    seed: u64,
-) -> JoinHandle<anyhow::Result<()>> {
-    let config = BinanceConfig {
+fn binance(exchange: &Exchange, symbols: &Symbols, position: Position, seed: u64) -> BinanceConfig {
+    BinanceConfig {
         stream_url: exchange.stream_url.clone(),
         rest_url: exchange.rest_url.clone(),
         symbols: symbols.iter().cloned().collect(),
@@ -306,16 +313,29 @@ fn listen_to(
         lifetime: Duration::from_hours(23),
         backoff_base: Duration::from_millis(500),
         backoff_cap: Duration::from_secs(30),
+        settled_after: Duration::from_mins(1),
+        // A third and a half of what is allowed: others may share the address.
+        connects: Rate { most: 100, window: Duration::from_mins(5) },
+        requests: Rate { most: 120, window: Duration::from_mins(1) },
+        proxies: Arc::new(Proxies::from_env()),
         gap_max_trades: exchange.gap_max_trades,
         gap_timeout: Duration::from_secs(30),
         again_base: Duration::from_mins(1),
         again_cap: Duration::from_hours(1),
         seed,
-    };
+    }
+}
+
+fn listen_to(
+    config: BinanceConfig,
+    sender: mpsc::Sender<SourceTrade>,
+    settled: Arc<Settled>,
+    observer: &Arc<Observer>,
+) -> JoinHandle<anyhow::Result<()>> {
     let observer = Arc::clone(observer);
     tokio::spawn(async move {
         let tell = |event: crate::binance_ws::BinanceEvent<'_>| observer.binance(&event);
-        listen(&config, sender, tell).await.map_err(anyhow::Error::new)
+        listen(&config, sender, settled, tell).await.map_err(anyhow::Error::new)
     })
 }
 

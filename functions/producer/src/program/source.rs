@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -9,7 +10,7 @@ use candle::{Symbol, Symbols};
 use tokio::sync::mpsc;
 
 use super::args::{Args, Source, Speed};
-use crate::{Generator, Recording, SourceError, SourceTrade};
+use crate::{Counts, Generator, Recording, SourceError, SourceTrade, Wanted};
 
 /// A longer wait is cut into such pieces, to hear of a stop.
 const NAP: Duration = Duration::from_millis(20);
@@ -38,17 +39,26 @@ fn file_identity(path: &Path) -> anyhow::Result<String> {
     Ok(format!("{}, {} bytes, changed at {changed_ns} ns", whole.display(), metadata.len()))
 }
 
+/// Trades that are not waited for.
+pub(super) struct Stock {
+    pub(super) trades: Trades,
+    /// The lines of a recording so far.
+    pub(super) counts: Option<Arc<Mutex<Counts>>>,
+}
+
 /// The trades of a file or a generator, of these symbols only.
-pub(super) fn trades(source: &Source, symbols: &Symbols) -> Result<Option<Trades>, SourceError> {
-    let symbols = symbols.clone();
-    Ok(match source {
+pub(super) fn trades(args: &Args, symbols: &Symbols) -> Result<Option<Stock>, SourceError> {
+    let mut counts = None;
+    let trades: Option<Trades> = match &args.source {
         Source::Binance => None,
         Source::File(path) => {
-            let trades = Recording::open(path)?.map(|read| read.map(|recorded| recorded.trade));
-            let is_wanted = move |read: &Result<SourceTrade, _>| {
-                read.as_ref().map_or(true, |made| symbols.contains(&made.symbol))
-            };
-            Some(Box::new(trades.filter(is_wanted)))
+            let recording = Recording::open(path)?.wanting(Wanted {
+                symbols: symbols.iter().cloned().collect(),
+                named: args.symbols.clone(),
+                is_strict: args.strict_input,
+            });
+            counts = Some(recording.counts());
+            Some(Box::new(recording.map(|read| read.map(|recorded| recorded.trade))))
         }
         Source::Generate { count, seed } => {
             let generators = symbols.iter().zip(*seed..);
@@ -59,7 +69,8 @@ pub(super) fn trades(source: &Source, symbols: &Symbols) -> Result<Option<Trades
                 in_turn(generators).take(usize::try_from(*count).unwrap_or(usize::MAX)).map(Ok),
             ))
         }
-    })
+    };
+    Ok(trades.map(|trades| Stock { trades, counts }))
 }
 
 fn in_turn(mut generators: Vec<Generator>) -> impl Iterator<Item = SourceTrade> {
@@ -132,23 +143,26 @@ mod tests {
         names.iter().map(|name| name.parse::<Symbol>().unwrap()).collect()
     }
 
+    fn made(source: &str, symbols: &Symbols) -> Trades {
+        use clap::Parser as _;
+        let args = Args::parse_from(["producer", "--source", source, "--spool", "s"]);
+        trades(&args, symbols).unwrap().unwrap().trades
+    }
+
     #[test]
     fn a_generator_serves_its_symbols_in_turn_and_the_count_is_of_all() {
-        let source = Source::Generate { count: 5, seed: 1 };
-        let made = trades(&source, &symbols(&["BTCUSDT", "ETHUSDT"])).unwrap().unwrap();
+        let made = made("generate:5:1", &symbols(&["BTCUSDT", "ETHUSDT"]));
         let names: Vec<_> = made.map(|made| made.unwrap().symbol.to_string()).collect();
         assert_eq!(names, ["BTCUSDT", "ETHUSDT", "BTCUSDT", "ETHUSDT", "BTCUSDT"]);
     }
 
     #[test]
     fn what_was_taken_is_passed_over_and_the_rest_is_the_same() {
-        let source = Source::Generate { count: 9, seed: 1 };
         let symbols = symbols(&["BTCUSDT"]);
-        let all: Vec<_> = trades(&source, &symbols).unwrap().unwrap().map(Result::unwrap).collect();
+        let all: Vec<_> = made("generate:9:1", &symbols).map(Result::unwrap).collect();
         let (sender, mut receiver) = mpsc::channel(10);
         let pace = Pace { speed: "max".parse().unwrap(), rate: None };
-        let made = trades(&source, &symbols).unwrap().unwrap();
-        feed(made, 4, pace, &sender, &AtomicBool::new(false)).unwrap();
+        feed(made("generate:9:1", &symbols), 4, pace, &sender, &AtomicBool::new(false)).unwrap();
         drop(sender);
         let rest: Vec<_> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
         assert_eq!(rest, all[4..]);

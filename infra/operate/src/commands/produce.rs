@@ -34,6 +34,7 @@ fn words(args: &args::Produce, site: &Site) -> Vec<OsString> {
     for symbol in &args.symbols {
         words.extend(["--symbol".into(), symbol.into()]);
     }
+    words.extend(args.strict_input.then(|| "--strict-input".into()));
     let spool = args.spool.clone().unwrap_or_else(|| spool(site));
     let options: [(&str, Option<OsString>); 5] = [
         ("--speed", args.speed.as_ref().map(Into::into)),
