@@ -133,10 +133,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
-    use aws_config::retry::RetryConfig;
-    use aws_config::timeout::TimeoutConfig;
-    use aws_config::{BehaviorVersion, Region};
-    use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+    use aws_sdk_sqs::config::retry::RetryConfig;
+    use aws_sdk_sqs::config::timeout::TimeoutConfig;
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -166,12 +165,11 @@ mod tests {
     async fn call(endpoint: Option<&str>, environment: &[(&str, &str)]) -> String {
         let environment: BTreeMap<_, _> = environment.iter().copied().collect();
         let client = client(Trust::System, |name| environment.get(name).map(|v| (*v).to_owned()));
-        let credentials = Credentials::new("a", "b", None, None, "test");
         let timeouts = TimeoutConfig::builder().operation_timeout(Duration::from_secs(20)).build();
         let mut config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .http_client(client);
