@@ -3,7 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
-use pipeline::ports::{Archive, Fault, PortError, Put};
+use pipeline::ports::{Archive, Fault, Incoming, PortError, Put};
 
 use crate::error::port_error;
 
@@ -58,7 +58,8 @@ impl Archive for S3Archive {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, PortError> {
-        let object = match self.client.get_object().bucket(&self.bucket).key(name).send().await {
+        let mut object = match self.client.get_object().bucket(&self.bucket).key(name).send().await
+        {
             Ok(object) => object,
             Err(error)
                 if error.as_service_error().is_some_and(
@@ -69,9 +70,14 @@ impl Archive for S3Archive {
             }
             Err(error) => return Err(port_error(SERVICE, "GetObject", &error)),
         };
-        let body = object.body.collect().await;
-        let body = body.map_err(|e| PortError::new(SERVICE, "GetObject", Fault::Unknown, &e))?;
-        Ok(Some(body.into_bytes()))
+        let announced = object.content_length.and_then(|length| u64::try_from(length).ok());
+        let mut content = Incoming::new(SERVICE, "GetObject", announced)?;
+        while let Some(chunk) = object.body.next().await {
+            let chunk =
+                chunk.map_err(|e| PortError::new(SERVICE, "GetObject", Fault::Unknown, &e))?;
+            content.push(&chunk)?;
+        }
+        Ok(Some(content.whole()))
     }
 
     async fn list(

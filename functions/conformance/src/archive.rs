@@ -1,8 +1,9 @@
 use std::fmt::Debug;
 
 use bytes::Bytes;
+use candle::archive::MAX_BYTES;
 use futures::future::join_all;
-use pipeline::ports::{Archive, Put};
+use pipeline::ports::{Archive, Fault, Put};
 
 /// Holds an archive to its contract, below the prefix `conformance/<scope>`.
 ///
@@ -10,6 +11,7 @@ use pipeline::ports::{Archive, Put};
 /// With what it saw, if the archive breaks the contract.
 pub async fn archive<A: Archive>(archive: &A, scope: &str) {
     writes_once(archive, scope).await;
+    reads_no_more_than_an_object_may_have(archive, scope).await;
     lets_one_of_many_create(archive, scope).await;
     lists_in_pages(archive, scope).await;
 }
@@ -30,6 +32,21 @@ async fn writes_once<A: Archive>(archive: &A, scope: &str) {
         Some(binary),
         "800 kB of binary come back as they were"
     );
+}
+
+async fn reads_no_more_than_an_object_may_have<A: Archive>(archive: &A, scope: &str) {
+    let largest = Bytes::from(vec![b'x'; MAX_BYTES]);
+    let name = format!("conformance/{scope}/large/largest.gz");
+    assert_eq!(ok(archive.put_if_absent(&name, largest.clone()).await), Put::Created);
+    let read = ok(archive.get(&name).await);
+    assert!(read == Some(largest), "the largest object there can be comes back as it was");
+
+    let name = format!("conformance/{scope}/large/larger.gz");
+    let larger = Bytes::from(vec![b'x'; MAX_BYTES + 1]);
+    assert_eq!(ok(archive.put_if_absent(&name, larger).await), Put::Created);
+    let read = archive.get(&name).await;
+    let read = read.map(|object| object.map(|bytes| bytes.len())).map_err(|error| error.fault);
+    assert_eq!(read, Err(Fault::Corrupt), "a byte more than any object has");
 }
 
 async fn lets_one_of_many_create<A: Archive>(archive: &A, scope: &str) {

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use google_cloud_auth::credentials::{Builder, Credentials};
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_storage::client::Storage;
-use pipeline::ports::{Archive, Fault, PortError, Put};
+use pipeline::ports::{Archive, Fault, Incoming, PortError, Put};
 use serde::Deserialize;
 
 use crate::clients::{headers, no_credentials};
@@ -136,11 +136,12 @@ impl Archive for GcsArchive {
             }
             Err(error) => return Err(failed(error)),
         };
-        let mut content = BytesMut::new();
+        let announced = u64::try_from(response.object().size).ok();
+        let mut content = Incoming::new(SERVICE, "objects.get", announced)?;
         while let Some(chunk) = response.next().await {
-            content.extend_from_slice(&chunk.map_err(failed)?);
+            content.push(&chunk.map_err(failed)?)?;
         }
-        Ok(Some(content.freeze()))
+        Ok(Some(content.whole()))
     }
 
     async fn list(

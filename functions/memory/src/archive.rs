@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use pipeline::ports::{Archive, PortError, Put};
+use pipeline::ports::{Archive, Incoming, PortError, Put};
 
 use crate::Effects;
 
@@ -49,7 +49,9 @@ impl Archive for MemoryArchive {
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, PortError> {
-        Ok(self.with(|objects| objects.get(name).cloned()))
+        let Some(object) = self.with(|objects| objects.get(name).cloned()) else { return Ok(None) };
+        Incoming::new("memory archive", "get", Some(object.len() as u64))?;
+        Ok(Some(object))
     }
 
     async fn list(

@@ -291,7 +291,7 @@ async fn a_corrupted_object_is_named_and_never_written() {
     let good = cloud_with(0..50).await;
     let objects: Vec<_> = good.objects().await.into_iter().collect();
     let (peer, cloud) = (Cloud::new(), Cloud::new());
-    // Another's content, a flipped byte, half of it, nothing, and one that is right.
+    // Another's content, a flipped byte, half of it, nothing, more than any object has, and one that is right.
     let mut flipped = objects[1].1.to_vec();
     flipped[30] ^= 1;
     let contents = [
@@ -299,6 +299,7 @@ async fn a_corrupted_object_is_named_and_never_written() {
         Bytes::from(flipped),
         objects[2].1.slice(..objects[2].1.len() / 2),
         Bytes::new(),
+        Bytes::from(vec![0; 2 * candle::archive::MAX_BYTES]),
     ];
     for ((name, _), content) in objects.iter().zip(contents) {
         peer.put(name, content).await;
@@ -308,13 +309,13 @@ async fn a_corrupted_object_is_named_and_never_written() {
     peer.put("trades/v1/BTCUSDT/2024-08-08T23/no-name.gz", Bytes::new()).await;
 
     let report = cloud.pull(Peer::of(&peer, Behaviour::Well)).await;
-    let bad = objects[..4].iter().map(|(name, _)| name.as_str());
+    let bad = objects[..5].iter().map(|(name, _)| name.as_str());
     let mut bad: Vec<_> = bad.chain(["trades/v1/BTCUSDT/2024-08-08T23/no-name.gz"]).collect();
     bad.sort_unstable();
     let mut named: Vec<_> = report.corrupted.first.iter().map(String::as_str).collect();
     named.sort_unstable();
     assert_eq!(named, bad);
-    assert_eq!((report.copied, report.corrupted.count, report.complete), (1, 5, false));
+    assert_eq!((report.copied, report.corrupted.count, report.complete), (1, 6, false));
     assert_eq!(cloud.objects().await, BTreeMap::from([right.clone()]));
     assert_eq!(cloud.candles().await, expected(40..50), "not one trade of a corrupted object");
 }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use candle::{ArchiveObject, Hour, ObjectName, Symbol, Symbols};
-use pipeline::ports::{Archive, PortError};
+use pipeline::ports::{Archive, Fault, PortError};
 use pipeline::replicate::Hours;
 use serde::Serialize;
 
@@ -68,7 +68,11 @@ pub async fn latest_hour<A: Archive>(
 /// The time of the first trade of an object; of one that can't be read, that of its hour.
 async fn oldest_ms<A: Archive>(archive: &A, name: &ObjectName) -> Result<u64, PortError> {
     let text = name.to_string();
-    let object = archive.get(&text).await?.and_then(|b| ArchiveObject::decode(&text, &b).ok());
+    let bytes = match archive.get(&text).await {
+        Err(error) if error.fault == Fault::Corrupt => None,
+        read => read?,
+    };
+    let object = bytes.and_then(|bytes| ArchiveObject::decode(&text, &bytes).ok());
     let oldest = object.and_then(|object| object.trades().iter().map(|t| t.time_ms).min());
     Ok(oldest.unwrap_or(name.hour.start_ms()))
 }

@@ -8,7 +8,7 @@ use futures::stream;
 use tokio::time::Instant;
 
 use super::{Replicate, Run, Stop};
-use crate::ports::{Archive, CandleStore, Cursor, PortError, Put};
+use crate::ports::{Archive, CandleStore, Cursor, Fault, PortError, Put};
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 16;
@@ -86,6 +86,9 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         let bytes = match self.peer.by(deadline).get(name).await {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Fetched::Not(gone(name)),
+            Err(error) if error.fault == Fault::Corrupt => {
+                return Fetched::Corrupted(error.to_string());
+            }
             Err(error) => return Fetched::Not(error),
         };
         match ArchiveObject::decode(name, &bytes) {
@@ -113,8 +116,7 @@ struct Object<'n> {
 
 fn gone(name: &str) -> PortError {
     let detail = format!("{name} is listed and can't be found");
-    let fault = crate::ports::Fault::Unknown;
-    PortError { service: "peer", operation: "get", fault, detail }
+    PortError { service: "peer", operation: "get", fault: Fault::Unknown, detail }
 }
 
 /// For an object that can't be read: its trades may be as old as its hour.
