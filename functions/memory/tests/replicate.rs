@@ -11,7 +11,7 @@ use bytes::Bytes;
 use candle::message::Batch;
 use candle::{ArchiveObject, CandleKey, Interval, Price, Quantity, Symbol, Symbols, Trade};
 use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryStore};
-use pipeline::ports::{Archive, CandleStore as _, Cursor as _, Fault, PortError, Put};
+use pipeline::ports::{Archive, CandleStore, Cursor as _, Fault, PortError, Put};
 use pipeline::replicate::{Limits, Replicate, Report};
 use pipeline::{Backoff, Fold};
 use tokio::time::Instant;
@@ -474,4 +474,96 @@ async fn symbols_that_are_not_traded_here_are_named_and_not_copied() {
     assert!(report.complete, "{report:?}");
     assert_eq!(report.copied, 1);
     assert!(cloud.objects().await.keys().all(|name| name.starts_with("trades/v1/BTCUSDT/")));
+}
+
+/// A store that refuses the candles of a symbol, as one whose item would be too large, until it is told not to.
+#[derive(Clone)]
+struct Refusing {
+    store: MemoryStore,
+    symbol: Option<Symbol>,
+    fault: Fault,
+}
+
+impl CandleStore for Refusing {
+    type Version = u64;
+
+    async fn load(&self, key: &CandleKey) -> Result<Option<(candle::Candle, u64)>, PortError> {
+        self.store.load(key).await
+    }
+
+    async fn store(
+        &self,
+        candle: &candle::Candle,
+        expected: Option<&u64>,
+    ) -> Result<pipeline::ports::Stored, PortError> {
+        if self.symbol.as_ref() == Some(&candle.key().symbol)
+            && candle.key().interval == Interval::D1
+        {
+            let detail = "Item size has exceeded the maximum allowed size".to_owned();
+            let (service, operation) = ("dynamodb", "PutItem");
+            return Err(PortError { service, operation, fault: self.fault, detail });
+        }
+        self.store.store(candle, expected).await
+    }
+
+    async fn scan(
+        &self,
+        symbol: &Symbol,
+        interval: Interval,
+    ) -> Result<Vec<candle::Candle>, PortError> {
+        self.store.scan(symbol, interval).await
+    }
+}
+
+/// One symbol in the middle is refused, by the candles or by the peer: those before and behind it are copied.
+#[tokio::test(start_paused = true)]
+async fn a_refused_symbol_keeps_no_other_away() {
+    let peer = Cloud::new();
+    let names = ["AAAUSDT", "BTCUSDT", "ZZZUSDT"].map(|name| name.parse::<Symbol>().unwrap());
+    for symbol in &names {
+        for start in (0..100).step_by(10) {
+            let batch = Batch { symbol: symbol.clone(), ..batch(start..start + 10) };
+            peer.ingest(&batch).await;
+        }
+    }
+    let cloud = Cloud::new();
+    let limits = Limits { deep_names_max: 20_000, ..Limits::default() };
+    let run = async |refused: Option<&Symbol>, fault, now_ms| {
+        let store = Refusing { store: cloud.store.clone(), symbol: refused.cloned(), fault };
+        let backoff = Backoff::new(3, Duration::from_millis(5), Duration::from_millis(20), 1);
+        let fold = Fold::new(store, Interval::ALL.to_vec(), backoff);
+        let (archive, cursor) = (cloud.archive.clone(), cloud.cursor.clone());
+        let symbols = Symbols::new(names.clone());
+        let peer = Peer::of(&peer, Behaviour::Well);
+        let replicate = Replicate::new(archive, fold, peer, cursor, &symbols, limits, 1);
+        replicate.run(now_ms, Instant::now() + Duration::from_mins(1)).await
+    };
+    let held = async |symbol: &Symbol| {
+        let prefix = format!("trades/v1/{symbol}/");
+        cloud.archive.list(&prefix, None, usize::MAX).await.unwrap().len()
+    };
+    // The service is away: that ends the run, as it is so for all.
+    let away = run(Some(&names[0]), Fault::Unknown, NOW_MS).await;
+    assert!(away.failed.unwrap().contains("maximum allowed size"));
+    assert_eq!(held(&names[2]).await, 0);
+
+    // In the window, and years later in the deep pass.
+    for now_ms in [NOW_MS, START_MS + 3 * 365 * 24 * HOUR_MS] {
+        let report = run(Some(&names[1]), Fault::Refused, now_ms).await;
+        let failed = report.failed.unwrap();
+        assert!(failed.contains("trades/v1/BTCUSDT/"), "{failed}");
+        assert!(failed.contains("maximum allowed size"), "{failed}");
+        assert!(failed.contains("more refusals"), "{failed}");
+        assert!(report.window_compared && !report.complete && !report.out_of_time);
+        assert_eq!(held(&names[1]).await, 0, "what is not in the candles is not in the archive");
+        for symbol in [&names[0], &names[2]] {
+            assert_eq!(held(symbol).await, 11, "{symbol}");
+        }
+        let cursor = cloud.cursor.load().await.unwrap().unwrap_or_default();
+        assert!(cursor.as_str() < "trades/v1/BTCUSDT/", "{cursor}");
+    }
+    let mended = run(None, Fault::Refused, NOW_MS).await;
+    assert!(mended.complete && mended.failed.is_none(), "{mended:?}");
+    assert_eq!(cloud.objects().await, peer.objects().await);
+    assert_eq!(cloud.candles().await, expected(0..100));
 }

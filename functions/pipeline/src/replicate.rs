@@ -15,6 +15,9 @@
 //! **The birth mark** is left by each run where there is none. With its data a cloud loses its mark, and by that producers
 //! know that they must send again what only this cloud had.
 //!
+//! **A refusal** of one object, candle or symbol keeps no other away: the run goes on, copies the rest and then fails with
+//! what was refused first. The cursor stays before it, so that the next run comes to it again.
+//!
 //! **Symbols** that this deployment does not trade are not copied but named in the report: an object here would say
 //! that its trades are in candles.
 
@@ -24,6 +27,7 @@ mod peer;
 mod place;
 mod report;
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -117,7 +121,9 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     ) -> Report {
         let start = Instant::now();
         let no_new_work = start + deadline.saturating_duration_since(start) * 4 / 5;
-        let mut run = Run { report: Report::new(now_ms), no_new_work, deadline, on_progress };
+        let report = Report::new(now_ms);
+        let mut run =
+            Run { report, no_new_work, deadline, on_progress, refusals: 0, refused: None };
         // Boxed: its type is as deep as two clouds' clients, and so would that of every caller be.
         let passes: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.passes(&mut run));
         match timeout_at(deadline, passes).await {
@@ -125,6 +131,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             Ok(Err(Stop::Time)) | Err(_) => run.report.out_of_time = true,
             Ok(Err(stop)) => run.report.failed = Some(stop.to_string()),
         }
+        run.tell_refusals();
         run.report.finish(start.elapsed());
         run.report
     }
@@ -134,11 +141,13 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         self.look_for_other_symbols(run).await?;
         let window_ms = u64::try_from(self.limits.window.as_millis()).unwrap_or(u64::MAX);
         let first = Hour::at(run.report.now_ms.saturating_sub(window_ms));
+        let mut is_compared = true;
         for symbol in &self.symbols {
             let after = Some(ObjectName::hour_prefix(symbol, first));
-            self.walk(symbol, after, None, usize::MAX, run).await?;
+            let walked = self.walk(symbol, after, None, usize::MAX, run).await;
+            is_compared &= run.unless_refused(symbol, walked)?.is_some();
         }
-        run.report.window_compared = true;
+        run.report.window_compared = is_compared;
         self.deep(run).await
     }
 
@@ -146,13 +155,14 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     async fn deep(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         let place = self.load_cursor().await;
         let mut left = self.limits.deep_names_max;
+        let before = run.refusals;
         for symbol in &self.symbols {
             let after = match &place {
                 Some(place) if *symbol < place.symbol => continue,
                 Some(place) if *symbol == place.symbol => Some(place.after()),
                 _ => None,
             };
-            left = self.deep_walk(symbol, after, None, left, run).await?;
+            left = self.deep_walk(symbol, after, None, left, before, run).await?;
             if left == 0 {
                 return Ok(());
             }
@@ -165,37 +175,41 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
                 Some(place) if *symbol == place.symbol => Some(place.folder()),
                 _ => break,
             };
-            left = self.deep_walk(symbol, None, until, left, run).await?;
+            left = self.deep_walk(symbol, None, until, left, before, run).await?;
             if left == 0 {
                 return Ok(());
             }
         }
-        run.report.complete = run.report.nothing_left_behind();
-        if place.is_some() {
+        run.report.complete = run.report.nothing_left_behind() && run.refusals == 0;
+        if place.is_some() && run.refusals == before {
             self.save_cursor("").await;
         }
         Ok(())
     }
 
     /// [`Self::walk`] in steps, with the cursor saved after each; how many names may still be compared, 0 if the walk
-    /// did not come to its end.
+    /// did not come to its end. The cursor stays where it is once more than `refusals` things were refused.
     async fn deep_walk(
         &self,
         symbol: &Symbol,
         mut after: Option<String>,
         until: Option<String>,
         mut left: usize,
+        refusals: usize,
         run: &mut Run<'_>,
     ) -> Result<usize, Stop> {
         const STEP: usize = 2_000;
         loop {
             let step = STEP.min(left);
-            let walked = self.walk(symbol, after, until.as_deref(), step, run).await?;
+            let walked = self.walk(symbol, after, until.as_deref(), step, run).await;
+            let walked = run.unless_refused(symbol, walked)?.unwrap_or_default();
             let Some(folder) = walked.stopped_behind else {
                 // At least one, so that 0 is left only where names are.
                 return Ok(left.saturating_sub(walked.names).max(1));
             };
-            self.save_cursor(&folder).await;
+            if run.refusals == refusals {
+                self.save_cursor(&folder).await;
+            }
             after = Some(Place::after_folder(&folder));
             left = left.saturating_sub(walked.names);
             if left == 0 {
@@ -294,9 +308,44 @@ struct Run<'p> {
     no_new_work: Instant,
     deadline: Instant,
     on_progress: &'p mut (dyn FnMut(&Report) + Send),
+    /// How many things were refused where the rest was copied.
+    refusals: usize,
+    /// The first of them, and why.
+    refused: Option<String>,
 }
 
 impl Run<'_> {
+    /// What became of the symbol; `None`: something of it is refused, which says nothing of the others.
+    fn unless_refused<T>(
+        &mut self,
+        symbol: &Symbol,
+        result: Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        match result {
+            Err(stop) if stop.is_refusal() => {
+                self.refuse(symbol, &stop);
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+
+    fn refuse(&mut self, what: &dyn fmt::Display, why: &Stop) {
+        tracing::error!(refused = %what, %why, "refused: not copied");
+        self.refusals += 1;
+        self.refused.get_or_insert_with(|| format!("{what}: {why}"));
+    }
+
+    fn tell_refusals(&mut self) {
+        let Some(mut refused) = self.refused.take() else { return };
+        if self.refusals > 1 {
+            refused = format!("{refused}; and {} more refusals", self.refusals - 1);
+        }
+        let failed = self.report.failed.take();
+        let failed = failed.map(|failed| format!("{failed}; {refused}"));
+        self.report.failed = Some(failed.unwrap_or(refused));
+    }
+
     fn check_time(&self) -> Result<(), Stop> {
         if Instant::now() < self.no_new_work { Ok(()) } else { Err(Stop::Time) }
     }
@@ -323,4 +372,18 @@ enum Stop {
     Here(PortError),
     #[error("here: {0}")]
     Fold(FoldError),
+}
+
+impl Stop {
+    /// Whether it is of one object, candle or symbol: the others may be taken all the same.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Time => false,
+            Self::Peer(error)
+            | Self::NotDelivered(error)
+            | Self::Here(error)
+            | Self::Fold(FoldError::Store(error)) => !error.fault.may_pass(),
+            Self::Fold(_) => true,
+        }
+    }
 }

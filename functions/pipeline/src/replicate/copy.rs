@@ -59,7 +59,10 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         for (object, folded) in objects.into_iter().zip(folded) {
             match folded {
                 Ok(_) => puts.push(object),
-                Err(error) => failed = Some(Stop::Fold(error)),
+                Err(error) => match Stop::Fold(error) {
+                    stop if stop.is_refusal() => run.refuse(&object.name, &stop),
+                    stop => failed = Some(stop),
+                },
             }
         }
         let puts: Vec<_> = puts.into_iter().map(|object| self.put(object)).collect();
@@ -69,7 +72,10 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
                 Ok(Put::Created) => run.report.copied(bytes, &batch),
                 // Ingest had it from its own queue in the meantime.
                 Ok(Put::Present) => run.report.present += 1,
-                Err(error) => failed = Some(Stop::Here(error)),
+                Err(error) => match Stop::Here(error) {
+                    stop if stop.is_refusal() => run.refuse(&batch.symbol, &stop),
+                    stop => failed = Some(stop),
+                },
             }
             (run.on_progress)(&run.report);
         }
