@@ -1,5 +1,7 @@
 //! The switches of Google Cloud.
 
+mod rights;
+
 use std::fmt;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -52,7 +54,7 @@ pub enum Switch {
 pub enum Service {
     /// Pub/Sub.
     PubSub,
-    /// Cloud Run.
+    /// Cloud Run, in records of earlier versions.
     Run,
 }
 
@@ -86,7 +88,7 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
     // Names come from the settings; this says whether anything has them.
     site.outputs(Part::Gcp).map_err(|failure| anyhow!("{failure}"))?;
     let gcp = &site.settings.gcp;
-    let (project, region) = (&gcp.project, &gcp.region);
+    let project = &gcp.project;
     let replicate = google::replicate_name(&site.settings);
     let mut switches = Vec::new();
     if outage == Outage::Cloud {
@@ -100,12 +102,11 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
         switches.push(publishers.context("name those that publish in gcp.pubsub.publishers")?);
     }
     switches.push(push_config(site, &gcp.pubsub.subscription).await?);
-    switches.push(job(site, replicate.clone()).await?);
+    switches.push(job(site, replicate).await?);
+    // The right to call the services is left alone: nothing calls them any more, and a right that is given back takes minutes
+    // to be known everywhere, in which every push would fail.
     if site.local.is_none() {
-        for service in [&gcp.ingest.service, &replicate] {
-            let service = format!("projects/{project}/locations/{region}/services/{service}");
-            switches.push(bindings(site, Service::Run, service, "roles/run.invoker").await?);
-        }
+        rights::check(&switches, project, rights::Asked::open).await?;
     }
     Ok(switches)
 }
@@ -311,7 +312,7 @@ fn with(policy: &mut Value, bindings: &[Value]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -401,7 +402,7 @@ mod tests {
     }
 
     /// A whole request: its head, and as much after it as that says.
-    async fn read(stream: &mut tokio::net::TcpStream) -> String {
+    pub(super) async fn read(stream: &mut tokio::net::TcpStream) -> String {
         let mut request = Vec::new();
         loop {
             let mut part = vec![0; 4096];

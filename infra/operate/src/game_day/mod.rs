@@ -12,7 +12,9 @@
 //! | publishers (Pub/Sub) | `roles/pubsub.publisher` of the topic taken from all that have it | given back |
 //! | push subscription (Pub/Sub) | pushes nowhere | pushes as before |
 //! | job (Cloud Scheduler) | paused | resumed |
-//! | invokers (Cloud Run) | `roles/run.invoker` of both services taken from all that have it | given back |
+//!
+//! Cloud Run's services are left alone: without pushes and without the job nothing calls them. A switch that can't be undone with the
+//! caller's rights is not thrown: on Google Cloud they are asked for first.
 
 mod aws;
 mod gcp;
