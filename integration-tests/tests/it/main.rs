@@ -4,6 +4,7 @@
 mod command;
 mod guard;
 mod interrupted;
+mod names;
 mod on_emulators;
 mod settings;
 mod sim;
