@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
+use candle::message;
 use pipeline::config::required;
 use pipeline::ports::{Archive, CandleStore};
 use pipeline::{Ingest, IngestConfig, Outcome};
@@ -15,8 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Endpoints, FirestoreStore, GcsArchive, event};
 
-/// Pub/Sub's own limit of 10 MB, in base64 and wrapped.
-const BODY_LIMIT: usize = 15 * 1024 * 1024;
+/// The largest message that can be decoded, in base64 and wrapped, with as many attributes as Pub/Sub takes. Larger ones are
+/// refused unread: a service takes many at once, in half a gibibyte.
+const BODY_LIMIT: usize = message::MAX_BYTES.div_ceil(3) * 4 + 144 * 1024;
 
 /// Messages ingested together; as many as Cloud Run lets one instance have at once, and more.
 const BATCH: usize = 64;

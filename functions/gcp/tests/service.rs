@@ -127,3 +127,16 @@ async fn told_to_stop_it_finishes_what_it_has_and_takes_no_more() {
     serving.expect("it ends").expect("no panic").expect("in order");
     assert!(service.post(&push(2, &body(2))).send().await.is_err(), "nobody listens any more");
 }
+
+#[tokio::test]
+async fn a_push_that_is_larger_than_any_message_is_refused_unread() {
+    let service = Service::start().await;
+    let push = |bytes: usize| {
+        let data = STANDARD.encode(vec![b'x'; bytes]);
+        json!({ "message": { "data": data, "messageId": "1" }, "subscription": "s" })
+    };
+    let largest = service.answer(service.post(&push(message::MAX_BYTES))).await;
+    assert_eq!(largest, StatusCode::UNPROCESSABLE_ENTITY, "read, and found to be no message");
+    let larger = service.answer(service.post(&push(2 * message::MAX_BYTES))).await;
+    assert_eq!(larger, StatusCode::PAYLOAD_TOO_LARGE);
+}

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use google_cloud_auth::credentials::{Builder, Credentials};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pipeline::ports::{Fault, MessageId, PortError, Receipt, Received};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +19,11 @@ use crate::clients::{headers, no_credentials};
 
 const API: &str = "https://pubsub.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long the service waits for a first message. It must end the wait itself: what it gives to one that has gone away is
+/// hidden until its lease is over.
+const WAIT: Duration = Duration::from_secs(3);
+/// By which Google's front ends are told how long a call may take, in seconds.
+const SERVER_TIMEOUT: HeaderName = HeaderName::from_static("x-server-timeout");
 /// What one request pulls at most.
 const PULL_MAX: usize = 1_000;
 
@@ -27,6 +33,9 @@ pub(super) struct Pull {
     http: reqwest::Client,
     /// Looked for by the first request: one that only publishes may have none to pull with.
     credentials: OnceCell<Credentials>,
+    /// Whether it is asked to wait for a first message. An answer at once, which is discouraged, is often empty although
+    /// messages are there; an emulator's never is, but an emulator waits for ever, also for one that has gone away.
+    waits: bool,
     /// That of the subscription, to which a verb is added.
     url: String,
 }
@@ -55,17 +64,20 @@ struct Message {
 
 impl Pull {
     pub(super) fn new(endpoint: Option<&str>, subscription: &str) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder().timeout(ANSWER).build()?;
+        let http = outbound::client(endpoint.unwrap_or(API), ANSWER)?;
         let credentials = OnceCell::new_with(endpoint.map(|_| no_credentials()));
         let url = format!("{}/v1/{subscription}", endpoint.unwrap_or(API).trim_end_matches('/'));
-        Ok(Self { http, credentials, url })
+        Ok(Self { http, credentials, waits: endpoint.is_none(), url })
     }
 
-    /// What is there now, which may be nothing although messages are.
+    /// What is there within a moment, which may be nothing although messages are.
     pub(super) async fn pull(&self, max: usize) -> Result<Vec<Received>, PortError> {
         const PULL: &str = "Pull";
         let max = max.clamp(1, PULL_MAX);
-        let body = json!({ "maxMessages": max, "returnImmediately": true });
+        let mut body = json!({ "maxMessages": max });
+        if !self.waits {
+            body["returnImmediately"] = json!(true);
+        }
         let answer = self.ask("pull", PULL, &body).await?;
         let pulled: Pulled = serde_json::from_slice(&answer)
             .map_err(|e| PortError::new(SERVICE, PULL, Fault::Unknown, &e))?;
@@ -101,7 +113,10 @@ impl Pull {
         let credentials = credentials
             .await
             .map_err(|e| PortError::new(SERVICE, operation, Fault::Refused, &e))?;
-        let headers = headers(credentials).await.map_err(|e| unknown(&e))?;
+        let mut headers = headers(credentials).await.map_err(|e| unknown(&e))?;
+        if self.waits {
+            headers.insert(SERVER_TIMEOUT, HeaderValue::from(WAIT.as_secs()));
+        }
         let url = format!("{}:{verb}", self.url);
         let answer = self.http.post(url).headers(headers).json(body).send().await;
         let answer = answer.map_err(|e| unknown(&e))?;
@@ -110,9 +125,71 @@ impl Pull {
         if status.is_success() {
             return Ok(text);
         }
+        if self.waits && verb == "pull" && status == StatusCode::GATEWAY_TIMEOUT {
+            // The wait is over, and nothing came.
+            return Ok(Bytes::from_static(b"{}"));
+        }
         let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
         let fault = if passing { Fault::Unknown } else { Fault::Refused };
         let detail = format!("{status}: {}", String::from_utf8_lossy(&text).trim());
         Err(PortError { service: SERVICE, operation, fault, detail })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Answers one request, and hands it out.
+    async fn service(status: &'static str, answer: &'static str) -> (String, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let request = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a request");
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut part = [0; 1024];
+                let count = stream.read(&mut part).await.expect("more of it");
+                request.push_str(&String::from_utf8_lossy(&part[..count]));
+            }
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", answer.len());
+            stream.write_all((head + answer).as_bytes()).await.expect("answered");
+            request
+        });
+        (endpoint, request)
+    }
+
+    const ONE: &str =
+        r#"{"receivedMessages":[{"ackId":"a","message":{"messageId":"1","data":"e30="}}]}"#;
+
+    #[tokio::test]
+    async fn the_service_is_asked_to_wait_and_an_emulator_is_not() {
+        for waits in [true, false] {
+            let (endpoint, request) = service("200 OK", ONE).await;
+            let pull = Pull::new(Some(&endpoint), "projects/p/subscriptions/s").expect("a client");
+            let received = Pull { waits, ..pull }.pull(10).await.expect("received");
+            assert_eq!(received.len(), 1);
+            let request = request.await.expect("a request");
+            assert_eq!(request.contains("x-server-timeout: 3"), waits, "{request}");
+            assert_eq!(request.contains("returnImmediately"), !waits, "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_is_over_is_an_empty_answer_and_a_service_that_is_away_is_not() {
+        let pull = async |status| {
+            let (endpoint, _request) = service(status, "{}").await;
+            let pull = Pull::new(Some(&endpoint), "projects/p/subscriptions/s").expect("a client");
+            let pulled = Pull { waits: true, ..pull }.pull(10).await;
+            pulled.map(|received| received.len()).map_err(|error| error.fault)
+        };
+        assert_eq!(pull("200 OK").await, Ok(0));
+        assert_eq!(pull("504 Gateway Timeout").await, Ok(0));
+        assert_eq!(pull("503 Service Unavailable").await, Err(Fault::Unknown));
+        assert_eq!(pull("403 Forbidden").await, Err(Fault::Refused));
     }
 }
