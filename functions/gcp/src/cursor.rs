@@ -61,7 +61,7 @@ impl Cursor for FirestoreCursor {
         let update = self.db.fluent().update().in_col(&self.collection);
         let update = update.precondition(FirestoreWritePrecondition::Exists(false));
         let updated = update.document(self.document(BIRTH, MARK, mark)).execute().await;
-        store::is_written(updated).map(drop)
+        store::is_written("UpdateDocument", updated).map(drop)
     }
 }
 

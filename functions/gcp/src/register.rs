@@ -104,7 +104,7 @@ impl Register for FirestoreRegister {
             fields.map(|(name, value)| (name.to_owned(), Value { value_type: Some(value) }));
         let document = Document { name, fields: fields.collect(), ..Document::default() };
         let update = db.fluent().update().in_col(&self.collection).precondition(precondition);
-        store::is_written(update.document(document).execute().await)
+        store::is_written("UpdateDocument", update.document(document).execute().await)
     }
 
     async fn birth_mark(&self) -> Result<Option<String>, PortError> {

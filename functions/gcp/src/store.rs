@@ -2,23 +2,38 @@
 //!
 //! A candle lies at `COLLECTION/SYMBOL_INTERVAL/candles/OPEN_TIME_MS`: one collection a chart, so reading a chart
 //! needs no composite index. Not a transaction: its locks are slow under contention, and one write needs none.
+//!
+//! The pieces of a candle with many holes lie below its document, at `…/candles/OPEN_TIME_MS/pieces/FIRST_ID`, where no query
+//! of a chart lists them. They are written together with it in one commit, on the same precondition on the candle's document.
 
 use std::collections::HashMap;
 
-use candle::record::Field;
-use candle::{Candle, CandleKey, Interval, Symbol};
+use candle::record::{self, Field};
+use candle::{Candle, CandleKey, Interval, Piece, PieceList, RecordError, Symbol};
 use firestore::errors::FirestoreError;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
-use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
+use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
+use firestore::gcloud_sdk::google::firestore::v1::{CommitRequest, Document, Value, Write};
+use firestore::gcloud_sdk::tonic;
 use firestore::{
     FirestoreDb, FirestoreDbOptions, FirestoreInstant, FirestoreWritePrecondition, timestamp_utils,
 };
+use pipeline::pieces::{Look, look_until_whole};
 use pipeline::ports::{CandleStore, Fault, PortError, Stored};
 
 use crate::clients::no_credentials;
 
 const SERVICE: &str = "firestore";
 const CANDLES: &str = "candles";
+const PIECES: &str = "pieces";
+const IDS: &str = "ids";
+
+/// What a write must still find: when the candle's document was written, and with it the pieces that lie below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirestoreVersion {
+    updated: FirestoreInstant,
+    pieces: PieceList,
+}
 
 /// Candles below a collection.
 #[derive(Clone, Debug)]
@@ -49,6 +64,83 @@ impl FirestoreStore {
         let path = self.db.parent_path(&self.collection, format!("{symbol}_{interval}"));
         path.map(|path| path.to_string()).map_err(|e| port_error("parent_path", &e))
     }
+
+    /// The document of a candle.
+    fn name(&self, key: &CandleKey) -> Result<String, PortError> {
+        let parent = self.parent(&key.symbol, key.interval)?;
+        Ok(format!("{parent}/{CANDLES}/{}", key.open_time_ms))
+    }
+
+    async fn look(
+        &self,
+        key: &CandleKey,
+    ) -> Result<Look<Option<(Candle, FirestoreVersion)>, FirestoreInstant>, PortError> {
+        let parent = self.parent(&key.symbol, key.interval)?;
+        let select = self.db.fluent().select().by_id_in(CANDLES).parent(parent);
+        let document = select.one(key.open_time_ms.to_string()).await;
+        let Some(document) = document.map_err(|e| port_error("GetDocument", &e))? else {
+            return Ok(Look::Whole(None));
+        };
+        let updated = document.update_time.map(timestamp_utils::from_timestamp);
+        let Some(Ok(updated)) = updated else {
+            let detail = format!("candle {key}: the document has no update time");
+            return Err(corrupt("GetDocument", detail));
+        };
+        let root = match stored(&document, "GetDocument")? {
+            record::Stored::Whole(candle) => {
+                let version = FirestoreVersion { updated, pieces: PieceList::default() };
+                return Ok(Look::Whole(Some((candle, version))));
+            }
+            record::Stored::InPieces(root) => root,
+        };
+        let version = FirestoreVersion { updated, pieces: root.list().clone() };
+        let pieces = self.pieces(key).await?;
+        let error = |e: &RecordError| corrupt("RunQuery", format!("candle {key}: {e}"));
+        match root.with(|first| pieces.get(&first).map(Vec::as_slice)) {
+            Ok(candle) => Ok(Look::Whole(Some((candle, version)))),
+            Err(e) if e.is_torn() => Ok(Look::Torn { version: updated, error: error(&e) }),
+            Err(e) => Err(error(&e)),
+        }
+    }
+
+    /// The pieces of a candle by their first ids, those of earlier writes too.
+    async fn pieces(&self, key: &CandleKey) -> Result<HashMap<u64, Vec<u8>>, PortError> {
+        let select = self.db.fluent().select().from(PIECES).parent(self.name(key)?);
+        let documents = select.query().await.map_err(|e| port_error("RunQuery", &e))?;
+        let piece = |document: Document| {
+            let first = document.name.rsplit('/').next()?.parse().ok()?;
+            let ids = document.fields.into_iter().find(|(name, _)| name == IDS)?.1;
+            let Some(ValueType::BytesValue(ids)) = ids.value_type else { return None };
+            Some((first, ids))
+        };
+        Ok(documents.into_iter().filter_map(piece).collect())
+    }
+
+    /// Writes a candle's document and these pieces in one step; `false`: the precondition on the document was not met, and
+    /// nothing is written.
+    async fn commit(
+        &self,
+        document: Document,
+        precondition: FirestoreWritePrecondition,
+        pieces: &[&Piece],
+    ) -> Result<bool, PortError> {
+        let precondition = precondition.try_into().map_err(|e| port_error("Commit", &e))?;
+        let below = format!("{}/{PIECES}", document.name);
+        let pieces = pieces.iter().map(|piece| Document {
+            name: format!("{below}/{}", piece.first()),
+            fields: [(IDS.to_owned(), value(Field::Bytes(piece.bytes().to_vec())))].into(),
+            ..Document::default()
+        });
+        let write =
+            |document| Write { operation: Some(Operation::Update(document)), ..Write::default() };
+        let mut writes =
+            vec![Write { current_document: Some(precondition), ..write(document.clone()) }];
+        writes.extend(pieces.map(write));
+        let database = self.db.get_database_path().clone();
+        let request = CommitRequest { database, writes, ..CommitRequest::default() };
+        let committed = self.db.client().get().commit(tonic::Request::new(request)).await;
+        is_written("Commit", committed.map_err(FirestoreError::from))
+    }
 }
 
 /// A database at an emulator's `endpoint` or at the real service; somebody must be there.
@@ -68,42 +160,39 @@ pub(crate) async fn connect(
 }
 
 impl CandleStore for FirestoreStore {
-    type Version = FirestoreInstant;
+    type Version = FirestoreVersion;
 
-    async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, FirestoreInstant)>, PortError> {
-        let parent = self.parent(&key.symbol, key.interval)?;
-        let select = self.db.fluent().select().by_id_in(CANDLES).parent(parent);
-        let document = select.one(key.open_time_ms.to_string()).await;
-        let Some(document) = document.map_err(|e| port_error("GetDocument", &e))? else {
-            return Ok(None);
-        };
-        let version = document.update_time.map(timestamp_utils::from_timestamp);
-        let Some(Ok(version)) = version else {
-            let detail = format!("candle {key}: the document has no update time");
-            return Err(corrupt("GetDocument", detail));
-        };
-        Ok(Some((candle(&document, "GetDocument")?, version)))
+    async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, FirestoreVersion)>, PortError> {
+        look_until_whole(|| self.look(key)).await
     }
 
     async fn store(
         &self,
         candle: &Candle,
-        expected: Option<&FirestoreInstant>,
+        expected: Option<&FirestoreVersion>,
     ) -> Result<Stored, PortError> {
-        let key = candle.key();
-        let parent = self.parent(&key.symbol, key.interval)?;
-        let fields = candle.to_fields().into_iter();
+        let record = candle.to_record();
+        let none = PieceList::default();
+        let Some(changed) = record.changed(expected.map_or(&none, |version| &version.pieces))
+        else {
+            return Ok(Stored::TooLarge);
+        };
+        let fields = record.fields.iter().cloned();
         let document = Document {
-            name: format!("{parent}/{CANDLES}/{}", key.open_time_ms),
+            name: self.name(candle.key())?,
             fields: fields.map(|(name, field)| (name.to_owned(), value(field))).collect(),
             ..Document::default()
         };
         let precondition = match expected {
             None => FirestoreWritePrecondition::Exists(false),
-            Some(version) => FirestoreWritePrecondition::UpdateTime(*version),
+            Some(version) => FirestoreWritePrecondition::UpdateTime(version.updated),
         };
-        let update = self.db.fluent().update().in_col(CANDLES).precondition(precondition);
-        let written = is_written(update.document(document).execute().await)?;
+        let written = if changed.is_empty() {
+            let update = self.db.fluent().update().in_col(CANDLES).precondition(precondition);
+            is_written("UpdateDocument", update.document(document).execute().await)?
+        } else {
+            self.commit(document, precondition, &changed).await?
+        };
         Ok(if written { Stored::Written } else { Stored::Conflict })
     }
 
@@ -112,16 +201,29 @@ impl CandleStore for FirestoreStore {
         let select = select.parent(self.parent(symbol, interval)?);
         let ordered = select.order(|order| order.fields([order.field("open_time_ms").asc()]));
         let documents = ordered.query().await.map_err(|e| port_error("RunQuery", &e))?;
-        documents.iter().map(|document| candle(document, "RunQuery")).collect()
+        let mut candles = Vec::with_capacity(documents.len());
+        for document in &documents {
+            match stored(document, "RunQuery")? {
+                record::Stored::Whole(candle) => candles.push(candle),
+                // As it is by now, as that is how its pieces are.
+                record::Stored::InPieces(root) => {
+                    candles.extend(self.load(root.key()).await?.map(|(candle, _)| candle));
+                }
+            }
+        }
+        Ok(candles)
     }
 }
 
 /// What became of an update with a precondition; `false`: it was not met, and nothing is written.
-pub(crate) fn is_written<T>(updated: Result<T, FirestoreError>) -> Result<bool, PortError> {
+pub(crate) fn is_written<T>(
+    operation: &'static str,
+    updated: Result<T, FirestoreError>,
+) -> Result<bool, PortError> {
     match updated {
         Ok(_) => Ok(true),
         Err(error) if lost(&error) => Ok(false),
-        Err(error) => Err(port_error("UpdateDocument", &error)),
+        Err(error) => Err(port_error(operation, &error)),
     }
 }
 
@@ -163,7 +265,7 @@ fn value(field: Field) -> Value {
     }
 }
 
-fn candle(document: &Document, operation: &'static str) -> Result<Candle, PortError> {
+fn stored(document: &Document, operation: &'static str) -> Result<record::Stored, PortError> {
     let fields: &HashMap<String, Value> = &document.fields;
     let field = |name: &str| match fields.get(name)?.value_type.as_ref()? {
         ValueType::StringValue(text) => Some(Field::Text(text.clone())),
@@ -171,5 +273,5 @@ fn candle(document: &Document, operation: &'static str) -> Result<Candle, PortEr
         ValueType::BytesValue(bytes) => Some(Field::Bytes(bytes.clone())),
         _ => None,
     };
-    Candle::from_fields(field).map_err(|e| PortError::new(SERVICE, operation, Fault::Corrupt, &e))
+    record::read(field).map_err(|e| PortError::new(SERVICE, operation, Fault::Corrupt, &e))
 }

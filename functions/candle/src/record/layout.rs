@@ -2,7 +2,7 @@
 
 use super::{Field, RecordError, Summary};
 use crate::id_ranges::{Piece, PieceError, PieceList};
-use crate::{Candle, IdRanges};
+use crate::{Candle, CandleKey, IdRanges};
 
 /// The version of a record whose `ids` are a [`PieceList`].
 pub const VERSION_IN_PIECES: i64 = 2;
@@ -50,6 +50,12 @@ pub struct Root {
 }
 
 impl Root {
+    /// The candle's name.
+    #[must_use]
+    pub const fn key(&self) -> &CandleKey {
+        &self.summary.candle.key
+    }
+
     /// Which pieces those are.
     #[must_use]
     pub fn list(&self) -> &PieceList {

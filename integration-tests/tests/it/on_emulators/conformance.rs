@@ -13,11 +13,14 @@ async fn both_clouds_keep_the_contract_of_every_port() {
     let cursors = (DynamoCursor::beside(&aws.store), FirestoreCursor::beside(&gcp.store));
     let registers = (DynamoRegister::beside(&aws.store), FirestoreRegister::beside(&gcp.store));
     let symbol = "CONFORM".parse().expect("a symbol");
+    let holes = "HOLES".parse().expect("a symbol");
     tokio::join!(
         conformance::archive(&aws.archive, "aws"),
         conformance::archive(&gcp.archive, "gcp"),
         conformance::store(&aws.store, &symbol),
         conformance::store(&gcp.store, &symbol),
+        conformance::holes(&aws.store, &holes),
+        conformance::holes(&gcp.store, &holes),
         conformance::cursor(&cursors.0),
         conformance::cursor(&cursors.1),
         conformance::birth_mark(&cursors.0, &registers.0),
