@@ -44,6 +44,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
         symbols: args.symbols.clone(),
         poison: args.poison,
         start: None,
+        is_strict: args.strict_input,
         batch: args.rate.map(|rate| rate.div_ceil(MESSAGES_PER_S)),
         seed,
     };
@@ -191,6 +192,7 @@ fn reproduce(args: &E2e) -> String {
     ];
     words.extend(args.aws_emulator.map(|emulator| format!("--aws-emulator {emulator}")));
     words.extend(args.symbols.iter().map(|symbol| format!("--symbol {symbol}")));
+    words.extend(args.strict_input.then(|| "--strict-input".to_owned()));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.extend(args.gcp_image.iter().map(|image| format!("--gcp-image {image}")));
     words.extend(args.rate.map(|rate| format!("--rate {rate}")));

@@ -39,6 +39,9 @@ pub struct About {
     pub note: Option<String>,
     /// Of the generator, and of everything random in the harness.
     pub seed: u64,
+    /// The lines of the recording; none if trades were made up, and in runs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<producer::Counts>,
     /// The candles that the functions keep.
     pub intervals: Vec<String>,
     /// Faults that must have fired, at least.
@@ -63,6 +66,7 @@ impl About {
             gcp_image: None,
             note: None,
             seed,
+            recording: None,
             intervals: Vec::new(),
             faults_asked: 0,
             duration_ms: 0,

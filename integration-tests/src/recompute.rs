@@ -45,16 +45,18 @@ pub fn parse(frames: &str) -> anyhow::Result<PublishedTrades> {
 fn parse_frame(line: &str) -> anyhow::Result<PublishedTrade> {
     let frame: Value = serde_json::from_str(line)?;
     // A combined stream wraps the frame of a raw one.
-    let data = frame.get("data").unwrap_or(&frame);
-    let text = |key: &str| data[key].as_str().with_context(|| format!("no text {key}"));
-    let number = |key: &str| data[key].as_u64().with_context(|| format!("no number {key}"));
+    let value = |key: &str| frame["data"].get(key).unwrap_or(&frame[key]);
+    let text = |key: &str| value(key).as_str().with_context(|| format!("no text {key}"));
+    let number = |key: &str| value(key).as_u64().with_context(|| format!("no number {key}"));
+    let time = number("T")?;
     Ok(PublishedTrade {
         symbol: text("s")?.to_owned(),
         id: number("t")?,
-        time_ms: number("T")?,
+        // 16 digits are microseconds, as a stream has them that was asked for them.
+        time_ms: if time < 1_000_000_000_000_000 { time } else { time / 1_000 },
         price: text("p")?.parse()?,
         quantity: text("q")?.parse()?,
-        buyer_is_maker: data["m"].as_bool().context("no boolean m")?,
+        buyer_is_maker: value("m").as_bool().context("no boolean m")?,
     })
 }
 

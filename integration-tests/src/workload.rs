@@ -1,12 +1,15 @@
 //! What a run sends: trades from a recording or the generator, packed into messages, with poison between them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use anyhow::{Context as _, bail};
 use args::Trades;
 use candle::message;
-use candle::{Symbol, Symbols};
-use producer::{BatchLimits, Batcher, Generator, Recorded, Recording, SourceTrade, Start};
+use candle::{Symbol, Symbols, Trade};
+use producer::{
+    BatchLimits, Batcher, Counts, Generator, Recorded, Recording, SourceTrade, Start, Wanted,
+};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -17,8 +20,10 @@ pub struct Workload {
     pub symbols: Symbols,
     /// The messages.
     pub messages: Vec<Message>,
-    /// The frame of each trade word for word, duplicates too, in the order of the source.
+    /// The frame of each trade, duplicates too, in the order of the source: word for word, if it came in one.
     pub frames: Vec<String>,
+    /// The lines of the recording, if trades come from one.
+    pub recording: Option<Counts>,
     /// Distinct trades.
     pub unique: usize,
 }
@@ -74,40 +79,38 @@ pub struct Recipe {
     pub seed: u64,
     /// Where made up trades begin; `None`: where they always do.
     pub start: Option<Start>,
+    /// A line of a recording that is refused or cut short costs all of it.
+    pub is_strict: bool,
 }
 
 impl Workload {
     /// Reads or makes the trades and packs them.
     pub fn prepare(recipe: &Recipe) -> anyhow::Result<Self> {
-        let mut seen: BTreeMap<(Symbol, u64), Recorded> = BTreeMap::new();
+        let mut seen: BTreeMap<(Symbol, u64), Trade> = BTreeMap::new();
         let mut symbols = BTreeSet::new();
         let mut batcher = Batcher::new(recipe.limits);
         let mut messages = Vec::new();
         let mut frames = Vec::new();
-        for recorded in source(recipe)? {
-            let recorded = recorded?;
-            let SourceTrade { symbol, trade } = recorded.trade.clone();
-            if !recipe.symbols.is_empty() && !recipe.symbols.contains(&symbol) {
+        let mut source = Source::open(recipe)?;
+        while let Some(Recorded { trade: SourceTrade { symbol, trade }, frame }) = source.next()? {
+            let first = *seen.entry((symbol.clone(), trade.id)).or_insert(trade);
+            if first != trade {
+                let row = |trade| serde_json::to_string(trade).unwrap_or_default();
+                let (first, second) = (row(&first), row(&trade));
+                source.refuse(&format!(
+                    "an id names one trade, and this one of {symbol} is there already as {first}, and here as {second}"
+                ))?;
                 continue;
             }
-            frames.push(recorded.frame.clone());
-            let first = seen.entry((symbol.clone(), trade.id)).or_insert_with(|| recorded.clone());
-            if first.trade != recorded.trade {
-                let (id, first, second) = (trade.id, &first.frame, &recorded.frame);
-                bail!(
-                    "trade {id} of {symbol} is there twice and differs; an id names one trade: {first} and {second}"
-                );
-            }
+            frames.push(frame);
             messages.extend(batcher.push(&symbol, trade));
             symbols.insert(symbol);
         }
         messages.extend(batcher.finish());
-        if messages.is_empty() {
-            bail!("there is no trade in {} of the symbols asked for", recipe.trades);
-        }
         let mut messages: Vec<Message> = messages.into_iter().map(trades_message).collect();
         insert_poison(&mut messages, recipe);
-        Ok(Self { symbols: Symbols::new(symbols), messages, frames, unique: seen.len() })
+        let (symbols, recording) = (Symbols::new(symbols), source.counts());
+        Ok(Self { symbols, messages, frames, recording, unique: seen.len() })
     }
 
     /// Poison messages in it.
@@ -117,23 +120,56 @@ impl Workload {
     }
 }
 
-type Source = Box<dyn Iterator<Item = anyhow::Result<Recorded>>>;
+/// Where trades come from.
+enum Source {
+    File(Box<Recording>),
+    Made(Generator),
+}
 
-fn source(recipe: &Recipe) -> anyhow::Result<Source> {
-    Ok(match &recipe.trades {
-        Trades::File(path) => {
-            let recording = Recording::open(path).context("open the recording")?;
-            Box::new(recording.map(|trade| trade.context("read the recording")))
-        }
-        Trades::Generate { count, seed } => {
-            let symbol = recipe.symbols.first().unwrap_or(&recipe.default_symbol).clone();
-            let mut made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
-            if let Some(start) = recipe.start {
-                made = made.starting(start);
+impl Source {
+    fn open(recipe: &Recipe) -> anyhow::Result<Self> {
+        Ok(match &recipe.trades {
+            Trades::File(path) => {
+                let recording = Recording::open(path).context("open the recording")?;
+                let (symbols, named) = (recipe.symbols.clone(), recipe.symbols.clone());
+                let wanted = Wanted { symbols, named, is_strict: recipe.is_strict };
+                Self::File(Box::new(recording.wanting(wanted)))
             }
-            Box::new(made.map(|trade| Ok(Recorded { frame: Generator::frame(&trade), trade })))
+            Trades::Generate { count, seed } => {
+                let symbol = recipe.symbols.first().unwrap_or(&recipe.default_symbol).clone();
+                let made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
+                Self::Made(match recipe.start {
+                    Some(start) => made.starting(start),
+                    None => made,
+                })
+            }
+        })
+    }
+
+    fn next(&mut self) -> anyhow::Result<Option<Recorded>> {
+        match self {
+            Self::File(recording) => recording.next().transpose().context("read the recording"),
+            Self::Made(made) => {
+                let recorded = |trade| Recorded { frame: Generator::frame(&trade), trade };
+                Ok(made.next().map(recorded))
+            }
         }
-    })
+    }
+
+    /// The trade that came last can't be one.
+    fn refuse(&mut self, why: &str) -> anyhow::Result<()> {
+        match self {
+            Self::File(recording) => recording.refuse(why).context("read the recording"),
+            Self::Made(_) => bail!("{why}"),
+        }
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        let Self::File(recording) = self else { return None };
+        let counts = recording.counts();
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(counts.clone())
+    }
 }
 
 fn trades_message(batch: message::Batch) -> Message {
@@ -174,6 +210,7 @@ mod tests {
             poison,
             seed: 5,
             start: None,
+            is_strict: false,
         }
     }
 

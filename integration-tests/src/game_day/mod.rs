@@ -235,6 +235,7 @@ async fn one(
         batch: None,
         seed,
         start: Some(window.start()),
+        is_strict: false,
     };
     let kind = format!("game-day-{}", scenario.name);
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;

@@ -6,6 +6,7 @@ mod summary;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use producer::Counts;
 use serde::Serialize;
 
 pub use html::html;
@@ -39,6 +40,9 @@ pub struct Report {
     pub duration_ms: u64,
     /// Trades of the run.
     pub trades: Trades,
+    /// The lines of the recording, by what became of them; none if trades were made up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Counts>,
     /// Recovery time and point, and convergence.
     #[serde(flatten)]
     pub recovery: Recovery,
@@ -73,6 +77,7 @@ impl Report {
                 accepted: evidence.accepted_anywhere(),
                 unique: evidence.published.len(),
             },
+            recording: about.recording,
             recovery: measure::recovery(evidence),
             clouds: [CloudName::Aws, CloudName::Gcp].map(cloud).into(),
             faults: measure::faults(&evidence.history),
@@ -94,6 +99,7 @@ impl Report {
             seed: 0,
             duration_ms: 0,
             trades: Trades::default(),
+            recording: None,
             recovery: Recovery::default(),
             clouds: BTreeMap::new(),
             faults: Vec::new(),
@@ -171,6 +177,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Trades { published, accepted, unique } = self.trades;
         writeln!(f, "trades     {published} published, {accepted} accepted, {unique} unique")?;
+        if let Some(counts) = self.recording.as_ref().filter(|counts| !counts.are_all_taken()) {
+            writeln!(f, "recording  {counts}")?;
+        }
         for (name, cloud) in &self.clouds {
             let Cloud { candles, archive_objects, dead_letters, digest, .. } = cloud;
             write!(

@@ -1,5 +1,10 @@
 //! `e2e` on clouds in memory: needs nothing installed.
 
+use std::collections::BTreeMap;
+
+use candle::binance::{Kind, Outcome};
+use producer::Generator;
+
 use crate::command::{Checkout, recording};
 
 #[test]
@@ -55,15 +60,140 @@ fn a_recording_gives_the_candles_that_python_computed() {
     }
 }
 
+/// Trades as a recorder of Binance has them, one frame a line.
+fn frames(count: u64) -> Vec<String> {
+    let symbol = "BTCUSDT".parse().expect("a symbol");
+    Generator::new(symbol, count, 7).map(|trade| Generator::frame(&trade)).collect()
+}
+
+/// A line of each kind that a file of its own can't have, with its kind.
+fn odd_lines(good: &str) -> Vec<(String, Kind)> {
+    let raw = |edit: &[(&str, &str)]| {
+        let edits = edit.iter().fold(good.to_owned(), |line, (from, to)| line.replace(from, to));
+        assert_ne!(edits, good);
+        edits
+    };
+    let row = r#"{"id":900000001,"price":"64000.1","qty":"0.5","time":1723161255342123,"isBuyerMaker":true}"#;
+    let quantity = raw(&[("\"q\":\"", "\"q\":\"0\",\"was\":\"")]);
+    let zeros = quantity.replace("\"p\":\"", "\"p\":\"0\",\"price was\":\"");
+    let of = |line: &str, kind| (line.to_owned(), kind);
+    vec![
+        of(row, Kind::RestRow),
+        of(&format!("[{}]", row.replace("900000001", "900000002")), Kind::RestRow),
+        of("900000003,64000.1,0.5,32000.05,1723161255342,True,True", Kind::CsvRow),
+        of("900000004,64000.1,0.5,32000.05,1723161255342123,true", Kind::CsvRow),
+        of("", Kind::Blank),
+        of("id,price,qty,quote_qty,time,is_buyer_maker", Kind::Header),
+        of(r#"{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}"#, Kind::Request),
+        of(r#"{"result":null,"id":1}"#, Kind::Answer),
+        of(r#"{"error":{"code":2,"msg":"Invalid request"},"id":1}"#, Kind::ErrorAnswer),
+        of(r#"{"code":-1121,"msg":"Invalid symbol."}"#, Kind::ErrorAnswer),
+        of(r#"{"e":"aggTrade","E":1,"s":"BTCUSDT","a":1,"p":"1","q":"1"}"#, Kind::OtherEvent),
+        of(r#"{"u":4,"s":"BNBUSDT","b":"25.3","B":"31","a":"25.4","A":"40"}"#, Kind::OtherEvent),
+        of(r#"{"lastUpdateId":160,"bids":[],"asks":[]}"#, Kind::OtherEvent),
+        of(r#"[{"e":"24hrMiniTicker"}]"#, Kind::OtherEvent),
+        of("1,61837.6,0.02,7,7,1723161255342,true", Kind::OtherRow),
+        of(&raw(&[("\"m\":", "\"X\":\"NA\",\"m\":")]), Kind::Placeholder),
+        of(&zeros, Kind::Placeholder),
+        of(&raw(&[("\"m\":", "\"X\":\"INSURANCE_FUND\",\"m\":")]), Kind::OffBook),
+        of(&quantity, Kind::Zero),
+        of(&raw(&[("BTCUSDT", "币安人生USDT")]), Kind::ForeignSymbol),
+        of(&raw(&[("BTCUSDT", "ETHUSDT")]), Kind::OtherSymbol),
+        of(&raw(&[("\"t\":", "\"t\":-")]), Kind::BadTrade),
+        of(&raw(&[("\"q\":\"", "\"q\":\"9")]), Kind::Conflict),
+        of(r#"{"hello":"world"}"#, Kind::Unknown),
+        of("garbage", Kind::Garbage),
+        of(&"x".repeat((1 << 20) + 1), Kind::TooLong),
+    ]
+}
+
 #[test]
-fn bad_input_is_a_usage_error_that_names_the_place() {
+fn a_line_of_every_kind_among_good_ones_is_taken_counted_or_told() {
+    let checkout = Checkout::new();
+    let mut lines = frames(300);
+    let good = lines[0].clone();
+    // A trade in microseconds, and one of a futures stream, are trades.
+    lines[7] = lines[7].replace("\"m\":", "\"X\":\"MARKET\",\"m\":");
+    lines[9] = {
+        let (before, after) = lines[9].split_once("\"T\":").expect("a time");
+        format!("{before}\"T\":{}999{}", &after[..13], &after[13..])
+    };
+    let mut expected: BTreeMap<Kind, u64> = [(Kind::Trade, 300), (Kind::CutShort, 1)].into();
+    for (index, (line, kind)) in odd_lines(&good).into_iter().enumerate() {
+        lines.insert(20 + 7 * index, line);
+        *expected.entry(kind).or_default() += 1;
+    }
+    let content = format!("\u{feff}{}\r\n{}", lines.join("\r\n"), &good[..40]);
+    std::fs::write(checkout.dir.path().join("mixed.log"), &content).expect("write");
+    let words = ["e2e", "--target", "sim", "--trades", "mixed.log", "--symbol", "BTCUSDT"];
+    let ran = checkout.run(&words);
+    ran.assert_code(0);
+    let report = checkout.report();
+    assert_eq!(report["verdict"], "holds");
+    assert_eq!(report["trades"]["unique"], 304);
+    let counted = &report["recording"];
+    for (kind, count) in &expected {
+        let outcome = match kind.outcome() {
+            Outcome::Taken => "taken",
+            Outcome::PassedOver => "passed_over",
+            Outcome::Refused => "refused",
+        };
+        assert_eq!(counted[outcome][kind.as_str()], *count, "{kind}: {counted}");
+        assert!(ran.stdout.contains(&format!("{count} {kind}")), "{kind}: {}", ran.stdout);
+    }
+    let missing: Vec<_> = Kind::ALL.iter().filter(|kind| !expected.contains_key(kind)).collect();
+    assert_eq!(missing, [&Kind::NoSymbol], "rows have the symbol of --symbol here");
+    let all: u64 = expected.values().sum();
+    assert_eq!(counted["lines"], all);
+    let told = counted["told"].as_array().expect("lines that are told");
+    assert_eq!(told.len(), 6, "{told:?}");
+    assert_eq!((&told[5]["line"], &told[5]["kind"]), (&all.into(), &"cut_short".into()));
+    // The verdict comes from the files alone, also from those of runs that counted nothing.
+    let verified = checkout.run(&["verify", "--json"]);
+    verified.assert_code(0);
+    assert_eq!(verified.json()["recording"], *counted);
+    let about = checkout.dir.path().join("target/runs/latest/run.json");
+    let mut old: serde_json::Value =
+        serde_json::from_str(&checkout.latest("run.json")).expect("run.json is JSON");
+    old.as_object_mut().and_then(|about| about.remove("recording")).expect("counts");
+    std::fs::write(about, old.to_string()).expect("write");
+    let verified = checkout.run(&["verify", "--json"]);
+    verified.assert_code(0);
+    assert_eq!(verified.json().get("recording"), None);
+    // Strict input has no room for any of it, and says for which.
+    let ran = checkout.run(&[&words[..], &["--strict-input"]].concat());
+    ran.assert_code(2);
+    let first = told[0]["line"].to_string();
+    assert!(ran.stderr.contains(&format!("mixed.log, line {first}: ")), "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_of_data_binance_vision_is_taken_as_it_comes() {
+    let Some((recording, expected)) = recording() else { return };
+    for name in ["BTCUSDT-trades-2024-08-08.zip", "BTCUSDT-trades-microseconds.zip"] {
+        let checkout = Checkout::new();
+        let trades = recording.with_file_name(name);
+        let trades = trades.to_str().expect("a path in UTF-8");
+        checkout.run(&["e2e", "--target", "sim", "--trades", trades]).assert_code(0);
+        for cloud in ["aws", "gcp"] {
+            assert_eq!(checkout.latest(&format!("candles-{cloud}.csv")), expected, "{name}");
+        }
+        let ran = chaos(&checkout, &["--kill", "aws", "--trades", trades, "--strict-input"]);
+        ran.assert_code(0);
+        assert_eq!(checkout.report()["recording"]["taken"]["csv_row"], 9_757);
+    }
+}
+
+#[test]
+fn a_file_without_a_trade_is_a_usage_error_that_says_what_it_has() {
     let checkout = Checkout::new();
     let bad = checkout.dir.path().join("bad.jsonl");
     std::fs::write(&bad, "{\"e\":\"trade\",\"s\":\"BTCUSDT\",\"t\":-4}\n").expect("write");
     let e2e = |trades: &str| checkout.run(&["e2e", "--target", "sim", "--trades", trades]);
     let ran = e2e(bad.to_str().expect("UTF-8"));
     ran.assert_code(2);
-    assert!(ran.stderr.contains("bad.jsonl, line 1"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("bad.jsonl: there is no trade in it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("line 1: t: negative (bad_trade)"), "{}", ran.stderr);
     let ran = e2e("no/such/file");
     ran.assert_code(2);
     assert!(ran.stderr.contains("no/such/file"), "{}", ran.stderr);
@@ -132,6 +262,55 @@ fn every_scenario_that_is_a_schedule_holds_and_another_one_is_lacking() {
         let ran = chaos(&checkout, &["--scenario", name]);
         ran.assert_code(3);
         assert!(ran.stderr.contains(name.as_str()), "{}", ran.stderr);
+    }
+}
+
+/// In full length: what is shipped outlasts it, and what was shipped before does not.
+#[test]
+fn twelve_minutes_without_a_store_make_no_dead_letter() {
+    let checkout = Checkout::new();
+    let play = |words: &[&str]| {
+        let ran = chaos(&checkout, &[&["--seed", "5", "--rate", "100"], words].concat());
+        (ran, checkout.report())
+    };
+    for scenario in ["outage-aws", "outage-gcp"] {
+        let (ran, report) = play(&["--scenario", scenario]);
+        ran.assert_code(0);
+        let note = report["note"].as_str().expect("what was played").to_owned();
+        assert!(
+            note.ends_with(
+                "deliveries: as shipped; poison is a dead letter after 6 deliveries in 1080.0s on AWS, 11 deliveries in 870.0s \
+                 on Google Cloud"
+            ),
+            "{note}"
+        );
+        let fault = &report["faults"][0];
+        assert!(fault["fired"].as_u64().is_some_and(|fired| fired > 1), "{report}");
+        let (begun, healed) = (fault["begun_ms"].as_u64(), fault["healed_ms"].as_u64());
+        assert!(begun.zip(healed).is_some_and(|(b, h)| h - b >= 720_000), "{report}");
+    }
+
+    let before = ["max_delivery_attempts=5", "min_backoff_ms=1000", "max_backoff_ms=60000"];
+    let before = before.map(|set| format!("gcp.pubsub.{set}"));
+    let [attempts, min, max] = before.each_ref().map(String::as_str);
+    let short: [&[&str]; 2] = [
+        &["--scenario", "outage-gcp", "--set", attempts, "--set", min, "--set", max],
+        &["--scenario", "outage-aws", "--set", "aws.queue.max_receive_count=4"],
+    ];
+    for words in short {
+        let (ran, report) = play(words);
+        ran.assert_code(1);
+        assert!(ran.stdout.contains("BROKEN     dead letters are the poison"), "{}", ran.stdout);
+        // What is set is played, told, and in the line that repeats it.
+        for set in words.iter().filter(|word| word.contains('=')) {
+            let note = report["note"].as_str().expect("what was played");
+            assert!(
+                note.split("by hand: ").nth(1).is_some_and(|sets| sets.contains(set)),
+                "{note}"
+            );
+            let reproduce = report["reproduce"].as_str().expect("a command");
+            assert!(reproduce.contains(&format!("--set {set}")), "{reproduce}");
+        }
     }
 }
 

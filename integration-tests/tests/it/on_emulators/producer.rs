@@ -148,6 +148,7 @@ impl Scene {
             poison: 0,
             seed: 1,
             start: None,
+            is_strict: false,
         };
         Workload::prepare(&recipe).expect("a workload")
     }

@@ -136,6 +136,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
         poison: 0,
         seed: 1,
         start: None,
+        is_strict: false,
     };
     let whole = Workload::prepare(&recipe).expect("a workload");
     let (first, second) = whole.messages.split_at(whole.messages.len() / 2);
@@ -143,6 +144,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
         symbols: whole.symbols.clone(),
         messages: messages.to_vec(),
         frames: Vec::new(),
+        recording: None,
         unique: 0,
     };
     let history = History::create(&folder.path().join("replicate.jsonl")).expect("a history");

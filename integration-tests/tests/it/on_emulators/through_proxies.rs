@@ -180,6 +180,7 @@ async fn without_faults_nobody_notices_and_the_functions_publish_nothing() {
         poison: 2,
         seed: 1,
         start: None,
+        is_strict: false,
     };
     let workload = Workload::prepare(&recipe).expect("a workload");
     let history = History::create(&folder.path().join("history.jsonl")).expect("a history");

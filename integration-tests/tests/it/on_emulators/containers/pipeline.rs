@@ -92,6 +92,7 @@ fn workload(settings: &Settings, trades: u64) -> Workload {
         poison: 2,
         seed: 1,
         start: None,
+        is_strict: false,
     };
     Workload::prepare(&recipe).expect("a workload")
 }
