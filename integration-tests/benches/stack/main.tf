@@ -120,6 +120,42 @@ resource "aws_sqs_queue" "queue" {
   tags = { component = "queue" }
 }
 
+resource "aws_sqs_queue_policy" "queue_policy" {
+  queue_url = aws_sqs_queue.queue.url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.queue.arn
+      Condition = {
+        Bool         = { "aws:SecureTransport" = "false" }
+        NotIpAddress = { "aws:SourceIp" = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] }
+      }
+    }]
+  })
+}
+
+resource "aws_sqs_queue_policy" "dead_letter_queue_policy" {
+  queue_url = aws_sqs_queue.dead_letter_queue.url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.dead_letter_queue.arn
+      Condition = {
+        Bool         = { "aws:SecureTransport" = "false" }
+        NotIpAddress = { "aws:SourceIp" = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"] }
+      }
+    }]
+  })
+}
+
 # Candles and archive.
 
 resource "aws_dynamodb_table" "table" {
