@@ -10,6 +10,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use serde::Serialize;
 
 use crate::aws::in_words;
+use crate::bucket;
 
 /// The tag that says which part of a deployment a resource belongs to.
 pub const COMPONENT: &str = "component";
@@ -30,6 +31,28 @@ impl fmt::Display for Item {
         write!(f, "{} {}", self.resource_type, self.name)
     }
 }
+
+impl Item {
+    /// Whether this is what a stack knows by `physical_id`: an ARN, or a name that its ARN ends in. Of the kinds that
+    /// can be asked, their own service has said whether it is there.
+    #[must_use]
+    pub fn is_of(&self, physical_id: &str) -> bool {
+        let is_asked = ASKED.contains(&self.resource_type.as_str());
+        let resource = self.name.splitn(6, ':').nth(5).unwrap_or_default();
+        let name = resource.split_once([':', '/']).map_or(resource, |(_, name)| name);
+        !is_asked && (self.name == physical_id || name.trim_end_matches(":*") == physical_id)
+    }
+}
+
+/// The types that [`is_there`] asks their own service about.
+const ASKED: [&str; 6] = [
+    "dynamodb:table",
+    "events:rule",
+    "lambda:event-source-mapping",
+    "lambda:function",
+    "s3",
+    "sqs",
+];
 
 /// The tags could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +104,52 @@ pub async fn aws(config: &SdkConfig, tags: &BTreeMap<String, String>) -> Result<
     Ok(there)
 }
 
-/// Whether a table is still there. The emulator's index goes on showing the tags of one that was deleted.
+/// Whether a resource is still there, by its own service: the index goes on showing the tags of what was deleted, for
+/// minutes and hours. What can't be asked is there.
 async fn is_there(config: &SdkConfig, item: &Item) -> bool {
-    let Some((_, table)) = item.name.split_once(":table/") else { return true };
-    let client = aws_sdk_dynamodb::Client::new(config);
-    let answer = client.describe_table().table_name(table).send().await;
-    !answer.is_err_and(|error| error.code() == Some("ResourceNotFoundException"))
+    let Some(name) = item.name.splitn(6, ':').nth(5) else { return true };
+    let gone = match item.resource_type.as_str() {
+        "dynamodb:table" => {
+            let client = aws_sdk_dynamodb::Client::new(config);
+            let table = name.trim_start_matches("table/");
+            let answer = client.describe_table().table_name(table).send().await;
+            answer.is_err_and(|error| is_unknown(error.code()))
+        }
+        "sqs" => {
+            let client = aws_sdk_sqs::Client::new(config);
+            let answer = client.get_queue_url().queue_name(name).send().await;
+            answer.is_err_and(|error| is_unknown(error.code()))
+        }
+        "s3" => matches!(bucket::count(config, name, 1).await, Ok(None)),
+        "lambda:function" => {
+            let client = aws_sdk_lambda::Client::new(config);
+            let answer = client.get_function_configuration().function_name(&item.name).send().await;
+            answer.is_err_and(|error| is_unknown(error.code()))
+        }
+        "lambda:event-source-mapping" => {
+            let client = aws_sdk_lambda::Client::new(config);
+            let id = name.trim_start_matches("event-source-mapping:");
+            let answer = client.get_event_source_mapping().uuid(id).send().await;
+            answer.is_err_and(|error| is_unknown(error.code()))
+        }
+        "events:rule" => {
+            let client = aws_sdk_eventbridge::Client::new(config);
+            let answer = client.describe_rule().name(name.trim_start_matches("rule/")).send().await;
+            answer.is_err_and(|error| is_unknown(error.code()))
+        }
+        _ => false,
+    };
+    !gone
+}
+
+/// The services' codes for what isn't there.
+fn is_unknown(code: Option<&str>) -> bool {
+    let codes = [
+        "ResourceNotFoundException",
+        "QueueDoesNotExist",
+        "AWS.SimpleQueueService.NonExistentQueue",
+    ];
+    code.is_some_and(|code| codes.contains(&code))
 }
 
 fn in_brief(tags: &BTreeMap<String, String>) -> String {

@@ -5,14 +5,20 @@
 pub mod artifact;
 pub mod aws;
 pub mod bucket;
+mod cloud_storage;
 pub mod cloudformation;
 pub mod commands;
+#[cfg(test)]
+mod fake_aws;
 pub mod google;
 pub mod images;
 pub mod inventory;
 pub mod local;
+pub mod lock;
 pub mod plan;
 pub mod progress;
+#[cfg(test)]
+mod served;
 pub mod smoke;
 pub mod terraform;
 pub mod versions;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
+
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{
     PropertyDifference, StackDriftDetectionStatus, StackResourceDrift, StackResourceDriftStatus,
@@ -11,10 +13,19 @@ use crate::plan::{Action, Change, PropertyChange, Replacement};
 
 use super::Limits;
 use super::error::{Error, call, is_absent};
+use super::resources::{Resource, resources};
 
-/// Compares each resource with what the stack says of it. What differs comes back as a change that
-/// somebody made: `before` is the stack's word, `after` is what is there.
-pub async fn drift(client: &Client, stack: &str, limits: &Limits) -> Result<Vec<Change>, Error> {
+/// A stack beside what was found.
+#[derive(Clone, Debug, Default)]
+pub struct Compared {
+    /// What differs, as a change: `before` is the stack's word, `after` was found.
+    pub changes: Vec<Change>,
+    /// All that the stack lists and has not deleted; of each, whether it was compared.
+    pub resources: Vec<Resource>,
+}
+
+/// Compares each resource with what the stack says of it.
+pub async fn drift(client: &Client, stack: &str, limits: &Limits) -> Result<Compared, Error> {
     let answer = match client.detect_stack_drift().stack_name(stack).send().await {
         Ok(answer) => answer,
         Err(error) if is_absent(&error) => {
@@ -36,12 +47,15 @@ pub async fn drift(client: &Client, stack: &str, limits: &Limits) -> Result<Vec<
             .send()
             .await
             .map_err(call("read the drift of", stack))?;
-        changes.extend(page.stack_resource_drifts().iter().map(typed));
+        changes.extend(page.stack_resource_drifts().iter().filter_map(typed));
         next = page.next_token().map(str::to_owned);
         if next.is_none() {
-            return Ok(changes);
+            break;
         }
     }
+    let mut resources = resources(client, stack).await?;
+    resources.retain(Resource::is_there);
+    Ok(Compared { changes, resources })
 }
 
 async fn wait(client: &Client, stack: &str, detection: &str, limits: &Limits) -> Result<(), Error> {
@@ -75,17 +89,55 @@ async fn wait(client: &Client, stack: &str, detection: &str, limits: &Limits) ->
     }
 }
 
-fn typed(drift: &StackResourceDrift) -> Change {
+/// None: it only looks different.
+fn typed(drift: &StackResourceDrift) -> Option<Change> {
     let deleted = drift.stack_resource_drift_status() == Some(&StackResourceDriftStatus::Deleted);
-    let mut properties: Vec<PropertyChange> =
-        drift.property_differences().iter().map(property).collect();
+    let differences = drift.property_differences();
+    let mut properties: Vec<PropertyChange> = differences.iter().map(property).collect();
+    properties.retain(|property| match (&property.before, &property.after) {
+        (Some(expected), Some(actual)) => !is_same(expected, actual),
+        _ => true,
+    });
+    if properties.is_empty() && !differences.is_empty() && !deleted {
+        return None;
+    }
     properties.sort();
-    Change {
+    Some(Change {
         action: if deleted { Action::Remove } else { Action::Modify },
         address: drift.logical_resource_id().unwrap_or_default().to_owned(),
         resource_type: drift.resource_type().unwrap_or_default().to_owned(),
         replacement: Replacement::No,
         properties,
+    })
+}
+
+/// Whether two values mean the same: a service gives numbers back as texts or texts as numbers, lists in another order, and
+/// documents as texts.
+#[must_use]
+pub fn is_same(expected: &str, actual: &str) -> bool {
+    let value = |text: &str| Value::String(text.to_owned());
+    canonical(&value(expected)) == canonical(&value(actual))
+}
+
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(inner) if inner.is_object() || inner.is_array() => canonical(&inner),
+            // A text in quotes.
+            Ok(inner @ Value::String(_)) => canonical(&inner),
+            _ => value.clone(),
+        },
+        Value::Number(number) => Value::String(number.to_string()),
+        Value::Bool(is) => Value::String(is.to_string()),
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(canonical).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), canonical(value))).collect())
+        }
+        Value::Null => Value::Null,
     }
 }
 
@@ -94,5 +146,64 @@ fn property(difference: &PropertyDifference) -> PropertyChange {
         path: difference.property_path().unwrap_or_default().to_owned(),
         before: difference.expected_value().map(str::to_owned),
         after: difference.actual_value().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::fake_aws::{Answer, FakeAws};
+
+    #[test]
+    fn values_that_mean_the_same() {
+        for (expected, actual) in [
+            (r#"{"maxReceiveCount":"5"}"#, r#"{"maxReceiveCount":5}"#),
+            ("5", "\"5\""),
+            ("true", "true"),
+            (r#"["a","b"]"#, r#"["b","a"]"#),
+            (r#"{"A":[{"x":true},{"y":1}]}"#, r#"{"A":[{"y":"1"},{"x":"true"}]}"#),
+            (r#"{"Policy":"{\"Version\":\"1\"}"}"#, r#"{"Policy":{"Version":"1"}}"#),
+        ] {
+            assert!(is_same(expected, actual), "{expected} {actual}");
+        }
+        for (expected, actual) in [
+            ("5", "6"),
+            (r#"{"maxReceiveCount":"5"}"#, r#"{"maxReceiveCount":50}"#),
+            (r#"["a","b"]"#, r#"["a"]"#),
+            (r#"["a","a"]"#, r#"["a"]"#),
+            (r#"{"a":null}"#, "{}"),
+        ] {
+            assert!(!is_same(expected, actual), "{expected} {actual}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_as_reported_by_users_are_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("recorded/drift");
+        let answer = fs::read_to_string(folder.join("reported.xml"));
+        let answer = answer.expect("recorded");
+        let stub = FakeAws::start(move |call| match call.action.as_str() {
+            "DetectStackDrift" => {
+                Answer::result(&call.action, "<StackDriftDetectionId>1</StackDriftDetectionId>")
+            }
+            "DescribeStackDriftDetectionStatus" => Answer::result(
+                &call.action,
+                "<DetectionStatus>DETECTION_COMPLETE</DetectionStatus>",
+            ),
+            "DescribeStackResourceDrifts" => Answer::ok(answer.clone()),
+            "ListStackResources" => Answer::result(&call.action, ""),
+            other => Answer::error("InvalidAction", other),
+        });
+        let client = Client::new(&stub.config().await);
+        let found = drift(&client, "stack", &Limits::default()).await.expect("compared");
+        let changed: Vec<&str> =
+            found.changes.iter().map(|change| change.address.as_str()).collect();
+        // The queues differ in the form of their values alone.
+        assert_eq!(changed, ["ArchiveBucket", "Table", "IngestErrorsAlarm"]);
+        assert_eq!(found.changes[2].action, Action::Remove);
+        assert_eq!(stub.changes(), Vec::<String>::new());
     }
 }

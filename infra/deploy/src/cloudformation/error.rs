@@ -50,7 +50,7 @@ pub enum Error {
         /// Why it failed.
         reason: String,
     },
-    /// The stack is in a state that only a person can decide about.
+    /// The stack is in a state that needs a decision.
     #[error(
         "stack {stack} is {status}; run `aws cloudformation continue-update-rollback --stack-name {stack}` \
          (with --resources-to-skip for what can't be rolled back), then the same command again"
@@ -60,6 +60,19 @@ pub enum Error {
         stack: String,
         /// Its status.
         status: String,
+    },
+    /// The stack must be deleted before it can be made, and holds what a deploy doesn't delete.
+    #[error(
+        "stack {stack} is {status} and still holds {left}; `cargo xtask destroy aws` deletes that, then run the same \
+         command again"
+    )]
+    Leftovers {
+        /// The stack.
+        stack: String,
+        /// Its status.
+        status: String,
+        /// What is left of it.
+        left: String,
     },
     /// Another deploy changed the stack after it was planned.
     #[error(
@@ -109,7 +122,7 @@ pub enum Error {
 pub(super) fn call<E, R>(action: &'static str, stack: &str) -> impl FnOnce(SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let stack = stack.to_owned();
     move |error| Error::Call { action, stack, problem: in_words(&error) }
@@ -125,7 +138,7 @@ pub(super) fn is_absent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> b
 pub(super) fn not_executed<E, R>(stack: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let stack = stack.to_owned();
     if is_gone(error) {
@@ -139,7 +152,7 @@ where
 pub(super) fn not_planned<E, R>(stack: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     let stack = stack.to_owned();
     if error.code() == Some("AlreadyExistsException") {

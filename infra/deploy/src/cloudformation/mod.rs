@@ -6,7 +6,9 @@
 mod drift;
 mod error;
 mod plan;
+mod resources;
 mod stack;
+mod template;
 mod validation;
 mod watch;
 
@@ -17,9 +19,10 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::TemplateStage;
 use serde::Serialize;
 
-pub use drift::drift;
+pub use drift::{Compared, drift, is_same};
 pub use error::Error;
-pub use plan::Plan;
+pub use plan::{Clears, Plan};
+pub use resources::{Resource, resources};
 pub use watch::StackEvent;
 
 use stack::{Found, Settled};
@@ -53,6 +56,8 @@ pub struct Limits {
     pub operation: Duration,
     /// The longest pause between two looks; the first are shorter.
     pub poll: Duration,
+    /// The longest pause before a plan is made anew for the first time; it doubles with each time.
+    pub again: Duration,
 }
 
 impl Default for Limits {
@@ -61,7 +66,17 @@ impl Default for Limits {
             change_set: Duration::from_mins(5),
             operation: Duration::from_mins(30),
             poll: Duration::from_secs(2),
+            again: Duration::from_secs(1),
         }
+    }
+}
+
+impl Limits {
+    /// The pause before a plan is made anew: drawn anew by each program and each time, and longer from time to time, so that
+    /// of two programs that overtake each other one gets through.
+    pub(crate) fn pause(&self, round: u32) -> Duration {
+        let longest = self.again.saturating_mul(1 << round.saturating_sub(1).min(5));
+        rand::random_range(longest / 4..=longest)
     }
 }
 
@@ -73,7 +88,14 @@ pub enum Progress<'a> {
         /// The stack's status.
         status: &'a str,
     },
-    /// What an interrupted or failed create left is deleted first.
+    /// Another deploy came in between; the plan is made anew after a pause.
+    Overtaken {
+        /// The time that it is: the first is 1.
+        round: u32,
+        /// The pause.
+        pause: Duration,
+    },
+    /// What is left of a stack that failed is deleted first.
     Clearing {
         /// The stack's status.
         status: &'a str,
@@ -111,10 +133,24 @@ pub async fn apply(
     loop {
         let outcome = apply_once(client, request, limits, progress).await;
         match outcome {
-            Err(Error::Overtaken { .. }) if round < ROUNDS => round += 1,
+            Err(Error::Overtaken { .. }) if round < ROUNDS => {
+                wait_for_turn(round, limits, progress).await;
+                round += 1;
+            }
             outcome => return outcome,
         }
     }
+}
+
+/// Lets the other deploy go ahead.
+pub(crate) async fn wait_for_turn(
+    round: u32,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) {
+    let pause = limits.pause(round);
+    progress(Progress::Overtaken { round, pause });
+    tokio::time::sleep(pause).await;
 }
 
 async fn apply_once(
@@ -128,8 +164,9 @@ async fn apply_once(
     execute(client, &plan, limits, progress).await
 }
 
-/// Finds out what would change, and changes nothing but what an interrupted create left. The plan
-/// holds a change set: [`execute`] or [`discard`] it.
+/// Finds out what would change. Nothing is changed: the plan holds a change set, to be [`execute`]d or [`discard`]ed,
+/// and one for a stack that isn't there makes an empty stack for it, which goes with it. A stack that takes no change set
+/// before it is deleted is left as it is, and the plan says so.
 pub async fn plan(
     client: &Client,
     request: &StackRequest<'_>,
@@ -137,11 +174,22 @@ pub async fn plan(
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Plan, Error> {
     let found = stack::settle(client, request.name, limits, progress).await?;
-    let creates = match found {
-        Settled::Absent | Settled::InReview => true,
-        Settled::Deployed => false,
-    };
-    plan::make(client, request, creates, limits).await
+    match found {
+        Settled::Absent => plan::make(client, request, plan::Kind::New, limits).await,
+        Settled::InReview => plan::make(client, request, plan::Kind::InReview, limits).await,
+        Settled::Deployed => plan::make(client, request, plan::Kind::Update, limits).await,
+        Settled::Broken { id, status } => plan::instead(client, request, id, status).await,
+    }
+}
+
+/// Waits for what is under way, and is an error where no plan can be made. It changes nothing.
+pub async fn look(
+    client: &Client,
+    name: &str,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<(), Error> {
+    stack::settle(client, name, limits, progress).await.map(drop)
 }
 
 /// Executes a plan, and gives the stack's outputs.
@@ -151,6 +199,10 @@ pub async fn execute(
     limits: &Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Outputs, Error> {
+    if let Some(clears) = &plan.clears {
+        let made = make_anew(client, plan, clears, limits, progress).await?;
+        return Box::pin(execute(client, &made, limits, progress)).await;
+    }
     if let Some(change_set) = &plan.change_set {
         // CloudFormation refuses to create a stack twice; an emulator does it, and takes away what the first one made.
         let found = stack::find(client, &plan.stack_id).await?;
@@ -176,7 +228,36 @@ pub async fn execute(
     outputs(client, &plan.stack).await
 }
 
-/// Throws a plan away, and the empty stack that one for a new stack made.
+/// Deletes what is in the way, and plans the stack as a new one. It must be as it was when that was agreed to.
+async fn make_anew(
+    client: &Client,
+    plan: &Plan,
+    clears: &Clears,
+    limits: &Limits,
+    progress: &mut (dyn FnMut(Progress<'_>) + Send),
+) -> Result<Plan, Error> {
+    let overtaken = || Error::Overtaken { stack: plan.stack.clone() };
+    if let Some(found) = stack::find(client, &plan.stack_id).await?
+        && found.status != "DELETE_COMPLETE"
+    {
+        let now = plan::clears(client, &plan.stack_id, found.status).await;
+        if now != *clears {
+            return Err(overtaken());
+        }
+        plan.may_be_cleared()?;
+        progress(Progress::Clearing { status: &clears.status });
+        stack::remove(client, &plan.stack, &plan.stack_id, limits, progress).await?;
+    }
+    let request = clears.request.borrowed(&plan.stack);
+    let made = self::plan(client, &request, limits, progress).await?;
+    if made.creates && made.clears.is_none() {
+        return Ok(made);
+    }
+    discard(client, &made, limits).await?;
+    Err(overtaken())
+}
+
+/// Throws a plan away, and the empty stack that was made for it.
 pub async fn discard(client: &Client, plan: &Plan, limits: &Limits) -> Result<(), Error> {
     let Some(change_set) = &plan.change_set else {
         return Ok(());
@@ -194,7 +275,7 @@ pub async fn discard(client: &Client, plan: &Plan, limits: &Limits) -> Result<()
         _ => {}
     }
     // Another deploy may have made a stack of it by now.
-    if plan.creates && stack::is_empty(client, &plan.stack_id).await? {
+    if plan.made_stack && stack::is_empty(client, &plan.stack, &plan.stack_id).await? {
         stack::remove(client, &plan.stack, &plan.stack_id, limits, &mut |_| ()).await?;
     }
     Ok(())
@@ -217,9 +298,20 @@ pub async fn delete(
     stack::remove(client, name, &id, limits, progress).await
 }
 
+/// Protects a stack from being deleted, or no longer.
+pub async fn protect(client: &Client, name: &str, protected: bool) -> Result<(), Error> {
+    let asked = client.update_termination_protection().stack_name(name);
+    let answer = asked.enable_termination_protection(protected).send().await;
+    answer.map(drop).map_err(error::call("set the termination protection of", name))
+}
+
 /// A stack as it was deployed last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
+    /// Its ARN, by which it is known after it was deleted.
+    pub id: String,
+    /// It is protected from being deleted.
+    pub is_protected: bool,
     /// Its status, such as `UPDATE_COMPLETE`.
     pub status: String,
     /// The values of its parameters.
@@ -231,8 +323,8 @@ pub struct Deployed {
 /// A stack that is there.
 pub async fn deployed(client: &Client, name: &str) -> Result<Deployed, Error> {
     match stack::find(client, name).await? {
-        Some(Found { status, parameters, outputs, .. }) => {
-            Ok(Deployed { status, parameters, outputs })
+        Some(Found { id, status, is_protected, parameters, outputs }) => {
+            Ok(Deployed { id, is_protected, status, parameters, outputs })
         }
         None => Err(Error::NoStack { stack: name.to_owned() }),
     }
@@ -262,3 +354,6 @@ pub async fn outputs(client: &Client, name: &str) -> Result<Outputs, Error> {
         None => Err(Error::NoStack { stack: name.to_owned() }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! A change set as a value: what it would do, to show, to serialise, and to execute.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Instant, SystemTime};
 
@@ -14,7 +15,8 @@ use serde::Serialize;
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
 use super::error::{self, Error, call, is_gone};
-use super::{FIRST_POLL, Limits, StackRequest, discard, validation};
+use super::resources::{Resource, resources};
+use super::{FIRST_POLL, Limits, StackRequest, discard, template, validation};
 
 /// `CloudFormation`'s limit for a template in a request.
 const TEMPLATE_BYTES: usize = 51_200;
@@ -28,6 +30,12 @@ pub struct Plan {
     pub stack_id: String,
     /// The stack is a new one.
     pub creates: bool,
+    /// There was no stack, and the change set has made an empty one.
+    #[serde(skip)]
+    pub(super) made_stack: bool,
+    /// What must be deleted first. Then there is no change set yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clears: Option<Clears>,
     /// The change set's ARN; none when nothing would change.
     pub change_set: Option<String>,
     /// Resource by resource.
@@ -36,8 +44,91 @@ pub struct Plan {
     pub dependents: Vec<Change>,
 }
 
+/// A stack that takes no change set until it is deleted.
+#[derive(Clone, Debug, Serialize)]
+pub struct Clears {
+    /// Its status, such as `ROLLBACK_COMPLETE`.
+    pub status: String,
+    /// What is left of it, and is deleted with it; none: it can't be told.
+    pub left: Option<Vec<Resource>>,
+    #[serde(skip)]
+    pub(super) request: Kept,
+}
+
+/// The same state of the same stack.
+impl PartialEq for Clears {
+    fn eq(&self, other: &Self) -> bool {
+        self.status == other.status && self.left == other.left
+    }
+}
+
+impl Eq for Clears {}
+
+impl Clears {
+    /// After a good life, what could not be deleted is what was kept from it: a full bucket, a protected table. It goes
+    /// only by who says so.
+    fn is_held(&self) -> bool {
+        self.status == "DELETE_FAILED" && self.left.as_ref().is_none_or(|left| !left.is_empty())
+    }
+}
+
+/// What a stack shall be, to be planned again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    template: String,
+    parameters: BTreeMap<String, String>,
+    tags: BTreeMap<String, String>,
+}
+
+impl Kept {
+    pub(super) fn borrowed<'a>(&'a self, name: &'a str) -> StackRequest<'a> {
+        let Self { template, parameters, tags } = self;
+        StackRequest { name, template, parameters, tags }
+    }
+}
+
+impl Plan {
+    /// An error where the stack must be deleted first, and holds what only a destroy may delete.
+    pub fn may_be_cleared(&self) -> Result<(), Error> {
+        match &self.clears {
+            Some(clears) if clears.is_held() => Err(Error::Leftovers {
+                stack: self.stack.clone(),
+                status: clears.status.clone(),
+                left: clears.left.as_ref().map_or_else(
+                    || "what can't be listed".to_owned(),
+                    |left| left.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Clears {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = &self.status;
+        if self.is_held() {
+            writeln!(
+                f,
+                "  the stack is in {status} and still holds what is listed here; `cargo xtask destroy aws` deletes it, deploy \
+                 does not:"
+            )?;
+        } else {
+            writeln!(f, "  the stack is in {status}; deploy will delete it first")?;
+        }
+        match &self.left {
+            None => writeln!(f, "  - what is left of it can't be listed"),
+            Some(left) => left.iter().try_for_each(|resource| writeln!(f, "  - {resource}")),
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(clears) = &self.clears {
+            write!(f, "stack {} (new):\n{clears}", self.stack)?;
+            return self.changes.iter().try_for_each(|change| write!(f, "{change}"));
+        }
         if self.change_set.is_none() {
             return writeln!(f, "stack {}: no changes", self.stack);
         }
@@ -55,18 +146,70 @@ impl fmt::Display for Plan {
     }
 }
 
+/// What a change set is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A stack that isn't there: an empty one is made with it.
+    New,
+    /// An empty stack, which another change set made.
+    InReview,
+    /// A stack that was deployed.
+    Update,
+}
+
+fn fits(request: &StackRequest<'_>) -> Result<(), Error> {
+    let bytes = request.template.len();
+    if bytes <= TEMPLATE_BYTES {
+        return Ok(());
+    }
+    Err(Error::TemplateTooLarge { stack: request.name.to_owned(), bytes })
+}
+
+/// The plan for a stack that takes no change set: it is deleted, and all of the template is made.
+pub(super) async fn instead(
+    client: &Client,
+    request: &StackRequest<'_>,
+    stack_id: String,
+    status: String,
+) -> Result<Plan, Error> {
+    fits(request)?;
+    let mut clears = clears(client, &stack_id, status).await;
+    clears.request = Kept {
+        template: request.template.to_owned(),
+        parameters: request.parameters.clone(),
+        tags: request.tags.clone(),
+    };
+    Ok(Plan {
+        stack: request.name.to_owned(),
+        stack_id,
+        creates: true,
+        made_stack: false,
+        clears: Some(clears),
+        change_set: None,
+        changes: template::additions(request.template, request.parameters),
+        dependents: Vec::new(),
+    })
+}
+
+/// What is left of a stack in `status`.
+pub(super) async fn clears(client: &Client, stack_id: &str, status: String) -> Clears {
+    let mut left = resources(client, stack_id).await.ok();
+    if let Some(left) = &mut left {
+        left.retain(Resource::is_there);
+    }
+    Clears { status, left, request: Kept::default() }
+}
+
 /// Creates the change set and waits until its changes are known.
 pub(super) async fn make(
     client: &Client,
     request: &StackRequest<'_>,
-    creates: bool,
+    kind: Kind,
     limits: &Limits,
 ) -> Result<Plan, Error> {
+    fits(request)?;
     let stack = request.name.to_owned();
-    let bytes = request.template.len();
-    if bytes > TEMPLATE_BYTES {
-        return Err(Error::TemplateTooLarge { stack, bytes });
-    }
+    let creates = kind != Kind::Update;
     let answer = client
         .create_change_set()
         .stack_name(request.name)
@@ -85,6 +228,8 @@ pub(super) async fn make(
         stack_id: answer.stack_id().unwrap_or(request.name).to_owned(),
         stack,
         creates,
+        made_stack: kind == Kind::New,
+        clears: None,
         change_set: Some(change_set.clone()),
         changes: Vec::new(),
         dependents: Vec::new(),
@@ -263,6 +408,8 @@ mod tests {
             stack: "blockchain-core-dev".to_owned(),
             stack_id: "arn".to_owned(),
             creates: false,
+            made_stack: false,
+            clears: None,
             change_set: (!changes.is_empty()).then(|| "arn".to_owned()),
             changes,
             dependents: Vec::new(),

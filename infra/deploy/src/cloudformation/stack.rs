@@ -12,6 +12,7 @@ use super::{Limits, Outputs, Progress};
 pub(super) struct Found {
     pub(super) id: String,
     pub(super) status: String,
+    pub(super) is_protected: bool,
     pub(super) parameters: BTreeMap<String, String>,
     pub(super) outputs: Outputs,
 }
@@ -24,6 +25,13 @@ pub(super) enum Settled {
     InReview,
     /// It was deployed, and can be updated.
     Deployed,
+    /// It never worked, or is half deleted: it must be deleted before it can be made.
+    Broken {
+        /// Its ARN.
+        id: String,
+        /// Its status.
+        status: String,
+    },
 }
 
 /// Looks a stack up by its name or its id. By its id, one that was deleted is still found.
@@ -36,6 +44,7 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     Ok(answer.stacks().first().map(|stack| Found {
         id: stack.stack_id().unwrap_or(name).to_owned(),
         status: stack.stack_status().map_or_else(String::new, |status| status.as_str().to_owned()),
+        is_protected: stack.enable_termination_protection() == Some(true),
         parameters: stack
             .parameters()
             .iter()
@@ -58,25 +67,26 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     }))
 }
 
-/// Whether a stack is only there to be reviewed, and nobody's change set waits in it.
-pub(super) async fn is_empty(client: &Client, id: &str) -> Result<bool, Error> {
+/// Whether a stack is only there to be reviewed, and no change set waits in it.
+pub(super) async fn is_empty(client: &Client, name: &str, id: &str) -> Result<bool, Error> {
     let Some(found) = find(client, id).await? else { return Ok(false) };
     if found.status != "REVIEW_IN_PROGRESS" {
         return Ok(false);
     }
-    let answer = client.list_change_sets().stack_name(id).send().await;
-    let answer = answer.map_err(call("list the change sets of", id))?;
+    // By its name: by the id, an emulator lists none.
+    let answer = client.list_change_sets().stack_name(name).send().await;
+    let answer = answer.map_err(call("list the change sets of", name))?;
     Ok(answer.summaries().is_empty())
 }
 
-/// Waits for what is under way, and clears away what never was a working stack.
+/// Waits for what is under way, and says what can be done with the stack. It changes nothing.
 pub(super) async fn settle(
     client: &Client,
     name: &str,
     limits: &Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Settled, Error> {
-    // Each round waits for an operation to end; more than a few means that someone else keeps starting them.
+    // Each round waits for an operation to end; more than a few means that another program keeps starting them.
     for _ in 0..4 {
         let Some(Found { id, status, .. }) = find(client, name).await? else {
             return Ok(Settled::Absent);
@@ -88,11 +98,8 @@ pub(super) async fn settle(
                 let stack = name.to_owned();
                 return Err(Error::Stuck { stack, status });
             }
-            // No resource of it is in use: the create never came to its end.
             "CREATE_FAILED" | "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "DELETE_FAILED" => {
-                progress(Progress::Clearing { status: &status });
-                remove(client, name, &id, limits, progress).await?;
-                return Ok(Settled::Absent);
+                return Ok(Settled::Broken { id, status });
             }
             running if running.ends_with("_IN_PROGRESS") => {
                 wait(client, name, &id, running, limits, progress).await?;

@@ -10,6 +10,8 @@ use infra::files::Known;
 use infra::names;
 use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
 
+use super::clouds::check_account;
+use super::connect::TOLD;
 use super::failure::Failure;
 use super::known::Outputs;
 use super::report;
@@ -51,10 +53,11 @@ impl Wanted {
 }
 
 impl<'s> Aws<'s> {
-    /// Signs in, which shows whether the credentials are any good.
+    /// Signs in, which shows whether the credentials are any good, and for the right account.
     pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
         let config = site.aws_config().await;
         let account = account(&config).await?;
+        check_account(site, &account)?;
         let client = Client::new(&config);
         Ok(Self { site, config, account, client, limits: Limits::default() })
     }
@@ -129,6 +132,13 @@ impl<'s> Aws<'s> {
         wanted: &[Wanted],
         progress: &Progress,
     ) -> Result<Vec<Plan>, cfn::Error> {
+        // One that can't be planned is found before a change set is made for another.
+        for wanted in wanted {
+            cfn::look(&self.client, &wanted.name, &self.limits, &mut |p| {
+                report::stack(progress, &p);
+            })
+            .await?;
+        }
         let mut plans = Vec::new();
         for wanted in wanted {
             progress.now(format!("planning stack {}", wanted.name));
@@ -164,9 +174,14 @@ impl<'s> Aws<'s> {
         cfn::execute(&self.client, plan, &self.limits, &mut |p| report::stack(progress, &p)).await
     }
 
-    /// What the stack gave, and what else others need to know of this account.
-    pub(super) fn outputs(&self, stack: &cfn::Outputs) -> Outputs {
-        let mut outputs = stack.0.clone();
+    /// What a stack that is deployed gives, what it was told of the others, and what else they need to know of this account.
+    pub(super) fn outputs(&self, stack: &cfn::Deployed) -> Outputs {
+        let mut outputs = stack.outputs.0.clone();
+        let told = TOLD.into_iter().filter_map(|name| {
+            let value = stack.parameters.get(name).filter(|value| !value.is_empty())?;
+            Some((name.to_owned(), value.clone()))
+        });
+        outputs.extend(told);
         outputs.insert("Account".to_owned(), self.account.clone());
         outputs.insert("Region".to_owned(), self.site.settings.aws.region.clone());
         outputs.insert(
@@ -174,6 +189,22 @@ impl<'s> Aws<'s> {
             names::aws_state_bucket(&self.site.settings, &self.account),
         );
         outputs
+    }
+
+    /// A note where the account runs fewer functions at once than this deployment may ask for. Without the right to ask,
+    /// none.
+    pub(super) async fn few_invocations(&self) -> Option<String> {
+        let answer = aws_sdk_lambda::Client::new(&self.config).get_account_settings().send().await;
+        let limit = answer.ok()?.account_limit()?.concurrent_executions();
+        let aws = &self.site.settings.aws;
+        let asked = aws.ingest.max_concurrency + u32::from(aws.replicate.enabled);
+        (limit > 0 && limit.unsigned_abs() < asked).then(|| {
+            format!(
+                "this account runs {limit} functions at once, and ingest and replicate may ask for {asked}: what is above \
+                 waits, and after some tries is a dead letter; ask AWS for a higher quota of concurrent executions, or \
+                 lower aws.ingest.max_concurrency"
+            )
+        })
     }
 
     /// The queue and the candles of a deployed stack.

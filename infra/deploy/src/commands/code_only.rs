@@ -24,6 +24,7 @@ pub(super) async fn run(site: &Site, part: Part, progress: &Progress) -> Result<
         )));
     }
     let aws = Aws::open(site).await?;
+    let _lock = site.lock("deploy --code-only", progress).await?;
     let before = cfn::deployed(&aws.client, &aws.stack()).await?;
     let code = aws.code()?;
     progress.now("uploading the functions' code");
@@ -35,10 +36,10 @@ pub(super) async fn run(site: &Site, part: Part, progress: &Progress) -> Result<
         progress.now(format!("updating {name}"));
         Function::new(&aws.config, name).update(&code.bucket, &replicate.key).await?;
     }
-    let outputs = tell_the_stack(&aws, &before, &code, progress).await?;
-    let outputs = aws.outputs(&outputs);
+    tell_the_stack(&aws, &before, &code, progress).await?;
+    let outputs = aws.outputs(&cfn::deployed(&aws.client, &aws.stack()).await?);
     known::write(site, Part::Aws, &outputs)?;
-    Ok(Deployed { part: Part::Aws.to_string(), outputs, smoke: Some(smoke) })
+    Ok(Deployed::new(Part::Aws, outputs, Some(smoke)))
 }
 
 /// Publishes the new version, lets it have the messages, and takes them back if it doesn't work.

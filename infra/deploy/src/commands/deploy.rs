@@ -1,17 +1,20 @@
 //! `cargo xtask deploy`: plan, apply, outputs, smoke test.
 
 use std::fmt;
+use std::time::Duration;
 
 use args::Part;
 use serde::Serialize;
 
+use super::connect::{self, Connections};
 use super::failure::Failure;
 use super::gather::{Unreadable, gather};
 use super::known::{self, Outputs};
 use super::plan::{self, Plans, Step};
 use super::site::{Checkout, Site};
-use super::{ask, aws::Aws, code_only, gcp, report, terraform};
+use super::{ask, aws::Aws, aws::Wanted, code_only, gcp, report, terraform};
 use crate::cloudformation as cfn;
+use crate::lock::Lock;
 use crate::progress::Progress;
 use crate::smoke;
 
@@ -22,6 +25,14 @@ pub(super) struct Deployed {
     pub(super) outputs: Outputs,
     /// None where there is nothing to send a trade through yet.
     pub(super) smoke: Option<smoke::Passed>,
+    #[serde(flatten)]
+    connections: Connections,
+}
+
+impl Deployed {
+    pub(super) fn new(part: Part, outputs: Outputs, smoke: Option<smoke::Passed>) -> Self {
+        Self { part: part.to_string(), outputs, smoke, connections: Connections::default() }
+    }
 }
 
 impl fmt::Display for Deployed {
@@ -35,10 +46,11 @@ impl fmt::Display for Deployed {
                     f,
                     "{} is deployed: a trade came through in {} ms",
                     self.part, passed.took_ms
-                )
+                )?;
             }
-            None => writeln!(f, "{} is deployed", self.part),
+            None => writeln!(f, "{} is deployed", self.part)?,
         }
+        self.connections.fmt(f)
     }
 }
 
@@ -62,13 +74,14 @@ pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), 
     }
     let mut all = Vec::new();
     for part in site.parts(args.part)? {
-        let deployed = match part {
+        let mut deployed = match part {
             Part::Gcp => gcp::deploy(&site, args, &progress).await?,
             Part::Foundation => terraform::deploy_foundation(&site, args, &progress).await?,
             Part::Aws | Part::All => aws(&site, args, &progress).await?,
         };
         progress.finish();
         known::render(&site, &known::known(&site)?)?;
+        deployed.connections = connect::of(&site)?;
         if !args.json {
             print!("{deployed}");
         }
@@ -83,38 +96,74 @@ pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), 
 async fn aws(site: &Site, args: &args::Deploy, progress: &Progress) -> Result<Deployed, Failure> {
     let aws = Aws::open(site).await?;
     let stack = apply(&aws, args, progress).await?;
-    let outputs = aws.outputs(&stack);
+    protect(&aws, progress).await?;
+    if let Some(note) = aws.few_invocations().await {
+        progress.note(format!("note: {note}"));
+    }
+    let outputs = aws.outputs(&cfn::deployed(&aws.client, &aws.stack()).await?);
     known::write(site, Part::Aws, &outputs)?;
     let smoke = aws.smoke(&stack, progress).await?;
-    Ok(Deployed { part: Part::Aws.to_string(), outputs, smoke: Some(smoke) })
+    Ok(Deployed::new(Part::Aws, outputs, Some(smoke)))
 }
 
-/// Both stacks. Another deploy that comes in between is an error where a person has agreed to a plan
-/// that is now out of date; where nobody is asked, the plan is made anew.
+/// The stacks of a protected environment aren't deleted by one call: `destroy` takes this off, once their name was given.
+async fn protect(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
+    if !aws.site.is_protected() {
+        return Ok(());
+    }
+    for (stack, is_made_elsewhere) in [(aws.stack(), false), (aws.bootstrap(), true)] {
+        if cfn::deployed(&aws.client, &stack).await?.is_protected {
+            continue;
+        }
+        match cfn::protect(&aws.client, &stack, true).await {
+            // A workflow's role doesn't change the stack that an administrator makes.
+            Err(error) if is_made_elsewhere => {
+                progress.note(format!("note: {error}; a deploy by an administrator does it"));
+            }
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+/// SQS gives a queue's name out again a minute after its queue was deleted, such as by a destroy.
+const NAME_BLOCKED: Duration = Duration::from_secs(65);
+const NAME_TRIES: u32 = 3;
+
+fn is_name_blocked(error: &cfn::Error) -> bool {
+    let words = ["QueueDeletedRecently", "60 seconds after deleting a queue"];
+    matches!(error, cfn::Error::Failed { reason, .. } if words.iter().any(|word| reason.contains(word)))
+}
+
+/// Both stacks. Another deploy that comes in between is an error where a plan was agreed to that is now out of date;
+/// with `--yes`, the plan is made anew. One command of a checkout at a time: while a question is open, others may go on.
 async fn apply(
     aws: &Aws<'_>,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<cfn::Outputs, Failure> {
     let wanted = aws.wanted(&known::known(aws.site)?)?;
-    let mut round = 1;
+    let mut lock = None;
+    if args.yes {
+        lock = Some(aws.site.lock("deploy", progress).await?);
+    }
+    let (mut round, mut tries) = (1, 1);
     loop {
-        let plans = match aws.plans(&wanted, progress).await {
-            Err(cfn::Error::Overtaken { .. }) if args.yes && round < cfn::ROUNDS => {
-                round += 1;
-                continue;
-            }
-            plans => plans?,
-        };
-        if let Err(refused) = agree(aws.site, &plans, args, progress) {
-            aws.discard(&plans).await;
-            return Err(refused);
-        }
-        match execute(aws, &plans, progress).await {
+        match attempt(aws, &wanted, args, &mut lock, progress).await {
             Err(Stopped::Stack(cfn::Error::Overtaken { .. }))
                 if args.yes && round < cfn::ROUNDS =>
             {
+                let mut told = |p: cfn::Progress<'_>| report::stack(progress, &p);
+                cfn::wait_for_turn(round, &aws.limits, &mut told).await;
                 round += 1;
+            }
+            Err(Stopped::Stack(error)) if is_name_blocked(&error) && tries < NAME_TRIES => {
+                tries += 1;
+                progress.note(format!(
+                    "{error}: a queue of this name was deleted within the last minute; trying again in {} s",
+                    NAME_BLOCKED.as_secs()
+                ));
+                tokio::time::sleep(NAME_BLOCKED).await;
             }
             Err(Stopped::Stack(error)) => return Err(error.into()),
             Err(Stopped::Other(failure)) => return Err(failure),
@@ -123,13 +172,43 @@ async fn apply(
     }
 }
 
+/// A plan, agreed to and executed. Of one that isn't executed to its end nothing stays.
+async fn attempt(
+    aws: &Aws<'_>,
+    wanted: &[Wanted],
+    args: &args::Deploy,
+    lock: &mut Option<Lock>,
+    progress: &Progress,
+) -> Result<cfn::Outputs, Stopped> {
+    let plans = aws.plans(wanted, progress).await?;
+    if let Err(refused) = agree(aws.site, &plans, args, progress) {
+        aws.discard(&plans).await;
+        return Err(Stopped::Other(refused));
+    }
+    if lock.is_none() {
+        let taken = aws.site.lock("deploy", progress).await;
+        *lock = Some(taken.map_err(Stopped::Other)?);
+    }
+    let outputs = execute(aws, &plans, progress).await;
+    if matches!(outputs, Err(Stopped::Stack(cfn::Error::Overtaken { .. }))) {
+        aws.discard(&plans).await;
+    }
+    outputs
+}
+
 fn agree(
     site: &Site,
     plans: &[cfn::Plan],
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    show(site, plans.iter().cloned().map(Step::CloudFormation).collect(), args.yes, progress)
+    let steps: Vec<Step> = plans.iter().cloned().map(Step::CloudFormation).collect();
+    if let Some(held) = plans.iter().find_map(|plan| plan.may_be_cleared().err()) {
+        progress.finish();
+        eprint!("{}", Plans::of(site, steps));
+        return Err(held.into());
+    }
+    show(site, steps, args.yes, progress)
 }
 
 /// Shows what will change, and asks. Nothing to change is nothing to ask.
@@ -142,7 +221,7 @@ pub(super) fn show(
     let plans = Plans::of(site, steps);
     progress.finish();
     eprint!("{plans}");
-    if plans.changes == 0 { Ok(()) } else { ask::apply(yes) }
+    if plans.changes == 0 { Ok(()) } else { ask::apply(&plans.clouds, yes) }
 }
 
 enum Stopped {
@@ -172,3 +251,6 @@ async fn execute(
     }
     Ok(outputs)
 }
+
+#[cfg(test)]
+mod tests;

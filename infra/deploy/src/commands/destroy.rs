@@ -5,23 +5,27 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use args::{Destroy, Part};
-use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-use infra::{names, render};
+use infra::render;
 use serde::Serialize;
 
+mod ready;
+mod stack;
+#[cfg(test)]
+mod tests;
+
+use super::clouds::Clouds;
 use super::failure::Failure;
 use super::site::{Checkout, Site};
-use super::{ask, aws::Aws, gcp, known, report, terraform};
-use crate::aws::in_words;
+use super::{ask, aws::Aws, gcp, known, terraform};
+use crate::cloudformation as cfn;
 use crate::inventory::{self, Item};
 use crate::progress::Progress;
-use crate::{bucket, cloudformation as cfn};
+use stack::Gone;
 
-/// AWS's index of tags shows what was deleted for a while.
+/// What was deleted may be shown for a while; pauses between two looks grow.
 const INVENTORY_LIMIT: Duration = Duration::from_mins(2);
-const INVENTORY_POLL: Duration = Duration::from_millis(250);
-/// How often a bucket is emptied that something still writes to.
-const ROUNDS: u32 = 3;
+const INVENTORY_FIRST_POLL: Duration = Duration::from_millis(250);
+const INVENTORY_POLL: Duration = Duration::from_secs(5);
 /// The part of a deployment that Terraform's state is in.
 const BOOTSTRAP: &str = "bootstrap";
 /// The part of a deployment that terraform/ owns.
@@ -59,9 +63,24 @@ impl fmt::Display for Destroyed {
 pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
     let parts = site.parts(args.part)?;
-    let deed = "delete all of it and all that it holds";
-    ask::agree_on(&site, deed, args.yes, args.confirm.as_deref())?;
     let progress = Progress::default();
+    // Of both clouds before anything is touched in either.
+    let account = if parts.iter().any(|part| *part != Part::Gcp) {
+        Some(Aws::open(&site).await?.account)
+    } else {
+        None
+    };
+    if parts.contains(&Part::Gcp) {
+        gcp::can_be_destroyed(&site, &progress).await?;
+    }
+    if parts.contains(&Part::Aws) {
+        let is_named = site.is_protected() || args.confirm.is_some();
+        ready::check(&site, is_named, &progress).await?;
+    }
+    progress.finish();
+    let deed = "delete all of it and all that it holds";
+    let clouds = Clouds::with(&site, account, parts);
+    ask::agree_on_all(&site, &clouds, deed, args.yes, args.confirm.as_deref())?;
     let mut all = Vec::new();
     // The last to be deployed goes first.
     for part in parts.iter().rev() {
@@ -85,19 +104,19 @@ pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failu
 
 async fn aws(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
     let aws = Aws::open(site).await?;
-    unprotect(&aws).await?;
-    let archive = names::aws_bucket(&site.settings, &aws.account);
-    delete(&aws, &aws.stack(), &[archive], progress).await?;
+    let _lock = site.lock("destroy", progress).await?;
+    let mut gone = stack::delete(&aws, &aws.stack(), progress).await?.unwrap_or_default();
     let mut kept = Vec::new();
     if terraform::has_state(&aws).await? {
         kept.push(format!(
             "stack {}: it holds Terraform's state; `cargo xtask destroy foundation` comes first, then this again",
             aws.bootstrap()
         ));
-    } else {
-        delete_bootstrap(&aws, progress).await?;
+    } else if let Some(bootstrap) = stack::delete(&aws, &aws.bootstrap(), progress).await? {
+        gone.deleted.extend(bootstrap.deleted);
+        gone.left.extend(bootstrap.left);
     }
-    let left = left(&aws, !kept.is_empty(), progress).await?;
+    let left = left(&aws, gone, !kept.is_empty(), progress).await?;
     Ok(Destroyed { part: Part::Aws.to_string(), kept, left })
 }
 
@@ -108,7 +127,7 @@ async fn foundation(site: &Site, progress: &Progress) -> Result<Destroyed, Failu
     if cfn::status(&aws.client, &aws.stack()).await?.is_some() {
         kept.push(format!("stack {}: `cargo xtask destroy aws` deletes it", aws.bootstrap()));
     } else {
-        delete_bootstrap(&aws, progress).await?;
+        stack::delete(&aws, &aws.bootstrap(), progress).await?;
     }
     let tags = render::tags(&site.settings);
     let items = inventory::aws(&aws.config, &tags).await?;
@@ -118,91 +137,18 @@ async fn foundation(site: &Site, progress: &Progress) -> Result<Destroyed, Failu
     Ok(Destroyed { part: Part::Foundation.to_string(), kept, left: left.collect() })
 }
 
-async fn delete_bootstrap(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
-    let settings = &aws.site.settings;
-    let mut buckets = vec![names::aws_artifact_bucket(settings, &aws.account)];
-    // One that was there before is not ours to empty.
-    if settings.aws.state.bucket.is_none() {
-        buckets.push(names::aws_state_bucket(settings, &aws.account));
-    }
-    delete(aws, &aws.bootstrap(), &buckets, progress).await
-}
-
-/// Deletes a stack whose buckets must be empty first. What still writes may fill one in between.
-async fn delete(
-    aws: &Aws<'_>,
-    stack: &str,
-    buckets: &[String],
-    progress: &Progress,
-) -> Result<(), Failure> {
-    // Without the stack, a bucket of that name may be anybody's.
-    if cfn::status(&aws.client, stack).await?.is_none() {
-        return Ok(());
-    }
-    let mut round = 1;
-    loop {
-        for name in buckets {
-            progress.now(format!("emptying bucket {name}"));
-            bucket::empty(&aws.config, name, &mut |count| {
-                progress.now(format!("emptying bucket {name}: {count} objects and versions"));
-            })
-            .await?;
-        }
-        progress.now(format!("deleting stack {stack}"));
-        let deleted = cfn::delete(&aws.client, stack, &aws.limits, &mut |p| {
-            report::stack(progress, &p);
-        })
-        .await;
-        match deleted {
-            Ok(()) => return Ok(()),
-            Err(cfn::Error::Failed { reason, .. })
-                if round < ROUNDS && reason.contains("not empty") =>
-            {
-                round += 1;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// A protected table would end the deletion half-way; whoever typed the stack's name means it too.
-async fn unprotect(aws: &Aws<'_>) -> Result<(), Failure> {
-    if cfn::status(&aws.client, &aws.stack()).await?.is_none() {
-        return Ok(());
-    }
-    let table = &aws.site.settings.aws.table;
-    let client = aws_sdk_dynamodb::Client::new(&aws.config);
-    let answer =
-        client.update_table().table_name(table).deletion_protection_enabled(false).send().await;
-    match answer {
-        Ok(_) => Ok(()),
-        // There is none, or it is unprotected and there is nothing to update.
-        Err(error)
-            if matches!(
-                error.code(),
-                Some(
-                    "ResourceNotFoundException" | "ValidationException" | "ResourceInUseException"
-                )
-            ) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(Failure::Failed(anyhow::anyhow!(
-            "take the deletion protection off table {table}: {}",
-            in_words(&error)
-        ))),
-    }
-}
-
-/// What carries the deployment's tags, apart from what stays on purpose.
+/// What carries the deployment's tags, apart from what stays on purpose, and what a stack let go of. What the stack says it
+/// has deleted is gone, whatever the index of tags shows.
 async fn left(
     aws: &Aws<'_>,
+    gone: Gone,
     foundation_stays: bool,
     progress: &Progress,
 ) -> Result<Vec<Item>, Failure> {
     progress.now("looking for what is left");
     let tags = render::tags(&aws.site.settings);
     let begun = Instant::now();
+    let mut pause = INVENTORY_FIRST_POLL;
     loop {
         let mut items = inventory::aws(&aws.config, &tags).await?;
         items.retain(|item| match item.component.as_deref() {
@@ -211,9 +157,12 @@ async fn left(
             Some(BOOTSTRAP) => !foundation_stays,
             _ => true,
         });
+        items.retain(|item| !gone.deleted.iter().any(|name| item.is_of(name)));
         if items.is_empty() || begun.elapsed() >= INVENTORY_LIMIT {
+            items.extend(gone.left);
             return Ok(items);
         }
-        tokio::time::sleep(INVENTORY_POLL).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(INVENTORY_POLL);
     }
 }

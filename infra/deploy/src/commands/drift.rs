@@ -5,6 +5,8 @@ use std::fmt;
 use args::Part;
 use serde::Serialize;
 
+mod own;
+
 use super::failure::Failure;
 use super::gather::{Unreadable, gather};
 use super::site::{Checkout, Site};
@@ -25,18 +27,31 @@ pub(super) struct Drift {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PartDrift {
     pub(super) part: String,
+    #[serde(flatten)]
+    pub(super) found: Found,
+}
+
+/// What was found of a part.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Found {
     pub(super) changes: Vec<Change>,
+    /// Resources that neither the engine nor this compares.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_compared: Vec<String>,
 }
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for PartDrift { part, changes } in &self.parts {
+        for PartDrift { part, found: Found { changes, not_compared } } in &self.parts {
             match changes.len() {
                 0 => writeln!(f, "{part}: as it was deployed")?,
                 1 => writeln!(f, "{part}: 1 resource was changed by hand")?,
                 n => writeln!(f, "{part}: {n} resources were changed by hand")?,
             }
             changes.iter().try_for_each(|change| write!(f, "{change}"))?;
+            if !not_compared.is_empty() {
+                writeln!(f, "{part}: not compared: {}", not_compared.join(", "))?;
+            }
         }
         Ok(())
     }
@@ -49,8 +64,8 @@ pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), F
     let mut parts = Vec::new();
     for part in site.parts(args.part)? {
         progress.now(format!("comparing {part} with what was deployed"));
-        let changes = of(&site, *part, &progress).await?;
-        parts.push(PartDrift { part: part.to_string(), changes });
+        let found = of(&site, *part, &progress).await?;
+        parts.push(PartDrift { part: part.to_string(), found });
     }
     progress.finish();
     let drift = Drift {
@@ -59,26 +74,29 @@ pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), F
         parts,
     };
     report::print(&drift, args.json)?;
-    let drifted = drift.parts.iter().any(|part| !part.changes.is_empty());
+    let drifted = drift.parts.iter().any(|part| !part.found.changes.is_empty());
     if drifted { Err(Failure::Found) } else { Ok(()) }
 }
 
 /// The drift of one part.
-pub(super) async fn of(
-    site: &Site,
-    part: Part,
-    progress: &Progress,
-) -> Result<Vec<Change>, Failure> {
-    match part {
-        Part::Aws | Part::All => {
-            let aws = Aws::open(site).await?;
-            let mut changes = cfn::drift(&aws.client, &aws.stack(), &aws.limits).await?;
-            if cfn::status(&aws.client, &aws.bootstrap()).await?.is_some() {
-                changes.extend(cfn::drift(&aws.client, &aws.bootstrap(), &aws.limits).await?);
-            }
-            Ok(changes)
-        }
-        Part::Gcp => gcp::drift(site, progress).await,
-        Part::Foundation => terraform::drift(site, part, progress).await,
-    }
+pub(super) async fn of(site: &Site, part: Part, progress: &Progress) -> Result<Found, Failure> {
+    let changes = match part {
+        Part::Aws | Part::All => return aws(site).await,
+        Part::Gcp => gcp::drift(site, progress).await?,
+        Part::Foundation => terraform::drift(site, part, progress).await?,
+    };
+    Ok(Found { changes, ..Found::default() })
 }
+
+async fn aws(site: &Site) -> Result<Found, Failure> {
+    let aws = Aws::open(site).await?;
+    let mut found = Found::default();
+    own::add(&aws, &aws.stack(), &mut found).await?;
+    if cfn::status(&aws.client, &aws.bootstrap()).await?.is_some() {
+        own::add(&aws, &aws.bootstrap(), &mut found).await?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,10 @@ use std::fmt;
 use args::Part;
 use serde::Serialize;
 
+#[cfg(test)]
+mod tests;
+
+use super::clouds::Clouds;
 use super::failure::Failure;
 use super::gather::{Unreadable, gather};
 use super::site::{Checkout, Site};
@@ -50,6 +54,8 @@ impl fmt::Display for Step {
 pub(super) struct Plans {
     pub(super) environment: String,
     pub(super) target: String,
+    /// Where that is.
+    pub(super) clouds: Clouds,
     /// How many resources change.
     pub(super) changes: usize,
     pub(super) steps: Vec<Step>,
@@ -60,6 +66,7 @@ impl Plans {
         Self {
             environment: site.settings.project.environment.clone(),
             target: site.target().to_string(),
+            clouds: Clouds::of(site, &steps),
             changes: steps.iter().map(|step| step.changes().len()).sum(),
             steps,
         }
@@ -68,6 +75,9 @@ impl Plans {
 
 impl fmt::Display for Plans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.clouds != Clouds::default() {
+            writeln!(f, "{} on {}: {}", self.environment, self.target, self.clouds)?;
+        }
         self.steps.iter().try_for_each(|step| step.fmt(f))?;
         match self.changes {
             0 => writeln!(f, "{} on {}: no changes", self.environment, self.target),

@@ -15,8 +15,15 @@ pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
         StackProgress::Waiting { status } => {
             progress.now(format!("waiting for another operation: the stack is {status}"));
         }
+        StackProgress::Overtaken { round, pause } => {
+            progress.note(format!(
+                "another deploy came in between: planning anew in {} s, for the {round}. of at most {} times",
+                pause.as_secs() + 1,
+                crate::cloudformation::ROUNDS - 1
+            ));
+        }
         StackProgress::Clearing { status } => {
-            progress.note(format!("the stack is {status}: clearing away what was left of it"));
+            progress.note(format!("the stack is {status}: deleting it before it is made anew"));
         }
         StackProgress::Planned(_) => {}
         StackProgress::Event(event) => progress.note(event.to_string()),
@@ -40,6 +47,11 @@ pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
         TerraformProgress::Uncertain { address } => {
             progress.note(format!(
                 "{address} was being made by a run that was killed here: it may be there"
+            ));
+        }
+        TerraformProgress::Left { address } => {
+            progress.note(format!(
+                "{address} was made by a run that was killed here, and isn't in the state: the next deploy takes it in"
             ));
         }
         TerraformProgress::Event(event) => progress.note(event.to_string()),

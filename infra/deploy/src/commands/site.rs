@@ -17,6 +17,8 @@ use super::failure::Failure;
 use super::known;
 use crate::aws::{aws_config, emulator_credentials};
 use crate::local::LocalClouds;
+use crate::lock::{self, Lock};
+use crate::progress::Progress;
 
 /// The environment of the emulators.
 const LOCAL: &str = "local";
@@ -55,7 +57,7 @@ pub struct Site {
     /// The emulators; none: the real clouds.
     pub local: Option<LocalClouds>,
     /// What was changed of the settings for this call.
-    pub(super) sets: Vec<String>,
+    pub(crate) sets: Vec<String>,
 }
 
 impl Site {
@@ -169,6 +171,17 @@ impl Site {
     #[must_use]
     pub fn outputs_dir(&self) -> PathBuf {
         self.checkout.root.join("outputs").join(&self.settings.project.environment)
+    }
+
+    /// Waits until no other command of this checkout changes this environment's stacks, and keeps the others from it for as
+    /// long as the lock is held.
+    pub(super) async fn lock(&self, deed: &str, progress: &Progress) -> Result<Lock, Failure> {
+        let environment = &self.settings.project.environment;
+        let path = Lock::file(&self.checkout.root, environment);
+        let mut told = |holder: &str| {
+            progress.note(format!("{environment}: waiting for {holder} of this checkout to end"));
+        };
+        Ok(Lock::take(&path, deed, lock::LIMIT, &mut told).await?)
     }
 
     /// Whether it takes more than a yes to destroy it.

@@ -1,5 +1,6 @@
 //! `cargo xtask status`: both clouds side by side.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Context as _;
@@ -34,6 +35,9 @@ pub struct CloudStatus {
     pub stack: Option<String>,
     /// The functions and their versions, `NAME VERSION`.
     pub functions: Vec<String>,
+    /// Where it copies from, or that it was not told of anywhere; none where it doesn't copy, or where that can't be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) replicate: Option<String>,
     /// Messages in the queue, those under way counted.
     pub queue_depth: Option<u64>,
     /// Messages that could not be processed.
@@ -112,6 +116,7 @@ fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
             vec![cloud.stack.clone().unwrap_or_else(|| "not deployed".to_owned())]
         }),
         row("functions", |cloud| cloud.functions.clone()),
+        row("replicate", |cloud| cloud.replicate.iter().cloned().collect()),
         numbers("queue", aws.queue_depth, gcp.queue_depth),
         numbers("dead letters", aws.dead_letters, gcp.dead_letters),
         row("last candle", |cloud| cloud.last_candles.iter().map(ToString::to_string).collect()),
@@ -185,13 +190,29 @@ async fn fill_aws(
     status.stack = Some(deployed.status.clone());
     let outputs = &deployed.outputs;
     status.functions = status.take(functions(&aws, outputs).await).unwrap_or_default();
+    status.replicate = peer_of_stack(&deployed.parameters);
+    status.problems.extend(aws.few_invocations().await);
     status.queue_depth = status.take(depth(&aws, outputs, "QueueUrl").await);
     status.dead_letters = status.take(depth(&aws, outputs, "DeadLetterQueueUrl").await);
     let Some(progress) = progress else { return Ok(()) };
     let ports = aws.ports(outputs)?;
     status.last_candles = status.take(last_candles(site, &ports.store).await).unwrap_or_default();
-    status.drift = status.take(drift::of(site, Part::Aws, progress).await).map(|d| d.len());
+    status.drift =
+        status.take(drift::of(site, Part::Aws, progress).await).map(|found| found.changes.len());
     Ok(())
+}
+
+/// What is shown of a function that was not told of the other cloud.
+pub(super) const NO_PEER: &str = "no peer";
+
+/// What the stack's function that copies was told of Google's archive.
+fn peer_of_stack(parameters: &BTreeMap<String, String>) -> Option<String> {
+    let get = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
+    if get("ReplicateEnabled") != "true" {
+        return None;
+    }
+    let way_in = !get("PeerAudience").is_empty() || !get("PeerEndpoint").is_empty();
+    Some(if way_in { format!("from gs://{}", get("PeerBucket")) } else { NO_PEER.to_owned() })
 }
 
 async fn functions(aws: &Aws<'_>, outputs: &cfn::Outputs) -> Result<Vec<String>, Failure> {
@@ -249,4 +270,34 @@ pub(super) async fn last_candles<S: CandleStore>(
 fn time(epoch_ms: u64) -> String {
     let ms = i64::try_from(epoch_ms).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| epoch_ms.to_string(), |at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_without_a_way_in_has_no_peer() {
+        let peer = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            peer_of_stack(&pairs.collect())
+        };
+        let told = [("ReplicateEnabled", "true"), ("PeerBucket", "b"), ("PeerAudience", "")];
+        assert_eq!(peer(&told).as_deref(), Some("no peer"));
+        let told = [("ReplicateEnabled", "true"), ("PeerBucket", "b"), ("PeerAudience", "//iam")];
+        assert_eq!(peer(&told).as_deref(), Some("from gs://b"));
+        let told =
+            [("ReplicateEnabled", "true"), ("PeerBucket", "b"), ("PeerEndpoint", "http://a")];
+        assert_eq!(peer(&told).as_deref(), Some("from gs://b"));
+        assert_eq!(peer(&[("ReplicateEnabled", "false")]), None);
+
+        let aws = CloudStatus { replicate: Some(NO_PEER.to_owned()), ..CloudStatus::default() };
+        let status = Status {
+            environment: "dev".to_owned(),
+            target: "cloud".to_owned(),
+            aws,
+            gcp: CloudStatus::default(),
+        };
+        assert!(status.to_string().contains("\nreplicate     no peer"), "{status}");
+    }
 }

@@ -400,7 +400,7 @@ async fn a_template_that_is_wrong_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leaves_nothing() {
+async fn a_plan_that_was_interrupted_is_left_to_a_deploy_and_one_that_is_discarded_leaves_nothing() {
     let fixture = Fixture::new("review").await;
     let template = "Resources: {Topic: {Type: 'AWS::SQS::Queue'}}";
     let stack = fixture.stack();
@@ -418,6 +418,13 @@ async fn a_plan_that_was_interrupted_is_taken_up_and_one_that_is_discarded_leave
     let request = StackRequest { name: &stack, template, parameters: &none, tags: &none };
     let plan = cfn::plan(&fixture.client, &request, &limits, &mut |_| ()).await.expect("plan");
     assert!(plan.creates);
+    cfn::discard(&fixture.client, &plan, &limits).await.expect("discard");
+    // The empty stack was made by another plan, which may still be looked at.
+    let status = cfn::status(&fixture.client, &stack).await.expect("a status");
+    assert_eq!(status.as_deref(), Some("REVIEW_IN_PROGRESS"));
+    fixture.delete().await;
+
+    let plan = cfn::plan(&fixture.client, &request, &limits, &mut |_| ()).await.expect("plan");
     cfn::discard(&fixture.client, &plan, &limits).await.expect("discard");
     let error = cfn::outputs(&fixture.client, &stack).await.expect_err("gone");
     assert!(matches!(error, Error::NoStack { .. }), "{error:?}");

@@ -1,0 +1,79 @@
+//! The resources of a stack, in the stack's own words.
+
+use std::fmt;
+
+use aws_sdk_cloudformation::Client;
+use aws_sdk_cloudformation::types::{ResourceStatus, StackResourceDriftStatus};
+use serde::Serialize;
+
+use super::error::{Error, call};
+
+/// A resource of a stack.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Resource {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Such as `AWS::SQS::Queue`.
+    pub resource_type: String,
+    /// Its name or ARN outside; empty if it never had one.
+    pub physical_id: String,
+    /// Such as `CREATE_COMPLETE`.
+    pub status: String,
+    /// `CloudFormation` has compared it with the template when it last looked for drift.
+    #[serde(skip)]
+    pub is_compared: bool,
+}
+
+impl Resource {
+    /// Something of it may exist: it was made and not deleted since.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let gone = ["DELETE_COMPLETE", "DELETE_SKIPPED"];
+        !self.physical_id.is_empty() && !gone.contains(&self.status.as_str())
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) {}", self.logical_id, self.resource_type, self.physical_id)
+    }
+}
+
+/// All resources that a stack lists, by its name or its id, sorted. One that was deleted has them by its id.
+pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>, Error> {
+    let mut resources = Vec::new();
+    let mut next = None;
+    loop {
+        let page = client
+            .list_stack_resources()
+            .stack_name(stack)
+            .set_next_token(next.take())
+            .send()
+            .await
+            .map_err(call("list the resources of", stack))?;
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        resources.extend(page.stack_resource_summaries().iter().map(|summary| {
+            let compared =
+                summary.drift_information().and_then(|drift| drift.stack_resource_drift_status());
+            Resource {
+                logical_id: text(summary.logical_resource_id()),
+                resource_type: text(summary.resource_type()),
+                physical_id: text(summary.physical_resource_id()),
+                status: text(summary.resource_status().map(ResourceStatus::as_str)),
+                is_compared: matches!(
+                    compared,
+                    Some(
+                        StackResourceDriftStatus::InSync
+                            | StackResourceDriftStatus::Modified
+                            | StackResourceDriftStatus::Deleted
+                    )
+                ),
+            }
+        }));
+        next = page.next_token().map(str::to_owned);
+        if next.is_none() {
+            resources.sort();
+            return Ok(resources);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Whether a destroy of AWS can come to its end, found out before anything is touched.
+
+use anyhow::anyhow;
+
+use super::super::aws::Aws;
+use super::super::failure::Failure;
+use super::super::site::Site;
+use super::super::terraform;
+use crate::aws::in_words;
+use crate::progress::Progress;
+use crate::{bucket, cloudformation as cfn};
+
+/// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
+/// as that takes it off.
+pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> Result<(), Failure> {
+    let aws = Aws::open(site).await?;
+    progress.now("looking for what would stop it half-way");
+    let mut obstacles = Vec::new();
+    let mut stacks = vec![aws.stack()];
+    // With Terraform's state in it, it stays.
+    if !terraform::has_state(&aws).await? {
+        stacks.push(aws.bootstrap());
+    }
+    for stack in stacks {
+        obstacles.extend(of_stack(&aws, &stack, is_named).await?);
+    }
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = obstacles.iter().map(|obstacle| format!("\n  - {obstacle}")).collect();
+    Err(Failure::Failed(anyhow!(
+        "destroy would stop half-way; nothing was changed:{}",
+        lines.concat()
+    )))
+}
+
+async fn of_stack(aws: &Aws<'_>, stack: &str, is_named: bool) -> Result<Vec<String>, Failure> {
+    let deployed = match cfn::deployed(&aws.client, stack).await {
+        Ok(deployed) => deployed,
+        Err(cfn::Error::NoStack { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let confirm = format!("pass --confirm {} to take it off", aws.stack());
+    let mut obstacles = Vec::new();
+    if deployed.is_protected && !is_named {
+        obstacles.push(format!("stack {stack} has termination protection; {confirm}"));
+    }
+    let mut resources = cfn::resources(&aws.client, stack).await?;
+    resources.retain(cfn::Resource::is_there);
+    for resource in resources {
+        let name = &resource.physical_id;
+        match resource.resource_type.as_str() {
+            "AWS::DynamoDB::Table" if !is_named && is_table_protected(aws, name).await? => {
+                obstacles.push(format!("table {name} has deletion protection; {confirm}"));
+            }
+            "AWS::S3::Bucket" => {
+                if let Err(error) = bucket::can_be_emptied(&aws.config, name).await {
+                    obstacles.push(format!(
+                        "{error}; the deploy role of a workflow may do so with aws.foundation.allow_destroy"
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(obstacles)
+}
+
+async fn is_table_protected(aws: &Aws<'_>, table: &str) -> Result<bool, Failure> {
+    use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+    let client = aws_sdk_dynamodb::Client::new(&aws.config);
+    match client.describe_table().table_name(table).send().await {
+        Ok(answer) => {
+            let table = answer.table();
+            Ok(table.is_some_and(|table| table.deletion_protection_enabled() == Some(true)))
+        }
+        Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(false),
+        Err(error) => Err(Failure::Failed(anyhow!("look at table {table}: {}", in_words(&error)))),
+    }
+}

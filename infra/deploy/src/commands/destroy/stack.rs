@@ -1,0 +1,177 @@
+//! The end of a stack: its writers stop, its buckets are emptied, its protection comes off, it is deleted. In this order:
+//! until the buckets are empty, all of it can still be put on again by a deploy.
+
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+
+use super::super::aws::Aws;
+use super::super::failure::Failure;
+use super::super::report;
+use crate::aws::in_words;
+use crate::bucket;
+use crate::cloudformation::{self as cfn, Resource};
+use crate::inventory::Item;
+use crate::progress::Progress;
+
+/// The longest time that a mapping takes to be off.
+const OFF_LIMIT: Duration = Duration::from_mins(5);
+const OFF_POLL: Duration = Duration::from_millis(500);
+/// How often a bucket is emptied that is still written to.
+const ROUNDS: u32 = 3;
+
+/// A stack that is gone.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// The names and ARNs of what went with it.
+    pub(super) deleted: Vec<String>,
+    /// What the stack let go of and did not delete.
+    pub(super) left: Vec<Item>,
+}
+
+/// Deletes a stack with all that its buckets hold. Everything is known by the stack's own names: after a change of the
+/// settings, those are others. None: there is no such stack.
+pub(super) async fn delete(
+    aws: &Aws<'_>,
+    stack: &str,
+    progress: &Progress,
+) -> Result<Option<Gone>, Failure> {
+    let deployed = match cfn::deployed(&aws.client, stack).await {
+        Ok(deployed) => deployed,
+        // Without the stack, a bucket of that name may be another's.
+        Err(cfn::Error::NoStack { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut resources = cfn::resources(&aws.client, stack).await?;
+    resources.retain(Resource::is_there);
+    if deployed.is_protected {
+        cfn::protect(&aws.client, stack, false).await?;
+    }
+    for resource in &resources {
+        if let Err(problem) = stop(aws, resource, progress).await {
+            progress.note(format!("note: {resource} goes on: {problem}"));
+        }
+    }
+    let mut round = 1;
+    loop {
+        for bucket in of_type(&resources, "AWS::S3::Bucket") {
+            progress.now(format!("emptying bucket {bucket}"));
+            bucket::empty(&aws.config, bucket, &mut |count| {
+                progress.now(format!("emptying bucket {bucket}: {count} objects and versions"));
+            })
+            .await?;
+        }
+        for table in of_type(&resources, "AWS::DynamoDB::Table") {
+            unprotect(aws, table).await?;
+        }
+        progress.now(format!("deleting stack {stack}"));
+        let deleted = cfn::delete(&aws.client, stack, &aws.limits, &mut |p| {
+            report::stack(progress, &p);
+        })
+        .await;
+        match deleted {
+            Ok(()) => break,
+            Err(cfn::Error::Failed { reason, .. })
+                if round < ROUNDS && reason.contains("not empty") =>
+            {
+                round += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(gone(aws, &deployed.id, resources).await))
+}
+
+/// By the stack's own record, which is kept by its id; without it, all went that there was.
+async fn gone(aws: &Aws<'_>, id: &str, before: Vec<Resource>) -> Gone {
+    let Ok(after) = cfn::resources(&aws.client, id).await else {
+        return Gone { deleted: names(before), left: Vec::new() };
+    };
+    let (left, deleted): (Vec<Resource>, Vec<Resource>) =
+        before.into_iter().partition(|resource| {
+            let now = after.iter().find(|now| now.logical_id == resource.logical_id);
+            now.is_some_and(|now| now.status != "DELETE_COMPLETE")
+        });
+    let left = left.into_iter().map(|resource| Item {
+        resource_type: resource.resource_type,
+        name: resource.physical_id,
+        component: None,
+    });
+    Gone { deleted: names(deleted), left: left.collect() }
+}
+
+fn names(resources: Vec<Resource>) -> Vec<String> {
+    resources.into_iter().map(|resource| resource.physical_id).collect()
+}
+
+fn of_type<'r>(resources: &'r [Resource], kind: &str) -> impl Iterator<Item = &'r str> {
+    let of = resources.iter().filter(move |resource| resource.resource_type == kind);
+    of.map(|resource| resource.physical_id.as_str())
+}
+
+/// Stops what would fill a bucket while it is emptied.
+async fn stop(aws: &Aws<'_>, resource: &Resource, progress: &Progress) -> Result<(), String> {
+    match resource.resource_type.as_str() {
+        "AWS::Lambda::EventSourceMapping" => {
+            progress.now(format!("switching off {resource}"));
+            mapping_off(aws, &resource.physical_id).await
+        }
+        "AWS::Events::Rule" => {
+            let client = aws_sdk_eventbridge::Client::new(&aws.config);
+            let answer = client.disable_rule().name(&resource.physical_id).send().await;
+            match answer {
+                Err(error) if error.code() != Some("ResourceNotFoundException") => {
+                    Err(in_words(&error))
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<(), String> {
+    let client = aws_sdk_lambda::Client::new(&aws.config);
+    let begun = Instant::now();
+    let mut asked = false;
+    loop {
+        let answer = client.get_event_source_mapping().uuid(id).send().await;
+        let state = match answer {
+            Ok(answer) => answer.state().unwrap_or_default().to_owned(),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(()),
+            Err(error) => return Err(in_words(&error)),
+        };
+        match state.as_str() {
+            "Disabled" | "Deleting" => return Ok(()),
+            // One that is on its way somewhere takes no change.
+            "Enabled" if !asked => {
+                let answer = client.update_event_source_mapping().uuid(id).enabled(false).send();
+                answer.await.map_err(|error| in_words(&error))?;
+                asked = true;
+            }
+            _ if begun.elapsed() >= OFF_LIMIT => {
+                return Err(format!("it is still {state} after {} s", OFF_LIMIT.as_secs()));
+            }
+            _ => tokio::time::sleep(OFF_POLL).await,
+        }
+    }
+}
+
+/// A protected table would end the deletion half-way. It was agreed to: see [`super::ready`].
+async fn unprotect(aws: &Aws<'_>, table: &str) -> Result<(), Failure> {
+    let client = aws_sdk_dynamodb::Client::new(&aws.config);
+    let answer =
+        client.update_table().table_name(table).deletion_protection_enabled(false).send().await;
+    // There is none, or it is unprotected and there is nothing to update.
+    let done = ["ResourceNotFoundException", "ValidationException", "ResourceInUseException"];
+    match answer {
+        Err(error) if !error.code().is_some_and(|code| done.contains(&code)) => {
+            Err(Failure::Failed(anyhow!(
+                "take the deletion protection off table {table}: {}",
+                in_words(&error)
+            )))
+        }
+        _ => Ok(()),
+    }
+}

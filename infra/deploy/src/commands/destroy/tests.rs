@@ -1,0 +1,178 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::fake_aws::stacks::Stacks;
+use crate::fake_aws::{Answer, FakeAws};
+
+const STACK: &str = "blockchain-core-dev";
+/// Of an older prefix: the settings of today give other names.
+const BUCKET: &str = "older-archive";
+
+/// A deployment, as far as a destroy looks at it.
+#[derive(Clone, Copy, Default)]
+struct Cloud {
+    termination_protection: bool,
+    deletion_protection: bool,
+    may_not_empty: bool,
+    may_not_list: bool,
+    is_empty: bool,
+}
+
+fn deployed(cloud: Cloud) -> FakeAws {
+    let mut stacks = Stacks::default();
+    let stack = stacks.add(STACK, "CREATE_COMPLETE");
+    stack.is_protected = cloud.termination_protection;
+    stack.resources = [
+        ["ArchiveBucket", "AWS::S3::Bucket", BUCKET],
+        ["IngestLogs", "AWS::Logs::LogGroup", "/aws/lambda/ingest"],
+        ["IngestMapping", "AWS::Lambda::EventSourceMapping", "mapping"],
+        ["IngestRole", "AWS::IAM::Role", "role"],
+        ["ReplicateRule", "AWS::Events::Rule", "rule"],
+        ["Table", "AWS::DynamoDB::Table", "older-candles"],
+    ]
+    .map(|[name, kind, id]| [name, kind, id, "CREATE_COMPLETE"].map(str::to_owned))
+    .to_vec();
+    let objects = Arc::new(Mutex::new(!cloud.is_empty));
+    let mut state = "Enabled";
+    FakeAws::start(move |call| match (call.service.as_str(), call.action.as_str()) {
+        ("cloudformation" | "sts", _) => stacks.answer(call),
+        ("s3", action) => s3(cloud, &objects, action),
+        ("lambda", action) if action.starts_with("PUT ") => {
+            state = "Disabled";
+            mapping("Disabling")
+        }
+        ("lambda", _) => mapping(state),
+        ("events", "DisableRule") => Answer::ok("{}"),
+        ("dynamodb", "DescribeTable") => Answer::ok(format!(
+            r#"{{"Table":{{"DeletionProtectionEnabled":{}}}}}"#,
+            cloud.deletion_protection
+        )),
+        ("dynamodb", "UpdateTable") => Answer::ok("{}"),
+        // The index of tags is behind: all is shown as it was.
+        ("tagging", _) => Answer::ok(r#"{"ResourceTagMappingList":[]}"#),
+        _ => panic!("not expected: {}", call.name()),
+    })
+}
+
+fn mapping(state: &str) -> Answer {
+    Answer::ok(format!(r#"{{"UUID":"mapping","State":"{state}"}}"#))
+}
+
+fn s3(cloud: Cloud, objects: &Mutex<bool>, action: &str) -> Answer {
+    let mut objects = objects.lock().expect("the objects");
+    assert!(
+        action.contains(BUCKET) || action.starts_with("GET /") || action.starts_with("HEAD /"),
+        "{action}"
+    );
+    if !action.contains(BUCKET) {
+        return Answer::s3_error(404, "NoSuchBucket");
+    }
+    let denied = || Answer::s3_error(403, "AccessDenied");
+    match action.split(' ').next() {
+        Some("GET") if cloud.may_not_list => denied(),
+        Some("GET") if *objects => Answer::ok(
+            "<ListVersionsResult><Version><Key>trades/1</Key><VersionId>1</VersionId></Version></ListVersionsResult>",
+        ),
+        Some("GET") => Answer::ok("<ListVersionsResult/>"),
+        Some("DELETE" | "POST") if cloud.may_not_empty => denied(),
+        Some("DELETE") => Answer::no_content(),
+        Some("POST") => {
+            *objects = false;
+            Answer::ok("<DeleteResult/>")
+        }
+        _ => panic!("not expected: {action}"),
+    }
+}
+
+/// The probe of a version that no object has.
+fn is_probe(call: &str) -> bool {
+    call.starts_with("s3 DELETE ")
+        && call.contains(".no-such-object")
+        && call.contains("versionId=null")
+}
+
+async fn ready(cloud: Cloud, is_named: bool) -> Result<(), String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stub = deployed(cloud);
+    let site = stub.site(folder.path(), "dev");
+    let ready = ready::check(&site, is_named, &Progress::default()).await;
+    let changes: Vec<String> = stub.changes().into_iter().filter(|call| !is_probe(call)).collect();
+    assert_eq!(changes, Vec::<String>::new());
+    ready.map_err(|failure| failure.to_string())
+}
+
+#[tokio::test]
+async fn what_would_stop_it_half_way_is_found_before_anything_is_touched() {
+    ready(Cloud::default(), false).await.expect("nothing is in the way");
+    let protected =
+        Cloud { termination_protection: true, deletion_protection: true, ..Cloud::default() };
+    let error = ready(protected, false).await.expect_err("protected");
+    for part in [
+        "nothing was changed",
+        "termination protection",
+        "older-candles has deletion protection",
+        "--confirm blockchain-core-dev",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    ready(protected, true).await.expect("its name was given");
+    for cloud in [
+        Cloud { may_not_empty: true, ..Cloud::default() },
+        Cloud { may_not_list: true, ..Cloud::default() },
+    ] {
+        let error = ready(cloud, true).await.expect_err("it can't be emptied");
+        for part in [BUCKET, "AccessDenied", "allow_destroy"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+    let empty = Cloud { may_not_empty: true, is_empty: true, ..Cloud::default() };
+    ready(empty, false).await.expect("there is nothing to empty");
+}
+
+#[tokio::test]
+async fn a_stack_ends_in_order_and_by_its_own_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let protected =
+        Cloud { termination_protection: true, deletion_protection: true, ..Cloud::default() };
+    let stub = deployed(protected);
+    let site = stub.site(folder.path(), "dev");
+    let aws = Aws::open(&site).await.expect("signed in");
+    let gone = stack::delete(&aws, STACK, &Progress::default()).await.expect("deleted");
+    let calls = stub.changes();
+    let at = |part: &str| {
+        let at = calls.iter().position(|call| call.contains(part));
+        at.unwrap_or_else(|| panic!("no {part}: {calls:#?}"))
+    };
+    let order = [
+        at("UpdateTerminationProtection"),
+        at("PUT "),
+        at("DisableRule"),
+        at(&format!("POST /{BUCKET}")),
+        at("UpdateTable"),
+        at("DeleteStack"),
+    ];
+    let mut sorted = order;
+    sorted.sort_unstable();
+    assert!(order[3] > order[1].max(order[2]), "the writers stop first: {calls:#?}");
+    assert_eq!((sorted[0], sorted[3..].to_vec()), (order[0], order[3..].to_vec()), "{calls:#?}");
+    assert_eq!(calls.len(), order.len(), "{calls:#?}");
+    let gone = gone.expect("there was a stack");
+    assert!(gone.deleted.contains(&"/aws/lambda/ingest".to_owned()), "{gone:?}");
+    assert!(stack::delete(&aws, STACK, &Progress::default()).await.expect("gone").is_none());
+}
+
+#[test]
+fn what_a_stack_has_deleted_is_gone_whatever_the_index_shows() {
+    let item = |kind: &str, name: &str| Item {
+        resource_type: kind.to_owned(),
+        name: name.to_owned(),
+        component: None,
+    };
+    let group = item("logs:log-group", "arn:aws:logs:us-east-1:1:log-group:/aws/lambda/ingest");
+    assert!(group.is_of("/aws/lambda/ingest"));
+    assert!(!group.is_of("/aws/lambda/ingest-2") && !group.is_of("ingest"));
+    let alarm = item("cloudwatch:alarm", "arn:aws:cloudwatch:us-east-1:1:alarm:dev-lag");
+    assert!(alarm.is_of("dev-lag"));
+    // Its own service is asked.
+    assert!(!item("dynamodb:table", "arn:aws:dynamodb:us-east-1:1:table/candles").is_of("candles"));
+}
