@@ -18,8 +18,10 @@ resource "google_firestore_database" "candles" {
 }
 
 locals {
-  # The collection below a chart; the functions write to this name (functions/gcp/src/store.rs).
+  # The collections below a chart and below a candle with many holes; the functions write to these names
+  # (functions/gcp/src/store.rs).
   candles_collection = "candles"
+  pieces_collection  = "pieces"
 }
 
 # A candle's set of trade ids is bytes that nobody searches for: without its two indexes a write costs less. There are
@@ -28,6 +30,17 @@ resource "google_firestore_field" "ids" {
   project    = var.project
   database   = google_firestore_database.candles.name
   collection = local.candles_collection
+  field      = "ids"
+
+  # Empty: no index at all.
+  index_config {}
+}
+
+# The same for the pieces in which a candle with many holes keeps its ids.
+resource "google_firestore_field" "pieces" {
+  project    = var.project
+  database   = google_firestore_database.candles.name
+  collection = local.pieces_collection
   field      = "ids"
 
   # Empty: no index at all.

@@ -382,6 +382,11 @@ run "database_is_protected" {
     condition     = google_firestore_field.ids.collection == "candles" && google_firestore_field.ids.field == "ids" && length(google_firestore_field.ids.index_config[0].indexes) == 0
     error_message = "The ids must not be indexed."
   }
+
+  assert {
+    condition     = google_firestore_field.pieces.collection == "pieces" && google_firestore_field.pieces.field == "ids" && length(google_firestore_field.pieces.index_config[0].indexes) == 0
+    error_message = "Nor must those in pieces."
+  }
 }
 
 run "alerts_cover_what_matters" {
