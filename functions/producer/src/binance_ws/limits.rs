@@ -166,7 +166,10 @@ mod tests {
         Limits::new(rate, rate)
     }
 
-    fn headers(pairs: &[(&'static str, &str)]) -> http::HeaderMap {
+    /// Names and values.
+    type Pairs<'a> = &'a [(&'static str, &'a str)];
+
+    fn headers(pairs: Pairs<'_>) -> http::HeaderMap {
         let pairs = pairs.iter();
         pairs
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
@@ -177,7 +180,7 @@ mod tests {
     async fn an_answer_says_how_long_nothing_is_asked_and_the_bounds_hold() {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let max_s = PAUSE_MAX.as_secs();
-        let cases: [(u16, &[(&'static str, &str)], Option<u64>); 14] = [
+        let cases: [(u16, Pairs<'_>, Option<u64>); 14] = [
             (200, &[("retry-after", "9")], None),
             (500, &[("retry-after", "9")], None),
             (429, &[("retry-after", "7")], Some(7)),

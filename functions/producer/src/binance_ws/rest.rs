@@ -116,7 +116,7 @@ impl Rest {
     ) -> Result<Vec<RestRow>, RestError> {
         let query = format!("symbol={symbol}&fromId={from}&limit={count}");
         let url = format!("{}/api/v3/historicalTrades?{query}", self.url);
-        self.limits.request().await.map_err(paused)?;
+        self.limits.request().await.map_err(|pause| paused(&pause))?;
         let failed = |cause| RestError::Http { url: url.clone(), cause };
         let mut answer = self.http.get(&url).send().await.map_err(failed)?;
         let status = answer.status().as_u16();
@@ -137,7 +137,7 @@ impl Rest {
     }
 }
 
-fn paused(pause: Pause) -> RestError {
+fn paused(pause: &Pause) -> RestError {
     let left = pause.until.saturating_duration_since(Instant::now());
     RestError::Paused { status: pause.status, left_s: left.as_secs() + 1 }
 }
