@@ -170,6 +170,8 @@ struct Values<'v> {
 
 #[derive(Serialize)]
 struct Names {
+    /// The only AWS account that the values are for.
+    account: Option<String>,
     stack: String,
     bootstrap_stack: String,
     bucket_base: String,
@@ -197,6 +199,7 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
         settings,
         known,
         names: Names {
+            account: settings.aws.account.clone().or_else(|| known.aws_account.clone()),
             stack: names::stack(settings),
             bootstrap_stack: names::bootstrap_stack(settings),
             bucket_base: names::aws_bucket_base(settings),

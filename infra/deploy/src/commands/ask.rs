@@ -6,16 +6,17 @@ use anyhow::anyhow;
 
 use infra::names;
 
+use super::clouds::Clouds;
 use super::failure::Failure;
 use super::site::Site;
 
 /// Whether the plan is to be carried out.
-pub(super) fn apply(yes: bool) -> Result<(), Failure> {
+pub(super) fn apply(clouds: &Clouds, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    let answer = ask("apply these changes? [y/N] ", "pass --yes to apply without being asked")?;
-    agreed(&answer)
+    let question = format!("apply these changes to {clouds}? [y/N] ");
+    agreed(&ask(&question, "pass --yes to apply without being asked")?)
 }
 
 /// Whether to do what `question` asks; where nobody can be asked, `--yes` says it.
@@ -30,6 +31,22 @@ pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
 /// given by `confirm`.
 pub fn agree_on(site: &Site, deed: &str, yes: bool, confirm: Option<&str>) -> Result<(), Failure> {
     on_stack(&names::stack(&site.settings), site.is_protected(), deed, yes, confirm)
+}
+
+/// The same of all that a site has in these clouds, which the question names. On Google Cloud, the protection of the database
+/// counts too.
+pub(super) fn agree_on_all(
+    site: &Site,
+    clouds: &Clouds,
+    deed: &str,
+    yes: bool,
+    confirm: Option<&str>,
+) -> Result<(), Failure> {
+    let on_google = site.local.is_none() && clouds.gcp.is_some();
+    let is_protected =
+        site.is_protected() || on_google && site.settings.gcp.firestore.delete_protection;
+    let deed = format!("{deed} in {clouds}");
+    on_stack(&names::stack(&site.settings), is_protected, &deed, yes, confirm)
 }
 
 fn on_stack(

@@ -1,8 +1,13 @@
-//! What was deployed from elsewhere. Nothing of it is kept in a fresh checkout, such as a workflow's, which has to know as much as
-//! the one that deployed: what isn't known is left out, and a deploy would take it away.
+//! What is deployed, read where it is: a colleague may have deployed since, and of a fresh checkout, such as a workflow's, nothing
+//! is kept at all. What isn't known is left out, and a deploy would take it away; what is kept counts only where nothing can be read.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use args::Part;
 
+use super::clouds::check_project;
 use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::site::Site;
@@ -19,7 +24,7 @@ pub(super) enum Unreadable {
     LeftOut,
 }
 
-/// Reads the outputs of each part of which none are kept, of other regions too, and keeps them.
+/// Reads the outputs of each part, of other regions too, and keeps them.
 pub(super) async fn gather(
     site: &Site,
     unreadable: Unreadable,
@@ -38,20 +43,70 @@ pub(super) async fn gather(
     Ok(())
 }
 
+/// What was found of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It is deployed.
+    Deployed(Outputs),
+    /// It isn't.
+    Absent,
+    /// The settings don't say where to look.
+    NotNamed,
+}
+
 async fn one(
     site: &Site,
     part: Part,
     unreadable: Unreadable,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    if known::file(site, part).exists() {
-        return Ok(());
-    }
     let environment = &site.settings.project.environment;
-    progress.now(format!("looking for {part} of {environment}, of which nothing is kept here"));
-    match Box::pin(there(site, part, progress)).await {
-        Ok(None) => Ok(()),
-        Ok(Some(outputs)) => Ok(known::write(site, part, &outputs)?),
+    progress.now(format!("reading what is deployed of {part} of {environment}"));
+    let found = Box::pin(there(site, part, progress)).await;
+    take(site, part, found, unreadable, &mut |note| progress.note(note))
+}
+
+/// Keeps what was found. Where nothing can be read, what is kept stays, and its age is told.
+fn take(
+    site: &Site,
+    part: Part,
+    found: Result<Found, Failure>,
+    unreadable: Unreadable,
+    note: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
+    let environment = &site.settings.project.environment;
+    let file = known::file(site, part);
+    let name = file.strip_prefix(&site.checkout.root).unwrap_or(&file).display();
+    match found {
+        Ok(Found::Deployed(outputs)) => {
+            match known::read(site, part)? {
+                Some(kept) if kept == outputs => return Ok(()),
+                Some(kept) => note(format!(
+                    "note: {name} was out of date: {part} of {environment} was deployed from elsewhere since; different are {}",
+                    differences(&kept, &outputs).join(", ")
+                )),
+                None => {}
+            }
+            Ok(known::write(site, part, &outputs)?)
+        }
+        Ok(Found::Absent) => {
+            if file.exists() {
+                note(format!(
+                    "note: {part} of {environment} is not deployed any more; {name} is deleted"
+                ));
+            }
+            Ok(known::forget(site, part)?)
+        }
+        Ok(Found::NotNamed) => Ok(()),
+        // Another account or project, which no file makes right.
+        Err(failure @ (Failure::Usage(_) | Failure::Interrupted(_))) => Err(failure),
+        Err(failure) if file.exists() => {
+            note(format!(
+                "note: {part} of {environment} can't be read: {failure}; taken from {name}, which is {} old",
+                age(&file)
+            ));
+            Ok(())
+        }
         Err(failure) => {
             let problem = format!(
                 "nothing is kept here of {part} of {environment}, and it can't be read: {failure}; where it can be, \
@@ -61,7 +116,7 @@ async fn one(
             match unreadable {
                 Unreadable::Refused => Err(Failure::lacking(anyhow::anyhow!(problem))),
                 Unreadable::LeftOut => {
-                    progress.note(format!("note: left out: {problem}"));
+                    note(format!("note: left out: {problem}"));
                     Ok(())
                 }
             }
@@ -69,22 +124,128 @@ async fn one(
     }
 }
 
-/// None: it is not deployed.
-async fn there(site: &Site, part: Part, progress: &Progress) -> Result<Option<Outputs>, Failure> {
+/// Names of outputs that are not the same.
+fn differences(kept: &Outputs, now: &Outputs) -> Vec<String> {
+    let names = kept.keys().chain(now.keys().filter(|name| !kept.contains_key(*name)));
+    names.filter(|name| kept.get(*name) != now.get(*name)).cloned().collect()
+}
+
+/// How long ago a file was written, in words.
+fn age(file: &Path) -> String {
+    let written = fs::metadata(file).and_then(|metadata| metadata.modified());
+    let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+    in_words(age.unwrap_or_default())
+}
+
+fn in_words(age: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = age.as_secs();
+    let (count, unit) = match seconds {
+        DAY.. => (seconds / DAY, "day"),
+        HOUR.. => (seconds / HOUR, "hour"),
+        MINUTE.. => (seconds / MINUTE, "minute"),
+        _ => (seconds, "second"),
+    };
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+}
+
+async fn there(site: &Site, part: Part, progress: &Progress) -> Result<Found, Failure> {
     if part == Part::Gcp {
-        return gcp::there(site, progress).await;
+        let found = gcp::there(site, progress).await?;
+        if let Found::Deployed(outputs) = &found {
+            check_project(site, outputs)?;
+        }
+        return Ok(found);
     }
     let aws = Aws::open(site).await?;
     if part == Part::Foundation {
-        if !terraform::has_state(&aws).await? {
-            return Ok(None);
-        }
-        return terraform::outputs(site, part, progress).await.map(Some);
+        let outputs = terraform::foundation_outputs(&aws).await?;
+        return Ok(outputs.map_or(Found::Absent, Found::Deployed));
     }
-    match cfn::outputs(&aws.client, &aws.stack()).await {
-        Ok(outputs) if outputs.0.is_empty() => Ok(None),
-        Ok(outputs) => Ok(Some(aws.outputs(&outputs))),
-        Err(cfn::Error::NoStack { .. }) => Ok(None),
+    match cfn::deployed(&aws.client, &aws.stack()).await {
+        Ok(deployed) if deployed.outputs.0.is_empty() => Ok(Found::Absent),
+        Ok(deployed) => Ok(Found::Deployed(aws.outputs(&deployed))),
+        Err(cfn::Error::NoStack { .. }) => Ok(Found::Absent),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+    use infra::Settings;
+
+    use super::super::site::Checkout;
+    use super::*;
+
+    fn site(root: &Path) -> Site {
+        let text = include_str!("../../../../twincloud.toml");
+        Site {
+            checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
+            settings: Settings::parse(root, text, Some("dev"), &[], std::iter::empty())
+                .expect("valid"),
+            local: None,
+            sets: Vec::new(),
+        }
+    }
+
+    fn outputs(role: &str) -> Outputs {
+        Outputs::from([
+            ("account_id".to_owned(), "1".to_owned()),
+            ("google_reader_role_arn".to_owned(), role.to_owned()),
+        ])
+    }
+
+    /// What is kept after that was found, and what was said.
+    fn taken(site: &Site, found: Result<Found, Failure>) -> (Option<Outputs>, Vec<String>) {
+        let mut said = Vec::new();
+        take(site, Part::Foundation, found, Unreadable::Refused, &mut |note| said.push(note))
+            .expect("taken");
+        (known::read(site, Part::Foundation).expect("read"), said)
+    }
+
+    #[test]
+    fn what_is_deployed_counts_more_than_what_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = site(folder.path());
+        let (kept, said) = taken(&site, Ok(Found::Deployed(outputs("old"))));
+        assert_eq!((kept, said), (Some(outputs("old")), Vec::new()));
+        // A colleague deploys.
+        let (kept, said) = taken(&site, Ok(Found::Deployed(outputs("new"))));
+        assert_eq!(kept, Some(outputs("new")));
+        assert!(said[0].contains("outputs/dev/foundation.json was out of date"), "{said:?}");
+        assert!(said[0].ends_with("different are google_reader_role_arn"), "{said:?}");
+        // And destroys.
+        let (kept, said) = taken(&site, Ok(Found::Absent));
+        assert_eq!(kept, None);
+        assert!(said[0].contains("is not deployed any more"), "{said:?}");
+        let (kept, said) = taken(&site, Ok(Found::Absent));
+        assert_eq!((kept, said), (None, Vec::new()));
+    }
+
+    #[test]
+    fn where_nothing_can_be_read_what_is_kept_counts_and_its_age_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = site(folder.path());
+        let refused = || Err(Failure::Failed(anyhow!("AccessDenied")));
+        let mut none = |_| ();
+        let error = take(&site, Part::Foundation, refused(), Unreadable::Refused, &mut none);
+        assert!(matches!(error, Err(Failure::Lacking(_))), "nothing is kept");
+
+        taken(&site, Ok(Found::Deployed(outputs("old"))));
+        let long_ago = SystemTime::now() - Duration::from_hours(75);
+        let file = fs::File::options().write(true).open(known::file(&site, Part::Foundation));
+        file.expect("open").set_modified(long_ago).expect("set");
+        let (kept, said) = taken(&site, refused());
+        assert_eq!(kept, Some(outputs("old")));
+        assert!(said[0].contains("AccessDenied") && said[0].ends_with("is 3 days old"), "{said:?}");
+
+        let (kept, said) = taken(&site, Ok(Found::NotNamed));
+        assert_eq!((kept, said), (Some(outputs("old")), Vec::new()));
+        let wrong = Err(Failure::usage(anyhow!("another account")));
+        let error = take(&site, Part::Foundation, wrong, Unreadable::LeftOut, &mut none);
+        assert!(matches!(error, Err(Failure::Usage(_))), "no file makes that right");
     }
 }

@@ -5,22 +5,27 @@ use args::Part;
 use cloud_gcp::{FirestoreStore, PubSubQueue};
 use infra::files::Known;
 use pipeline::ports::Queue as _;
+use serde_json::Value;
 
-use super::deploy::{self, Deployed};
+use super::clouds::check_project;
+use super::deploy::Deployed;
 use super::destroy::Destroyed;
 use super::failure::Failure;
+use super::gather::Found;
 use super::known::{self, Outputs};
 use super::plan::Step;
 use super::site::{Site, now_ms};
 use super::status::{self, CloudStatus};
-use super::terraform::Session;
+use super::terraform::{Session, State};
+use crate::cloud_storage::{CloudStorage, Token};
 use crate::plan::Change;
 use crate::progress::Progress;
 use crate::smoke;
-use crate::terraform::{Purpose, Root};
+use crate::terraform::{Plan, Purpose, Removed, Root};
 
 mod emulated;
 mod images;
+mod rights;
 
 pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
     tell_left_out(site, progress)?;
@@ -28,7 +33,7 @@ pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, 
         return emulated::plan(site, progress).await;
     }
     let session = session(site, &with_images(site)?, progress).await?;
-    Ok(vec![Step::Terraform(session.plan(Purpose::Deploy).await?)])
+    Ok(vec![Step::Terraform(session.look(Purpose::Deploy).await?)])
 }
 
 /// A region that was forgotten would be copied from by nobody.
@@ -64,7 +69,7 @@ pub(super) async fn deploy(
         Some(_) => Some(smoke(site, progress).await?),
         None => None,
     };
-    Ok(Deployed { part: Part::Gcp.to_string(), outputs, smoke })
+    Ok(Deployed::new(Part::Gcp, outputs, smoke))
 }
 
 /// The repository is made by the very root that wants the images in it: the first apply is without them.
@@ -77,25 +82,15 @@ async fn on_cloud(
     let first = session(site, &known, progress).await?;
     let mut outputs = first.outputs().await?;
     if !outputs.contains_key("image_repository") {
-        outputs = apply(site, &first, args, progress).await?;
+        first.deploy(site, args.yes).await?;
+        outputs = first.outputs().await?;
         known::write(site, Part::Gcp, &outputs)?;
     }
     let repository = outputs.get("image_repository").context("find the repository of images")?;
     let known = images::push(site, repository, known, progress).await?;
     let second = session(site, &known, progress).await?;
-    apply(site, &second, args, progress).await
-}
-
-async fn apply(
-    site: &Site,
-    session: &Session<'_>,
-    args: &args::Deploy,
-    progress: &Progress,
-) -> Result<Outputs, Failure> {
-    let plan = session.plan(Purpose::Deploy).await?;
-    deploy::show(site, vec![Step::Terraform(plan.clone())], args.yes, progress)?;
-    session.apply(&plan).await?;
-    session.outputs().await
+    second.deploy(site, args.yes).await?;
+    second.outputs().await
 }
 
 async fn session<'p>(
@@ -108,6 +103,12 @@ async fn session<'p>(
             "gcp.state.bucket has no value: it names the bucket that Terraform keeps its state in; terraform-gcp/README.md \
              says how to make one"
         )));
+    }
+    // What can't be read is Terraform's to tell.
+    if let Some(bucket) = &site.settings.gcp.state.bucket
+        && let Ok(Some(state)) = state(site, bucket).await
+    {
+        check_project(site, &state.outputs())?;
     }
     known::render(site, known)?;
     let root = Root::google(&site.checkout.root, &site.settings);
@@ -128,14 +129,107 @@ pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs,
     session(site, &known::known(site)?, progress).await?.outputs().await
 }
 
-/// The outputs, if it is deployed.
-pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Option<Outputs>, Failure> {
-    // Without it, nothing was ever deployed to the cloud itself.
-    if site.local.is_none() && site.settings.gcp.state.bucket.is_none() {
-        return Ok(None);
+/// Whether it is deployed, and its outputs; on the cloud itself, read from the state without the program.
+pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Found, Failure> {
+    let outputs = if site.local.is_some() {
+        outputs(site, progress).await?
+    } else {
+        // Without it, nothing was ever deployed to the cloud itself from these settings.
+        let Some(bucket) = &site.settings.gcp.state.bucket else { return Ok(Found::NotNamed) };
+        match state(site, bucket).await? {
+            Some(state) => state.outputs(),
+            None => return Ok(Found::Absent),
+        }
+    };
+    Ok(if outputs.contains_key("topic") { Found::Deployed(outputs) } else { Found::Absent })
+}
+
+/// What the state of the root says; none before its first apply.
+async fn state(site: &Site, bucket: &str) -> Result<Option<State>, Failure> {
+    let name = format!("{}/default.tfstate", site.settings.gcp.state.prefix.trim_matches('/'));
+    let Some(object) = storage()?.object(bucket, &name).await? else { return Ok(None) };
+    let state = State::read(&object.content);
+    Ok(Some(state.with_context(|| format!("read Terraform's state gs://{bucket}/{name}"))?))
+}
+
+/// Cloud Storage itself, or what stands in for it for Terraform.
+fn storage() -> Result<CloudStorage, Failure> {
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let endpoint = told("GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT")
+        .or_else(|| told("GOOGLE_STORAGE_CUSTOM_ENDPOINT"));
+    CloudStorage::open(endpoint.as_deref(), google_token().as_deref()).map_err(Failure::lacking)
+}
+
+/// Finds out whether a destroy can come to its end, and changes nothing.
+pub(super) async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result<(), Failure> {
+    if site.local.is_some() {
+        return Ok(());
     }
-    let outputs = outputs(site, progress).await?;
-    Ok(outputs.contains_key("topic").then_some(outputs))
+    let session = session(site, &known::known(site)?, progress).await?;
+    let plan = session.look(Purpose::Destroy).await?;
+    destroyable(&plan, &storage()?).await?;
+    let token = Token::find(google_token().as_deref()).map_err(Failure::lacking)?;
+    match rights::missing(rights::ENDPOINT, &token, &site.settings.gcp.project, &plan).await {
+        Ok(missing) => permitted(&missing),
+        Err(error) => {
+            progress.note(format!("note: if all of it may be deleted isn't known: {error:#}"));
+            Ok(())
+        }
+    }
+}
+
+fn permitted(missing: &[&str]) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(anyhow!(
+        "nothing was destroyed, as it would stop half-way: these credentials lack {}; let an administrator of the project do it",
+        missing.join(", ")
+    )))
+}
+
+/// What stands in for Application Default Credentials, for Terraform too.
+fn google_token() -> Option<String> {
+    std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN").ok().filter(|token| !token.is_empty())
+}
+
+/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that holds something and must be empty.
+async fn destroyable(plan: &Plan, storage: &CloudStorage) -> Result<(), Failure> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut held = Vec::new();
+    for Removed { resource_type, before } in &plan.removed {
+        let name = text(&before["name"]);
+        match resource_type.as_str() {
+            "google_firestore_database"
+                if before["delete_protection_state"] == "DELETE_PROTECTION_ENABLED" =>
+            {
+                held.push((
+                    format!("the database {name} is protected"),
+                    "gcp.firestore.delete_protection=false",
+                ));
+            }
+            "google_storage_bucket"
+                if before["force_destroy"] != true && storage.holds_anything(&name).await? =>
+            {
+                held.push((
+                    format!("the bucket {name} holds objects"),
+                    "gcp.archive.force_destroy=true",
+                ));
+            }
+            _ => {}
+        }
+    }
+    if held.is_empty() {
+        return Ok(());
+    }
+    let why: Vec<&str> = held.iter().map(|(why, _)| why.as_str()).collect();
+    let sets: Vec<String> = held.iter().map(|(_, set)| format!("--set {set}")).collect();
+    Err(Failure::usage(anyhow!(
+        "nothing was destroyed, as it would stop half-way: {}; if all of it is to go, `cargo xtask deploy gcp {}` first, then \
+         destroy",
+        why.join(", and "),
+        sets.join(" ")
+    )))
 }
 
 pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
@@ -231,6 +325,11 @@ async fn on_cloud_status(
     let outputs = session.outputs().await?;
     let image = |name: &str| outputs.get(name).map(|image| images::in_brief(name, image));
     status.functions = ["ingest_image", "replicate_image"].into_iter().filter_map(image).collect();
+    if outputs.contains_key("replicate_image") {
+        let role = outputs.get("replicate_peer_role");
+        status.replicate =
+            Some(role.map_or_else(|| status::NO_PEER.to_owned(), |role| format!("as {role}")));
+    }
     status.drift = status.take(session.drift().await).map(|changes| changes.len());
     Ok(())
 }
@@ -250,3 +349,6 @@ async fn dead_letters(site: &Site) -> Result<u64, Failure> {
     }
     Ok(received.len() as u64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@
 
 mod ask;
 mod aws;
+mod clouds;
 mod code_only;
+mod connect;
 mod deploy;
 mod destroy;
 mod drift;

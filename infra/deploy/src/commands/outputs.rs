@@ -40,8 +40,7 @@ async fn of(site: &Site, part: Part, progress: &Progress) -> Result<Outputs, Fai
     match part {
         Part::Aws | Part::All => {
             let aws = Aws::open(site).await?;
-            let outputs = cfn::outputs(&aws.client, &aws.stack()).await?;
-            Ok(aws.outputs(&outputs))
+            Ok(aws.outputs(&cfn::deployed(&aws.client, &aws.stack()).await?))
         }
         Part::Gcp => gcp::outputs(site, progress).await,
         Part::Foundation => terraform::outputs(site, part, progress).await,

@@ -1,7 +1,9 @@
 //! The two Terraform roots: the AWS foundation here, Google's with `gcp.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use args::Part;
@@ -17,9 +19,9 @@ use super::report;
 use super::site::Site;
 use crate::aws::in_words;
 use crate::inventory::Item;
-use crate::plan::Change;
+use crate::plan::{Action, Change};
 use crate::progress::Progress;
-use crate::terraform::{self, Error, Plan, Purpose, Root, Terraform};
+use crate::terraform::{self, Error, Phase, Plan, Purpose, Root, Terraform};
 
 /// Calls under way of a program that takes Ctrl-C itself.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -44,11 +46,32 @@ impl Drop for Guard {
     }
 }
 
+/// How long is waited for what a cloud doesn't know yet.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// The first pause; each further one is twice as long.
+    first: Duration,
+    /// The longest pause.
+    longest: Duration,
+    /// After so long in all, it is given up.
+    limit: Duration,
+}
+
+/// A metric that was made just before is known after up to 10 minutes.
+const PATIENCE: Patience = Patience {
+    first: Duration::from_secs(15),
+    longest: Duration::from_mins(2),
+    limit: Duration::from_mins(15),
+};
+
 /// A root that is ready.
 pub(super) struct Session<'s> {
     terraform: Terraform,
     root: Root,
     progress: &'s Progress,
+    patience: Patience,
+    /// Addresses of what was made in this session.
+    made: Mutex<BTreeSet<String>>,
 }
 
 impl<'s> Session<'s> {
@@ -62,11 +85,79 @@ impl<'s> Session<'s> {
         progress.now(format!("{}: getting ready", root.name));
         let _running = Guard::new();
         terraform.init(&root).await.map_err(failed)?;
-        Ok(Self { terraform, root, progress })
+        let made = Mutex::default();
+        Ok(Self { terraform, root, progress, patience: PATIENCE, made })
     }
 
     fn told(&self) -> impl FnMut(terraform::Progress<'_>) + Send {
-        |what| report::terraform(self.progress, &what)
+        |what| {
+            if let terraform::Progress::Event(event) = &what
+                && event.phase == Phase::Done
+                && event.action == "create"
+            {
+                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                made.insert(event.address.clone());
+            }
+            report::terraform(self.progress, &what);
+        }
+    }
+
+    /// Plans, shows, asks and applies. What failed only because the cloud doesn't know yet what was made just before is planned
+    /// and applied again, after pauses.
+    pub(super) async fn deploy(&self, site: &Site, yes: bool) -> Result<(), Failure> {
+        let begun = tokio::time::Instant::now();
+        let mut pause = self.patience.first;
+        let mut agreed = BTreeSet::new();
+        loop {
+            let Err(error) = self.attempt(site, yes, &mut agreed).await? else { return Ok(()) };
+            let left = self.patience.limit.saturating_sub(begun.elapsed());
+            if !self.passes(&error) || pause > left {
+                return Err(failed(error));
+            }
+            self.progress.note(format!(
+                "{error}\n{}: that passes by itself: planning and applying again in {} s, and so on for at most {} s more",
+                self.root.name,
+                pause.as_secs(),
+                left.as_secs()
+            ));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.patience.longest);
+        }
+    }
+
+    /// Once. What was agreed to isn't asked again.
+    async fn attempt(
+        &self,
+        site: &Site,
+        yes: bool,
+        agreed: &mut BTreeSet<(String, &'static str)>,
+    ) -> Result<Result<(), Error>, Failure> {
+        self.progress.now(format!("{}: planning", self.root.name));
+        let _running = Guard::new();
+        let plan = self.terraform.plan(&self.root, Purpose::Deploy, &mut self.told()).await;
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(error) => return Ok(Err(error)),
+        };
+        let changes: Vec<_> = plan.changes.iter().map(brief).collect();
+        let again = !agreed.is_empty() && changes.iter().all(|change| agreed.contains(change));
+        deploy::show(site, vec![Step::Terraform(plan.clone())], yes || again, self.progress)?;
+        agreed.extend(changes);
+        self.progress.now(format!("{}: applying", self.root.name));
+        Ok(self.terraform.apply(&self.root, &plan, &mut self.told()).await)
+    }
+
+    fn passes(&self, error: &Error) -> bool {
+        let Error::NotYet { after, .. } = error else { return false };
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        after.is_none_or(|kind| made.iter().any(|address| address.split('.').next() == Some(kind)))
+    }
+
+    /// What would change, for looking at.
+    pub(super) async fn look(&self, purpose: Purpose) -> Result<Plan, Failure> {
+        self.progress.now(format!("{}: planning", self.root.name));
+        let _running = Guard::new();
+        self.terraform.look(&self.root, purpose, &mut self.told()).await.map_err(failed)
     }
 
     pub(super) async fn plan(&self, purpose: Purpose) -> Result<Plan, Failure> {
@@ -103,6 +194,16 @@ impl<'s> Session<'s> {
         let _running = Guard::new();
         self.terraform.resources(&self.root).await.map_err(failed)
     }
+}
+
+/// A change, as far as agreeing to it goes.
+fn brief(change: &Change) -> (String, &'static str) {
+    let action = match change.action {
+        Action::Add | Action::Import => "made",
+        Action::Modify | Action::Dynamic => "changed",
+        Action::Remove => "removed",
+    };
+    (change.address.clone(), action)
 }
 
 fn failed(error: Error) -> Failure {
@@ -151,7 +252,7 @@ pub(super) async fn plan(
         ));
     } else {
         let session = foundation(&aws, progress).await?;
-        steps.push(Step::Terraform(session.plan(Purpose::Deploy).await?));
+        steps.push(Step::Terraform(session.look(Purpose::Deploy).await?));
     }
     Ok(steps)
 }
@@ -174,12 +275,10 @@ pub(super) async fn deploy_foundation(
         aws.execute(plan, progress).await?;
     }
     let session = foundation(&aws, progress).await?;
-    let plan = session.plan(Purpose::Deploy).await?;
-    deploy::show(site, vec![Step::Terraform(plan.clone())], args.yes, progress)?;
-    session.apply(&plan).await?;
+    session.deploy(site, args.yes).await?;
     let outputs = session.outputs().await?;
     known::write(site, Part::Foundation, &outputs)?;
-    Ok(Deployed { part: Part::Foundation.to_string(), outputs, smoke: None })
+    Ok(Deployed::new(Part::Foundation, outputs, None))
 }
 
 pub(super) async fn destroy_foundation(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
@@ -212,13 +311,32 @@ pub(super) async fn outputs(
     foundation(&aws, progress).await?.outputs().await
 }
 
-/// Whether the foundation's state knows any resource.
-pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
-    #[derive(serde::Deserialize)]
-    struct State {
-        #[serde(default)]
-        resources: Vec<Value>,
+/// What a state says, as far as it is read without the program.
+#[derive(serde::Deserialize)]
+pub(super) struct State {
+    #[serde(default)]
+    resources: Vec<Value>,
+    #[serde(default)]
+    outputs: BTreeMap<String, Output>,
+}
+
+#[derive(serde::Deserialize)]
+struct Output {
+    value: Value,
+}
+
+impl State {
+    pub(super) fn read(text: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(text)
     }
+
+    pub(super) fn outputs(self) -> Outputs {
+        texts(self.outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
+    }
+}
+
+/// The foundation's state; none before its first apply.
+async fn state(aws: &Aws<'_>) -> Result<Option<State>, Failure> {
     let bucket = names::aws_state_bucket(&aws.site.settings, &aws.account);
     let key = &aws.site.settings.aws.state.key;
     let client = crate::artifact::client(&aws.config);
@@ -227,7 +345,7 @@ pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
         Err(error) => {
             use aws_sdk_s3::error::ProvideErrorMetadata as _;
             if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) {
-                return Ok(false);
+                return Ok(None);
             }
             let problem = in_words(&error);
             return Err(
@@ -236,12 +354,26 @@ pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
         }
     };
     let bytes = answer.body.collect().await.context("read Terraform's state")?.into_bytes();
-    let state: State = serde_json::from_slice(&bytes)
+    let state = State::read(&bytes)
         .with_context(|| format!("read Terraform's state s3://{bucket}/{key}"))?;
-    Ok(!state.resources.is_empty())
+    Ok(Some(state))
+}
+
+/// Whether the foundation's state knows any resource.
+pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
+    Ok(state(aws).await?.is_some_and(|state| !state.resources.is_empty()))
+}
+
+/// The foundation's outputs, read from its state; none if it isn't deployed.
+pub(super) async fn foundation_outputs(aws: &Aws<'_>) -> Result<Option<Outputs>, Failure> {
+    let state = state(aws).await?.filter(|state| !state.resources.is_empty());
+    Ok(state.map(State::outputs))
 }
 
 /// A deleted key stays for days, and keeps its tags.
 pub(super) fn is_key(item: &Item) -> bool {
     item.name.contains(":kms:")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Why a root isn't what it should be, and what to do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::run::Ended;
+use super::run::{Ended, LockAfter};
 use super::ui::{self, Diagnostic};
 use super::{Root, Terraform};
 
@@ -53,14 +53,14 @@ pub enum Error {
         folder: PathBuf,
     },
     /// The file system said no.
-    #[error("{action} {}: {source}; see to it that the folder can be written to", path.display())]
+    #[error("{action} {}: {cause}; see to it that the folder can be written to", path.display())]
     Files {
         /// What was being done.
         action: &'static str,
         /// Where.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A provider can't be had.
     #[error(
@@ -220,15 +220,83 @@ pub enum Error {
         /// Where the root is run.
         work: PathBuf,
     },
+    /// Something of that name was deleted, and the cloud keeps the name for a while.
+    #[error(
+        "{root}: {address} can't be made: {reason}; if one of that name was deleted, the cloud keeps the name for a while: {way_out}"
+    )]
+    Deleted {
+        /// The root.
+        root: String,
+        /// The resource.
+        address: String,
+        /// What was said.
+        reason: String,
+        /// The ways out.
+        way_out: String,
+    },
+    /// It was made, and wasn't found right after.
+    #[error(
+        "{root}: {address} was made, and could not be read right after, so it isn't in the state: {reason}; run the same command \
+         again in a minute; if it then says that {address} is there already, `{program} -chdir={} import {address} {id}` takes \
+         it into the state", work.display()
+    )]
+    Inconsistent {
+        /// The root.
+        root: String,
+        /// The resource.
+        address: String,
+        /// Its id, or what stands for it.
+        id: String,
+        /// What was said.
+        reason: String,
+        /// The program.
+        program: String,
+        /// Where the root is run.
+        work: PathBuf,
+    },
+    /// The cloud doesn't know yet what was made or turned on just before.
+    #[error(
+        "{action} {root}: {place}{reason}; that takes the cloud some minutes: run the same command again then; what was done stays \
+         done"
+    )]
+    NotYet {
+        /// What was being done.
+        action: &'static str,
+        /// The root.
+        root: String,
+        /// The resource, and a colon; or nothing.
+        place: String,
+        /// What was said.
+        reason: String,
+        /// The type of what it isn't known of, where only one that was made just before makes it pass by itself.
+        after: Option<&'static str>,
+    },
+    /// It did not let go of the state's lock.
+    #[error("{action} {root}: {}the program did not let go of the state's lock{}; {next}", did(*interrupted), because(reason))]
+    LockLeft {
+        /// What was being done.
+        action: &'static str,
+        /// The root.
+        root: String,
+        /// It had been told to stop.
+        interrupted: bool,
+        /// What was said, or nothing.
+        reason: String,
+        /// The next step.
+        next: String,
+    },
     /// Told to stop, it did.
     #[error(
-        "{action} {root}: interrupted; the state is saved and the lock is gone; run the same command again to go on"
+        "{action} {root}: interrupted; the state is saved{}; run the same command again to go on",
+        if *lock_gone { " and the lock is gone" } else { "" }
     )]
     Interrupted {
         /// What was being done.
         action: &'static str,
         /// The root.
         root: String,
+        /// Whether the state's lock is known to be gone.
+        lock_gone: bool,
     },
     /// Somebody killed the program itself.
     #[error(
@@ -340,8 +408,25 @@ pub(super) fn of_run(
     if let Some(error) = errors.iter().find(|error| unsaved.contains(&&*error.summary)) {
         return Error::Unsaved { action, root: name, reason: in_words(error), program, work };
     }
-    if ended.interrupted {
-        return Error::Interrupted { action, root: name };
+    let releasing = errors.iter().position(|error| error.summary == RELEASING);
+    let releasing = releasing.map(|at| errors.remove(at));
+    let interrupted = ended.interrupted;
+    if let Some(next) = lock_left(&ended.lock, releasing.is_some(), &program, &work) {
+        let reason = releasing.as_ref().map(in_words).unwrap_or_default();
+        return Error::LockLeft { action, root: name, interrupted, reason, next };
+    }
+    if interrupted {
+        let lock_gone = ended.lock == LockAfter::Gone;
+        return Error::Interrupted { action, root: name, lock_gone };
+    }
+    if errors.is_empty() {
+        let reason = releasing.as_ref().map(in_words).unwrap_or_default();
+        let next = "it was taken off since: run the same command again".to_owned();
+        return Error::LockLeft { action, root: name, interrupted, reason, next };
+    }
+    if let Some((after, last)) = not_yet(&errors) {
+        let place = last.place().map_or_else(String::new, |place| format!("{place}: "));
+        return Error::NotYet { action, root: name, place, reason: in_words(last), after };
     }
     let first = &errors[0];
     let reason = in_words(first);
@@ -360,6 +445,20 @@ pub(super) fn of_run(
         Kind::Credentials => Error::Credentials { action, root: name, reason },
         Kind::Unreachable => Error::Unreachable { action, root: name, reason },
         Kind::Taken(address) => Error::Taken { root: name, address, reason, program, work },
+        Kind::DeletedPool(address) => {
+            let way_out = undelete_pool(root, &address, &program);
+            Error::Deleted { root: name, address, reason, way_out }
+        }
+        Kind::DeletedRole(address) => {
+            let way_out = "a role's for up to 44 days; choose other names for the roles with --set gcp.role_suffix=SUFFIX, then \
+                           run the same command again"
+                .to_owned();
+            Error::Deleted { root: name, address, reason, way_out }
+        }
+        Kind::Inconsistent(address) => {
+            let id = id_of(root, &address);
+            Error::Inconsistent { root: name, address, id, reason, program, work }
+        }
         Kind::Other => Error::Failed {
             action,
             root: name,
@@ -368,6 +467,106 @@ pub(super) fn of_run(
             others: errors.len() - 1,
         },
     }
+}
+
+/// What is said when a lock can't be let go of.
+const RELEASING: &str = "Error releasing the state lock";
+
+/// Whether a run that has ended may still hold the state's lock.
+pub(super) fn may_hold_lock(ended: &Ended) -> bool {
+    let said = || ended.stdout.contains(RELEASING) || ended.stderr.contains(RELEASING);
+    !ended.success && (ended.interrupted || said())
+}
+
+/// The next step where a lock was left, or may have been.
+fn lock_left(lock: &LockAfter, said: bool, program: &str, work: &Path) -> Option<String> {
+    match lock {
+        LockAfter::Gone => None,
+        LockAfter::Held(id) => Some(format!(
+            "run the same command again, which takes it off; if that doesn't, `{program} -chdir={} force-unlock {id}`",
+            work.display()
+        )),
+        LockAfter::Unknown if said => Some(
+            "run the same command again: it takes off a lock that is still held, or says how that is done".to_owned(),
+        ),
+        LockAfter::Unknown => None,
+    }
+}
+
+fn did(interrupted: bool) -> &'static str {
+    if interrupted { "interrupted, and " } else { "" }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+/// What the clouds say of what was made or turned on just before, as users have reported it; all of the words are to be there.
+/// Where such a text can also be a mistake for good, it counts only if something of that type was made just before.
+const NOT_YET: [(&[&str], Option<&str>); 7] = [
+    // hashicorp/terraform-provider-google #11102.
+    (&["Cannot find metric", "If a metric was created recently"], None),
+    // A service's own account, which Google makes by and by: terraform-google-modules/terraform-google-pubsub #34.
+    (&["Service account service-", "@gcp-sa-", "does not exist"], None),
+    // hashicorp/terraform-provider-google #22533: the name of a database that was deleted minutes ago.
+    (&["Database ID", "is not available in project", "Please retry in"], None),
+    (
+        &["has not been used in project", "If you enabled this API recently"],
+        Some("google_project_service"),
+    ),
+    (
+        &["Service account ", ".iam.gserviceaccount.com does not exist"],
+        Some("google_service_account"),
+    ),
+    (&["iam.serviceAccounts.actAs", "(or it may not exist)"], Some("google_service_account")),
+    (
+        &["Role (projects/", "does not exist in the resource's hierarchy"],
+        Some("google_project_iam_custom_role"),
+    ),
+];
+
+/// Whether all that was said passes by itself; then after what was made, and the error to tell of.
+fn not_yet(errors: &[Diagnostic]) -> Option<(Option<&'static str>, &Diagnostic)> {
+    let one = |error: &Diagnostic| {
+        let text = in_words(error).to_lowercase();
+        let says = |words: &[&str]| words.iter().all(|words| text.contains(&words.to_lowercase()));
+        NOT_YET.iter().find(|(words, _)| says(words)).map(|(_, after)| *after)
+    };
+    let found: Vec<Option<&'static str>> = errors.iter().map(one).collect::<Option<_>>()?;
+    // The one with a condition decides.
+    let at = found.iter().position(Option::is_some).unwrap_or_default();
+    Some((*found.get(at)?, errors.get(at)?))
+}
+
+/// The values that a root was given, as far as they help to name what is there.
+fn value(root: &Root, name: &str) -> Option<String> {
+    let text = std::fs::read(root.var_file.as_ref()?).ok()?;
+    let values: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    values.get(name)?.as_str().map(str::to_owned)
+}
+
+/// How a pool of identities that was deleted is had again.
+fn undelete_pool(root: &Root, address: &str, program: &str) -> String {
+    let project = value(root, "project").unwrap_or_else(|| "PROJECT".to_owned());
+    let pool = value(root, "workload_identity_pool")
+        .or_else(|| Some(format!("{}-{}", value(root, "prefix")?, value(root, "environment")?)));
+    let pool = pool.unwrap_or_else(|| "POOL".to_owned());
+    format!(
+        "a pool's for 30 days; either `gcloud iam workload-identity-pools undelete {pool} --location=global --project={project}`, then \
+         `{program} -chdir={} import {address} projects/{project}/locations/global/workloadIdentityPools/{pool}`; or another name with \
+         --set gcp.workload_identity_pool=POOL; then run the same command again",
+        root.work.display()
+    )
+}
+
+/// The id by which a resource is taken into the state.
+fn id_of(root: &Root, address: &str) -> String {
+    let database = || {
+        let database = value(root, "database")?;
+        Some(format!("\"projects/{}/databases/{database}\"", value(root, "project")?))
+    };
+    let known = address.starts_with("google_firestore_database.").then(database).flatten();
+    known.unwrap_or_else(|| "ID".to_owned())
 }
 
 enum Kind {
@@ -380,6 +579,9 @@ enum Kind {
     Credentials,
     Unreachable,
     Taken(String),
+    DeletedPool(String),
+    DeletedRole(String),
+    Inconsistent(String),
     Other,
 }
 
@@ -432,6 +634,24 @@ impl Kind {
         if says(&["connection refused", "no such host", "i/o timeout", "network is unreachable"]) {
             return Self::Unreachable;
         }
+        let is = |resource_type: &str| {
+            first.address.as_ref().filter(|address| address.starts_with(resource_type)).cloned()
+        };
+        if says(&["marked for deletion", "in a deleted state"])
+            && let Some(address) = is("google_project_iam_custom_role.")
+        {
+            return Self::DeletedRole(address);
+        }
+        if says(&["already exists"])
+            && let Some(address) = is("google_iam_workload_identity_pool.")
+        {
+            return Self::DeletedPool(address);
+        }
+        if says(&["Provider produced inconsistent result after apply"])
+            && let Some(address) = first.address.clone().or_else(|| address_in(&text))
+        {
+            return Self::Inconsistent(address);
+        }
         match &first.address {
             Some(address) if says(&["AlreadyExists", "already exists", "alreadyExists"]) => {
                 Self::Taken(address.clone())
@@ -439,6 +659,12 @@ impl Kind {
             _ => Self::Other,
         }
     }
+}
+
+/// `When applying changes to ADDRESS, provider …`
+fn address_in(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("When applying changes to ")?;
+    rest.split_once(", provider").map(|(address, _)| address.to_owned())
 }
 
 /// On one line.

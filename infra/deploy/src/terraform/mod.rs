@@ -9,6 +9,9 @@
 //! caller's to take.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
+mod lock;
 mod pinned;
 mod plan;
 mod program;
@@ -26,15 +29,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use error::{Error, Lock};
-pub use plan::Plan;
+pub use plan::{Plan, Removed};
 pub use program::Terraform;
 pub use root::Root;
 pub use ui::{Event, Phase};
 
 use crate::plan::Change;
 use plan::PlanFile;
-use remains::Remains;
-use run::{Ended, Run};
+use remains::{LOG, Remains, held_lock};
+use run::{Ended, LockAfter, Run};
 
 /// Bounds of all waiting.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +98,11 @@ pub enum Progress<'a> {
         /// The resource's address.
         address: &'a str,
     },
+    /// A run that was killed here had made this and not yet written it down. A plan for looking at leaves it so.
+    Left {
+        /// The resource's address.
+        address: &'a str,
+    },
     /// Something happened to a resource.
     Event(&'a Event),
     /// It was told to stop, and ends what it is at.
@@ -126,7 +134,8 @@ impl Terraform {
         self.checked(root, "get ready", ended).map(drop)
     }
 
-    /// Finds out what would change. Changes nothing but what a run that was killed here left: see [`Progress`].
+    /// Finds out what would change, for an apply. Takes up what a run that was killed here left (see [`Progress`]), and holds
+    /// the state's lock meanwhile.
     pub async fn plan(
         &self,
         root: &Root,
@@ -134,9 +143,37 @@ impl Terraform {
         progress: OnProgress<'_>,
     ) -> Result<Plan, Error> {
         self.take_up(root, progress).await?;
+        self.planned(root, purpose, self.lock_timeout(), progress).await
+    }
+
+    /// Finds out what would change, for looking at: not even the lock is taken, and what a run that was killed here left is
+    /// only told of.
+    pub async fn look(
+        &self,
+        root: &Root,
+        purpose: Purpose,
+        progress: OnProgress<'_>,
+    ) -> Result<Plan, Error> {
+        let remains = Remains::find(&root.runs());
+        if !remains.made.is_empty() {
+            let known = self.resources(root).await?;
+            for address in remains.made.keys().filter(|address| !known.contains(*address)) {
+                progress(Progress::Left { address });
+            }
+        }
+        self.planned(root, purpose, "-lock=false".into(), progress).await
+    }
+
+    async fn planned(
+        &self,
+        root: &Root,
+        purpose: Purpose,
+        lock: OsString,
+        progress: OnProgress<'_>,
+    ) -> Result<Plan, Error> {
         let file = PlanFile::new(root)?;
         let mut args = words(["plan", "-json", "-input=false"]);
-        args.extend([self.lock_timeout(), flag("-out", file.path())]);
+        args.extend([lock, flag("-out", file.path())]);
         args.extend(root.var_file.iter().map(|file| flag("-var-file", file)));
         if purpose == Purpose::Destroy {
             args.push("-destroy".into());
@@ -175,7 +212,7 @@ impl Terraform {
 
     /// What others changed since the last apply and the next one would put back.
     pub async fn drift(&self, root: &Root, progress: OnProgress<'_>) -> Result<Vec<Change>, Error> {
-        Ok(self.plan(root, Purpose::Deploy, progress).await?.drift)
+        Ok(self.look(root, Purpose::Deploy, progress).await?.drift)
     }
 
     /// The root's outputs; none before its first apply.
@@ -204,11 +241,21 @@ impl Terraform {
     /// Takes up what runs that were killed here left: their locks, and what they made and didn't write down.
     async fn take_up(&self, root: &Root, progress: OnProgress<'_>) -> Result<(), Error> {
         let remains = Remains::find(&root.runs());
-        for id in &remains.locks {
-            let args = words(["force-unlock", "-force", id]);
-            // Only the lock with that very id is taken off. It may be gone, or be another's by now; the plan will tell.
-            let ended = self.run(root, "unlock", args, self.limits.query, &mut |_| ()).await?;
-            if ended.success {
+        let mut locks = remains.locks.clone();
+        let mut unread = false;
+        if locks.is_empty() && !remains.moments.is_empty() {
+            match lock::held(root).await {
+                Ok(held) => locks.extend(
+                    held.filter(|held| held.is_of(lock::host().as_deref(), &remains.moments))
+                        .map(|held| held.id),
+                ),
+                // The plan will tell if there is one; the next call looks again.
+                Err(_) => unread = true,
+            }
+        }
+        for id in &locks {
+            // It may be gone, or be another's by now; the plan will tell.
+            if self.unlock(root, id).await? {
                 progress(Progress::Unlocked { id });
             }
         }
@@ -233,8 +280,42 @@ impl Terraform {
         for address in &remains.uncertain {
             progress(Progress::Uncertain { address });
         }
-        remains.forget();
+        if !unread {
+            remains.forget();
+        }
         Ok(())
+    }
+
+    /// Takes off the lock with that very id, and no other. Whether that was done.
+    async fn unlock(&self, root: &Root, id: &str) -> Result<bool, Error> {
+        let args = words(["force-unlock", "-force", id]);
+        let limit = self.limits.query;
+        let run = Run { terraform: self, root, action: "unlock", args, limit };
+        let ended = run.follow(&mut |_| ()).await?;
+        ended.forget();
+        Ok(ended.success)
+    }
+
+    /// The lock of a run that has ended: taken off, if the run should have let go of it and did not.
+    async fn let_go(&self, root: &Root, ended: &Ended) -> LockAfter {
+        let log = std::fs::read_to_string(ended.folder.join(LOG)).unwrap_or_default();
+        let told = held_lock(&log);
+        let moments: Vec<_> = lock::Moment::of(&ended.folder, &ended.stdout).into_iter().collect();
+        let held = match lock::held(root).await {
+            Ok(held) => held.filter(|held| {
+                told.as_ref() == Some(&held.id) || held.is_of(lock::host().as_deref(), &moments)
+            }),
+            Err(_) => match told {
+                Some(id) => return LockAfter::Held(id),
+                None if log.contains(": Unlocked remote state") => return LockAfter::Gone,
+                None => return LockAfter::Unknown,
+            },
+        };
+        let Some(held) = held else { return LockAfter::Gone };
+        match self.unlock(root, &held.id).await {
+            Ok(true) => LockAfter::Gone,
+            _ => LockAfter::Held(held.id),
+        }
     }
 
     /// Runs a question and gives what was printed.
@@ -257,7 +338,16 @@ impl Terraform {
         limit: Duration,
         progress: OnProgress<'_>,
     ) -> Result<Ended, Error> {
-        Run { terraform: self, root, action, args, limit }.follow(progress).await
+        let run = Run { terraform: self, root, action, args, limit };
+        let mut ended = run.follow(progress).await?;
+        if error::may_hold_lock(&ended) {
+            ended.lock = self.let_go(root, &ended).await;
+        }
+        // One that may still hold its lock is looked through by the next plan.
+        if ended.lock == LockAfter::Gone {
+            ended.forget();
+        }
+        Ok(ended)
     }
 
     /// What was printed, or why it failed.

@@ -33,9 +33,21 @@ pub struct Plan {
     pub outputs: Vec<String>,
     /// What others changed since the last apply, as it was and as it is, as far as this plan puts it back.
     pub drift: Vec<Change>,
+    /// What would be removed, as it is.
+    #[serde(skip)]
+    pub removed: Vec<Removed>,
     /// What is applied; none when nothing would change.
     #[serde(skip)]
-    pub(super) file: Option<Arc<PlanFile>>,
+    pub(crate) file: Option<Arc<PlanFile>>,
+}
+
+/// A resource that would be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Such as `google_storage_bucket`.
+    pub resource_type: String,
+    /// Its values before.
+    pub before: Value,
 }
 
 impl Plan {
@@ -79,7 +91,7 @@ impl fmt::Display for Plan {
 
 /// A plan's file. It holds secrets, so it goes when the plan does.
 #[derive(Debug)]
-pub(super) struct PlanFile(PathBuf);
+pub(crate) struct PlanFile(PathBuf);
 
 impl PlanFile {
     /// A name for a new one. Those of processes that are gone are deleted.
@@ -170,9 +182,18 @@ pub(super) fn read(
     let something = !changes.is_empty() || !outputs.is_empty() || moved;
     let drift = shown.resource_drift.iter().filter_map(change);
     let drift = drift.filter_map(|drifted| put_back(drifted, &changes)).collect();
+    let removed = shown
+        .resource_changes
+        .iter()
+        .filter(|resource| resource.mode == "managed" && resource.change.actions == ["delete"]);
+    let removed = removed.map(|resource| Removed {
+        resource_type: resource.r#type.clone(),
+        before: resource.change.before.clone(),
+    });
+    let removed = removed.collect();
     let file = shown.applyable.unwrap_or(something).then(|| Arc::new(file));
     let destroys = purpose == Purpose::Destroy;
-    Ok(Plan { root: root.name.clone(), destroys, changes, outputs, drift, file })
+    Ok(Plan { root: root.name.clone(), destroys, changes, outputs, drift, removed, file })
 }
 
 fn is_nothing(change: &ValueChange) -> bool {

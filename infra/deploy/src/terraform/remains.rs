@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::Moment;
 use super::ui::{self, Line, Phase};
 
 /// Names of the files in a run's folder.
@@ -50,8 +51,10 @@ fn started(pid: u32) -> Option<u64> {
 /// What is left.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
-    /// Ids of locks that were never let go.
+    /// Ids of locks that were never let go, as far as logs tell of them.
     pub(super) locks: Vec<String>,
+    /// When each of the runs may have taken a lock.
+    pub(super) moments: Vec<Moment>,
     /// What was made, and its id.
     pub(super) made: BTreeMap<String, String>,
     /// What was being made.
@@ -82,7 +85,9 @@ impl Remains {
             if process.is_some_and(|process| !process.is_alive()) {
                 let text = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
                 remains.locks.extend(held_lock(&text(LOG)));
-                remains.add(&text(STDOUT));
+                let said = text(STDOUT);
+                remains.moments.extend(Moment::of(&folder, &said));
+                remains.add(&said);
                 remains.folders.push(folder);
             }
         }
@@ -115,7 +120,7 @@ impl Remains {
 }
 
 /// The lock that a log tells of, if it doesn't tell of its end too.
-fn held_lock(log: &str) -> Option<String> {
+pub(super) fn held_lock(log: &str) -> Option<String> {
     const ID: &str = "tf_backend.lock.id=";
     let mut held = None;
     for line in log.lines() {

@@ -94,7 +94,7 @@ impl Root {
     /// Makes the copy what the source is, with its lock file only if `pinned`. The program's own files in it stay.
     pub(super) fn stage(&self, pinned: bool) -> Result<(), Error> {
         let failed =
-            |source| Error::Files { action: "copy the root to", path: self.work.clone(), source };
+            |cause| Error::Files { action: "copy the root to", path: self.work.clone(), cause };
         // Plans hold secrets.
         let folder = self.runs();
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;

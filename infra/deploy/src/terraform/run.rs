@@ -47,6 +47,29 @@ pub(super) struct Ended {
     pub(super) stderr: String,
     /// We were told to stop, and passed it on.
     pub(super) interrupted: bool,
+    /// The state's lock, where it may not have been let go.
+    pub(super) lock: LockAfter,
+    /// What is kept of it; see [`forget`](Self::forget).
+    pub(super) folder: PathBuf,
+}
+
+/// What came of the lock of a run that didn't end as it should.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum LockAfter {
+    /// Nothing speaks for its being held, or it was taken off.
+    #[default]
+    Gone,
+    /// It is held, by this id.
+    Held(String),
+    /// It can't be read, and nothing that was said tells.
+    Unknown,
+}
+
+impl Ended {
+    /// Throws away what is kept of it: nothing is lost with it.
+    pub(super) fn forget(&self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
 }
 
 impl Run<'_> {
@@ -54,10 +77,10 @@ impl Run<'_> {
     pub(super) async fn follow(self, progress: OnProgress<'_>) -> Result<Ended, Error> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = self.root.runs().join(format!("run-{}-{count}", std::process::id()));
-        let files = |source| Error::Files {
+        let files = |cause| Error::Files {
             action: "write down what is said in",
             path: folder.clone(),
-            source,
+            cause,
         };
         fs::create_dir_all(&folder).map_err(files)?;
         let out = File::create(folder.join(STDOUT)).map_err(files)?;
@@ -89,9 +112,8 @@ impl Run<'_> {
                 signal,
             });
         }
-        // Nothing is lost with it.
-        let _ = fs::remove_dir_all(&folder);
-        Ok(Ended { success: status.success(), stdout, stderr, interrupted })
+        let success = status.success();
+        Ok(Ended { success, stdout, stderr, interrupted, lock: LockAfter::default(), folder })
     }
 
     fn command(&self, folder: &Path) -> Command {
@@ -120,10 +142,10 @@ impl Run<'_> {
         folder: &Path,
         progress: OnProgress<'_>,
     ) -> Result<(ExitStatus, bool), Error> {
-        let failed = |source| Error::Files {
+        let failed = |cause| Error::Files {
             action: "follow what is said in",
             path: folder.to_owned(),
-            source,
+            cause,
         };
         let mut said = Followed::new(folder.join(STDOUT));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

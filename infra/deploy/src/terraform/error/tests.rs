@@ -17,6 +17,21 @@ fn diagnostic(summary: &str, detail: &str, address: Option<&str>) -> String {
 }
 
 fn error(stdout: &str, stderr: &str) -> Error {
+    after(ended(stdout, stderr, false, LockAfter::Gone))
+}
+
+fn ended(stdout: &str, stderr: &str, interrupted: bool, lock: LockAfter) -> Ended {
+    Ended {
+        success: false,
+        stdout: stdout.to_owned(),
+        stderr: stderr.to_owned(),
+        interrupted,
+        lock,
+        folder: "none".into(),
+    }
+}
+
+fn after(ended: Ended) -> Error {
     let terraform = Terraform {
         program: "/usr/bin/terraform".into(),
         version: "1.11.4".to_owned(),
@@ -25,12 +40,6 @@ fn error(stdout: &str, stderr: &str) -> Error {
     };
     let root =
         Root::new("terraform", Path::new("terraform"), Path::new("outputs/work/dev/terraform"));
-    let ended = Ended {
-        success: false,
-        stdout: stdout.to_owned(),
-        stderr: stderr.to_owned(),
-        interrupted: false,
-    };
     of_run(&terraform, &root, "apply", &ended)
 }
 
@@ -168,4 +177,124 @@ fn each_way_to_fail_has_its_own_next_step() {
         let text = error(&said, "").to_string();
         assert!(text.contains(step), "no `{step}` in: {text}");
     }
+}
+
+#[test]
+fn a_lock_that_was_not_let_go_comes_before_having_been_told_to_stop() {
+    let said = diagnostic("Error releasing the state lock", "context canceled", None);
+    let cases = [
+        (said.as_str(), LockAfter::Gone, "interrupted; the state is saved and the lock is gone; "),
+        (HALTED, LockAfter::Gone, "interrupted; the state is saved and the lock is gone; "),
+        (HALTED, LockAfter::Unknown, "interrupted; the state is saved; run the same command again"),
+        (
+            said.as_str(),
+            LockAfter::Unknown,
+            "interrupted, and the program did not let go of the state's lock: Error releasing the state lock \
+             context canceled; run the same command again: it takes off a lock that is still held",
+        ),
+        (
+            HALTED,
+            LockAfter::Held("4c4a".to_owned()),
+            "interrupted, and the program did not let go of the state's lock; run the same command again, which takes it off; \
+             if that doesn't, `terraform -chdir=outputs/work/dev/terraform force-unlock 4c4a`",
+        ),
+    ];
+    for (said, lock, expected) in cases {
+        let text = after(ended(said, "", true, lock.clone())).to_string();
+        assert!(text.starts_with(&format!("apply terraform: {expected}")), "{lock:?}: {text}");
+    }
+}
+
+/// As users have reported them; see `NOT_YET`.
+const METRIC: &str = "Error creating AlertPolicy: googleapi: Error 404: Cannot find metric(s) that match type = \
+    \"logging.googleapis.com/user/error_total\". If a metric was created recently, it could take up to 10 minutes to become \
+    available. Please try again soon.";
+const AGENT: &str = "Error applying IAM policy for pubsub topic \"projects/p/topics/t\": Error setting IAM policy for pubsub topic \
+    \"projects/p/topics/t\": googleapi: Error 400: Service account \
+    service-802491271465@gcp-sa-pubsub.iam.gserviceaccount.com does not exist.";
+
+#[test]
+fn what_passes_by_itself_is_told_from_what_does_not() {
+    let said = |summaries: &[&str]| {
+        let lines: Vec<_> =
+            summaries.iter().map(|summary| diagnostic(summary, "", Some("a.b"))).collect();
+        error(&lines.join("\n"), "")
+    };
+    for (summaries, expected) in [
+        (vec![METRIC], None),
+        (vec![AGENT], None),
+        (vec![AGENT, METRIC], None),
+        (
+            vec![
+                "googleapi: Error 400: Database ID '(default)' is not available in project 'p'. Please retry in 214 seconds.",
+            ],
+            None,
+        ),
+        (
+            vec![
+                METRIC,
+                "googleapi: Error 400: Service account ingest@p.iam.gserviceaccount.com does not exist., badRequest",
+            ],
+            Some("google_service_account"),
+        ),
+        (
+            vec![
+                "googleapi: Error 403: Permission 'iam.serviceaccounts.actAs' denied on service account a@p (or it may not exist).",
+            ],
+            Some("google_service_account"),
+        ),
+    ] {
+        let error = said(&summaries);
+        assert!(
+            matches!(&error, Error::NotYet { after, .. } if *after == expected),
+            "{summaries:?}: {error}"
+        );
+    }
+    for summaries in [
+        vec![METRIC, "googleapi: Error 403: Permission 'pubsub.topics.create' denied."],
+        vec![
+            "googleapi: Error 404: Cannot find metric(s) that match type = \"custom.googleapis.com/x\".",
+        ],
+        vec!["googleapi: Error 403: The caller does not have permission"],
+    ] {
+        let error = said(&summaries);
+        assert!(matches!(error, Error::Failed { .. }), "{summaries:?}: {error}");
+    }
+}
+
+#[test]
+fn a_name_that_the_cloud_keeps_for_a_while_is_no_case_for_an_import_alone() {
+    let pool = diagnostic(
+        "Error creating WorkloadIdentityPool: googleapi: Error 409: Requested entity already exists",
+        "",
+        Some("google_iam_workload_identity_pool.outside[0]"),
+    );
+    let text = error(&pool, "").to_string();
+    assert!(
+        text.contains("gcloud iam workload-identity-pools undelete POOL --location=global"),
+        "{text}"
+    );
+    assert!(text.contains("--set gcp.workload_identity_pool=POOL"), "{text}");
+
+    let role = diagnostic(
+        "Error creating the custom project role projects/p/roles/r: googleapi: Error 400: You can't create a role_id (r) which \
+         has been marked for deletion., failedPrecondition",
+        "",
+        Some("google_project_iam_custom_role.github[\"deploy\"]"),
+    );
+    let text = error(&role, "").to_string();
+    assert!(text.contains("--set gcp.role_suffix=SUFFIX"), "{text}");
+}
+
+#[test]
+fn what_was_made_and_not_found_right_after_is_taken_in_by_an_import() {
+    let said = diagnostic(
+        "Provider produced inconsistent result after apply",
+        "When applying changes to google_firestore_database.candles, provider \"provider[\\\"registry.terraform.io/hashicorp/google\\\"]\" \
+         produced an unexpected new value: Root object was present, but now absent.",
+        None,
+    );
+    let text = error(&said, "").to_string();
+    assert!(text.contains("run the same command again in a minute"), "{text}");
+    assert!(text.contains("import google_firestore_database.candles ID"), "{text}");
 }

@@ -1,5 +1,6 @@
 //! Terraform on the AWS emulator, its state there too.
 
+mod cloud_storage;
 mod foundation;
 mod small;
 
@@ -86,6 +87,7 @@ fn words(progress: &Progress<'_>) -> String {
         Progress::Unlocked { .. } => "unlocked".to_owned(),
         Progress::Adopted { address } => format!("adopted {address}"),
         Progress::Uncertain { address } => format!("uncertain {address}"),
+        Progress::Left { address } => format!("left {address}"),
         Progress::Event(event) => event.to_string(),
         Progress::Stopping => "stopping".to_owned(),
     }

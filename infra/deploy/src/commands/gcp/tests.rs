@@ -1,0 +1,118 @@
+//! What a destroy would stop at, with a program in Terraform's place and a server in Cloud Storage's.
+
+use std::path::Path;
+
+use infra::Settings;
+use serde_json::json;
+
+use super::super::site::Checkout;
+use super::*;
+use crate::served::Served;
+use crate::terraform::fake::Fake;
+
+/// What is said of a destroy, whose plan removes a database and a bucket; and how program and server were called.
+async fn destroyed(
+    protection: &str,
+    force_destroy: bool,
+    objects: &'static str,
+) -> (Result<(), Failure>, Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::new(&folder.path().join("fake"));
+    let removed = |kind: &str, before: Value| {
+        json!({
+            "address": format!("{kind}.it"), "mode": "managed", "type": kind,
+            "change": { "actions": ["delete"], "before": before },
+        })
+    };
+    let changes = [
+        removed(
+            "google_firestore_database",
+            json!({ "name": "(default)", "delete_protection_state": protection }),
+        ),
+        removed(
+            "google_storage_bucket",
+            json!({ "name": "archive", "force_destroy": force_destroy }),
+        ),
+    ];
+    let shown = json!({ "applyable": true, "resource_changes": changes });
+    fake.does("show", &format!("echo '{shown}'"));
+    let site = site(folder.path(), &format!("terraform.program={}", fake.program().display()));
+    std::fs::create_dir_all(folder.path().join("terraform-gcp")).expect("create");
+    let root = Root::google(&site.checkout.root, &site.settings);
+    let progress = Progress::default();
+    let session = Session::open(&site, root, &progress).await.expect("it is ready");
+    let plan = session.look(Purpose::Destroy).await.expect("planned");
+    let served = Served::start(move |_, _| (200, objects.to_owned())).await;
+    let storage = CloudStorage::open(Some(&served.url), Some("token")).expect("a client");
+    let done = destroyable(&plan, &storage).await;
+    (done, fake.calls(&["-lock", "-destroy"]), served.asked())
+}
+
+fn site(root: &Path, set: &str) -> Site {
+    let text = include_str!("../../../../../twincloud.toml");
+    let sets = vec![set.to_owned()];
+    Site {
+        checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
+        settings: Settings::parse(root, text, Some("dev"), &sets, std::iter::empty())
+            .expect("valid"),
+        local: None,
+        sets,
+    }
+}
+
+#[tokio::test]
+async fn what_would_stop_half_way_is_refused_before_anything_is_touched() {
+    let (refused, calls, asked) =
+        destroyed("DELETE_PROTECTION_ENABLED", false, "{\"items\":[{}]}").await;
+    let Err(Failure::Usage(error)) = refused else { panic!("{refused:?}") };
+    let text = error.to_string();
+    for words in [
+        "the database (default) is protected, and the bucket archive holds objects",
+        "`cargo xtask deploy gcp --set gcp.firestore.delete_protection=false --set gcp.archive.force_destroy=true`",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(calls, ["init", "plan -lock=false -destroy", "show"]);
+    assert_eq!(asked, ["GET /b/archive/o?versions=true&maxResults=1"]);
+
+    let (refused, ..) = destroyed("DELETE_PROTECTION_DISABLED", false, "{\"items\":[{}]}").await;
+    let Err(Failure::Usage(error)) = refused else { panic!("{refused:?}") };
+    assert!(!error.to_string().contains("delete_protection"), "{error}");
+}
+
+#[tokio::test]
+async fn what_comes_to_its_end_is_not_refused() {
+    let (done, ..) = destroyed("DELETE_PROTECTION_DISABLED", false, "{}").await;
+    done.expect("it is empty");
+    let (done, _, asked) = destroyed("DELETE_PROTECTION_DISABLED", true, "{\"items\":[{}]}").await;
+    done.expect("what it holds goes with it");
+    assert_eq!(asked, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_is_named_before_anything_is_touched() {
+    let removed = |kind: &str| Removed { resource_type: kind.to_owned(), before: Value::Null };
+    let plan = Plan {
+        root: "terraform-gcp".to_owned(),
+        destroys: true,
+        changes: Vec::new(),
+        outputs: Vec::new(),
+        drift: Vec::new(),
+        removed: ["google_pubsub_topic", "google_service_account", "google_logging_metric"]
+            .map(removed)
+            .to_vec(),
+        file: None,
+    };
+    let served =
+        Served::start(|_, _| (200, "{\"permissions\":[\"pubsub.topics.delete\"]}".to_owned()));
+    let served = served.await;
+    let token = Token::find(Some("token")).expect("given");
+    let missing = rights::missing(&served.url, &token, "p", &plan).await.expect("answered");
+    assert_eq!(missing, ["iam.serviceAccounts.delete"]);
+    let asked = "POST /v1/projects/p:testIamPermissions \
+                 {\"permissions\":[\"pubsub.topics.delete\",\"iam.serviceAccounts.delete\"]}";
+    assert_eq!(served.asked(), [asked]);
+    let Err(Failure::Usage(error)) = permitted(&missing) else { panic!("it is refused") };
+    assert!(error.to_string().contains("iam.serviceAccounts.delete"), "{error}");
+    permitted(&[]).expect("all are there");
+}

@@ -1,0 +1,195 @@
+//! The file by which a state is locked, read where it lies. The logs don't do: Terraform's S3 backend alone writes there that it
+//! has the lock, and neither its Cloud Storage backend nor `OpenTofu` does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::Root;
+use super::remains::{LOG, PROCESS, STDERR, STDOUT};
+use crate::aws::{aws_config, emulator_credentials, in_words};
+use crate::cloud_storage::CloudStorage;
+
+/// How long reading it may take.
+const LIMIT: Duration = Duration::from_secs(30);
+/// What the system's clock of a file may differ from what the program wrote.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// A lock that is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// What takes it off by force.
+    pub(super) id: String,
+    /// `USER@HOST`.
+    who: String,
+    created: Timestamp,
+}
+
+/// What is in the file.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Info {
+    #[serde(rename = "ID")]
+    id: String,
+    who: String,
+    created: String,
+}
+
+impl Held {
+    /// `id` takes the place of the file's own, where the backend has another one.
+    fn read(content: &[u8], id: Option<String>) -> Result<Self, String> {
+        let info: Info = serde_json::from_slice(content)
+            .map_err(|error| format!("read what the lock's file says: {error}"))?;
+        let created = info.created.parse();
+        let created =
+            created.map_err(|error| format!("read since when the lock is held: {error}"))?;
+        Ok(Self { id: id.unwrap_or(info.id), who: info.who, created })
+    }
+
+    /// Whether a run of this machine took it, of which it is known when that was.
+    pub(super) fn is_of(&self, host: Option<&str>, moments: &[Moment]) -> bool {
+        let here = self.who.rsplit_once('@').is_some_and(|(_, at)| Some(at) == host);
+        here && moments.iter().any(|moment| moment.holds(self.created))
+    }
+}
+
+/// Where a root's lock lies.
+#[derive(Debug, PartialEq, Eq)]
+enum File {
+    S3 { bucket: String, key: String, region: String },
+    CloudStorage { bucket: String, name: String },
+}
+
+impl File {
+    /// From what the program is told of its backend; none for a backend of another kind.
+    fn of(root: &Root) -> Option<Self> {
+        let mut backend = root.backend_file.as_deref().map(values).unwrap_or_default();
+        backend.extend(root.backend.clone());
+        let bucket = backend.remove("bucket")?;
+        match (backend.remove("key"), backend.remove("region"), backend.remove("prefix")) {
+            (Some(key), Some(region), _) => {
+                Some(Self::S3 { bucket, key: format!("{key}.tflock"), region })
+            }
+            (None, _, Some(prefix)) => {
+                let prefix = prefix.trim_matches('/');
+                Some(Self::CloudStorage { bucket, name: format!("{prefix}/default.tflock") })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The values of a rendered backend file: `KEY = "VALUE"`, a line each.
+fn values(file: &Path) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.trim().to_owned(), serde_json::from_str(value.trim()).ok()?))
+    });
+    pairs.collect()
+}
+
+/// The lock that is held on a root's state, whosever it is. An error is in words.
+pub(super) async fn held(root: &Root) -> Result<Option<Held>, String> {
+    let Some(file) = File::of(root) else { return Err("its place isn't known".to_owned()) };
+    let reading = Box::pin(read(root, &file));
+    tokio::time::timeout(LIMIT, reading)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", LIMIT.as_secs())))
+}
+
+async fn read(root: &Root, file: &File) -> Result<Option<Held>, String> {
+    let told = |name: &str| {
+        root.env.get(name).cloned().or_else(|| std::env::var(name).ok()).filter(|v| !v.is_empty())
+    };
+    match file {
+        File::S3 { bucket, key, region } => {
+            let endpoint = root.env.get("AWS_ENDPOINT_URL_S3");
+            let credentials = endpoint.map(|_| emulator_credentials());
+            let config = aws_config(endpoint.map(String::as_str), region, credentials).await;
+            let client = crate::artifact::client(&config);
+            let answer = match client.get_object().bucket(bucket).key(key).send().await {
+                Ok(answer) => answer,
+                Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(in_words(&error)),
+            };
+            let content = answer.body.collect().await.map_err(|error| error.to_string())?;
+            Held::read(&content.into_bytes(), None).map(Some)
+        }
+        File::CloudStorage { bucket, name } => {
+            let endpoint = root.backend.get("storage_custom_endpoint").cloned();
+            let endpoint = endpoint
+                .or_else(|| told("GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT"))
+                .or_else(|| told("GOOGLE_STORAGE_CUSTOM_ENDPOINT"));
+            let token = told("GOOGLE_OAUTH_ACCESS_TOKEN");
+            let storage = CloudStorage::open(endpoint.as_deref(), token.as_deref());
+            let object = match storage {
+                Ok(storage) => storage.object(bucket, name).await,
+                Err(error) => Err(error),
+            };
+            let object = object.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
+            // Here the object's generation is what takes it off.
+            object.map(|object| Held::read(&object.content, Some(object.generation))).transpose()
+        }
+    }
+}
+
+/// This machine, as the program names it in its locks.
+pub(super) fn host() -> Option<String> {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| {
+        let output = std::process::Command::new("hostname").output().ok()?;
+        String::from_utf8(output.stdout).ok()
+    })?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// When a run made up what it writes into its lock: after its first line, and before its second, which is about its work or its
+/// waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    from: Timestamp,
+    to: Timestamp,
+}
+
+impl Moment {
+    /// Of the run that has this folder; none where there is nothing to tell it by.
+    pub(super) fn of(folder: &Path, said: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Line {
+            #[serde(rename = "@timestamp")]
+            timestamp: String,
+        }
+        let at = |line: &str| serde_json::from_str::<Line>(line).ok()?.timestamp.parse().ok();
+        let mut said = said.lines().filter_map(at);
+        // A run that said nothing has only its files to tell when it was.
+        let begun = || modified(&folder.join(PROCESS))?.checked_sub(SLACK).ok();
+        let over = || {
+            let files = [STDOUT, STDERR, LOG];
+            let last = files.iter().filter_map(|name| modified(&folder.join(name))).max()?;
+            last.checked_add(SLACK).ok()
+        };
+        let from = said.next().or_else(begun)?;
+        let to = said.next().or_else(over)?;
+        Some(Self { from, to })
+    }
+
+    fn holds(self, at: Timestamp) -> bool {
+        self.from <= at && at <= self.to
+    }
+}
+
+fn modified(path: &Path) -> Option<Timestamp> {
+    let modified: SystemTime = fs::metadata(path).ok()?.modified().ok()?;
+    Timestamp::try_from(modified).ok()
+}
+
+#[cfg(test)]
+mod tests;
