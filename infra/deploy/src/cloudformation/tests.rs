@@ -21,9 +21,11 @@ async fn duel(again: Duration) -> ([Result<Outputs, Error>; 2], usize) {
     let limits = limits(again);
     let (mut here, mut there) = (0, 0);
     let count = |p: &Progress<'_>| usize::from(matches!(p, Progress::Overtaken { .. }));
+    let mut at_here = |p: Progress<'_>| here += count(&p);
+    let mut at_there = |p: Progress<'_>| there += count(&p);
     let (first, second) = tokio::join!(
-        apply(&client, &request, &limits, &mut |p| here += count(&p)),
-        apply(&client, &request, &limits, &mut |p| there += count(&p)),
+        apply(&client, &request, &limits, &mut at_here),
+        apply(&client, &request, &limits, &mut at_there),
     );
     ([first, second], here + there)
 }
