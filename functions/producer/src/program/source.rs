@@ -114,10 +114,16 @@ pub(super) fn feed(
     sender: &mpsc::Sender<SourceTrade>,
     stop: &AtomicBool,
 ) -> Result<(), SourceError> {
-    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    let mut left = skip;
+    let is_new = move |read: &Result<SourceTrade, _>| {
+        // An error is passed over by none: nothing comes after it.
+        let is_taken = left > 0 && read.is_ok();
+        left -= u64::from(is_taken);
+        !is_taken
+    };
     let started = Instant::now();
     let mut first_ms = None;
-    for (number, read) in (0..).zip(trades.skip(skip)) {
+    for (number, read) in (0..).zip(trades.filter(is_new)) {
         let made = read?;
         let time_ms = made.trade.time_ms;
         let after_ms = time_ms.saturating_sub(*first_ms.get_or_insert(time_ms));
@@ -166,6 +172,21 @@ mod tests {
         drop(sender);
         let rest: Vec<_> = std::iter::from_fn(|| receiver.try_recv().ok()).collect();
         assert_eq!(rest, all[4..]);
+    }
+
+    #[test]
+    fn a_file_without_a_trade_is_a_mistake_of_the_input_also_for_who_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("recording");
+        std::fs::write(&path, r#"{"e":"aggTrade","s":"BTCUSDT","a":1}"#).unwrap();
+        for skip in [0, 7] {
+            let (sender, _receiver) = mpsc::channel(10);
+            let pace = Pace { speed: "max".parse().unwrap(), rate: None };
+            let made = made(path.to_str().unwrap(), &symbols(&["BTCUSDT"]));
+            let error = feed(made, skip, pace, &sender, &AtomicBool::new(false)).unwrap_err();
+            assert!(error.is_about_input());
+            assert!(error.to_string().contains("no trade in it of BTCUSDT: 1 lines"), "{error}");
+        }
     }
 
     #[test]
