@@ -81,7 +81,7 @@ async fn grows_into_pieces_and_back<S: CandleStore>(store: &S, symbol: &Symbol) 
     let ids = |step, count| (FIRST_ID..).step_by(step).take(count);
     let small = candle(symbol, 2, ids(2, 100_000));
     let in_pieces = with(&small, ids(2, 200_000).skip(100_000));
-    let filled = with(&in_pieces, ids(1, 400_000).filter(|id| id % 2 == FIRST_ID % 2 ^ 1));
+    let filled = with(&in_pieces, ids(1, 400_000).filter(|id| id % 2 != FIRST_ID % 2));
     let torn_again = with(&filled, ids(2, 400_000).skip(200_000));
     let sizes = [&small, &in_pieces, &filled, &torn_again].map(|c| c.to_record().pieces.len());
     assert_eq!(sizes.map(|pieces| pieces > 0), [false, true, false, true], "{sizes:?}");

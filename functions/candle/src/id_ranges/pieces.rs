@@ -271,10 +271,14 @@ fn cut(ranges: &[Range], window: Window, pieces: &mut Vec<Piece>) {
     }
     match encode(ranges, window) {
         Some(bytes) => {
-            pieces.push(Piece { entry: Entry { window, digest: digest(&bytes) }, bytes })
+            pieces.push(Piece { entry: Entry { window, digest: digest(&bytes) }, bytes });
         }
         // Each half has fewer ids, and one id always fits.
-        None => window.halves().into_iter().for_each(|half| cut(ranges, half, pieces)),
+        None => {
+            for half in window.halves() {
+                cut(ranges, half, pieces);
+            }
+        }
     }
 }
 

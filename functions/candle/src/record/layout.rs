@@ -10,8 +10,9 @@ pub const VERSION_IN_PIECES: i64 = 2;
 pub const WHOLE_MAX_BYTES: usize = 256 * 1024;
 /// Pieces that one write may change: with the record, what a transaction of DynamoDB takes.
 pub const CHANGED_MAX_PIECES: usize = 99;
-/// Bytes of the pieces that one write may change; a transaction of DynamoDB takes 4 MB, a commit of Firestore 10 MiB.
-pub const CHANGED_MAX_BYTES: usize = 3_500_000;
+/// Bytes of the pieces that one write may change: as base64 they fit into the 4 MB of a transaction of `DynamoDB`, however
+/// those are counted. A commit of Firestore takes 10 MiB.
+pub const CHANGED_MAX_BYTES: usize = 2_900_000;
 
 /// A candle to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
