@@ -11,6 +11,7 @@ use infra::settings::Policy;
 
 use crate::chaos_sim;
 use crate::containers::Fault;
+use crate::delivery;
 use crate::evidence::About;
 use crate::game_day;
 use crate::history::CloudName;
@@ -25,8 +26,6 @@ use crate::schedule::ONLY_ON_SIM;
 use crate::stage::{Script, Stage};
 use crate::targets::emulated::{Backend, Deployment, Proxies};
 
-/// Deliveries before a message is a dead letter, in scenarios without poison: an outage makes none.
-const PATIENT_DELIVERIES: u32 = 100;
 /// The pause between two runs of replicate: the schedule at its shortest.
 const REPLICATE_PAUSE: Duration = Duration::from_millis(300);
 
@@ -190,9 +189,13 @@ async fn one(
     progress: &Progress,
 ) -> Result<Report, Failure> {
     let (trades, seed) = trades(args);
-    let settings = settings(scenario, checkout, &args.sets)?;
+    // In containers nothing stands between the emulator and the service that could keep them.
+    let has_pauses = backend.target() == Target::Processes;
+    let (mut settings, limits) = settings(checkout, &args.sets, delivery::FACTOR, has_pauses)?;
+    set_route(&mut settings, scenario.route);
     let about = About {
         scenario: Some(scenario.name.to_owned()),
+        note: Some(limits),
         faults_asked: 1,
         reproduce: reproduce(scenario, args, &trades, seed),
         ..About::new(args.target, seed)
@@ -249,18 +252,19 @@ async fn one(
     })
 }
 
-fn settings(
-    scenario: &Scenario,
+/// The emulators' settings with the product's own limits of delivery, times divided by `factor`, and what is played of them.
+/// What `--set` or a variable names stays as it is.
+pub(crate) fn settings(
     checkout: &Checkout,
     sets: &[String],
-) -> Result<Settings, Failure> {
+    factor: u32,
+    has_pauses: bool,
+) -> Result<(Settings, String), Failure> {
     let mut settings = checkout.settings(sets)?;
-    set_route(&mut settings, scenario.route);
-    if scenario.poison == 0 {
-        settings.aws.queue.max_receive_count = PATIENT_DELIVERIES;
-        settings.gcp.pubsub.max_delivery_attempts = PATIENT_DELIVERIES;
-    }
-    Ok(settings)
+    let named = delivery::named(sets, std::env::vars());
+    let is_named = |key: &str| named.iter().any(|named| named == key);
+    let limits = delivery::play(&mut settings, &checkout.shipped()?, factor, has_pauses, is_named);
+    Ok((settings, limits))
 }
 
 pub(crate) fn set_route(settings: &mut Settings, route: Route) {

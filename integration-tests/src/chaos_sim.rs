@@ -15,6 +15,7 @@ use candle::Interval;
 use infra::Settings;
 
 use crate::chaos::{self, conclude, of_those, set_route, trades};
+use crate::delivery;
 use crate::evidence::{About, Evidence};
 use crate::history::{Entry, History};
 use crate::invariants::{self, Finding, Verdict};
@@ -24,7 +25,7 @@ use crate::progress::Progress;
 use crate::recompute::{self, PublishedTrades};
 use crate::report::{self, Report};
 use crate::run::{self, Checkout, Order, Run};
-use crate::schedule::{Bounds, Schedule, named, random, shrink};
+use crate::schedule::{Bounds, Schedule, has_full_length, named, random, shrink};
 use crate::targets::sim::{NOTE, Play};
 use crate::workload::Workload;
 
@@ -113,10 +114,10 @@ fn one(
     progress: &Progress,
 ) -> Result<Report, Failure> {
     let (trades, seed) = trades(args);
-    let settings = settings(&what.schedule, checkout, &args.sets)?;
+    let (settings, limits) = settings(what, checkout, &args.sets)?;
     let about = About {
         scenario: Some(what.name.to_owned()),
-        note: Some(NOTE.to_owned()),
+        note: Some(format!("{NOTE} {limits}")),
         faults_asked: what.schedule.faults.len(),
         reproduce: reproduce(what, args, &trades, args.rate(), seed),
         ..About::new(Target::Sim, seed)
@@ -149,14 +150,16 @@ fn one(
     Ok(run.conclude(&snapshots, args.json, progress)?)
 }
 
+/// The settings, and what is played of delivery.
 fn settings(
-    schedule: &Schedule,
+    what: &What<'_>,
     checkout: &Checkout,
     sets: &[String],
-) -> Result<Settings, Failure> {
-    let mut settings = checkout.settings(sets)?;
-    set_route(&mut settings, schedule.route.route());
-    Ok(settings)
+) -> Result<(Settings, String), Failure> {
+    let factor = if has_full_length(what.name) { 1 } else { delivery::FACTOR };
+    let (mut settings, limits) = chaos::settings(checkout, sets, factor, true)?;
+    set_route(&mut settings, what.schedule.route.route());
+    Ok((settings, limits))
 }
 
 fn reproduce(what: &What<'_>, args: &Chaos, trades: &Trades, rate: u32, seed: u64) -> String {
@@ -273,7 +276,8 @@ fn many(
         .clone()
         .unwrap_or(Trades::Generate { count: u64::from(RATE * FLOW_S), seed: Some(1) });
     let (trades, seed) = run::seeded(trades, args.seed);
-    let bench = Bench::new(checkout.settings(&args.sets)?, &trades, RATE, 1)?;
+    let (settings, _) = chaos::settings(checkout, &args.sets, delivery::FACTOR, true)?;
+    let bench = Bench::new(settings, &trades, RATE, 1)?;
     let bounds = Bounds { flow_ms: bench.flow_ms(), faults: FAULTS };
     let (next, played, faults) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let stop = AtomicBool::new(false);
@@ -386,7 +390,7 @@ Each is put between the real code and the clouds of `sim`; the same run without 
 pub(crate) fn planted(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     let progress = Progress::default();
     let trades = Trades::Generate { count: PLANTED_TRADES, seed: Some(PLANTED_SEED) };
-    let settings = checkout.settings(&args.sets)?;
+    let (settings, _) = chaos::settings(checkout, &args.sets, delivery::FACTOR, true)?;
     let bench = Bench::new(settings, &trades, PLANTED_RATE, PLANTED_SEED)?;
     let mut table = String::from(PLANTED_HEAD);
     table.push_str("| bug | what it does | must break | breaks |\n|---|---|---|---|\n");

@@ -11,6 +11,7 @@ use candle::{Candle, IdRanges, Interval, ObjectName, Symbols, message};
 use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep};
 
+use crate::delivery::Limits;
 use crate::history::{CloudName, Event, History, id_ranges};
 use crate::snapshot::Snapshot;
 use crate::workload::{Content, Message, Workload};
@@ -52,8 +53,13 @@ impl View {
     /// Of a cloud that is the run's own.
     #[must_use]
     pub fn whole() -> Self {
-        // Longer than any redelivery takes.
         Self { window: None, stall: Duration::from_secs(30) }
+    }
+
+    /// On a cloud whose messages come again by these limits.
+    #[must_use]
+    pub fn redelivering(self, limits: Limits) -> Self {
+        Self { stall: self.stall + limits.until_dead(), ..self }
     }
 
     fn shows(&self, time_ms: u64) -> bool {

@@ -9,6 +9,7 @@ pub mod chaos_sim;
 pub mod cloud;
 pub mod cold_start;
 pub mod containers;
+pub mod delivery;
 pub mod docker;
 pub mod e2e;
 pub mod emulator;

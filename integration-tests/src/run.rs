@@ -42,7 +42,14 @@ impl Checkout {
         settings.map_err(|error| Failure::Usage(error.into()))
     }
 
-    /// The same, for what works on deployed clouds.
+    /// The settings that are deployed to the clouds.
+    pub fn shipped(&self) -> Result<Settings, Failure> {
+        let path = self.root.join(infra::settings::FILE);
+        let settings = Settings::load(&path, None, &[], std::iter::empty());
+        settings.map_err(|error| Failure::Usage(error.into()))
+    }
+
+    /// This checkout, for what works on deployed clouds.
     #[must_use]
     pub fn deploy(&self) -> deploy::commands::Checkout {
         let Self { root, artifacts } = self.clone();
@@ -99,6 +106,13 @@ impl Run {
         let workload = Arc::new(Workload::prepare(&recipe).map_err(usage)?);
         // The functions take what is sent, whatever the settings name.
         settings.trading.symbols = workload.symbols.iter().map(ToString::to_string).collect();
+        // Lambda takes only so many; in memory there is no such limit.
+        if about.target != Target::Sim.to_string()
+            && let Some(problem) = settings.too_many_symbols()
+        {
+            let few = "or take some of them by --symbol, or all of them on --target sim";
+            return Err(usage(anyhow!("{}: {problem}; {few}", order.trades)));
+        }
         let intervals = settings.trading.intervals.iter().map(|text| text.parse());
         let intervals: Result<Vec<Interval>, _> = intervals.collect();
         let intervals = intervals.context("read trading.intervals").map_err(usage)?;
@@ -247,4 +261,46 @@ pub(crate) async fn interrupted() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A recording of one trade of each of so many symbols is refused before anything is started, as a mistake of the caller's.
+    #[test]
+    fn more_symbols_than_lambda_takes_are_a_usage_error_but_on_sim() {
+        use std::fmt::Write as _;
+
+        let dir = tempfile::tempdir().expect("a folder");
+        let checkout = Checkout { root: dir.path().to_owned(), artifacts: dir.path().to_owned() };
+        let mut recording = String::new();
+        for n in 0..450 {
+            let _ = writeln!(
+                recording,
+                r#"{{"e":"trade","E":1723161255343,"s":"AA{n:04}USDT","t":{n},"p":"1.0","q":"1.0","T":1723161255342,"m":true,"M":true}}"#
+            );
+        }
+        let path = dir.path().join("many.jsonl");
+        std::fs::write(&path, recording).expect("written");
+        let settings = crate::delivery::tests::settings("local", &[]);
+        let order = Order {
+            trades: Trades::File(path),
+            symbols: Vec::new(),
+            poison: 0,
+            batch: None,
+            seed: 1,
+            start: None,
+        };
+        let prepare = |target| {
+            Run::prepare("e2e", &checkout, settings.clone(), &order, About::new(target, 1))
+        };
+        let Err(Failure::Usage(error)) = prepare(Target::Processes) else {
+            panic!("no usage error");
+        };
+        let text = error.to_string();
+        assert!(text.contains("450 symbols don't fit, the first "), "{text}");
+        assert!(text.contains("--symbol"), "{text}");
+        prepare(Target::Sim).expect("no limit in memory");
+    }
 }

@@ -72,6 +72,33 @@ impl MemoryQueue {
         self.with(|state| state.messages.len())
     }
 
+    /// Shows a received message again after a pause, which depends on how often it was delivered so far: what a retry policy
+    /// does with a message that was not acknowledged.
+    pub fn redeliver(&self, receipt: &Receipt, pause: impl FnOnce(u32) -> Duration) {
+        self.of(receipt, |message| {
+            message.visible_at = Some(Instant::now() + pause(message.receive_count));
+        });
+    }
+
+    /// Undoes a delivery: the message is shown at once, and the delivery does not count.
+    pub fn undeliver(&self, receipt: &Receipt) {
+        self.of(receipt, |message| {
+            message.receive_count = message.receive_count.saturating_sub(1);
+            message.visible_at = None;
+        });
+    }
+
+    /// Changes the message of a receipt, unless it was delivered again or acknowledged since.
+    fn of(&self, receipt: &Receipt, change: impl FnOnce(&mut Message)) {
+        let Ok(receipt) = receipt.0.parse::<u64>() else { return };
+        self.with(|state| {
+            let mut messages = state.messages.iter_mut();
+            if let Some(message) = messages.find(|message| message.receipt == receipt) {
+                change(message);
+            }
+        });
+    }
+
     fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

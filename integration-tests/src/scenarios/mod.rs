@@ -25,8 +25,7 @@ pub struct Scenario {
     pub about: &'static str,
     /// Where the producer is to send to.
     pub route: Route,
-    /// Messages that nobody can decode. With some, a message is a dead letter after as few deliveries as the settings
-    /// say; else after so many that an outage makes none.
+    /// Messages that can't be decoded: each is a dead letter after as many deliveries as are shipped.
     pub poison: u32,
     /// Whether it kills functions by themselves, which not every emulator of AWS has as processes.
     pub kills_functions: bool,
@@ -225,6 +224,18 @@ pub const ALL: &[Scenario] = &[
         "S3 answers 503, and SQS takes messages: trades wait in the queue",
         ON_AWS,
         |stage| Box::pin(requests::service_aws(stage, "s3")),
+    ),
+    Scenario::new(
+        "outage-aws",
+        "DynamoDB answers 503 for twelve minutes, divided as all times are: no message is a dead letter",
+        ON_AWS,
+        |stage| Box::pin(requests::outage_aws(stage)),
+    ),
+    Scenario::new(
+        "outage-gcp",
+        "Firestore is away for twelve minutes, divided as all times are: no message is a dead letter",
+        ON_GCP,
+        |stage| Box::pin(network::outage_gcp(stage)),
     ),
     Scenario::new(
         "queue-aws",

@@ -6,6 +6,7 @@ use fault_proxy::{Direction, Ending, Fault, TcpFault};
 use tokio::time::sleep;
 
 use super::{AWS, GCP};
+use crate::delivery::{FACTOR, OUTAGE};
 use crate::history::CloudName;
 use crate::stage::Stage;
 use crate::targets::emulated::network::{LINKS, Link, Service, Viewer};
@@ -78,6 +79,15 @@ pub(super) async fn region(stage: &mut Stage, cloud: CloudName) -> anyhow::Resul
 
 pub(super) async fn store_gcp(stage: &mut Stage) -> anyhow::Result<()> {
     outage(stage, (Viewer::Gcp, Service::Firestore), &hang()).await
+}
+
+/// Twelve minutes, divided as all times are.
+pub(super) async fn outage_gcp(stage: &mut Stage) -> anyhow::Result<()> {
+    let firestore = (Viewer::Gcp, Service::Firestore);
+    stage.until_accepted(20).await?;
+    let broken = stage.break_links("cut_service", &[firestore], &cut())?;
+    sleep(OUTAGE / FACTOR).await;
+    stage.heal_links(broken).await
 }
 
 pub(super) async fn archive_gcp(stage: &mut Stage) -> anyhow::Result<()> {

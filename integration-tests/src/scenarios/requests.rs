@@ -6,6 +6,7 @@ use fault_proxy::{AwsError, Fault, GoogleError, HttpFault, Loss, Match, Which};
 use tokio::time::sleep;
 
 use super::{AWS, GCP};
+use crate::delivery::{FACTOR, OUTAGE};
 use crate::stage::Stage;
 use crate::targets::emulated::network::{Link, Service, Viewer};
 
@@ -32,6 +33,15 @@ pub(super) async fn service_aws(stage: &mut Stage, service: &str) -> anyhow::Res
     let broken = stage.break_links("service_error", &[AWS_FUNCTIONS], &away)?;
     stage.until_accepted_by(AWS, 1).await?;
     sleep(AWAY).await;
+    stage.heal_links(broken).await
+}
+
+/// Twelve minutes, divided as all times are.
+pub(super) async fn outage_aws(stage: &mut Stage) -> anyhow::Result<()> {
+    stage.until_accepted(20).await?;
+    let away = Fault::aws(AwsError::Unavailable).on(Match::service("dynamodb"));
+    let broken = stage.break_links("service_error", &[AWS_FUNCTIONS], &away)?;
+    sleep(OUTAGE / FACTOR).await;
     stage.heal_links(broken).await
 }
 

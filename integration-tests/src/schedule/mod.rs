@@ -34,7 +34,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use named::{ONLY_ON_SIM, named};
+pub use named::{ONLY_ON_SIM, has_full_length, named};
 pub use random::{Bounds, random};
 pub use shrink::shrink;
 

@@ -1,7 +1,14 @@
 //! The scenarios that can be said as a schedule, for fourteen seconds of trades.
 
 use super::{Fault, Link, Planned, Schedule, Service, To};
+use crate::delivery::OUTAGE;
 use crate::history::CloudName::{self, Aws, Gcp};
+
+/// Whether a scenario is played in full length, where time is virtual, instead of divided by [`crate::delivery::FACTOR`].
+#[must_use]
+pub fn has_full_length(scenario: &str) -> bool {
+    matches!(scenario, "outage-aws" | "outage-gcp")
+}
 
 /// Scenarios that `sim` alone can play, with a line on each.
 pub const ONLY_ON_SIM: &[(&str, &str)] = &[(
@@ -22,6 +29,10 @@ pub fn named(scenario: &str) -> Option<Schedule> {
     let kill = |at_ms, for_ms, cloud| planned(at_ms, for_ms, cloud, Fault::Kill);
     let both = |at_ms, for_ms, fault: Fault| {
         [Aws, Gcp].map(|cloud: CloudName| planned(at_ms, for_ms, cloud, fault)).to_vec()
+    };
+    let outage = |cloud| {
+        let for_ms = u64::try_from(OUTAGE.as_millis()).unwrap_or(u64::MAX);
+        planned(3_000, for_ms, cloud, Fault::Fail { service: Service::Store, percent: 100 })
     };
     let crash_producer = |at_ms| planned(at_ms, 100, Aws, Fault::CrashProducer);
     let (route, faults) = match scenario {
@@ -47,6 +58,8 @@ pub fn named(scenario: &str) -> Option<Schedule> {
         "store-gcp" => (To::Gcp, vec![fail(Gcp, Service::Store)]),
         "archive-aws" => (To::Aws, vec![fail(Aws, Service::Archive)]),
         "archive-gcp" => (To::Gcp, vec![fail(Gcp, Service::Archive)]),
+        "outage-aws" => (To::Aws, vec![outage(Aws)]),
+        "outage-gcp" => (To::Gcp, vec![outage(Gcp)]),
         "queue-aws" => (To::Aws, vec![fail(Aws, Service::Queue)]),
         "queue-gcp" => (To::Gcp, vec![fail(Gcp, Service::Queue)]),
         "slow-everything" => (To::Both, both(1_500, 6_000, Fault::Slow { delay_ms: 100 })),

@@ -11,6 +11,7 @@ use infra::{Settings, names};
 use super::network::{Network, Service, Viewer};
 use super::{ACCOUNT, Place, known};
 use crate::cloud::{Cloud, View};
+use crate::delivery;
 use crate::history::{CloudName, Event};
 
 /// AWS as the harness sees it.
@@ -68,6 +69,6 @@ pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<
         dead_letters: queue("DeadLetterQueueUrl")?,
         archive: S3Archive::new(clients.s3.clone(), outputs.get("BucketName")?),
         store: DynamoStore::new(clients.dynamodb.clone(), outputs.get("TableName")?),
-        view: View::whole(),
+        view: View::whole().redelivering(delivery::Limits::of(CloudName::Aws, settings)),
     })
 }

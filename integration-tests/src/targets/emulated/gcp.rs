@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use args::Target;
 use cloud_gcp::{FirestoreStore, GcsArchive, PubSubQueue};
 use deploy::google::{self, PushTarget};
 use infra::files::Known;
 use infra::names;
 
 use super::network::{Network, Service, Viewer};
+use super::redelivery::{Policy, Redelivery};
 use super::{ACCOUNT, Deployment, Place, endpoints};
 use crate::cloud::{Cloud, View};
+use crate::delivery::Limits;
 use crate::history::{CloudName, Event};
 use crate::processes::container;
 use crate::processes::emulators::Running;
@@ -25,6 +28,8 @@ pub type GcpCloud = Cloud<PubSubQueue, GcsArchive, FirestoreStore>;
 pub(super) struct Services {
     ingest: Running,
     replicate: Running,
+    /// What keeps the retry policy, where the settings have one: the emulator does not.
+    redelivery: Option<Redelivery>,
 }
 
 impl Services {
@@ -58,7 +63,19 @@ impl Services {
         )?;
         network.leads_to(Service::Ingest, &ingest.endpoint)?;
         network.leads_to(Service::Replicate, &replicate.endpoint)?;
-        Ok(Self { ingest, replicate })
+        let limits = Limits::of(CloudName::Gcp, settings);
+        // In a container, Pub/Sub has a loopback of its own, and would not find it.
+        let is_found = place.deployment.backend.target() == Target::Processes;
+        let redelivery = if is_found && settings.gcp.pubsub.max_backoff_ms > 0 {
+            let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
+            let topic = names::topic_path(settings, &settings.gcp.pubsub.dead_letter_topic);
+            let service = format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest));
+            let dead_letters = format!("{pubsub}/v1/{topic}:publish");
+            Some(Redelivery::start(Policy { service, dead_letters, limits }).await?)
+        } else {
+            None
+        };
+        Ok(Self { ingest, replicate, redelivery })
     }
 
     pub(super) fn pause(&self) {
@@ -91,12 +108,23 @@ impl Services {
 }
 
 /// Makes topics, subscriptions and the bucket.
-pub(super) async fn deploy(place: &Place, network: &Network) -> anyhow::Result<()> {
-    let settings = &place.deployment.settings;
+pub(super) async fn deploy(
+    place: &Place,
+    network: &Network,
+    services: Option<&Services>,
+) -> anyhow::Result<()> {
+    let mut settings = place.deployment.settings.clone();
+    let push = match services.and_then(|services| services.redelivery.as_ref()) {
+        Some(redelivery) => {
+            (settings.gcp.pubsub.min_backoff_ms, settings.gcp.pubsub.max_backoff_ms) = (0, 0);
+            format!("{}/", redelivery.endpoint())
+        }
+        None => format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest)),
+    };
+    let settings = &settings;
     let storage = network.endpoint(Viewer::Harness, Service::Storage);
     google::create_bucket(&storage, settings).await?;
     let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
-    let push = format!("{}/", network.endpoint(Viewer::PubSub, Service::Ingest));
     let push = PushTarget { url: &push, service_account: None };
     Box::pin(google::ensure_topology(Some(&pubsub), settings, push)).await?;
     place.history.record(Event::CloudReady { cloud: CloudName::Gcp });
@@ -127,7 +155,7 @@ pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await?,
         archive: GcsArchive::connect(Some(&endpoint(Service::Storage)), &bucket).await?,
         store: store.await?,
-        view: View::whole(),
+        view: View::whole().redelivering(Limits::of(CloudName::Gcp, settings)),
     })
 }
 

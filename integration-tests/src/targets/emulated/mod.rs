@@ -8,6 +8,7 @@ mod aws;
 mod backend;
 mod gcp;
 pub mod network;
+mod redelivery;
 pub mod replication;
 
 use std::collections::BTreeMap;
@@ -134,7 +135,7 @@ impl Emulated {
         progress("deploying to both clouds");
         aws::deploy(&place, &network).await.context("deploy to AWS")?;
         let services = Services::start(&place, &mut network).await.context("deploy to Google")?;
-        Box::pin(gcp::deploy(&place, &network)).await.context("deploy to Google")?;
+        Box::pin(gcp::deploy(&place, &network, Some(&services))).await.context("deploy to Google")?;
         let (aws, gcp) =
             tokio::try_join!(aws::connect(&place, &network), gcp::connect(&place, &network))?;
         Ok(Self { aws, gcp, network, emulators, services: Some(services), place })
@@ -185,7 +186,9 @@ impl Emulated {
     pub async fn deploy(&mut self, cloud: CloudName) -> anyhow::Result<()> {
         match cloud {
             CloudName::Aws => aws::deploy(&self.place, &self.network).await,
-            CloudName::Gcp => Box::pin(gcp::deploy(&self.place, &self.network)).await,
+            CloudName::Gcp => {
+                Box::pin(gcp::deploy(&self.place, &self.network, self.services.as_ref())).await
+            }
         }
     }
 

@@ -5,19 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryStore, QueueConfig};
-use pipeline::ports::{Fault as Failure, PortError};
+use pipeline::ports::{Fault as Failure, PortError, Receipt};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
 use crate::cloud::{Cloud, View};
+use crate::delivery::Limits;
 use crate::history::{CloudName, Event, History};
 use crate::planted::Plant;
 use crate::schedule::{Fault, Link, Planned, Service};
 
-/// An outage makes no dead letter, however often a message is delivered.
-const DELIVERIES: u32 = 1_000_000;
-const VISIBILITY: Duration = Duration::from_secs(3);
 /// How often whoever waits for an answer looks whether there is one.
 const HANG: Duration = Duration::from_millis(20);
 /// Firings of one fault that are written down.
@@ -46,8 +44,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn nothing() -> Self {
-        let config = QueueConfig { visibility_timeout: VISIBILITY, max_receive_count: DELIVERIES };
+    fn nothing(limits: Limits) -> Self {
+        let Limits { deliveries: max_receive_count, hidden: visibility_timeout, .. } = limits;
+        let config = QueueConfig { visibility_timeout, max_receive_count };
         let forever = QueueConfig { visibility_timeout: Duration::MAX / 4, ..config };
         let dead_letters = MemoryQueue::new(forever, Effects::default(), None);
         Self {
@@ -65,6 +64,7 @@ impl Held {
 pub(super) struct Breakable {
     pub(super) name: CloudName,
     pub(super) plant: Option<Plant>,
+    limits: Limits,
     /// Bodies that each cloud has acknowledged; only planted bugs ask for it.
     pub(super) known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
     history: History,
@@ -111,24 +111,32 @@ enum Decision {
 impl Breakable {
     pub(super) fn new(
         name: CloudName,
-        seed: u64,
+        (limits, seed): (Limits, u64),
         history: History,
         plant: Option<Plant>,
         known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
     ) -> Self {
         let inner = Inner {
-            held: Held::nothing(),
+            held: Held::nothing(limits),
             broken: BTreeMap::new(),
             rng: ChaCha8Rng::seed_from_u64(seed ^ (0x51 << 32) ^ name as u64),
             calls: BTreeMap::new(),
         };
-        Self { name, plant, known, history, inner: Arc::new(Mutex::new(inner)) }
+        Self { name, plant, limits, known, history, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// The cloud as the harness sees it, whatever is broken.
     pub(super) fn seen(&self) -> Cloud<MemoryQueue, MemoryArchive, MemoryStore> {
         let Held { queue, dead_letters, archive, store, .. } = self.inner().held.clone();
-        Cloud { name: self.name, queue, dead_letters, archive, store, view: View::whole() }
+        let view = View::whole().redelivering(self.limits);
+        Cloud { name: self.name, queue, dead_letters, archive, store, view }
+    }
+
+    /// What the queue does with a message that could not be processed: SQS leaves it hidden, and Pub/Sub, which is told so
+    /// by the answer to its push, pauses.
+    pub(super) fn not_processed(&self, receipt: &Receipt) {
+        let limits = self.limits;
+        self.inner().held.queue.redeliver(receipt, |delivery| limits.pause(delivery));
     }
 
     pub(super) fn break_it(&self, index: usize, planned: &Planned) {
@@ -146,7 +154,7 @@ impl Breakable {
         match planned.fault {
             _ if self.plant == Some(Plant::IdleFault) => {}
             Fault::Kill => {
-                inner.held = Held::nothing();
+                inner.held = Held::nothing(self.limits);
                 self.fire(&mut inner, index, "everything in it is gone");
             }
             Fault::Pause => self.fire(&mut inner, index, "it answers nobody"),

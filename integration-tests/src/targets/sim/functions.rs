@@ -156,11 +156,11 @@ impl Instance {
             };
             for (message, outcome) in received.iter().zip(outcomes) {
                 let is_done = outcome.acknowledge() || plant == Some(Plant::AcknowledgeFailed);
-                let _ = if is_done {
-                    self.port.acknowledge(&message.receipt).await
+                if is_done {
+                    let _ = self.port.acknowledge(&message.receipt).await;
                 } else {
-                    self.port.release(&message.receipt).await
-                };
+                    self.port.cloud.not_processed(&message.receipt);
+                }
                 if plant == Some(Plant::DeadLetterHealthy) && planted::is_dropped(&message.body) {
                     let body = String::from_utf8_lossy(&message.body).into_owned();
                     self.port.cloud.seen().dead_letters.publish(vec![body]).await;

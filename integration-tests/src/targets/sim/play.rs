@@ -21,6 +21,7 @@ use super::breakable::{Breakable, Viewer};
 use super::functions::Common;
 use super::port::Port;
 use super::producer::Producer;
+use crate::delivery::Limits;
 use crate::history::{CloudName, Event, History};
 use crate::planted::Plant;
 use crate::schedule::{Fault, Planned, Schedule};
@@ -111,7 +112,8 @@ impl Play {
         let known = Arc::new(Mutex::new(BTreeMap::new()));
         let clouds = [CloudName::Aws, CloudName::Gcp].map(|name| {
             let history = self.history.clone();
-            Breakable::new(name, self.seed, history, self.plant, Arc::clone(&known))
+            let limits = Limits::of(name, &self.settings);
+            Breakable::new(name, (limits, self.seed), history, self.plant, Arc::clone(&known))
         });
         let started = Instant::now();
         let common = Common {

@@ -100,7 +100,7 @@ impl Queue for Port {
             let mut kept = Vec::new();
             for message in received.into_iter().rev() {
                 if self.cloud.random(2) == 0 {
-                    pass.held.queue.release(&message.receipt).await?;
+                    pass.held.queue.undeliver(&message.receipt);
                 } else {
                     kept.push(message);
                 }

@@ -66,6 +66,32 @@ fn google_is_lost_and_failed_back_to() {
     assert_recovered(&chaos(&Checkout::new(), &["--kill", "gcp"]));
 }
 
+/// Twelve minutes, divided by the factor that the report says, with as many deliveries as are shipped.
+#[test]
+fn an_outage_of_a_store_makes_no_dead_letter() {
+    let words = ["--scenario", "outage-aws", "--scenario", "outage-gcp"];
+    let report = chaos(&Checkout::new(), &words);
+    let note = report["note"].as_str().expect("what was played");
+    assert!(note.contains("times divided by 60"), "{note}");
+    assert!(note.contains("11 deliveries in 14.5s on Google Cloud"), "{note}");
+    for cloud in ["aws", "gcp"] {
+        assert_eq!(report["clouds"][cloud]["dead_letters"], 0, "{report}");
+    }
+}
+
+/// What `--set` names is what the queue has, and what the report's last line says.
+#[test]
+fn limits_that_are_set_are_played() {
+    let words = ["--scenario", "outage-aws", "--set", "aws.queue.max_receive_count=2"];
+    let checkout = Checkout::new();
+    let ran = checkout.run(&[&["chaos", "--seed", "3"], &words[..]].concat());
+    ran.assert_code(1);
+    let report = checkout.report();
+    assert!(report["clouds"]["aws"]["dead_letters"].as_u64().is_some_and(|n| n > 0), "{report}");
+    let reproduce = report["reproduce"].as_str().expect("a command");
+    assert!(reproduce.contains("--set aws.queue.max_receive_count=2"), "{reproduce}");
+}
+
 #[test]
 fn several_scenarios_leave_a_summary_and_junit() {
     let checkout = Checkout::new();
