@@ -202,7 +202,8 @@ async fn one(
     };
     let order = Order {
         trades,
-        symbols: Vec::new(),
+        symbols: args.symbols.clone(),
+        is_strict: args.strict_input,
         poison: scenario.poison,
         batch: None,
         seed,
@@ -286,8 +287,15 @@ fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> S
         format!("--trades {trades} --seed {seed} --rate {}", args.rate()),
     ];
     words.extend(args.aws_emulator.map(|emulator| format!("--aws-emulator {emulator}")));
+    words.extend(input(args));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.join(" ")
+}
+
+/// What is taken of a recording, as the command line says it.
+pub(crate) fn input(args: &Chaos) -> impl Iterator<Item = String> {
+    let symbols = args.symbols.iter().map(|symbol| format!("--symbol {symbol}"));
+    symbols.chain(args.strict_input.then(|| "--strict-input".to_owned()))
 }
 
 fn leave(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -122,7 +122,7 @@ fn one(
         reproduce: reproduce(what, args, &trades, args.rate(), seed),
         ..About::new(Target::Sim, seed)
     };
-    let order = Order { trades, symbols: Vec::new(), poison: 0, batch: None, seed, start: None };
+    let order = order(args, trades, seed);
     let run = Run::prepare(&format!("chaos-{}", what.name), checkout, settings, &order, about)?;
     let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(args.rate());
     if let Some(why) = what.schedule.asks_for_loss(flow_ms) {
@@ -169,9 +169,23 @@ fn reproduce(what: &What<'_>, args: &Chaos, trades: &Trades, rate: u32, seed: u6
         None => format!("--scenario {}", what.name),
     });
     words.push(format!("--trades {trades} --seed {seed} --rate {rate}"));
+    words.extend(chaos::input(args));
     words.extend(what.plant.iter().map(|plant| format!("--plant {plant}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.join(" ")
+}
+
+/// What is sent.
+fn order(args: &Chaos, trades: Trades, seed: u64) -> Order {
+    Order {
+        trades,
+        symbols: args.symbols.clone(),
+        is_strict: args.strict_input,
+        poison: 0,
+        batch: None,
+        seed,
+        start: None,
+    }
 }
 
 /// What many runs have in common.
@@ -196,10 +210,8 @@ impl Judged {
 }
 
 impl Bench {
-    fn new(settings: Settings, trades: &Trades, rate: u32, seed: u64) -> Result<Self, Failure> {
-        let (trades, symbols) = (trades.clone(), Vec::new());
-        let order = Order { trades, symbols, poison: 0, batch: None, seed, start: None };
-        let recipe = run::recipe(&order, &settings).map_err(Failure::Usage)?;
+    fn new(settings: Settings, order: &Order, rate: u32) -> Result<Self, Failure> {
+        let recipe = run::recipe(order, &settings).map_err(Failure::Usage)?;
         let workload = Workload::prepare(&recipe).map_err(Failure::Usage)?;
         let published = recompute::parse(&(workload.frames.join("\n") + "\n"))?;
         let intervals = settings.trading.intervals.iter().map(|text| text.parse());
@@ -277,7 +289,7 @@ fn many(
         .unwrap_or(Trades::Generate { count: u64::from(RATE * FLOW_S), seed: Some(1) });
     let (trades, seed) = run::seeded(trades, args.seed);
     let (settings, _) = chaos::settings(checkout, &args.sets, delivery::FACTOR, true)?;
-    let bench = Bench::new(settings, &trades, RATE, 1)?;
+    let bench = Bench::new(settings, &order(args, trades.clone(), 1), RATE)?;
     let bounds = Bounds { flow_ms: bench.flow_ms(), faults: FAULTS };
     let (next, played, faults) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let stop = AtomicBool::new(false);
@@ -391,7 +403,7 @@ pub(crate) fn planted(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> 
     let progress = Progress::default();
     let trades = Trades::Generate { count: PLANTED_TRADES, seed: Some(PLANTED_SEED) };
     let (settings, _) = chaos::settings(checkout, &args.sets, delivery::FACTOR, true)?;
-    let bench = Bench::new(settings, &trades, PLANTED_RATE, PLANTED_SEED)?;
+    let bench = Bench::new(settings, &order(args, trades, PLANTED_SEED), PLANTED_RATE)?;
     let mut table = String::from(PLANTED_HEAD);
     table.push_str("| bug | what it does | must break | breaks |\n|---|---|---|---|\n");
     let mut missed = Vec::new();

@@ -72,6 +72,8 @@ pub struct Order {
     pub seed: u64,
     /// Where made up trades begin; `None`: where they always do.
     pub start: Option<Start>,
+    /// A line of a recording that is refused or cut short costs all of it.
+    pub is_strict: bool,
 }
 
 /// A run, from its folder to its verdict.
@@ -125,7 +127,11 @@ impl Run {
             trades: order.trades.to_string(),
             seed: order.seed,
         });
-        let about = About { intervals: settings.trading.intervals.clone(), ..about };
+        let about = About {
+            intervals: settings.trading.intervals.clone(),
+            recording: workload.recording.clone(),
+            ..about
+        };
         let begun = Instant::now();
         Ok(Self { settings, dir, workload, intervals, history, about, begun })
     }
@@ -204,6 +210,7 @@ pub(crate) fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recip
         poison: order.poison,
         seed: order.seed,
         start: order.start,
+        is_strict: order.is_strict,
     })
 }
 
@@ -291,6 +298,7 @@ mod tests {
             batch: None,
             seed: 1,
             start: None,
+            is_strict: false,
         };
         let prepare = |target| {
             Run::prepare("e2e", &checkout, settings.clone(), &order, About::new(target, 1))

@@ -123,7 +123,7 @@ impl Workload {
 /// Where trades come from.
 enum Source {
     File(Box<Recording>),
-    Made(Generator),
+    Made(Box<Generator>),
 }
 
 impl Source {
@@ -138,10 +138,10 @@ impl Source {
             Trades::Generate { count, seed } => {
                 let symbol = recipe.symbols.first().unwrap_or(&recipe.default_symbol).clone();
                 let made = Generator::new(symbol, *count, seed.unwrap_or(recipe.seed));
-                Self::Made(match recipe.start {
+                Self::Made(Box::new(match recipe.start {
                     Some(start) => made.starting(start),
                     None => made,
-                })
+                }))
             }
         })
     }
