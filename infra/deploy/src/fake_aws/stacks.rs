@@ -11,12 +11,12 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 #[derive(Default)]
 pub(crate) struct Stacks {
     pub(crate) stacks: BTreeMap<String, Stack>,
-    sets: BTreeMap<String, Set>,
+    pub(crate) sets: BTreeMap<String, Set>,
     /// Another change set of a stack takes those away that are there, so that two plans at once are each other's end.
     pub(crate) one_set_a_stack: bool,
     /// Looks at a change set before it is made.
     pub(crate) looks: u32,
-    numbers: u32,
+    pub(crate) numbers: u32,
 }
 
 pub(crate) struct Stack {
@@ -29,7 +29,7 @@ pub(crate) struct Stack {
     events: Vec<(u32, String)>,
 }
 
-struct Set {
+pub(crate) struct Set {
     stack: String,
     looks: u32,
 }
