@@ -56,7 +56,7 @@ impl GcsArchive {
         };
         Ok(Self {
             client: builder.with_credentials(credentials.clone()).build().await?,
-            http: reqwest::Client::builder().timeout(LIST_TIMEOUT).build()?,
+            http: outbound::client(endpoint.unwrap_or(ENDPOINT), LIST_TIMEOUT)?,
             credentials,
             endpoint: endpoint.unwrap_or(ENDPOINT).trim_end_matches('/').to_owned(),
             bucket: bucket.to_owned(),
