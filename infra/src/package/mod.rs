@@ -203,8 +203,8 @@ const LAMBDAS: [(&str, &str); 2] =
 /// manifest.json
 /// ```
 ///
-/// Images are put on `base`, or on nothing. What can't run at the `destination` is refused. Each file is put in place whole, by a rename: whoever reads
-/// the folder meanwhile, or runs what is in it, keeps what it has open.
+/// Images are put on `base`, or on nothing. What can't run at the `destination` is refused. Each file is put in place
+/// whole, by a rename: whoever reads the folder meanwhile, or runs what is in it, keeps what it has open.
 pub fn package_all(
     bins: BinDirs<'_>,
     base: Option<&Base>,
@@ -294,9 +294,10 @@ fn package_service(
     // Takes the mode along, and a release binary's is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
     let content = fs::read(&copy).map_err(failed("read", &copy))?;
-    let image = match is_static {
-        true => Some(Image::build(service.name, &content, needs.arch, base)?),
-        false => None,
+    let image = if is_static {
+        Some(Image::build(service.name, &content, needs.arch, base)?)
+    } else {
+        None
     };
     let digest = Digest::of(&content);
     let artifact = Artifact::new(service.binary, &path, digest, &needs, &binary)?;
