@@ -94,7 +94,7 @@ struct Archived {
 pub enum Outcome {
     /// Archived and folded.
     Ingested(Ingested),
-    /// It can never be ingested; after the queue's number of tries it belongs into the dead-letter queue.
+    /// It can never be ingested; after the queue's number of tries it belongs in the dead-letter queue.
     Poison(MessageError),
     /// It may be ingested when it comes again; parts of it may be already, which is harmless.
     Failed(IngestError),

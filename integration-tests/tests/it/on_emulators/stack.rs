@@ -400,7 +400,8 @@ async fn a_template_that_is_wrong_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_interrupted_is_left_to_a_deploy_and_one_that_is_discarded_leaves_nothing() {
+async fn a_plan_that_was_interrupted_is_left_to_a_deploy_and_one_that_is_discarded_leaves_nothing()
+{
     let fixture = Fixture::new("review").await;
     let template = "Resources: {Topic: {Type: 'AWS::SQS::Queue'}}";
     let stack = fixture.stack();

@@ -2,13 +2,12 @@ use super::*;
 use crate::fake_aws::stacks::Stacks;
 use crate::fake_aws::{Answer, FakeAws};
 
-/// The stacks' names in words that AWS gives them.
-const NAMES: [&str; 2] = ["blockchain-core-prod-bootstrap", "blockchain-core-prod"];
-
 async fn protected(environment: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
-    let names = NAMES.map(|name| name.replace("prod", environment));
-    let mut stacks = Stacks::with(&[names[0].as_str(), names[1].as_str()], "CREATE_COMPLETE");
+    let prefix = if environment == "prod" { "blockchain-core-prod" } else { "blockchain-core" };
+    let stack = format!("{prefix}-{environment}");
+    let bootstrap = format!("{stack}-bootstrap");
+    let mut stacks = Stacks::with(&[stack.as_str(), bootstrap.as_str()], "CREATE_COMPLETE");
     let stub = FakeAws::start(move |call| stacks.answer(call));
     let site = stub.site(folder.path(), environment);
     let aws = Aws::open(&site).await.expect("signed in");
@@ -23,7 +22,8 @@ async fn protected(environment: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_stacks_of_a_protected_environment_are_protected_from_deletion() {
-    assert_eq!(protected("prod").await, [NAMES[1], NAMES[0]]);
+    let both = ["blockchain-core-prod-prod", "blockchain-core-prod-prod-bootstrap"];
+    assert_eq!(protected("prod").await, both);
     assert_eq!(protected("dev").await, Vec::<String>::new());
 }
 

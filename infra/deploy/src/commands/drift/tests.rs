@@ -96,7 +96,7 @@ async fn as_deployed_is_no_drift_and_what_is_not_compared_is_named() {
 #[tokio::test]
 async fn a_bucket_is_what_s3_says_and_not_what_is_reported() {
     let (count, text) = drifted(REPORTED, |_| None).await;
-    assert!(!text.contains("ArchiveBucket"), "{text}");
+    assert!(!text.contains("~ ArchiveBucket"), "{text}");
     assert_eq!(count, 2, "the table and the alarm: {text}");
     // Where S3 says the same, it is drift.
     let (_, text) = drifted(REPORTED, |call| {
@@ -105,7 +105,7 @@ async fn a_bucket_is_what_s3_says_and_not_what_is_reported() {
             .then(|| Answer::s3_error(404, "ServerSideEncryptionConfigurationNotFoundError"))
     })
     .await;
-    assert!(text.contains("ArchiveBucket") && text.contains("/BucketEncryption"), "{text}");
+    assert!(text.contains("~ ArchiveBucket") && text.contains("/BucketEncryption"), "{text}");
     assert!(!text.contains("/OwnershipControls"), "{text}");
 }
 
