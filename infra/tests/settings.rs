@@ -472,7 +472,13 @@ fn an_account_is_twelve_digits() {
     let parse = |set: &str| {
         let text = include_str!("../../twincloud.toml");
         let sets = [set.to_owned()];
-        Settings::parse(std::path::Path::new("twincloud.toml"), text, None, &sets, std::iter::empty())
+        Settings::parse(
+            std::path::Path::new("twincloud.toml"),
+            text,
+            None,
+            &sets,
+            std::iter::empty(),
+        )
     };
     let settings = parse("aws.account=012345678901").expect("valid");
     assert_eq!(settings.aws.account.as_deref(), Some("012345678901"));

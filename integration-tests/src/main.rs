@@ -26,7 +26,7 @@ enum Command {
     /// Send trades through both clouds and give a verdict.
     E2e(args::E2e),
     /// Break a cloud, or something in it, while trades flow, and give a verdict.
-    Chaos(args::Chaos),
+    Chaos(Box<args::Chaos>),
     /// Give the verdict on a run again, from the files that it left.
     Verify(args::Verify),
     /// Start local clouds that stay until `down`.

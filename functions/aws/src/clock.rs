@@ -33,7 +33,7 @@ pub fn clock_is_off(
         || message.contains("is not yet valid");
     let off = date.and_then(|date| off(date, now));
     let is_seen = off.is_some_and(|(by, _)| by > TOLERANCE);
-    if !is_said && !(MAYBE.contains(&code) && is_seen) {
+    if !(is_said || MAYBE.contains(&code) && is_seen) {
         return None;
     }
     let how = off.filter(|_| is_seen).map_or_else(

@@ -192,7 +192,8 @@ mod tests {
         let connect = "CONNECT sqs.eu-west-1.amazonaws.com:443 HTTP/1.1".to_owned();
         for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
             let failed = call(None, &[(name, &format!("http://{proxy}"))]).await;
-            assert_eq!(std::mem::take(&mut *lines.lock().unwrap()), [connect.clone()], "{failed}");
+            let seen = std::mem::take(&mut *lines.lock().unwrap());
+            assert_eq!(seen, std::slice::from_ref(&connect), "{failed}");
         }
         call(None, &[("HTTPS_PROXY", &proxy)]).await;
         assert_eq!(std::mem::take(&mut *lines.lock().unwrap()), [connect], "without a scheme");

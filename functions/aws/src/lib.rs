@@ -3,8 +3,8 @@
 //! The programs are in `functions/programs`; [`function`] handles an event.
 
 mod archive;
-mod clock;
 mod clients;
+mod clock;
 mod cursor;
 mod error;
 pub mod function;

@@ -33,7 +33,8 @@ async fn large_object(says_its_length: bool) -> (String, Arc<AtomicUsize>) {
                 if says_its_length { format!("content-length: {SIZE}\r\n") } else { String::new() };
             let head = format!("HTTP/1.1 200 OK\r\n{length}connection: close\r\n\r\n");
             let _ = stream.write_all(head.as_bytes()).await;
-            while counted.load(Relaxed) < SIZE && stream.write_all(&[b'x'; CHUNK]).await.is_ok() {
+            let chunk = vec![b'x'; CHUNK];
+            while counted.load(Relaxed) < SIZE && stream.write_all(&chunk).await.is_ok() {
                 counted.fetch_add(CHUNK, Relaxed);
             }
         }

@@ -34,7 +34,8 @@ async fn large_object(says_its_length: bool) -> (String, Arc<AtomicUsize>) {
             let head = format!("HTTP/1.1 200 OK\r\nx-goog-generation: 1\r\n{says}: {SIZE}\r\n");
             let head = head + "connection: close\r\n\r\n";
             let _ = stream.write_all(head.as_bytes()).await;
-            while counted.load(Relaxed) < SIZE && stream.write_all(&[b'x'; CHUNK]).await.is_ok() {
+            let chunk = vec![b'x'; CHUNK];
+            while counted.load(Relaxed) < SIZE && stream.write_all(&chunk).await.is_ok() {
                 counted.fetch_add(CHUNK, Relaxed);
             }
         }

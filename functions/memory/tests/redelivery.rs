@@ -6,7 +6,7 @@ use cloud_memory::{Effects, MemoryQueue, QueueConfig};
 use pipeline::ports::Queue as _;
 use tokio::time::{Instant, advance};
 
-const HIDDEN: Duration = Duration::from_secs(60);
+const HIDDEN: Duration = Duration::from_mins(1);
 
 async fn queue(deliveries: u32) -> (MemoryQueue, MemoryQueue) {
     let config = QueueConfig { visibility_timeout: HIDDEN, max_receive_count: deliveries };

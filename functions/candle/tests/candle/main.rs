@@ -13,9 +13,9 @@ mod hostile;
 #[cfg(test)]
 mod id_ranges;
 #[cfg(test)]
-mod pieces;
-#[cfg(test)]
 mod lines;
+#[cfg(test)]
+mod pieces;
 #[cfg(test)]
 mod recording;
 #[cfg(test)]

@@ -68,22 +68,19 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
 
     let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
     let stop = Arc::new(AtomicBool::new(false));
-    let feed = match trades {
-        Some(Stock { trades, counts }) => {
-            let (pace, stop) = (Pace::of(&args), Arc::clone(&stop));
-            let observer = Arc::clone(&observer);
-            tokio::task::spawn_blocking(move || {
-                let fed = source::feed(trades, position.taken, pace, &sender, &stop);
-                if let Some(counts) = counts.filter(|_| !stop.load(Ordering::Relaxed)) {
-                    observer.read(&counts.lock().unwrap_or_else(PoisonError::into_inner));
-                }
-                fed.map_err(anyhow::Error::new)
-            })
-        }
-        None => {
-            let binance = binance(&config.exchange, &symbols, position, seed);
-            listen_to(binance, sender, settled, &observer)
-        }
+    let feed = if let Some(Stock { trades, counts }) = trades {
+        let (pace, stop) = (Pace::of(&args), Arc::clone(&stop));
+        let observer = Arc::clone(&observer);
+        tokio::task::spawn_blocking(move || {
+            let fed = source::feed(trades, position.taken, pace, &sender, &stop);
+            if let Some(counts) = counts.filter(|_| !stop.load(Ordering::Relaxed)) {
+                observer.read(&counts.lock().unwrap_or_else(PoisonError::into_inner));
+            }
+            fed.map_err(anyhow::Error::new)
+        })
+    } else {
+        let binance = binance(&config.exchange, &symbols, position, seed);
+        listen_to(binance, sender, settled, &observer)
     };
     run.all(receiver, feed, &stop, &mut signals).await
 }

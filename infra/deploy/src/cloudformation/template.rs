@@ -110,7 +110,7 @@ fn items<'y>(node: &'y Yaml<'y>) -> impl Iterator<Item = &'y Yaml<'y>> {
     items.iter()
 }
 
-/// A scalar as CloudFormation compares it: as text.
+/// A scalar as `CloudFormation` compares it: as text.
 fn scalar(node: &Yaml<'_>) -> Option<String> {
     let text = node.as_str().map(str::to_owned);
     let text = text.or_else(|| node.as_integer().map(|number| number.to_string()));

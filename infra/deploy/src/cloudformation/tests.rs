@@ -32,13 +32,13 @@ async fn duel(again: Duration) -> ([Result<Outputs, Error>; 2], usize) {
 
 #[tokio::test]
 async fn of_two_deploys_that_overtake_each_other_one_waits() {
-    let (ended, waited) = duel(Duration::from_millis(200)).await;
+    let (ended, waited) = Box::pin(duel(Duration::from_millis(200))).await;
     for outcome in ended {
         outcome.expect("both end well");
     }
     assert!(waited > 0, "they never met");
     // Without pauses each goes on taking the other's plan away.
-    let (ended, _) = duel(Duration::ZERO).await;
+    let (ended, _) = Box::pin(duel(Duration::ZERO)).await;
     let gave_up = ended.iter().filter(|outcome| matches!(outcome, Err(Error::Overtaken { .. })));
     assert_eq!(gave_up.count(), 1, "{ended:?}");
 }

@@ -193,7 +193,9 @@ mod tests {
         assert_eq!(orders.len(), 16);
         for order in orders {
             let mut model = Model::new();
-            order.iter().for_each(|part| model.deploy(*part));
+            for part in &order {
+                model.deploy(*part);
+            }
             let mut then = Vec::new();
             loop {
                 let connections = model.0.connections();
@@ -232,7 +234,9 @@ mod tests {
     #[test]
     fn what_was_deployed_with_something_else_is_not_connected() {
         let mut model = Model::new();
-        [Part::Gcp, Part::Foundation, Part::Gcp, Part::Aws].map(|part| model.deploy(part));
+        for part in [Part::Gcp, Part::Foundation, Part::Gcp, Part::Aws] {
+            model.deploy(part);
+        }
         assert_eq!(model.0.connections(), Connections::default());
         // The role is another one by now.
         model.0.known.google_reader_role_arn = Some("another".to_owned());

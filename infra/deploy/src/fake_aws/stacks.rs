@@ -10,7 +10,7 @@ pub(crate) const ACCOUNT: &str = "000000000000";
 /// All stacks of an account.
 #[derive(Default)]
 pub(crate) struct Stacks {
-    pub(crate) stacks: BTreeMap<String, Stack>,
+    pub(crate) by_name: BTreeMap<String, Stack>,
     pub(crate) sets: BTreeMap<String, Set>,
     /// Another change set of a stack takes those away that are there, so that two plans at once are each other's end.
     pub(crate) one_set_a_stack: bool,
@@ -55,8 +55,8 @@ impl Stacks {
             is_protected: false,
             events: Vec::new(),
         };
-        self.stacks.insert(name.to_owned(), stack);
-        self.stacks.get_mut(name).expect("it was just added")
+        self.by_name.insert(name.to_owned(), stack);
+        self.by_name.get_mut(name).expect("it was just added")
     }
 
     /// The answer to a call of `CloudFormation` or STS.
@@ -85,11 +85,11 @@ impl Stacks {
             }
             "ExecuteChangeSet" => self.execute(&name, &field("ChangeSetName"), action),
             "DeleteStack" => {
-                self.stacks.remove(&name);
+                self.by_name.remove(&name);
                 self.sets.retain(|_, set| set.stack != name);
                 of("")
             }
-            _ => match self.stacks.get_mut(&name) {
+            _ => match self.by_name.get_mut(&name) {
                 Some(stack) => stack.answer(&name, call),
                 None => absent(&name),
             },
@@ -97,7 +97,7 @@ impl Stacks {
     }
 
     fn create(&mut self, name: &str, set: &str, action: &str) -> Answer {
-        if !self.stacks.contains_key(name) {
+        if !self.by_name.contains_key(name) {
             self.add(name, "REVIEW_IN_PROGRESS");
         }
         if self.one_set_a_stack {
@@ -105,7 +105,7 @@ impl Stacks {
         }
         let id = format!("arn:aws:cloudformation:us-east-1:{ACCOUNT}:changeSet/{set}/1");
         self.sets.insert(id.clone(), Set { stack: name.to_owned(), looks: self.looks });
-        let stack = &self.stacks[name].id;
+        let stack = &self.by_name[name].id;
         Answer::result(action, format!("<Id>{id}</Id><StackId>{stack}</StackId>"))
     }
 
@@ -114,7 +114,7 @@ impl Stacks {
         let is_made = set.looks == 0;
         set.looks = set.looks.saturating_sub(1);
         let deployed =
-            self.stacks.get(&set.stack).is_some_and(|stack| stack.status.ends_with("_COMPLETE"));
+            self.by_name.get(&set.stack).is_some_and(|stack| stack.status.ends_with("_COMPLETE"));
         let (status, reason) = match (is_made, deployed) {
             (false, _) => ("CREATE_IN_PROGRESS", ""),
             (true, false) => ("CREATE_COMPLETE", ""),
@@ -135,7 +135,7 @@ impl Stacks {
         self.sets.retain(|_, set| set.stack != name);
         self.numbers += 1;
         let number = self.numbers;
-        let Some(stack) = self.stacks.get_mut(name) else { return absent(name) };
+        let Some(stack) = self.by_name.get_mut(name) else { return absent(name) };
         let status = match stack.status.as_str() {
             "REVIEW_IN_PROGRESS" => "CREATE_COMPLETE",
             _ => "UPDATE_COMPLETE",

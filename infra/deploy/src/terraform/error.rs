@@ -237,22 +237,18 @@ pub enum Error {
     /// It was made, and wasn't found right after.
     #[error(
         "{root}: {address} was made, and could not be read right after, so it isn't in the state: {reason}; run the same command \
-         again in a minute; if it then says that {address} is there already, `{program} -chdir={} import {address} {id}` takes \
-         it into the state", work.display()
+         again in a minute; if it then says that {address} is there already, `{import}` takes \
+         it into the state"
     )]
     Inconsistent {
         /// The root.
         root: String,
         /// The resource.
         address: String,
-        /// Its id, or what stands for it.
-        id: String,
-        /// What was said.
+        /// The message of the provider.
         reason: String,
-        /// The program.
-        program: String,
-        /// Where the root is run.
-        work: PathBuf,
+        /// The command that takes it into the state.
+        import: String,
     },
     /// The cloud doesn't know yet what was made or turned on just before.
     #[error(
@@ -457,7 +453,8 @@ pub(super) fn of_run(
         }
         Kind::Inconsistent(address) => {
             let id = id_of(root, &address);
-            Error::Inconsistent { root: name, address, id, reason, program, work }
+            let import = format!("{program} -chdir={} import {address} {id}", work.display());
+            Error::Inconsistent { root: name, address, reason, import }
         }
         Kind::Other => Error::Failed {
             action,
@@ -481,7 +478,6 @@ pub(super) fn may_hold_lock(ended: &Ended) -> bool {
 /// The next step where a lock was left, or may have been.
 fn lock_left(lock: &LockAfter, said: bool, program: &str, work: &Path) -> Option<String> {
     match lock {
-        LockAfter::Gone => None,
         LockAfter::Held(id) => Some(format!(
             "run the same command again, which takes it off; if that doesn't, `{program} -chdir={} force-unlock {id}`",
             work.display()
@@ -489,7 +485,7 @@ fn lock_left(lock: &LockAfter, said: bool, program: &str, work: &Path) -> Option
         LockAfter::Unknown if said => Some(
             "run the same command again: it takes off a lock that is still held, or says how that is done".to_owned(),
         ),
-        LockAfter::Unknown => None,
+        LockAfter::Gone | LockAfter::Unknown => None,
     }
 }
 

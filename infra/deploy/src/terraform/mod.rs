@@ -131,7 +131,7 @@ impl Terraform {
             args.push(format!("-backend-config={key}={value}").into());
         }
         let ended = self.run(root, "get ready", args, self.limits.init, &mut |_| ()).await?;
-        self.checked(root, "get ready", ended).map(drop)
+        self.checked(root, "get ready", &ended).map(drop)
     }
 
     /// Finds out what would change, for an apply. Takes up what a run that was killed here left (see [`Progress`]), and holds
@@ -180,7 +180,7 @@ impl Terraform {
         }
         let limit = self.limits.plan + self.limits.lock;
         let ended = self.run(root, "plan", args, limit, progress).await?;
-        self.checked(root, "plan", ended)?;
+        self.checked(root, "plan", &ended)?;
         let args = [OsString::from("show"), "-json".into(), "-no-color".into(), file.path().into()];
         let shown = self.query(root, "show the plan", args).await?;
         plan::read(root, purpose, file, &shown)
@@ -200,7 +200,7 @@ impl Terraform {
         args.extend([self.lock_timeout(), file.path().into()]);
         let limit = self.limits.apply + self.limits.lock;
         let ended = self.run(root, "apply", args, limit, progress).await?;
-        self.checked(root, "apply", ended).map(drop)
+        self.checked(root, "apply", &ended).map(drop)
     }
 
     /// Removes all that the root made, and gives the plan by which it did. Nothing there is success.
@@ -234,7 +234,7 @@ impl Terraform {
         if !ended.success && ended.stderr.contains("No state file was found") {
             return Ok(Vec::new());
         }
-        let listed = self.checked(root, "list the resources of", ended)?;
+        let listed = self.checked(root, "list the resources of", &ended)?;
         Ok(listed.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
     }
 
@@ -327,7 +327,7 @@ impl Terraform {
     ) -> Result<String, Error> {
         let args = args.into_iter().map(Into::into).collect();
         let ended = self.run(root, action, args, self.limits.query, &mut |_| ()).await?;
-        self.checked(root, action, ended)
+        self.checked(root, action, &ended)
     }
 
     async fn run(
@@ -351,11 +351,11 @@ impl Terraform {
     }
 
     /// What was printed, or why it failed.
-    fn checked(&self, root: &Root, action: &'static str, ended: Ended) -> Result<String, Error> {
+    fn checked(&self, root: &Root, action: &'static str, ended: &Ended) -> Result<String, Error> {
         if ended.success {
-            return Ok(ended.stdout);
+            return Ok(ended.stdout.clone());
         }
-        Err(error::of_run(self, root, action, &ended))
+        Err(error::of_run(self, root, action, ended))
     }
 
     fn lock_timeout(&self) -> OsString {

@@ -42,8 +42,8 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
     let site = Site::open(&args.place, checkout)?;
     let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let done = match args.cloud {
-        Name::Aws => one(&site, args, &aws.cloud, &gcp.cloud).await?,
-        Name::Gcp => one(&site, args, &gcp.cloud, &aws.cloud).await?,
+        Name::Aws => Box::pin(one(&site, args, &aws.cloud, &gcp.cloud)).await?,
+        Name::Gcp => Box::pin(one(&site, args, &gcp.cloud, &aws.cloud)).await?,
     };
     print(&done, args.json)?;
     if done.proved { Ok(()) } else { Err(Failure::Found) }

@@ -135,7 +135,9 @@ impl Emulated {
         progress("deploying to both clouds");
         aws::deploy(&place, &network).await.context("deploy to AWS")?;
         let services = Services::start(&place, &mut network).await.context("deploy to Google")?;
-        Box::pin(gcp::deploy(&place, &network, Some(&services))).await.context("deploy to Google")?;
+        Box::pin(gcp::deploy(&place, &network, Some(&services)))
+            .await
+            .context("deploy to Google")?;
         let (aws, gcp) =
             tokio::try_join!(aws::connect(&place, &network), gcp::connect(&place, &network))?;
         Ok(Self { aws, gcp, network, emulators, services: Some(services), place })

@@ -147,7 +147,7 @@ impl Seen {
             Progress::Planned(plan) => self.plan = Some((*plan).clone()),
             Progress::Event(event) => self.events.push(event.to_string()),
             Progress::Clearing { .. } => self.cleared = true,
-            Progress::Waiting { .. } => {}
+            Progress::Waiting { .. } | Progress::Overtaken { .. } => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! A stack's drift beyond CloudFormation's word: what it is known to report wrongly is asked of the service, and what it
+//! A stack's drift beyond `CloudFormation`'s word: what it is known to report wrongly is asked of the service, and what it
 //! doesn't compare but matters is compared here.
 
 use std::collections::BTreeSet;
@@ -116,7 +116,9 @@ async fn now(aws: &Aws<'_>, bucket: &str, top: &str) -> Result<Option<Value>, Fa
                 Err(error) if is_unset(error.code()) => return Ok(None),
                 Err(error) => return Err(failed(in_words(&error))),
             };
-            let rules = answer.server_side_encryption_configuration().map(|c| c.rules());
+            let rules = answer
+                .server_side_encryption_configuration()
+                .map(aws_sdk_s3::types::ServerSideEncryptionConfiguration::rules);
             let default = rules
                 .unwrap_or_default()
                 .iter()
@@ -133,8 +135,12 @@ async fn now(aws: &Aws<'_>, bucket: &str, top: &str) -> Result<Option<Value>, Fa
                 Err(error) if is_unset(error.code()) => return Ok(None),
                 Err(error) => return Err(failed(in_words(&error))),
             };
-            let rules = answer.ownership_controls().map(|controls| controls.rules());
-            let ownership = rules.unwrap_or_default().first().map(|rule| rule.object_ownership());
+            let rules =
+                answer.ownership_controls().map(aws_sdk_s3::types::OwnershipControls::rules);
+            let ownership = rules
+                .unwrap_or_default()
+                .first()
+                .map(aws_sdk_s3::types::OwnershipControlsRule::object_ownership);
             json!({ "Rules": [{ "ObjectOwnership": ownership.map(ObjectOwnership::as_str) }] })
         }
         "LifecycleConfiguration" => {
@@ -168,7 +174,7 @@ fn rule(rule: &LifecycleRule) -> Value {
     if !rule.transitions().is_empty() {
         let transitions = rule.transitions().iter().map(|transition| {
             json!({
-                "StorageClass": transition.storage_class().map(|class| class.as_str()),
+                "StorageClass": transition.storage_class().map(aws_sdk_s3::types::TransitionStorageClass::as_str),
                 "TransitionInDays": transition.days(),
             })
         });

@@ -45,7 +45,7 @@ fn as_deployed(call: &Call) -> Answer {
     }
 }
 
-/// What `drift aws` says where CloudFormation reports `reported` and the services answer so; and that it changed nothing.
+/// What `drift aws` says where `CloudFormation` reports `reported` and the services answer so; and that it changed nothing.
 async fn drifted(
     reported: &'static str,
     mut answer: impl FnMut(&Call) -> Option<Answer> + Send + 'static,

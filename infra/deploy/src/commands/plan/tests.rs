@@ -20,7 +20,7 @@ async fn planned(mut stacks: Stacks) -> (Result<String, String>, Vec<String>) {
 async fn a_stack_that_failed_is_left_as_it_is() {
     for status in ["CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"] {
         let mut stacks = Stacks::with(&NAMES, status);
-        for stack in stacks.stacks.values_mut() {
+        for stack in stacks.by_name.values_mut() {
             stack.resources = vec![QUEUE.map(str::to_owned)];
         }
         let (text, changes) = planned(stacks).await;
@@ -38,7 +38,7 @@ async fn a_stack_that_failed_is_left_as_it_is() {
 #[tokio::test]
 async fn what_a_delete_has_left_is_named_and_deploy_does_not_delete_it() {
     let mut stacks = Stacks::with(&NAMES, "DELETE_FAILED");
-    for stack in stacks.stacks.values_mut() {
+    for stack in stacks.by_name.values_mut() {
         stack.resources = [TABLE, QUEUE].map(|resource| resource.map(str::to_owned)).to_vec();
     }
     let (text, changes) = planned(stacks).await;

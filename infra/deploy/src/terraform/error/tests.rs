@@ -17,7 +17,7 @@ fn diagnostic(summary: &str, detail: &str, address: Option<&str>) -> String {
 }
 
 fn error(stdout: &str, stderr: &str) -> Error {
-    after(ended(stdout, stderr, false, LockAfter::Gone))
+    after(&ended(stdout, stderr, false, LockAfter::Gone))
 }
 
 fn ended(stdout: &str, stderr: &str, interrupted: bool, lock: LockAfter) -> Ended {
@@ -31,7 +31,7 @@ fn ended(stdout: &str, stderr: &str, interrupted: bool, lock: LockAfter) -> Ende
     }
 }
 
-fn after(ended: Ended) -> Error {
+fn after(ended: &Ended) -> Error {
     let terraform = Terraform {
         program: "/usr/bin/terraform".into(),
         version: "1.11.4".to_owned(),
@@ -40,7 +40,7 @@ fn after(ended: Ended) -> Error {
     };
     let root =
         Root::new("terraform", Path::new("terraform"), Path::new("outputs/work/dev/terraform"));
-    of_run(&terraform, &root, "apply", &ended)
+    of_run(&terraform, &root, "apply", ended)
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_lock_that_was_not_let_go_comes_before_having_been_told_to_stop() {
         ),
     ];
     for (said, lock, expected) in cases {
-        let text = after(ended(said, "", true, lock.clone())).to_string();
+        let text = after(&ended(said, "", true, lock.clone())).to_string();
         assert!(text.starts_with(&format!("apply terraform: {expected}")), "{lock:?}: {text}");
     }
 }

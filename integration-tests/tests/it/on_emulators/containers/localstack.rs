@@ -107,7 +107,7 @@ impl Fixture {
         let mut note = |progress: Progress<'_>| match progress {
             Progress::Planned(plan) => planned = Some(plan.clone()),
             Progress::Event(event) => events.push(event.to_string()),
-            Progress::Waiting { .. } | Progress::Clearing { .. } => {}
+            Progress::Waiting { .. } | Progress::Clearing { .. } | Progress::Overtaken { .. } => {}
         };
         let outputs = cfn::apply(&self.client(), &request, &Limits::default(), &mut note).await?;
         // What it can't make it calls made, and says so in the reason alone.
