@@ -160,7 +160,8 @@ async fn a_peer_that_goes_away_is_an_error_and_the_next_call_goes_on_from_there(
     let RestoreError::Pull(error) = &failed else { panic!("{failed}") };
     let copied = error.pulled.objects;
     assert!((100..200).contains(&copied), "{copied}");
-    let text = failed.to_string();
+    // As a command prints it, with what caused it.
+    let text = format!("{:#}", anyhow::Error::new(failed));
     assert!(text.contains("away") && text.contains(&format!("{copied} objects")), "{text}");
 
     away.store(false, Ordering::SeqCst);

@@ -165,6 +165,6 @@ mod tests {
         assert_eq!(report.times, "220.0");
         let text = report.to_string();
         assert!(text.contains("220.0") && text.contains("9000 ms"), "{text}");
-        assert!(text.contains("25 resources of the stack are 32 of Terraform 1.11.4"), "{text}");
+        assert!(text.contains("27 resources of the stack are 32 of Terraform 1.11.4"), "{text}");
     }
 }

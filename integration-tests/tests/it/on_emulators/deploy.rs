@@ -64,6 +64,11 @@ impl Drop for Up {
     }
 }
 
+/// The lines of `drift` but those that name resources which are not compared.
+pub(crate) fn compared(drift: &str) -> Vec<&str> {
+    drift.lines().filter(|line| !line.contains(": not compared: ")).collect()
+}
+
 pub(crate) fn on_processes<'w>(words: &[&'w str]) -> Vec<&'w str> {
     [words, &["--target", "processes"]].concat()
 }

@@ -579,5 +579,10 @@ async fn cloud_storage_and_its_client() {
     let sent = client.put(place).body(large.clone()).send().await.expect("it answers");
     assert!(sent.status().is_success(), "{sent:?}");
     assert_eq!(inserts(), seen + 2, "one to begin, one with bytes");
-    assert!(archive.get("large").await.expect("it is there").as_deref() == Some(&large[..]));
+    let whole = format!("{endpoint}/storage/v1/b/faults/o/large?alt=media");
+    let whole = client.get(whole).send().await.expect("it answers").bytes().await.expect("whole");
+    assert!(whole[..] == large[..], "{} bytes", whole.len());
+    // Larger than any object of the archive.
+    let refused = archive.get("large").await.expect_err("it is not read to its end");
+    assert_eq!(refused.fault, PortFault::Corrupt);
 }

@@ -75,6 +75,37 @@ async fn is_table_protected(aws: &Aws<'_>, table: &str) -> Result<bool, Failure>
             Ok(table.is_some_and(|table| table.deletion_protection_enabled() == Some(true)))
         }
         Err(error) if error.code() == Some("ResourceNotFoundException") => Ok(false),
+        // An emulator keeps the stack's parameter as text, which the SDK does not read as a boolean.
+        Err(error) if error.raw_response().is_some_and(|raw| raw.status().is_success()) => {
+            let body = error.raw_response().and_then(|raw| raw.body().bytes()).unwrap_or_default();
+            Ok(is_said_protected(body))
+        }
         Err(error) => Err(Failure::Failed(anyhow!("look at table {table}: {}", in_words(&error)))),
+    }
+}
+
+/// Deletion protection in an answer of `DescribeTable`, whether it stands there as a boolean or as its text.
+fn is_said_protected(body: &[u8]) -> bool {
+    let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = &answer["Table"]["DeletionProtectionEnabled"];
+    said.as_bool().unwrap_or(said.as_str() == Some("true"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protection_is_read_as_a_boolean_and_as_its_text() {
+        let said = |value: &str| {
+            is_said_protected(
+                format!(r#"{{"Table":{{"DeletionProtectionEnabled":{value}}}}}"#).as_bytes(),
+            )
+        };
+        assert_eq!(
+            ["true", r#""true""#, "false", r#""false""#].map(said),
+            [true, true, false, false]
+        );
+        assert!(!is_said_protected(br#"{"Table":{}}"#));
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use deploy::aws::{aws_config, emulator_credentials};
 use serde_json::Value;
 
-use super::{Up, on_processes};
+use super::{Up, compared, on_processes};
 
 fn addresses(changes: &Value) -> Vec<&str> {
     let changes = changes.as_array().expect("changes");
@@ -55,7 +55,7 @@ async fn deployed_changed_drifted_and_destroyed() {
 
     // By hand.
     let text = up.ok(&["drift", "aws"]);
-    assert_eq!(text, "aws: as it was deployed\n");
+    assert_eq!(compared(&text), ["aws: as it was deployed"]);
     let config = aws_config(Some(up.aws()), "us-east-1", Some(emulator_credentials())).await;
     let sqs = aws_sdk_sqs::Client::new(&config);
     let queue = outputs["QueueUrl"].as_str().expect("a queue");

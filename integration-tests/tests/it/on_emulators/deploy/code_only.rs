@@ -7,7 +7,7 @@ use std::time::Instant;
 use infra::package::lambda_zip;
 use serde_json::Value;
 
-use super::{Up, on_processes};
+use super::{Up, compared, on_processes};
 use crate::command::{Ran, artifacts};
 
 /// The artifacts with another bootstrap of ingest.
@@ -76,7 +76,7 @@ fn what_works_stays_and_what_does_not_is_taken_back() {
     // The stack, told of it, publishes the same once more.
     let good = live(&up);
     assert!(!good.ends_with("version 1"), "{good}");
-    assert_eq!(up.ok(&["drift", "aws"]), "aws: as it was deployed\n");
+    assert_eq!(compared(&up.ok(&["drift", "aws"])), ["aws: as it was deployed"]);
     // The stack knows: the same code is no change.
     let mut plan = up.checkout.deploy_command(&on_processes(&["plan", "aws", "--json"]));
     plan.env("TWINCLOUD_ARTIFACTS", works.path());
@@ -89,7 +89,7 @@ fn what_works_stays_and_what_does_not_is_taken_back() {
     assert!(ran.stderr.contains("has the messages again"), "{}", ran.stderr);
     assert!(ran.stderr.contains("is in no candle after"), "{}", ran.stderr);
     assert_eq!(live(&up), good);
-    assert_eq!(up.ok(&["drift", "aws"]), "aws: as it was deployed\n");
+    assert_eq!(compared(&up.ok(&["drift", "aws"])), ["aws: as it was deployed"]);
     // And it still works.
     code_only(&up, works.path(), &[]).assert_code(0);
 }

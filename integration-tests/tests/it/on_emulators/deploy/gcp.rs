@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Up, on_processes};
+use super::{Up, compared, on_processes};
 
 #[test]
 fn deployed_changed_and_destroyed() {
@@ -45,7 +45,8 @@ fn both_clouds_side_by_side() {
         assert_eq!(status[cloud]["drift"], 0, "{status:#}");
         assert_eq!(status[cloud]["problems"], Value::Array(Vec::new()), "{status:#}");
     }
-    assert_eq!(up.ok(&["drift"]), "aws: as it was deployed\ngcp: as it was deployed\n");
+    let drift = up.ok(&["drift"]);
+    assert_eq!(compared(&drift), ["aws: as it was deployed", "gcp: as it was deployed"]);
     let outputs = up.json(&["outputs"]);
     assert!(outputs["gcp"]["topic"].is_string() && outputs["aws"]["QueueUrl"].is_string());
     let rendered = up.checkout.dir.path().join("outputs/rendered/local");
