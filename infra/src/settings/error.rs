@@ -67,11 +67,18 @@ pub enum Origin {
     Variable(Arc<str>),
 }
 
+/// Characters of a `--set` argument that an error shows.
+const SET_CHARS_MAX: usize = 100;
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Set(text) => write!(f, "--set {text}"),
+            Self::Set(text) => match text.char_indices().nth(SET_CHARS_MAX) {
+                // A long list would bury the message that follows.
+                Some((end, _)) => write!(f, "--set {}…", &text[..end]),
+                None => write!(f, "--set {text}"),
+            },
             Self::Variable(name) => f.write_str(name),
         }
     }
@@ -88,5 +95,18 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
             format!("; did you mean `{name}`?")
         }
         _ => format!("; there is: {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_argument_is_cut_at_a_whole_character() {
+        let long = format!("trading.symbols=[{}]", "\"币USDT\",".repeat(400));
+        let shown = Origin::Set(long.as_str().into()).to_string();
+        assert!(shown.ends_with('…') && shown.chars().count() == 6 + 100 + 1, "{shown}");
+        assert_eq!(Origin::Set("a.b=1".into()).to_string(), "--set a.b=1");
     }
 }
