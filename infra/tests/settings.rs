@@ -402,7 +402,7 @@ fn a_protected_environment_is_deployed_by_its_own_reviewed_jobs_only() {
     assert!(error.ends_with("put `pull_requests = false` under [env.prod.github]"), "{error}");
     parse(&open, Some("prod"), &[], &[]).expect("without a repository no job signs in");
 
-    // What is protected by its table is protected, and another region is what its home is.
+    // An environment with a protected table is protected, and another region is as its home is.
     let protected = ["github.repository=o/r", "aws.deletion_protection=true"];
     let error = with("", "dev", &protected).expect_err("dev is protected");
     assert!(error.contains("[env.dev.github]"), "{error}");

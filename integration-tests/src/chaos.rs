@@ -254,7 +254,7 @@ async fn one(
 }
 
 /// The emulators' settings with the product's own limits of delivery, times divided by `factor`, and what is played of them.
-/// What `--set` or a variable names stays as it is.
+/// A key that `--set` or a variable names stays as it is.
 pub(crate) fn settings(
     checkout: &Checkout,
     sets: &[String],
@@ -292,7 +292,7 @@ fn reproduce(scenario: &Scenario, args: &Chaos, trades: &Trades, seed: u64) -> S
     words.join(" ")
 }
 
-/// What is taken of a recording, as the command line says it.
+/// The choice of trades of a recording, as the command line says it.
 pub(crate) fn input(args: &Chaos) -> impl Iterator<Item = String> {
     let symbols = args.symbols.iter().map(|symbol| format!("--symbol {symbol}"));
     symbols.chain(args.strict_input.then(|| "--strict-input".to_owned()))

@@ -175,7 +175,7 @@ fn reproduce(what: &What<'_>, args: &Chaos, trades: &Trades, rate: u32, seed: u6
     words.join(" ")
 }
 
-/// What is sent.
+/// The trades to send.
 fn order(args: &Chaos, trades: Trades, seed: u64) -> Order {
     Order {
         trades,

@@ -1,4 +1,4 @@
-//! How messages are delivered again in `chaos`: by the product's own limits, with all times divided by one factor.
+//! The redelivery of messages in `chaos`: by the product's own limits, with all times divided by one factor.
 //!
 //! Counts are as shipped. What `--set` or a variable names is as it was named, whatever is shipped.
 
@@ -72,7 +72,7 @@ pub fn named(sets: &[String], vars: impl Iterator<Item = (String, String)>) -> V
 pub struct Limits {
     /// Deliveries before a message is a dead letter.
     pub deliveries: u32,
-    /// How long a delivered message is hidden, unless it is given back before.
+    /// The time for which a delivered message is hidden, unless it is given back before.
     pub hidden: Duration,
     /// The pauses after a delivery that failed; `None`: the message is just hidden.
     pauses: Option<(u32, u32)>,
@@ -108,7 +108,7 @@ impl Limits {
         })
     }
 
-    /// How long a message waits that always fails, until it is a dead letter.
+    /// The time until a message that always fails is a dead letter.
     #[must_use]
     pub fn until_dead(&self) -> Duration {
         // SQS finds out once it would deliver the message again.

@@ -120,7 +120,7 @@ impl Workload {
     }
 }
 
-/// Where trades come from.
+/// The source of the trades.
 enum Source {
     File(Box<Recording>),
     Made(Box<Generator>),

@@ -77,7 +77,7 @@ pub(crate) fn deploy_artifacts(target: DeployTarget, quiet: bool) -> Result<(), 
     exec("deploy")
 }
 
-/// Where the packed functions are to run.
+/// The platform that the packed functions are to run on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Destination {
     /// Lambda, an image, another machine: all of them are static, whatever C library there is.
@@ -111,7 +111,7 @@ pub(crate) fn build_and_package(
     package(destination, target, print)
 }
 
-/// Whether functions can be linked without a C library of their surroundings; see [`build_function`].
+/// True if functions can be linked without a C library of their surroundings; see [`build_function`].
 fn can_be_static(destination: Destination) -> Result<bool, Failure> {
     // Elsewhere, as with musl, the static library comes with Rust.
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
@@ -306,7 +306,7 @@ pub(crate) fn program(name: &str) -> Command {
     command
 }
 
-/// What starts our containers knows no context of Docker's, only the variable.
+/// The library that starts our containers knows no context of Docker's, only the variable.
 pub(crate) fn docker_host(command: &mut Command) {
     if let Some(host) = toolbox::docker::host(&Env::from_process()) {
         command.env("DOCKER_HOST", host);

@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
     manifest_dir.parent().map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }
 
-/// Where cargo puts its folders of profiles, in one of which this program is. That is [`target_dir`], unless the user's
+/// The place of cargo's folders of profiles, in one of which this program is. That is [`target_dir`], unless the user's
 /// configuration of cargo names a target: then it is the folder of that target.
 pub(crate) fn built_dir() -> PathBuf {
     let own = env::current_exe().ok();
@@ -37,7 +37,7 @@ pub(crate) fn bin_dir() -> PathBuf {
     built_dir().join("release")
 }
 
-/// Where the functions are, unless they are built for a target of their own.
+/// The folder of the functions, unless they are built for a target of their own.
 pub(crate) fn function_bin_dir() -> PathBuf {
     built_dir().join("function")
 }

@@ -1,4 +1,4 @@
-//! What a program of ours starts reaches this machine directly, whatever proxy the environment names.
+//! A process that a program of ours starts reaches this machine directly, whatever proxy the environment names.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,7 +62,7 @@ fn every_http_client_spares_loopback() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut open: Vec<_> =
         ["functions", "infra", "integration-tests/src"].map(|folder| root.join(folder)).into();
-    // What is downloaded is elsewhere.
+    // Downloads are from elsewhere.
     let may = ["functions/outbound/src/lib.rs", "src/processes/fetch/download.rs"];
     let (mut seen, mut wrong) = (0, Vec::new());
     while let Some(path) = open.pop() {

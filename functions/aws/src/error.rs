@@ -41,7 +41,7 @@ where
     made
 }
 
-/// Whether a code says that there were too many calls, not that one was wrong. It may have the name of its service before
+/// True if a code says that there were too many calls, not that one was wrong. It may have the name of its service before
 /// it.
 pub(crate) fn is_throttle(code: &str) -> bool {
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);

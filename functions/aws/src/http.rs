@@ -40,7 +40,7 @@ pub(crate) enum Trust {
 }
 
 /// The client that the environment asks for, which `get` looks a variable up in. What is wrong with the environment is the
-/// error of each call: a client is made long before anybody can be told.
+/// error of each call: a client is made long before a command could print it.
 pub(crate) fn client(trust: Trust, get: impl Fn(&str) -> Option<String>) -> SharedHttpClient {
     let get = |names: &[&str]| {
         names

@@ -72,14 +72,14 @@ pub(crate) async fn put_all_if(client: &Client, puts: Vec<Put>) -> Result<bool, 
     }
 }
 
-/// What became of a transaction that did not succeed.
+/// The outcome of a transaction that did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// Another writer was first.
     Lost,
     /// There were too many calls, or this one is under way already.
     MayPass,
-    /// What the error says.
+    /// The text of the error.
     Failed,
 }
 

@@ -194,7 +194,7 @@ mod tests {
         assert!(sizes(&[]).is_empty());
     }
 
-    /// What publishing three messages comes to, where SQS answers each request with this.
+    /// The result of publishing three messages, where SQS answers each request with this.
     async fn published(status: &str, headers: &str, answer: &str) -> Vec<PortError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

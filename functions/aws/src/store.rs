@@ -23,7 +23,7 @@ use crate::item::{Item, SERVICE, put_all_if, put_if, read};
 const VERSION: &str = "version";
 const IDS: &str = "ids";
 
-/// What a write must still find: the number of the item, and with it the pieces that lie beside it.
+/// The state that a write must still find: the number of the item, and with it the pieces that lie beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamoVersion {
     number: u64,

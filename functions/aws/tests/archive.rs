@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 const SIZE: usize = 64 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
-/// What lies in buffers on the way when the reader goes away, of the system on both sides.
+/// The bytes that lie in buffers on the way when the reader goes away, of the system on both sides.
 const ON_THE_WAY: usize = 16 * 1024 * 1024;
 
 /// Plays a bucket whose object is 64 MiB: its head says so, or says nothing of a length. What comes back tells how much of

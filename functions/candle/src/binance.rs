@@ -39,7 +39,7 @@ pub enum Frame {
     },
     /// Something else.
     PassedOver {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
         /// The id that the exchange gave away with it, if it is an entry of a trade stream: there is no trade to be had
         /// under this id.
@@ -54,7 +54,7 @@ pub enum RestRow {
     Trade(Trade),
     /// No trade for candles, such as one with a quantity of zero.
     PassedOver {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
         /// Its id: there is no trade to be had under it.
         id: Option<u64>,
@@ -63,37 +63,37 @@ pub enum RestRow {
     Refused {
         /// Its id, where that can be read.
         id: Option<u64>,
-        /// What is wrong with it.
+        /// The reason.
         why: FrameError,
     },
 }
 
-/// What a line is, or an item of a list on a line.
+/// The kind of a line, or of an item of a list on a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A trade.
     Trade {
         /// Its form.
         kind: Kind,
-        /// What was traded.
+        /// The trade's symbol.
         symbol: Symbol,
         /// The trade.
         trade: Trade,
     },
     /// Something else of Binance's.
     PassedOver {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
         /// The id that the exchange gave away with it, if it is an entry of a trade stream.
         trade: Option<(Symbol, u64)>,
     },
     /// Not what it should be.
     Refused {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
         /// The id of a bad trade, where that can be read.
         id: Option<u64>,
-        /// What is wrong with it.
+        /// The reason.
         why: FrameError,
     },
 }
@@ -137,7 +137,7 @@ pub enum FrameError {
     /// A row of another width.
     #[error("a row of {columns} columns, where one of a trade has 6 or 7")]
     Columns {
-        /// How many there are.
+        /// The number of its columns.
         columns: usize,
     },
 }

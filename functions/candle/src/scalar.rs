@@ -32,7 +32,7 @@ pub(crate) enum Scalar<'a> {
 }
 
 impl<'a> Scalar<'a> {
-    /// Whether there is a value other than `null`.
+    /// True if there is a value other than `null`.
     pub(crate) const fn is_some(self) -> bool {
         !matches!(self, Self::Missing | Self::Null)
     }

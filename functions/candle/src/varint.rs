@@ -13,7 +13,7 @@ pub(crate) fn push(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// How many bytes [`push`] appends.
+/// The number of bytes that [`push`] appends.
 pub(crate) fn len(value: u64) -> usize {
     // Between 1 and 10.
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize

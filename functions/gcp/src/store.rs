@@ -28,7 +28,7 @@ const CANDLES: &str = "candles";
 const PIECES: &str = "pieces";
 const IDS: &str = "ids";
 
-/// What a write must still find: when the candle's document was written, and with it the pieces that lie below it.
+/// The state that a write must still find: when the candle's document was written, and with it the pieces that lie below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirestoreVersion {
     updated: FirestoreInstant,

@@ -1,4 +1,4 @@
-//! What is on this machine is reached without a proxy, whatever the environment says. It is this process's, so the calls
+//! A server on this machine is reached without a proxy, whatever the environment says. It is this process's, so the calls
 //! are made by another one.
 
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-/// Where the stub is.
+/// The variable with the stub's address.
 const STUB: &str = "TWINCLOUD_TEST_STUB";
 
 /// Answers everything with an object's name and a message; the body fits both.

@@ -68,7 +68,7 @@ impl CandleStore for MemoryStore {
     }
 }
 
-/// Whether a cloud could write this in one step.
+/// True if a cloud could write this in one step.
 fn fits(candle: &Candle, stored: Option<&Candle>) -> bool {
     // A range takes 20 bytes at most.
     if candle.ids().ranges().len() <= WHOLE_MAX_BYTES / 20 {

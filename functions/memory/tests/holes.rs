@@ -69,7 +69,7 @@ async fn a_day_of_even_ids_is_folded_like_any_other() {
     }
 }
 
-/// What changes is written half by half, and nothing is refused.
+/// A change is written half by half, and nothing is refused.
 #[tokio::test(start_paused = true)]
 async fn trades_that_change_more_than_one_write_takes_are_folded_in_parts() {
     let store = MemoryStore::new(Effects::default());

@@ -1,4 +1,4 @@
-//! What a queue does with messages that could not be processed, as the simulated clouds need it.
+//! A queue's handling of messages that could not be processed, as the simulated clouds need it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where connections go out: HTTP clients, and the proxies that the environment names.
+//! The way out for connections: HTTP clients, and the proxies that the environment names.
 //!
 //! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in capitals or not, are read as curl reads them, with one
 //! exception: **what listens on this machine is never reached through a proxy.** A proxy elsewhere has another loopback, and
@@ -19,7 +19,7 @@ pub fn client(endpoint: &str, timeout: Duration) -> reqwest::Result<reqwest::Cli
     builder.build()
 }
 
-/// Whether a URL, or an authority, is on this machine: `localhost` and below, 127.0.0.0/8, `::1`.
+/// True if a URL, or an authority, is on this machine: `localhost` and below, 127.0.0.0/8, `::1`.
 #[must_use]
 pub fn is_loopback(endpoint: &str) -> bool {
     let uri = endpoint.parse::<Uri>().ok();

@@ -37,7 +37,7 @@ impl Backoff {
         tokio::time::sleep(self.delay(attempt)).await;
     }
 
-    /// How long to wait before the try that follows number `attempt` (from 0): another time with each call.
+    /// The time to wait before the try that follows number `attempt` (from 0): another time with each call.
     #[must_use]
     pub fn delay(&self, attempt: u32) -> Duration {
         let ceiling = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);

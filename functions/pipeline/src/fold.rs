@@ -105,7 +105,7 @@ impl<S: CandleStore> Fold<S> {
     }
 }
 
-/// What became of trades that were to be written at once.
+/// The outcome for trades that were to be written at once.
 enum Folded {
     /// They are in the candle; whether it changed.
     Changed(bool),

@@ -27,7 +27,7 @@ pub enum Look<T, V> {
     },
 }
 
-/// Looks until all of it is of one write, a few times at most. If the record was the same each time, nobody has written,
+/// Looks until all of it is of one write, a few times at most. If the record was the same each time, none was written,
 /// and the pieces are [`Fault::Corrupt`]; else the candle changes faster than it can be read, which passes.
 pub async fn look_until_whole<T, V: PartialEq, F>(look: impl Fn() -> F) -> Result<T, PortError>
 where
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of looks that find these versions torn, and then something whole.
+    /// The result of looks that find these versions torn, and then something whole.
     async fn looked(torn: impl IntoIterator<Item = u64>) -> Result<&'static str, Fault> {
         let torn = Mutex::new(torn.into_iter());
         let look = || async {

@@ -308,14 +308,14 @@ struct Run<'p> {
     no_new_work: Instant,
     deadline: Instant,
     on_progress: &'p mut (dyn FnMut(&Report) + Send),
-    /// How many things were refused where the rest was copied.
+    /// The number of things that were refused where the rest was copied.
     refusals: usize,
     /// The first of them, and why.
     refused: Option<String>,
 }
 
 impl Run<'_> {
-    /// What became of the symbol; `None`: something of it is refused, which says nothing of the others.
+    /// The outcome for the symbol; `None`: something of it is refused, which says nothing of the others.
     fn unless_refused<T>(
         &mut self,
         symbol: &Symbol,
@@ -375,7 +375,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// Whether it is of one object, candle or symbol: the others may be taken all the same.
+    /// True if it is of one object, candle or symbol: the others may be taken all the same.
     fn is_refusal(&self) -> bool {
         match self {
             Self::Time => false,

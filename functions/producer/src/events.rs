@@ -133,11 +133,11 @@ pub enum Event {
     },
     /// Ids that no trade comes of, and that are asked for no more.
     PassedOver {
-        /// What they are of.
+        /// The symbol whose ids they are.
         symbol: Symbol,
         /// They: `[first, last]` each.
         ids: Vec<(u64, u64)>,
-        /// What was there in the place of a trade.
+        /// A description of the rows that stood in the place of trades.
         why: String,
     },
     /// The connection to the stream.

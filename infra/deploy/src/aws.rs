@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said where STS refuses with this code and message, at this date.
+    /// The error's text where STS refuses with this code and message, at this date.
     async fn refused(code: &str, message: &str, date: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 /// Cloud Storage itself.
 const ENDPOINT: &str = "https://storage.googleapis.com/storage/v1";
-/// How long an answer may take.
+/// The longest time that an answer may take.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// Why something could not be read.
@@ -27,7 +27,7 @@ pub(crate) enum Error {
     NotAnswered {
         /// The bucket, or the object in it.
         place: String,
-        /// What came back.
+        /// The error of the HTTP client.
         #[source]
         source: reqwest::Error,
     },
@@ -38,7 +38,7 @@ pub(crate) enum Error {
         place: String,
         /// The status.
         status: StatusCode,
-        /// What was said.
+        /// The text that was said.
         answer: String,
     },
     /// The answer can't be read.
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     Unreadable {
         /// The bucket, or the object in it.
         place: String,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: serde_json::Error,
     },
@@ -126,7 +126,7 @@ impl CloudStorage {
         Ok(content.map(|content| Object { generation, content }))
     }
 
-    /// Whether a bucket holds an object, or a version of one that was overwritten or deleted. One that isn't there holds none.
+    /// True if a bucket holds an object, or a version of one that was overwritten or deleted. One that isn't there holds none.
     pub(crate) async fn holds_anything(&self, bucket: &str) -> Result<bool, Error> {
         #[derive(Deserialize)]
         struct Page {

@@ -56,7 +56,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// What to answer.
+/// An answer to give.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: u16,

@@ -33,7 +33,7 @@ impl fmt::Display for Item {
 }
 
 impl Item {
-    /// Whether this is what a stack knows by `physical_id`: an ARN, or a name that its ARN ends in. Of the kinds that
+    /// True if this is what a stack knows by `physical_id`: an ARN, or a name that its ARN ends in. Of the kinds that
     /// can be asked, their own service has said whether it is there.
     #[must_use]
     pub fn is_of(&self, physical_id: &str) -> bool {
@@ -104,7 +104,7 @@ pub async fn aws(config: &SdkConfig, tags: &BTreeMap<String, String>) -> Result<
     Ok(there)
 }
 
-/// Whether a resource is still there, by its own service: the index goes on showing the tags of what was deleted, for
+/// True if a resource is still there, by its own service: the index goes on showing the tags of what was deleted, for
 /// minutes and hours. What can't be asked is there.
 async fn is_there(config: &SdkConfig, item: &Item) -> bool {
     let Some(name) = item.name.splitn(6, ':').nth(5) else { return true };

@@ -32,7 +32,7 @@ pub enum Error {
         path: PathBuf,
         /// The holder, in its own words.
         holder: String,
-        /// How long was waited, in seconds.
+        /// The time that was waited, in seconds.
         seconds: u64,
     },
 }

@@ -44,7 +44,7 @@ impl Served {
         Self { url, asked }
     }
 
-    /// What it was asked so far.
+    /// The requests that it got so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("a lock").clone()
     }

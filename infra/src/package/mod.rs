@@ -149,7 +149,7 @@ pub struct BinDirs<'a> {
     pub services: &'a Path,
 }
 
-/// Where artifacts are to run.
+/// The platform that artifacts are to run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// Lambda, and images without a C library.
@@ -204,7 +204,7 @@ const LAMBDAS: [(&str, &str); 2] =
 /// ```
 ///
 /// Images are put on `base`, or on nothing. What can't run at the `destination` is refused. Each file is put in place
-/// whole, by a rename: whoever reads the folder meanwhile, or runs what is in it, keeps what it has open.
+/// whole, by a rename: a process that reads the folder meanwhile, or runs a program in it, keeps what it has open.
 pub fn package_all(
     bins: BinDirs<'_>,
     base: Option<&Base>,

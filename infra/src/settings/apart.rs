@@ -58,7 +58,7 @@ fn jobs(environment: &Environment, other: &Environment) -> Result<(), Error> {
     Err(environment.error("github.environments", &problem))
 }
 
-/// One state knows one environment, and who may write it may write all below its prefix.
+/// One state knows one environment, and a role that may write it may write all below its prefix.
 fn states(environment: &Environment, other: &Environment) -> Result<(), Error> {
     let [mine, theirs] = [environment, other].map(|one| &one.settings);
     let shared =

@@ -244,7 +244,7 @@ impl Default for Spool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binance {
-    /// Where trades come from, such as `wss://data-stream.binance.vision`.
+    /// The URL that trades come from, such as `wss://data-stream.binance.vision`.
     pub stream_url: String,
     /// Where missed ones are fetched; where there is none, they are only told.
     pub rest_url: Option<String>,
@@ -550,7 +550,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// How long every delivery of a message may fail, in seconds, without the message being a dead letter.
+    /// The time for which every delivery of a message may fail, in seconds, without the message being a dead letter.
     #[must_use]
     pub fn outlasts_s(&self) -> u64 {
         u64::from(self.max_receive_count.saturating_sub(1)) * u64::from(self.visibility_timeout_s)
@@ -823,7 +823,7 @@ impl Pubsub {
         doubled.min(u64::from(self.max_backoff_ms))
     }
 
-    /// How long every delivery of a message may fail, in milliseconds, without the message being a dead letter.
+    /// The time for which every delivery of a message may fail, in milliseconds, without the message being a dead letter.
     #[must_use]
     pub fn outlasts_ms(&self) -> u64 {
         (0..self.max_delivery_attempts.saturating_sub(1)).map(|failed| self.pause_ms(failed)).sum()

@@ -109,7 +109,7 @@ const RIGHTS: [(&str, &str, &[&str]); 14] = [
     ("dynamodb", "batch_get_item", &["dynamodb:GetItem"]),
     ("resourcegroupstagging", "get_resources", &["tag:GetResources"]),
     ("sts", "get_caller_identity", &[]),
-    // Who may assume a role is said by the role's own trust.
+    // The role's own trust says which principals may assume it.
     ("sts", "assume_role_with_web_identity", &[]),
     ("eventbridge", "describe_rule", &["events:DescribeRule"]),
 ];

@@ -1,4 +1,4 @@
-//! What a network of its own asks for: proxies and private certificate authorities. Both are the user's, by variables; here
+//! The needs of a closed network: proxies and private certificate authorities. Both are the user's, by variables; here
 //! they are looked at, so that a mistake in one is named before anything is downloaded.
 
 use std::ffi::OsStr;

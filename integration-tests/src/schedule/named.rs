@@ -4,7 +4,7 @@ use super::{Fault, Link, Planned, Schedule, Service, To};
 use crate::delivery::OUTAGE;
 use crate::history::CloudName::{self, Aws, Gcp};
 
-/// Whether a scenario is played in full length, where time is virtual, instead of divided by [`crate::delivery::FACTOR`].
+/// True if a scenario is played in full length, where time is virtual, instead of divided by [`crate::delivery::FACTOR`].
 #[must_use]
 pub fn has_full_length(scenario: &str) -> bool {
     matches!(scenario, "outage-aws" | "outage-gcp")

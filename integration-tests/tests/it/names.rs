@@ -21,8 +21,8 @@ const SERVER: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 77, 53), 53);
 const NAME: &str = "runtime.example";
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Where `nsswitch.conf` names a module, a static program of glibc loads it, with the C library of where it runs, and dies of
-/// SIGFPE if that is of another version. Here the module is a pipe: whoever opens it waits forever.
+/// If `nsswitch.conf` names a module, a static program of glibc loads it, with the C library of where it runs, and dies of
+/// SIGFPE if that is of another version. Here the module is a pipe: a program that opens it waits forever.
 #[test]
 fn a_packed_function_looks_names_up_with_resolv_conf_alone_and_loads_no_module() {
     if fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {

@@ -301,7 +301,7 @@ fn twelve_minutes_without_a_store_make_no_dead_letter() {
         let (ran, report) = play(words);
         ran.assert_code(1);
         assert!(ran.stdout.contains("BROKEN     dead letters are the poison"), "{}", ran.stdout);
-        // What is set is played, told, and in the line that repeats it.
+        // A limit that is set is played, told, and in the line that repeats it.
         for set in words.iter().filter(|word| word.contains('=')) {
             let note = report["note"].as_str().expect("what was played");
             assert!(

@@ -1,4 +1,4 @@
-//! What listens on this machine is never reached through a proxy, whatever the environment says.
+//! A server on this machine is never reached through a proxy, whatever the environment says.
 //!
 //! Emulators, stubs and local clouds are all on loopback, and a company's proxy has another loopback. Some HTTP clients of
 //! the SDKs take `HTTP_PROXY` and can't be told better, so a program begins anew with a `NO_PROXY` that says it. What it

@@ -22,19 +22,19 @@ pub(super) struct Fields<'a> {
     /// The same five as a REST answer names them, and the symbol, which a recorder may add.
     pub(super) row: [Scalar<'a>; 5],
     pub(super) row_symbol: Scalar<'a>,
-    /// What tells answers and requests.
+    /// The values of the keys that tell answers and requests.
     pub(super) result: Scalar<'a>,
     pub(super) error: Scalar<'a>,
     pub(super) code: Scalar<'a>,
     pub(super) message: Scalar<'a>,
     pub(super) method: Scalar<'a>,
-    /// What tells events that do not name their type: `u`, `b`, `a`, `f`, `l`, and that of a depth snapshot.
+    /// Values of keys that tell events which do not name their type: `u`, `b`, `a`, `f`, `l`, and that of a depth snapshot.
     pub(super) untyped: [Scalar<'a>; 5],
     pub(super) depth: Scalar<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// Where the value of a key goes.
+    /// The place that the value of a key goes to.
     fn place(&mut self, key: &str) -> Option<&mut Scalar<'a>> {
         let [id, time, price, quantity, buyer_is_maker] = &mut self.trade;
         let [row_id, row_time, row_price, row_quantity, row_maker] = &mut self.row;

@@ -1,4 +1,4 @@
-//! What an object of Binance's is.
+//! The kind of an object of Binance's.
 
 use super::json::Fields;
 use super::{Found, FrameError, Kind, field};
@@ -22,7 +22,7 @@ pub enum RowSymbol<'a> {
     Unknown,
 }
 
-/// What `fields` are; `of` is for rows.
+/// The kind of `fields`; `of` is for rows.
 pub(super) fn judge(fields: &Fields<'_>, of: RowSymbol<'_>) -> Found {
     if !matches!(fields.event, Scalar::Missing) {
         return match fields.event.text() {
@@ -98,7 +98,7 @@ pub(super) fn of_row(
 
 /// The symbol; `None` if it is one that no deployment can trade.
 fn traded(value: Scalar<'_>) -> Result<Option<Symbol>, Problem> {
-    // What is escaped is beyond ASCII, unless somebody has a reason of his own.
+    // An escaped text is taken for one beyond ASCII, which no symbol of a deployment has.
     if matches!(value, Scalar::Escaped) {
         return Ok(None);
     }

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::text::serde_as_text;
 
-/// What becomes of a line.
+/// The outcome for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     /// It is a trade.
@@ -32,7 +32,7 @@ impl Outcome {
 
 macro_rules! kinds {
     ($($(#[doc = $about:literal])+ $kind:ident = $name:literal, $outcome:ident;)+) => {
-        /// What a line is, or an item of a list on a line.
+        /// The kind of a line, or of an item of a list on a line.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
             $($(#[doc = $about])+ $kind,)+
@@ -50,7 +50,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// What becomes of such a line.
+            /// The outcome for such a line.
             #[must_use]
             pub const fn outcome(self) -> Outcome {
                 match self {
@@ -58,7 +58,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// What such a line is, in Markdown on one line.
+            /// A description of such a line, in Markdown on one line.
             #[must_use]
             pub const fn about(self) -> &'static str {
                 match self {
@@ -117,7 +117,7 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether such a line costs the whole file where input is to be strict.
+    /// True if such a line costs the whole file where input is to be strict.
     #[must_use]
     pub fn is_bad(self) -> bool {
         self.outcome() == Outcome::Refused || self == Self::CutShort

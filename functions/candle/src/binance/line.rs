@@ -94,7 +94,7 @@ impl Lines {
         }
     }
 
-    /// What a line is that does not begin as JSON.
+    /// The kind of a line that does not begin as JSON.
     fn text(&mut self, body: &[u8], is_whole: bool, is_first: bool) -> Found {
         let garbage = Found::Refused { kind: Kind::Garbage, id: None, why: FrameError::Garbage };
         // Power that fails leaves zeros where the end of the file was to be.
@@ -127,7 +127,7 @@ impl Lines {
 
 const CUT: Found = Found::PassedOver { kind: Kind::CutShort, trade: None };
 
-/// What a line says, without blanks around it, a byte order mark, the time that a recorder may have put before it, and
+/// The text of a line, without blanks around it, a byte order mark, the time that a recorder may have put before it, and
 /// the comma behind an item of a list that goes over several lines.
 #[must_use]
 pub fn json_part(line: &[u8]) -> &[u8] {

@@ -24,7 +24,7 @@ impl Default for Columns {
     }
 }
 
-/// What a header says.
+/// The columns that a header names.
 pub(super) enum Header {
     /// This is where trades are.
     Trades(Columns),
@@ -61,7 +61,7 @@ pub(super) fn header(line: &str) -> Option<Header> {
     Some(Header::Trades(Columns([id, time, price, quantity, maker])))
 }
 
-/// What a row is that begins with a digit.
+/// The kind of a row that begins with a digit.
 pub(super) fn row(line: &str, columns: Columns, of: RowSymbol<'_>) -> Found {
     let (values, count) = split(line);
     let values = &values[..count.min(MAX_COLUMNS)];
@@ -86,7 +86,7 @@ pub(super) fn row(line: &str, columns: Columns, of: RowSymbol<'_>) -> Found {
     Found::Refused { kind: Kind::Garbage, id: None, why }
 }
 
-/// Whether a row that was cut off behind `line` may have been one of a trade.
+/// True if a row that was cut off behind `line` may have been one of a trade.
 pub(super) fn is_cut(line: &str) -> bool {
     let (values, count) = split(line);
     let last = values.get(count.saturating_sub(1)).map(|last| last.to_ascii_lowercase());

@@ -200,7 +200,7 @@ impl PieceList {
         Self { entries: pieces.iter().map(|piece| piece.entry).collect() }
     }
 
-    /// Whether this very piece is in it.
+    /// True if this very piece is in it.
     #[must_use]
     pub fn has(&self, piece: &Piece) -> bool {
         let first = piece.first();
@@ -214,13 +214,13 @@ impl PieceList {
         self.entries.iter().map(|entry| entry.window.first)
     }
 
-    /// How many pieces there are.
+    /// The number of pieces.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// True if there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -297,21 +297,21 @@ fn encode(ranges: &[Range], window: Window) -> Option<Vec<u8>> {
     }
 }
 
-/// How long the ids are as bits.
+/// The length of the ids as bits.
 fn bits_len(ranges: &[Range], window: Window) -> usize {
     let (skipped, bytes) = bits_span(ranges, window);
     let head = 1 + varint::len(skipped);
     usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(head)
 }
 
-/// How many bytes of zeros stand before the bits, and how many bytes they are.
+/// The number of bytes of zeros before the bits, and the number of bytes of the bits.
 fn bits_span(ranges: &[Range], window: Window) -> (u64, u64) {
     let first = ranges.first().map_or(0, |range| range.0.max(window.first) - window.first);
     let last = ranges.last().map_or(0, |range| range.1.min(window.last()) - window.first);
     (first / 8, last / 8 - first / 8 + 1)
 }
 
-/// How long the ids are as ranges; `None`: beyond `most`.
+/// The length of the ids as ranges; `None`: beyond `most`.
 fn ranges_len(ranges: &[Range], window: Window, most: usize) -> Option<usize> {
     let mut total = 1;
     let mut lowest = 0;
@@ -417,7 +417,7 @@ fn for_each_run(body: &[u8], base: u64, mut run: impl FnMut(u64, u64)) {
     }
 }
 
-/// How many ranges a piece has, if it is one.
+/// The number of ranges in a piece, if it is one.
 fn ranges_in(bytes: &[u8]) -> usize {
     match bytes.split_first() {
         Some((&RANGES, body)) => body.iter().filter(|byte| **byte < 0x80).count() / 2,

@@ -1,4 +1,4 @@
-//! How a candle lies in a store: one record, or a record and pieces of its ids beside it.
+//! The form of a candle in a store: one record, or a record and pieces of its ids beside it.
 
 use super::{Field, RecordError, Summary};
 use crate::id_ranges::{Piece, PieceError, PieceList};
@@ -19,7 +19,7 @@ pub const CHANGED_MAX_BYTES: usize = 2_900_000;
 pub struct Record {
     /// The fields of the record itself, each with its name, always in the same order.
     pub fields: Vec<(&'static str, Field)>,
-    /// What lies beside it; nothing if the ids are in the record.
+    /// The pieces that lie beside it; nothing if the ids are in the record.
     pub pieces: Vec<Piece>,
 }
 
@@ -93,7 +93,7 @@ impl Candle {
 }
 
 impl RecordError {
-    /// Whether a piece is missing or of another write, as may be seen while the candle is written.
+    /// True if a piece is missing or of another write, as may be seen while the candle is written.
     #[must_use]
     pub const fn is_torn(&self) -> bool {
         matches!(self, Self::Pieces(PieceError::Torn { .. }))

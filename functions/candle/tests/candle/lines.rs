@@ -173,7 +173,7 @@ fn a_last_line_that_breaks_off_is_cut_short_wherever_that_is() {
     let middle = foreign.find('币').unwrap() + 1;
     assert!(cut(&foreign.as_bytes()[..middle]), "within a character");
     assert!(cut(b"\0\0\0"), "where power failed");
-    // What is wrong before it ends is wrong.
+    // A mistake before its end is one, cut off or not.
     assert_eq!(kinds(&mut Lines::new(known()), "garbage", false), [Kind::Garbage]);
     assert_eq!(kinds(&mut Lines::new(known()), r#"{"e":"trade" "s""#, false), [Kind::Garbage]);
 }

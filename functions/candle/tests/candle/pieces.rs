@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::strategies::btcusdt;
 
-/// Where ids of the recording begin: not at a multiple of anything.
+/// The first id of the recording: not at a multiple of anything.
 const FIRST_ID: u64 = 3_735_683_259;
 /// As many ids as a busy day has.
 const DAY: u64 = 8_640_000;
@@ -73,7 +73,7 @@ fn every_kind_of_hole_fits_and_is_read_again() {
     assert_eq!(read(&[]), Ok(IdRanges::new()));
 }
 
-/// What a write costs.
+/// The cost of a write.
 #[test]
 fn another_id_changes_the_piece_that_it_lies_in() {
     let half = random(128, DAY);
@@ -131,7 +131,7 @@ fn a_piece_of_another_write_is_told_from_a_corrupt_one() {
     assert_eq!(claimed(0, 3, &[7]), Err(PieceError::Form { first: 0 }));
 }
 
-/// What is read of one piece of these bytes, with a list that says that it is right.
+/// The result of reading one piece of these bytes, with a list that says that it is right.
 fn claimed(first: u64, bits: u8, bytes: &[u8]) -> Result<IdRanges, PieceError> {
     let list = [varint(first), vec![bits], Sha256::digest(bytes)[..16].to_vec()].concat();
     IdRanges::from_pieces(&PieceList::from_bytes(&list)?, |_| Some(bytes))

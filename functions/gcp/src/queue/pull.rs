@@ -19,7 +19,7 @@ use crate::clients::{headers, no_credentials};
 
 const API: &str = "https://pubsub.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(10);
-/// How long the service waits for a first message. It must end the wait itself: what it gives to one that has gone away is
+/// The time that the service waits for a first message. It must end the wait itself: what it gives to one that has gone away is
 /// hidden until its lease is over.
 const WAIT: Duration = Duration::from_secs(3);
 /// By which Google's front ends are told how long a call may take, in seconds.
@@ -33,7 +33,7 @@ pub(super) struct Pull {
     http: reqwest::Client,
     /// Looked for by the first request: one that only publishes may have none to pull with.
     credentials: OnceCell<Credentials>,
-    /// Whether it is asked to wait for a first message. An answer at once, which is discouraged, is often empty although
+    /// True if it is asked to wait for a first message. An answer at once, which is discouraged, is often empty although
     /// messages are there; an emulator's never is, but an emulator waits for ever, also for one that has gone away.
     waits: bool,
     /// That of the subscription, to which a verb is added.
@@ -70,7 +70,7 @@ impl Pull {
         Ok(Self { http, credentials, waits: endpoint.is_none(), url })
     }
 
-    /// What is there within a moment, which may be nothing although messages are.
+    /// The messages that come within a moment, which may be none although some are there.
     pub(super) async fn pull(&self, max: usize) -> Result<Vec<Received>, PortError> {
         const PULL: &str = "Pull";
         let max = max.clamp(1, PULL_MAX);

@@ -1,7 +1,7 @@
 //! The limits that Binance sets an address, kept by all requests and connections together.
 //!
-//! Who goes on after an answer of 429 is banned with 418, for two minutes at first and three days in the end; who connects
-//! more than 300 times in five minutes is cut off. So an answer that says to wait stops every request and every new
+//! An address that goes on after an answer of 429 is banned with 418, for two minutes at first and three days in the end; one
+//! that connects more than 300 times in five minutes is cut off. So an answer that says to wait stops every request and every new
 //! connection until the time is over, and both have budgets that stay well below what is allowed.
 
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_hours(73);
 /// The shortest one: an answer of `Retry-After: 0` is no leave to go on at once.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// How often something may be done.
+/// A budget: how often something may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// So many times at most,
@@ -91,12 +91,12 @@ impl Limits {
     }
 }
 
-/// Whether a status says that an address is to ask no more for now.
+/// True if a status says that an address is to ask no more for now.
 fn is_refusal(status: u16) -> bool {
     matches!(status, 403 | 418 | 429 | 451)
 }
 
-/// How long nothing is asked where the answer does not say: a minute is the period of the request weights, two are the
+/// The pause where the answer does not say: a minute is the period of the request weights, two are the
 /// shortest ban. 403 is the firewall's, and 451 is for places that Binance does not serve.
 fn default_pause(status: u16) -> Option<Duration> {
     match status {

@@ -67,7 +67,7 @@ pub struct BinanceConfig {
     pub backoff_cap: Duration,
     /// A connection that lived so long is a good one: the pauses after it begin anew.
     pub settled_after: Duration,
-    /// Connections that are made at most. Binance cuts off who connects more than 300 times in 5 minutes.
+    /// Connections that are made at most. Binance cuts an address off that connects more than 300 times in 5 minutes.
     pub connects: Rate,
     /// Requests that are made at most. Each weighs 25 of the 6,000 a minute that Binance allows an address.
     pub requests: Rate,
@@ -392,7 +392,7 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
         }
     }
 
-    /// Gives fetched trades to who listens, if anybody does, and tells them. Gives the ids that are settled now, those of
+    /// Gives fetched trades to the receiver, and tells them. Returns the ids that are settled now, those of
     /// rows that are no trades too.
     async fn take_in(&self, symbol: &Symbol, fetched: Fetched) -> Result<IdRanges, Gone> {
         let Fetched { trades, odd, odd_why, .. } = fetched;
@@ -412,7 +412,7 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
         Ok(ids.union(&odd))
     }
 
-    /// What of a gap can be had, and why not all of it was asked for, if so.
+    /// The trades of a gap that can be had, and why not all of it was asked for, if so.
     async fn fetch(&self, symbol: &Symbol, wanted: &IdRanges) -> (Fetched, Option<String>) {
         let mut fetched = Fetched::default();
         let Some(rest) = &self.rest else {

@@ -20,14 +20,14 @@ pub(super) struct Rest {
     limits: Arc<Limits>,
 }
 
-/// What of some wanted trades is known.
+/// The knowledge about some wanted trades.
 #[derive(Debug, Default)]
 pub(super) struct Fetched {
     /// Those that were found, each symbol's in order.
     pub(super) trades: Vec<SourceTrade>,
     /// Rows of wanted ids that are no trades.
     pub(super) odd: IdRanges,
-    /// What is wrong with the first of them, or with a row that has no id.
+    /// The problem with the first of them, or with a row that has no id.
     pub(super) odd_why: Option<String>,
     /// Wanted ids that an answer left out although it had later ones.
     pub(super) left_out: IdRanges,
@@ -48,11 +48,11 @@ pub enum RestError {
     /// The endpoint said no.
     #[error("get {url}: answered {status}: {next_step}")]
     Status {
-        /// What was asked.
+        /// The URL that was asked.
         url: String,
-        /// What it said.
+        /// The status of its answer.
         status: u16,
-        /// What happens now, or what to do.
+        /// The next step, of the producer or of its user.
         next_step: String,
     },
     /// The answer is no list of trades.
@@ -69,7 +69,7 @@ pub enum RestError {
     Paused {
         /// The answer.
         status: u16,
-        /// How long.
+        /// The time until requests go out again, in seconds.
         left_s: u64,
     },
 }
@@ -142,7 +142,7 @@ fn paused(pause: &Pause) -> RestError {
     RestError::Paused { status: pause.status, left_s: left.as_secs() + 1 }
 }
 
-/// What follows from an answer that is no success.
+/// The consequence of an answer that is no success.
 pub(super) fn next_step(status: u16, pause: Option<Duration>) -> String {
     let what = match status {
         429 => "too many requests",

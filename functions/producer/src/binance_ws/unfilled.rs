@@ -29,7 +29,7 @@ pub(super) struct Gap {
     pub(super) symbol: Symbol,
     pub(super) first: u64,
     pub(super) last: u64,
-    /// How often it was asked for.
+    /// The number of requests for it so far.
     asked: u32,
     /// Of these, how often an answer had nothing of it, and how often one had later trades but not these.
     in_vain: u32,
@@ -43,19 +43,19 @@ impl Gap {
     }
 }
 
-/// What asking for a gap has brought.
+/// The result of asking for a gap.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Ids that are settled: fetched, or known to be no trades.
     pub(super) settled: IdRanges,
     /// Ids that the endpoint left out although it had later ones.
     pub(super) left_out: IdRanges,
-    /// Whether the endpoint answered; else it says nothing about the gap.
+    /// True if the endpoint answered; else it says nothing about the gap.
     pub(super) is_answer: bool,
 }
 
 impl Unfilled {
-    /// What an earlier producer left: due at once.
+    /// The gaps that an earlier producer left: due at once.
     pub(super) fn new(missing: &BTreeMap<Symbol, IdRanges>) -> Self {
         let due = Instant::now();
         let gaps = missing.iter().flat_map(|(symbol, ids)| {

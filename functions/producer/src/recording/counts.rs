@@ -1,4 +1,4 @@
-//! How many lines of a recording were what.
+//! The number of lines of each kind in a recording.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +16,9 @@ pub struct Counts {
     pub lines: u64,
     /// Trades, by the form of the line.
     pub taken: BTreeMap<Kind, u64>,
-    /// What is Binance's, but no trade to take.
+    /// Lines that are Binance's, but no trades to take.
     pub passed_over: BTreeMap<Kind, u64>,
-    /// What is not as it should be.
+    /// Lines that are not as they should be.
     pub refused: BTreeMap<Kind, u64>,
     /// The first lines that were refused or cut short.
     pub told: Vec<Told>,
@@ -32,9 +32,9 @@ pub struct Told {
     pub member: Option<String>,
     /// The line, from 1.
     pub line: u64,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
@@ -55,7 +55,7 @@ impl Counts {
         self.taken.values().sum()
     }
 
-    /// Whether each line is a trade that was taken.
+    /// True if each line is a trade that was taken.
     #[must_use]
     pub fn are_all_taken(&self) -> bool {
         self.passed_over.is_empty() && self.refused.is_empty()

@@ -4,18 +4,18 @@ use std::io::{self, BufRead};
 
 use candle::binance::MAX_BYTES;
 
-/// What was read.
+/// The result of reading one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// A line with its end.
     Whole,
     /// The last line, without one.
     Open,
-    /// What was left of the last line where the compressed data ends too early.
+    /// The rest of the last line where the compressed data ends too early.
     Cut,
     /// A line above the bound, which was passed by.
     TooLong {
-        /// How many bytes it has.
+        /// Its number of bytes.
         len: usize,
     },
     /// There are no more.

@@ -22,7 +22,7 @@ use open::{Part, Parts};
 /// Symbols that were not asked for and are named where there is no trade.
 const OTHERS_MAX: usize = 5;
 
-/// What ends too early.
+/// The finding for a line, or a file, that ends too early.
 const CUT: Found = Found::PassedOver { kind: Kind::CutShort, trade: None };
 
 /// A trade as it came from a source.
@@ -43,7 +43,7 @@ pub struct Recorded {
     pub frame: String,
 }
 
-/// What to take of a recording.
+/// The choice of what to take of a recording.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Trades of these symbols; empty: of all.
@@ -238,7 +238,7 @@ impl Recording {
         Ok(())
     }
 
-    /// Where the line is that came last.
+    /// The place of the line that came last.
     fn place(&self) -> Place {
         let path = self.path.clone();
         let Some(reading) = &self.reading else { return Place { path, member: None, line: 0 } };
@@ -290,7 +290,7 @@ pub enum SourceError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// It is not packed in a way that is known here.
@@ -298,7 +298,7 @@ pub enum SourceError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The reason.
         why: Unreadable,
     },
     /// It can't be read on, or its compression is damaged.
@@ -306,7 +306,7 @@ pub enum SourceError {
     Read {
         /// The line.
         place: Place,
-        /// What the system or the compression said.
+        /// The error of the system or of the decompression.
         cause: io::Error,
     },
     /// A line is not what it should be, where input is to be strict.
@@ -316,9 +316,9 @@ pub enum SourceError {
     Refused {
         /// The line.
         place: Place,
-        /// What it is.
+        /// Its kind.
         kind: Kind,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
     /// There is nothing to send.
@@ -328,13 +328,13 @@ pub enum SourceError {
         path: PathBuf,
         /// Of which symbols, and of which other ones there are some.
         of: String,
-        /// What there is.
+        /// The counts of its lines.
         counts: Box<Counts>,
     },
 }
 
 impl SourceError {
-    /// Whether another input, or another argument, would help: not what the system said while reading.
+    /// True if another input, or another argument, would help: not what the system said while reading.
     #[must_use]
     pub fn is_about_input(&self) -> bool {
         !matches!(self, Self::Read { .. })

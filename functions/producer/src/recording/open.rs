@@ -1,4 +1,4 @@
-//! How a recording is packed: plain, gzip or zip, told by its content.
+//! The packing of a recording: plain, gzip or zip, told by its content.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use super::SourceError;
 use super::lines::LineReader;
 
 const BUFFER_BYTES: usize = 1 << 16;
-/// What compressed data may become: so many times as much, and so much more. Deflate can do a thousandfold; recordings
+/// Bounds on compressed data: so many times as much, and so much more. Deflate can do a thousandfold; recordings
 /// are about ten times as large as they are compressed.
 const GROWTH_MAX: u64 = 200;
 const GROWTH_FREE_BYTES: u64 = 16 * 1024 * 1024;
@@ -31,7 +31,7 @@ pub(super) enum Parts {
     Zip(VecDeque<Member>),
 }
 
-/// Where a member of a zip is.
+/// The place of a member in a zip.
 pub(super) struct Member {
     name: String,
     at: u64,
@@ -60,12 +60,12 @@ pub enum Unreadable {
     Member {
         /// The member.
         name: String,
-        /// What it is.
+        /// A description of it.
         what: &'static str,
     },
 }
 
-/// What files begin with that are something else.
+/// The first bytes of files of other kinds.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"\x28\xb5\x2f\xfd", "packed by zstd"),
     (b"\xfd7zXZ\0", "packed by xz"),

@@ -166,7 +166,7 @@ fn what_is_no_trade_is_counted_and_what_is_wrong_is_told_with_its_place() {
     let text = serde_json::to_string(&counts).unwrap();
     assert!(text.contains(r#""passed_over":{"blank":1,"answer":1,"#), "{text}");
     assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), counts);
-    // Where it is to be strict, the first one is the end; and a last line that breaks off is one.
+    // With strict input, the first refused line is the end; and a last line that breaks off counts as one.
     let strict = Wanted { is_strict: true, ..wanted };
     let (found, _, error) = all(&file("mixed", content.as_bytes()), strict.clone());
     assert_eq!(found, only(&trades[..1]));

@@ -112,7 +112,7 @@ pub struct Relay<Q> {
     state: Mutex<State>,
     /// Whether the position notes which trades were passed over.
     keeps_gaps: bool,
-    /// What of it never comes.
+    /// The ids of it that never come.
     settled: Option<Arc<Settled>>,
     changed: watch::Sender<()>,
     started: Instant,

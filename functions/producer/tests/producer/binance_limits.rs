@@ -1,4 +1,4 @@
-//! What Binance sends that is no trade, and how often it may be asked: against stubs that say exactly what they are told.
+//! Answers of Binance's that are no trades, and how often it may be asked: against stubs that say exactly what they are told.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn row(id: u64) -> String {
     )
 }
 
-/// What a connection of the stream does.
+/// The behaviour of a connection of the stream.
 #[derive(Clone)]
 enum Connection {
     /// Sends these frames, then closes.
@@ -110,7 +110,7 @@ fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
-/// What was heard, and what the stubs saw.
+/// The events that were heard, and the requests that the stubs saw.
 #[derive(Default)]
 struct Heard {
     came: Vec<u64>,

@@ -18,7 +18,7 @@ use super::resources::{Resource, resources};
 /// A stack beside what was found.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// What differs, as a change: `before` is the stack's word, `after` was found.
+    /// The difference, as a change: `before` is the stack's word, `after` was found.
     pub changes: Vec<Change>,
     /// All that the stack lists and has not deleted; of each, whether it was compared.
     pub resources: Vec<Resource>,
@@ -111,7 +111,7 @@ fn typed(drift: &StackResourceDrift) -> Option<Change> {
     })
 }
 
-/// Whether two values mean the same: a service gives numbers back as texts or texts as numbers, lists in another order, and
+/// True if two values mean the same: a service gives numbers back as texts or texts as numbers, lists in another order, and
 /// documents as texts.
 #[must_use]
 pub fn is_same(expected: &str, actual: &str) -> bool {

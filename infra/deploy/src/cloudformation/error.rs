@@ -71,7 +71,7 @@ pub enum Error {
         stack: String,
         /// Its status.
         status: String,
-        /// What is left of it.
+        /// The resources that are left of it.
         left: String,
     },
     /// Another deploy changed the stack after it was planned.

@@ -95,7 +95,7 @@ pub enum Progress<'a> {
         /// The pause.
         pause: Duration,
     },
-    /// What is left of a stack that failed is deleted first.
+    /// The rest of a stack that failed is deleted first.
     Clearing {
         /// The stack's status.
         status: &'a str,

@@ -33,7 +33,7 @@ pub struct Plan {
     /// There was no stack, and the change set has made an empty one.
     #[serde(skip)]
     pub(super) made_stack: bool,
-    /// What must be deleted first. Then there is no change set yet.
+    /// The failed stack that must be deleted first. Then there is no change set yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clears: Option<Clears>,
     /// The change set's ARN; none when nothing would change.
@@ -49,7 +49,7 @@ pub struct Plan {
 pub struct Clears {
     /// Its status, such as `ROLLBACK_COMPLETE`.
     pub status: String,
-    /// What is left of it, and is deleted with it; none: it can't be told.
+    /// The resources left of it, which are deleted with it; none: it can't be told.
     pub left: Option<Vec<Resource>>,
     #[serde(skip)]
     pub(super) request: Kept,
@@ -72,7 +72,7 @@ impl Clears {
     }
 }
 
-/// What a stack shall be, to be planned again.
+/// The wanted form of a stack, to be planned again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     template: String,
@@ -146,7 +146,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What a change set is for.
+/// The purpose of a change set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A stack that isn't there: an empty one is made with it.
@@ -191,7 +191,7 @@ pub(super) async fn instead(
     })
 }
 
-/// What is left of a stack in `status`.
+/// The resources that are left of a stack in `status`.
 pub(super) async fn clears(client: &Client, stack_id: &str, status: String) -> Clears {
     let mut left = resources(client, stack_id).await.ok();
     if let Some(left) = &mut left {

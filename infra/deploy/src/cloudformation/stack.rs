@@ -67,7 +67,7 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     }))
 }
 
-/// Whether a stack is only there to be reviewed, and no change set waits in it.
+/// True if a stack is only there to be reviewed, and no change set waits in it.
 pub(super) async fn is_empty(client: &Client, name: &str, id: &str) -> Result<bool, Error> {
     let Some(found) = find(client, id).await? else { return Ok(false) };
     if found.status != "REVIEW_IN_PROGRESS" {

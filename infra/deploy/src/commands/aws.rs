@@ -174,7 +174,7 @@ impl<'s> Aws<'s> {
         cfn::execute(&self.client, plan, &self.limits, &mut |p| report::stack(progress, &p)).await
     }
 
-    /// What a stack that is deployed gives, what it was told of the others, and what else they need to know of this account.
+    /// The values that a deployed stack gives, what it was told of the others, and what else they need to know of this account.
     pub(super) fn outputs(&self, stack: &cfn::Deployed) -> Outputs {
         let mut outputs = stack.outputs.0.clone();
         let told = TOLD.into_iter().filter_map(|name| {

@@ -198,7 +198,7 @@ mod tests {
         assert!(text.contains("dev was deployed to 222222222222"), "{text}");
         assert!(text.contains("--set aws.account=111111111111"), "{text}");
         check_account(&free, OTHER).expect("the same");
-        // What is set counts more than what is kept, and an emulator's account is no account.
+        // A setting counts more than a kept value, and an emulator's account is no account.
         check_account(&site(folder.path(), &["aws.account=111111111111"]), THIS).expect("set");
         known::write(&free, Part::Foundation, &outputs("account_id", EMULATED)).expect("written");
         check_account(&free, THIS).expect("an emulator's");

@@ -1,4 +1,4 @@
-//! What of a deployment isn't connected yet. Each part is told of the others when it is deployed, and says things that the others
+//! Parts that aren't connected yet. Each part is told of the others when it is deployed, and says things that the others
 //! must be told; so it takes more than one deploy of some parts until all is connected.
 
 use std::fmt;
@@ -11,15 +11,15 @@ use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::site::Site;
 
-/// What the stack was told, among its outputs: names of its parameters.
+/// The names of parameters that the stack gives again, as outputs of the same names.
 pub(super) const TOLD: [&str; 3] = ["PeerAudience", "AlertTopicArn", "PermissionsBoundaryArn"];
 /// The role by which Google's side was told to read AWS's archive, among its outputs.
 const PEER_ROLE: &str = "replicate_peer_role";
 
-/// What isn't connected, and what to do about it.
+/// The missing connections, and the command that comes next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Connections {
-    /// What doesn't work yet, in words.
+    /// The feature that doesn't work yet, in words.
     pub(super) not_connected: Vec<&'static str>,
     /// The command that comes next.
     pub(super) next: Option<String>,
@@ -34,7 +34,7 @@ impl fmt::Display for Connections {
     }
 }
 
-/// What is kept of the parts.
+/// The kept outputs of the parts.
 struct Parts {
     known: Known,
     aws: Option<Outputs>,

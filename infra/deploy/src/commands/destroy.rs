@@ -22,7 +22,7 @@ use crate::inventory::{self, Item};
 use crate::progress::Progress;
 use stack::Gone;
 
-/// What was deleted may be shown for a while; pauses between two looks grow.
+/// Deleted resources may be shown for a while; pauses between two looks grow.
 const INVENTORY_LIMIT: Duration = Duration::from_mins(2);
 const INVENTORY_FIRST_POLL: Duration = Duration::from_millis(250);
 const INVENTORY_POLL: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ async fn foundation(site: &Site, progress: &Progress) -> Result<Destroyed, Failu
     Ok(Destroyed { part: Part::Foundation.to_string(), kept, left: left.collect() })
 }
 
-/// What carries the deployment's tags, apart from what stays on purpose, and what a stack let go of. What the stack says it
+/// Resources with the deployment's tags, apart from what stays on purpose, and what a stack let go of. What the stack says it
 /// has deleted is gone, whatever the index of tags shows.
 async fn left(
     aws: &Aws<'_>,

@@ -31,7 +31,7 @@ pub(super) struct PartDrift {
     pub(super) found: Found,
 }
 
-/// What was found of a part.
+/// The findings of a part.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Found {
     pub(super) changes: Vec<Change>,

@@ -1,4 +1,4 @@
-//! What is deployed, read where it is: a colleague may have deployed since, and of a fresh checkout, such as a workflow's, nothing
+//! The deployment, read where it is: a colleague may have deployed since, and of a fresh checkout, such as a workflow's, nothing
 //! is kept at all. What isn't known is left out, and a deploy would take it away; what is kept counts only where nothing can be read.
 
 use std::fs;
@@ -43,7 +43,7 @@ pub(super) async fn gather(
     Ok(())
 }
 
-/// What was found of a part.
+/// The findings of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// It is deployed.
@@ -130,7 +130,7 @@ fn differences(kept: &Outputs, now: &Outputs) -> Vec<String> {
     names.filter(|name| kept.get(*name) != now.get(*name)).cloned().collect()
 }
 
-/// How long ago a file was written, in words.
+/// The age of a file, in words.
 fn age(file: &Path) -> String {
     let written = fs::metadata(file).and_then(|metadata| metadata.modified());
     let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
@@ -198,7 +198,7 @@ mod tests {
         ])
     }
 
-    /// What is kept after that was found, and what was said.
+    /// The kept values once that was found, and the text that was said.
     fn taken(site: &Site, found: Result<Found, Failure>) -> (Option<Outputs>, Vec<String>) {
         let mut said = Vec::new();
         take(site, Part::Foundation, found, Unreadable::Refused, &mut |note| said.push(note))

@@ -104,7 +104,7 @@ async fn session<'p>(
              says how to make one"
         )));
     }
-    // What can't be read is Terraform's to tell.
+    // A state that can't be read is left for Terraform to tell.
     if let Some(bucket) = &site.settings.gcp.state.bucket
         && let Ok(Some(state)) = state(site, bucket).await
     {
@@ -129,7 +129,7 @@ pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs,
     session(site, &known::known(site)?, progress).await?.outputs().await
 }
 
-/// Whether it is deployed, and its outputs; on the cloud itself, read from the state without the program.
+/// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program.
 pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Found, Failure> {
     let outputs = if site.local.is_some() {
         outputs(site, progress).await?
@@ -144,7 +144,7 @@ pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Found, Fai
     Ok(if outputs.contains_key("topic") { Found::Deployed(outputs) } else { Found::Absent })
 }
 
-/// What the state of the root says; none before its first apply.
+/// The content of the root's state; none before its first apply.
 async fn state(site: &Site, bucket: &str) -> Result<Option<State>, Failure> {
     let name = format!("{}/default.tfstate", site.settings.gcp.state.prefix.trim_matches('/'));
     let Some(object) = storage()?.object(bucket, &name).await? else { return Ok(None) };
@@ -188,7 +188,7 @@ fn permitted(missing: &[&str]) -> Result<(), Failure> {
     )))
 }
 
-/// What stands in for Application Default Credentials, for Terraform too.
+/// The stand-in for Application Default Credentials, for Terraform too.
 fn google_token() -> Option<String> {
     std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN").ok().filter(|token| !token.is_empty())
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Step {
 pub(super) struct Plans {
     pub(super) environment: String,
     pub(super) target: String,
-    /// Where that is.
+    /// The account, project and regions.
     pub(super) clouds: Clouds,
     /// How many resources change.
     pub(super) changes: usize,

@@ -35,7 +35,7 @@ pub struct CloudStatus {
     pub stack: Option<String>,
     /// The functions and their versions, `NAME VERSION`.
     pub functions: Vec<String>,
-    /// Where it copies from, or that it was not told of anywhere; none where it doesn't copy, or where that can't be told.
+    /// The source of its copies, or that it was not told of anywhere; none where it doesn't copy, or where that can't be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) replicate: Option<String>,
     /// Messages in the queue, those under way counted.
@@ -202,10 +202,10 @@ async fn fill_aws(
     Ok(())
 }
 
-/// What is shown of a function that was not told of the other cloud.
+/// The text shown for a function that was not told of the other cloud.
 pub(super) const NO_PEER: &str = "no peer";
 
-/// What the stack's function that copies was told of Google's archive.
+/// The archive of Google that the stack's replicate function copies from, by the stack's parameters.
 fn peer_of_stack(parameters: &BTreeMap<String, String>) -> Option<String> {
     let get = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
     if get("ReplicateEnabled") != "true" {

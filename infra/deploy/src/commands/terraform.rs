@@ -46,7 +46,7 @@ impl Drop for Guard {
     }
 }
 
-/// How long is waited for what a cloud doesn't know yet.
+/// The time to wait for what a cloud doesn't know yet.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     /// The first pause; each further one is twice as long.
@@ -153,7 +153,7 @@ impl<'s> Session<'s> {
         after.is_none_or(|kind| made.iter().any(|address| address.split('.').next() == Some(kind)))
     }
 
-    /// What would change, for looking at.
+    /// The changes, for looking at.
     pub(super) async fn look(&self, purpose: Purpose) -> Result<Plan, Failure> {
         self.progress.now(format!("{}: planning", self.root.name));
         let _running = Guard::new();
@@ -311,7 +311,7 @@ pub(super) async fn outputs(
     foundation(&aws, progress).await?.outputs().await
 }
 
-/// What a state says, as far as it is read without the program.
+/// The content of a state, as far as it is read without the program.
 #[derive(serde::Deserialize)]
 pub(super) struct State {
     #[serde(default)]
@@ -359,7 +359,7 @@ async fn state(aws: &Aws<'_>) -> Result<Option<State>, Failure> {
     Ok(Some(state))
 }
 
-/// Whether the foundation's state knows any resource.
+/// True if the foundation's state knows any resource.
 pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
     Ok(state(aws).await?.is_some_and(|state| !state.resources.is_empty()))
 }

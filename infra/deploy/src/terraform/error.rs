@@ -229,7 +229,7 @@ pub enum Error {
         root: String,
         /// The resource.
         address: String,
-        /// What was said.
+        /// The text that was said.
         reason: String,
         /// The ways out.
         way_out: String,
@@ -256,13 +256,13 @@ pub enum Error {
          done"
     )]
     NotYet {
-        /// What was being done.
+        /// The action that failed, as a verb.
         action: &'static str,
         /// The root.
         root: String,
         /// The resource, and a colon; or nothing.
         place: String,
-        /// What was said.
+        /// The text that was said.
         reason: String,
         /// The type of what it isn't known of, where only one that was made just before makes it pass by itself.
         after: Option<&'static str>,
@@ -270,13 +270,13 @@ pub enum Error {
     /// It did not let go of the state's lock.
     #[error("{action} {root}: {}the program did not let go of the state's lock{}; {next}", did(*interrupted), because(reason))]
     LockLeft {
-        /// What was being done.
+        /// The action that failed, as a verb.
         action: &'static str,
         /// The root.
         root: String,
         /// It had been told to stop.
         interrupted: bool,
-        /// What was said, or nothing.
+        /// The text that was said, or nothing.
         reason: String,
         /// The next step.
         next: String,
@@ -291,7 +291,7 @@ pub enum Error {
         action: &'static str,
         /// The root.
         root: String,
-        /// Whether the state's lock is known to be gone.
+        /// True if the state's lock is known to be gone.
         lock_gone: bool,
     },
     /// Somebody killed the program itself.
@@ -466,10 +466,10 @@ pub(super) fn of_run(
     }
 }
 
-/// What is said when a lock can't be let go of.
+/// The words of Terraform's error where a lock can't be let go of.
 const RELEASING: &str = "Error releasing the state lock";
 
-/// Whether a run that has ended may still hold the state's lock.
+/// True if a run that has ended may still hold the state's lock.
 pub(super) fn may_hold_lock(ended: &Ended) -> bool {
     let said = || ended.stdout.contains(RELEASING) || ended.stderr.contains(RELEASING);
     !ended.success && (ended.interrupted || said())
@@ -497,8 +497,8 @@ fn because(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(": {reason}") }
 }
 
-/// What the clouds say of what was made or turned on just before, as users have reported it; all of the words are to be there.
-/// Where such a text can also be a mistake for good, it counts only if something of that type was made just before.
+/// The clouds' errors about things made or turned on just before, as users have reported it; all of the words are to be there.
+/// If such a text can also be a mistake for good, it counts only if something of that type was made just before.
 const NOT_YET: [(&[&str], Option<&str>); 7] = [
     // hashicorp/terraform-provider-google #11102.
     (&["Cannot find metric", "If a metric was created recently"], None),
@@ -534,14 +534,14 @@ fn not_yet(errors: &[Diagnostic]) -> Option<(Option<&'static str>, &Diagnostic)>
     Some((*found.get(at)?, errors.get(at)?))
 }
 
-/// The values that a root was given, as far as they help to name what is there.
+/// A value that a root was given, for the names in a next step.
 fn value(root: &Root, name: &str) -> Option<String> {
     let text = std::fs::read(root.var_file.as_ref()?).ok()?;
     let values: serde_json::Value = serde_json::from_slice(&text).ok()?;
     values.get(name)?.as_str().map(str::to_owned)
 }
 
-/// How a pool of identities that was deleted is had again.
+/// The command that brings a deleted pool of identities back.
 fn undelete_pool(root: &Root, address: &str, program: &str) -> String {
     let project = value(root, "project").unwrap_or_else(|| "PROJECT".to_owned());
     let pool = value(root, "workload_identity_pool")

@@ -42,7 +42,7 @@ impl Fake {
         fake
     }
 
-    /// Where it is.
+    /// The path of the program.
     pub(crate) fn program(&self) -> PathBuf {
         self.folder.join("terraform")
     }
@@ -57,17 +57,17 @@ impl Fake {
         }
     }
 
-    /// What a command does: `apply`, or by `apply-2` its second call alone.
+    /// Makes a command do this: `apply`, or by `apply-2` its second call alone.
     pub(crate) fn does(&self, command: &str, shell: &str) {
         fs::write(self.folder.join(command), format!("{shell}\n")).expect("write");
     }
 
-    /// What a command says, and then fails.
+    /// Makes a command say this, and fail.
     pub(crate) fn fails(&self, command: &str, says: &str) {
         self.does(command, &format!("cat <<'END'\n{says}\nEND\nexit 1"));
     }
 
-    /// How it was called, without the options, but with those that begin with one of `options`.
+    /// The calls that it got, without the options, but with those that begin with one of `options`.
     pub(crate) fn calls(&self, options: &[&str]) -> Vec<String> {
         let calls = fs::read_to_string(self.folder.join("calls")).unwrap_or_default();
         let brief = |call: &str| {

@@ -15,22 +15,22 @@ use super::remains::{LOG, PROCESS, STDERR, STDOUT};
 use crate::aws::{aws_config, emulator_credentials, in_words};
 use crate::cloud_storage::CloudStorage;
 
-/// How long reading it may take.
+/// The longest time that reading it may take.
 const LIMIT: Duration = Duration::from_secs(30);
-/// What the system's clock of a file may differ from what the program wrote.
+/// The most that the system's time of a file may differ from the one that the program wrote.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// A lock that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// What takes it off by force.
+    /// The id that `force-unlock` takes it off by.
     pub(super) id: String,
     /// `USER@HOST`.
     who: String,
     created: Timestamp,
 }
 
-/// What is in the file.
+/// The content of the file.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Info {
@@ -51,14 +51,14 @@ impl Held {
         Ok(Self { id: id.unwrap_or(info.id), who: info.who, created })
     }
 
-    /// Whether a run of this machine took it, of which it is known when that was.
+    /// True if a run of this machine took it, of which it is known when that was.
     pub(super) fn is_of(&self, host: Option<&str>, moments: &[Moment]) -> bool {
         let here = self.who.rsplit_once('@').is_some_and(|(_, at)| Some(at) == host);
         here && moments.iter().any(|moment| moment.holds(self.created))
     }
 }
 
-/// Where a root's lock lies.
+/// The place of a root's lock.
 #[derive(Debug, PartialEq, Eq)]
 enum File {
     S3 { bucket: String, key: String, region: String },

@@ -43,7 +43,7 @@ mod tests {
         let root = Root::new("root", &source, &work);
         terraform.init(&root).await.expect("ready");
         assert!(!work.join(FILE).exists());
-        // What an earlier run chose by itself gives way.
+        // A lock file that an earlier run chose by itself gives way.
         fs::write(work.join(FILE), "hashes = [\"zh:old\"]").expect("write");
         fs::write(source.join(FILE), "hashes = [\"zh:new\"]").expect("write");
         terraform.init(&root).await.expect("ready again");

@@ -33,7 +33,7 @@ pub struct Plan {
     pub outputs: Vec<String>,
     /// What others changed since the last apply, as it was and as it is, as far as this plan puts it back.
     pub drift: Vec<Change>,
-    /// What would be removed, as it is.
+    /// The resources that would be removed, with their present values.
     #[serde(skip)]
     pub removed: Vec<Removed>,
     /// What is applied; none when nothing would change.

@@ -49,11 +49,11 @@ pub(super) struct Ended {
     pub(super) interrupted: bool,
     /// The state's lock, where it may not have been let go.
     pub(super) lock: LockAfter,
-    /// What is kept of it; see [`forget`](Self::forget).
+    /// The folder of its files; see [`forget`](Self::forget).
     pub(super) folder: PathBuf,
 }
 
-/// What came of the lock of a run that didn't end as it should.
+/// The fate of the lock of a run that didn't end as it should.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum LockAfter {
     /// Nothing speaks for its being held, or it was taken off.

@@ -77,7 +77,7 @@ impl Market {
         }
     }
 
-    /// Whether single trades are to be had by id without a key.
+    /// True if single trades are to be had by id without a key.
     const fn has_open_trades(self) -> bool {
         matches!(self, Self::Spot | Self::SpotOfBinanceUs | Self::SpotTestnet | Self::SpotDemo)
     }

@@ -1,4 +1,4 @@
-//! How long everything may fail before a message is a dead letter, and how large the functions' environment may get.
+//! Limits: how long everything may fail before a message is a dead letter, and how large the functions' environment may get.
 //!
 //! Whatever fails, a delivery that fails is counted: a store that is away (503), a service that is full (429), a grant that
 //! takes its minutes to reach all of Google (403). So the counts and the pauses between deliveries together must outlast an

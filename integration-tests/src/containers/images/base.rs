@@ -90,7 +90,7 @@ impl Debian {
         run(command, image, progress).await
     }
 
-    /// What debootstrap is told. The mirror speaks HTTP, so what comes is good only by Debian's signature: without being
+    /// The arguments of debootstrap. The mirror speaks HTTP, so what comes is good only by Debian's signature: without being
     /// told so, debootstrap goes on unchecked where there are no keys.
     fn words(&self, keyring: &Path, root: &Path, mirror: &str) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["--force-check-gpg".into(), "--keyring".into()];

@@ -28,7 +28,7 @@ pub type GcpCloud = Cloud<PubSubQueue, GcsArchive, FirestoreStore>;
 pub(super) struct Services {
     ingest: Running,
     replicate: Running,
-    /// What keeps the retry policy, where the settings have one: the emulator does not.
+    /// The proxy that keeps the retry policy, where the settings have one: the emulator does not.
     redelivery: Option<Redelivery>,
 }
 

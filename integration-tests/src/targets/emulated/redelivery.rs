@@ -28,14 +28,14 @@ const BODY_LIMIT: usize = 15 * 1024 * 1024;
 const DEAD_LETTER_TRIES: u32 = 60;
 const DEAD_LETTER_RETRY: Duration = Duration::from_millis(500);
 
-/// Where messages go, and when.
+/// A delivery policy: the URLs that messages go to, and the pauses.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     /// The service's URL.
     pub(super) service: String,
     /// The URL at which one publishes dead letters.
     pub(super) dead_letters: String,
-    /// How often, and how long after a failure. [`Limits::hidden`] is how long an answer is waited for.
+    /// The number of deliveries, and the pauses after failures. [`Limits::hidden`] is the longest wait for an answer.
     pub(super) limits: Limits,
 }
 
@@ -72,7 +72,7 @@ impl Redelivery {
         Ok(Self { endpoint, held })
     }
 
-    /// Where the subscription pushes to.
+    /// The URL that the subscription pushes to.
     pub(super) fn endpoint(&self) -> &str {
         &self.endpoint
     }

@@ -132,7 +132,7 @@ impl Breakable {
         Cloud { name: self.name, queue, dead_letters, archive, store, view }
     }
 
-    /// What the queue does with a message that could not be processed: SQS leaves it hidden, and Pub/Sub, which is told so
+    /// The queue's handling of a message that could not be processed: SQS leaves it hidden, and Pub/Sub, which is told so
     /// by the answer to its push, pauses.
     pub(super) fn not_processed(&self, receipt: &Receipt) {
         let limits = self.limits;

@@ -79,7 +79,7 @@ fn an_outage_of_a_store_makes_no_dead_letter() {
     }
 }
 
-/// What `--set` names is what the queue has, and what the report's last line says.
+/// A limit named by `--set` is the one that the queue has, and that the report's last line says.
 #[test]
 fn limits_that_are_set_are_played() {
     let words = ["--scenario", "outage-aws", "--set", "aws.queue.max_receive_count=2"];

@@ -1,4 +1,4 @@
-//! Whether a destroy of AWS can come to its end, found out before anything is touched.
+//! A check that a destroy of AWS can come to its end, made before anything is touched.
 
 use anyhow::anyhow;
 

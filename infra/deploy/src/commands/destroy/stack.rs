@@ -18,7 +18,7 @@ use crate::progress::Progress;
 /// The longest time that a mapping takes to be off.
 const OFF_LIMIT: Duration = Duration::from_mins(5);
 const OFF_POLL: Duration = Duration::from_millis(500);
-/// How often a bucket is emptied that is still written to.
+/// The number of times that a bucket is emptied which is still written to.
 const ROUNDS: u32 = 3;
 
 /// A stack that is gone.
@@ -26,7 +26,7 @@ const ROUNDS: u32 = 3;
 pub(super) struct Gone {
     /// The names and ARNs of what went with it.
     pub(super) deleted: Vec<String>,
-    /// What the stack let go of and did not delete.
+    /// Resources that the stack let go of and did not delete.
     pub(super) left: Vec<Item>,
 }
 

@@ -66,7 +66,7 @@ fn is_covered(change: &Change, other: &Change) -> bool {
                 .all(|property| other.properties.iter().any(|listed| listed.path == property.path)))
 }
 
-// What is reported of buckets although it is as it should be.
+// Differences that are reported of buckets although all is as it should be.
 
 async fn confirmed(
     aws: &Aws<'_>,
@@ -194,7 +194,7 @@ fn rule(rule: &LifecycleRule) -> Value {
     value
 }
 
-/// Whether a value has `expected` below a path; a number in it stands for any place in a list, as lists come in any order.
+/// True if a value has `expected` below a path; a number in it stands for any place in a list, as lists come in any order.
 fn holds(value: &Value, path: &[&str], expected: &str) -> bool {
     match (path.split_first(), value) {
         (None, value) => cfn::is_same(expected, &value.to_string()),
@@ -207,12 +207,12 @@ fn holds(value: &Value, path: &[&str], expected: &str) -> bool {
     }
 }
 
-// What CloudFormation compares never.
+// Values that CloudFormation never compares.
 
 struct Own<'a> {
     aws: &'a Aws<'a>,
     resources: &'a [Resource],
-    /// Whether the replicate function has an invocation set aside.
+    /// True if the replicate function has an invocation set aside.
     reserves: bool,
 }
 
@@ -310,7 +310,7 @@ fn without_tls(resource: &Resource, policy: Option<&str>, actions: &str) -> Opti
     Some(modified(resource, "/PolicyDocument", &expected, policy))
 }
 
-/// Whether a statement denies everything that comes without TLS, to all.
+/// True if a statement denies everything that comes without TLS, to all.
 fn is_tls_only(policy: &str, actions: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     let statements = match &policy["Statement"] {

@@ -16,7 +16,7 @@ const RESOURCES: [[&str; 3]; 7] = [
     ["QueuePolicy", "AWS::SQS::QueuePolicy", "policy"],
 ];
 
-/// What a service says of the deployment, as it was deployed.
+/// The answers of a service about the deployment, as it was deployed.
 fn as_deployed(call: &Call) -> Answer {
     let tls_only = |actions| TLS_ONLY.replace("ACTIONS", actions);
     match call.action.as_str() {
@@ -45,7 +45,7 @@ fn as_deployed(call: &Call) -> Answer {
     }
 }
 
-/// What `drift aws` says where `CloudFormation` reports `reported` and the services answer so; and that it changed nothing.
+/// The output of `drift aws` where `CloudFormation` reports `reported` and the services answer so; and that it changed nothing.
 async fn drifted(
     reported: &'static str,
     mut answer: impl FnMut(&Call) -> Option<Answer> + Send + 'static,
@@ -98,7 +98,7 @@ async fn a_bucket_is_what_s3_says_and_not_what_is_reported() {
     let (count, text) = drifted(REPORTED, |_| None).await;
     assert!(!text.contains("~ ArchiveBucket"), "{text}");
     assert_eq!(count, 2, "the table and the alarm: {text}");
-    // Where S3 says the same, it is drift.
+    // If S3 says the same, it is drift.
     let (_, text) = drifted(REPORTED, |call| {
         call.action
             .contains("?encryption")

@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::cloud_storage::Token;
 use crate::terraform::Plan;
 
-/// Where projects are asked about.
+/// The URL at which projects are asked about.
 pub(super) const ENDPOINT: &str = "https://cloudresourcemanager.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What deleting a resource of a type takes. Types that aren't here go with others.
+/// The permission that deleting a resource of a type takes. Types that aren't here go with others.
 const NEEDED: [(&str, &str); 10] = [
     ("google_artifact_registry_repository", "artifactregistry.repositories.delete"),
     ("google_cloud_run_v2_service", "run.services.delete"),

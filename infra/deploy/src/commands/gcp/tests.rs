@@ -1,4 +1,4 @@
-//! What a destroy would stop at, with a program in Terraform's place and a server in Cloud Storage's.
+//! The resources that a destroy would stop at, with a program in Terraform's place and a server in Cloud Storage's.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::*;
 use crate::served::Served;
 use crate::terraform::fake::Fake;
 
-/// What is said of a destroy, whose plan removes a database and a bucket; and how program and server were called.
+/// The output of a destroy, whose plan removes a database and a bucket; and how program and server were called.
 async fn destroyed(
     protection: &str,
     force_destroy: bool,

@@ -6,7 +6,7 @@ const NAMES: [&str; 2] = ["blockchain-core-dev-bootstrap", "blockchain-core-dev"
 const TABLE: [&str; 4] = ["Table", "AWS::DynamoDB::Table", "candles", "DELETE_FAILED"];
 const QUEUE: [&str; 4] = ["Queue", "AWS::SQS::Queue", "trades", "DELETE_COMPLETE"];
 
-/// What `plan aws` says of these stacks, and which calls of it change something.
+/// The output of `plan aws` for these stacks, and which calls of it change something.
 async fn planned(mut stacks: Stacks) -> (Result<String, String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = FakeAws::start(move |call| stacks.answer(call));

@@ -1,4 +1,4 @@
-//! What is repeated and what isn't, with a program in Terraform's place.
+//! Errors after which an apply is repeated, and others, with a program in Terraform's place.
 
 use std::path::Path;
 

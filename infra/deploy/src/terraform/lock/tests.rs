@@ -141,7 +141,7 @@ async fn a_lock_that_could_not_be_read_is_looked_for_again() {
     assert_eq!(planned(&fake.terraform(), &root).await, [""; 0], "nothing is left to take up");
 }
 
-/// What `OpenTofu` 1.11.2 says when it was told to stop.
+/// The output of `OpenTofu` 1.11.2 when it was told to stop.
 fn not_let_go() -> String {
     let begun = SAID.lines().next().expect("a line");
     let end = "{\"@timestamp\":\"2026-11-30T03:23:49Z\",\"type\":\"none\"}";

@@ -41,7 +41,7 @@ struct Needed {
     permissions: &'static [&'static str],
 }
 
-/// What throwing these and undoing them needs.
+/// The rights that throwing these switches and undoing them needs.
 fn needed(switches: &[Switch], project: &str) -> Vec<Needed> {
     let mut all = Vec::new();
     let mut need = |asked, resource: String, permissions| {
