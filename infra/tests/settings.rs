@@ -451,6 +451,11 @@ fn no_state_lies_where_another_environments_does() {
     parse(&apart, None, &[], &[]).expect("each has its own");
     let below = format!("{apart}\n[env.prod.gcp.state]\nprefix = \"gcp/dev/prod\"\n");
     assert!(refused(&below).contains("`gcp.state.prefix`"));
+
+    // The one for emulators has no state that could be another's.
+    let own = FILE.replacen("# bucket = \"BUCKET\"", "bucket = \"state\"", 2);
+    let own = own + "\n[env.prod.aws.state]\nkey = \"prod.tfstate\"\n[env.prod.gcp.state]\nprefix = \"prod\"\n";
+    parse(&own, None, &[], &[]).expect("dev and prod have a state each");
 }
 
 #[test]

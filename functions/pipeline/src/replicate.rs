@@ -16,7 +16,7 @@
 //! know that they must send again what only this cloud had.
 //!
 //! **A refusal** of one object, candle or symbol keeps no other away: the run goes on, copies the rest and then fails with
-//! what was refused first. The cursor stays before it, so that the next run comes to it again.
+//! what was refused first. The cursor passes it; each round comes to it again.
 //!
 //! **Symbols** that this deployment does not trade are not copied but named in the report: an object here would say
 //! that its trades are in candles.
@@ -155,14 +155,13 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     async fn deep(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         let place = self.load_cursor().await;
         let mut left = self.limits.deep_names_max;
-        let before = run.refusals;
         for symbol in &self.symbols {
             let after = match &place {
                 Some(place) if *symbol < place.symbol => continue,
                 Some(place) if *symbol == place.symbol => Some(place.after()),
                 _ => None,
             };
-            left = self.deep_walk(symbol, after, None, left, before, run).await?;
+            left = self.deep_walk(symbol, after, None, left, run).await?;
             if left == 0 {
                 return Ok(());
             }
@@ -175,27 +174,27 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
                 Some(place) if *symbol == place.symbol => Some(place.folder()),
                 _ => break,
             };
-            left = self.deep_walk(symbol, None, until, left, before, run).await?;
+            left = self.deep_walk(symbol, None, until, left, run).await?;
             if left == 0 {
                 return Ok(());
             }
         }
         run.report.complete = run.report.nothing_left_behind() && run.refusals == 0;
-        if place.is_some() && run.refusals == before {
+        if place.is_some() {
             self.save_cursor("").await;
         }
         Ok(())
     }
 
     /// [`Self::walk`] in steps, with the cursor saved after each; how many names may still be compared, 0 if the walk
-    /// did not come to its end. The cursor stays where it is once more than `refusals` things were refused.
+    /// did not come to its end. The cursor passes what is refused: the next round comes to it again, and if it stayed before
+    /// it, no run would get further behind it than one run's names.
     async fn deep_walk(
         &self,
         symbol: &Symbol,
         mut after: Option<String>,
         until: Option<String>,
         mut left: usize,
-        refusals: usize,
         run: &mut Run<'_>,
     ) -> Result<usize, Stop> {
         const STEP: usize = 2_000;
@@ -207,9 +206,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
                 // At least one, so that 0 is left only where names are.
                 return Ok(left.saturating_sub(walked.names).max(1));
             };
-            if run.refusals == refusals {
-                self.save_cursor(&folder).await;
-            }
+            self.save_cursor(&folder).await;
             after = Some(Place::after_folder(&folder));
             left = left.saturating_sub(walked.names);
             if left == 0 {

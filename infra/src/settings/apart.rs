@@ -15,7 +15,10 @@ pub(super) fn one(environment: &Environment, all: &[Environment]) -> Result<(), 
     for other in all.iter().filter(|other| other.name() != environment.name()) {
         stacks(environment, other)?;
         jobs(environment, other)?;
-        states(environment, other)?;
+        // On emulators there is no state in a bucket.
+        if ![environment, other].iter().any(|one| one.name() == names::LOCAL_ENVIRONMENT) {
+            states(environment, other)?;
+        }
     }
     Ok(())
 }
@@ -62,7 +65,11 @@ fn jobs(environment: &Environment, other: &Environment) -> Result<(), Error> {
 fn states(environment: &Environment, other: &Environment) -> Result<(), Error> {
     let [mine, theirs] = [environment, other].map(|one| &one.settings);
     let shared =
-        |problem: &str| format!("{problem} of {}; put `{{environment}}` into it", other.name());
+        |problem: &str| format!(
+            "{problem} of {}; put `{{environment}}` into it, or name it in each environment; a state that is there already \
+             has to be moved to its new place first, by `terraform init -migrate-state`",
+            other.name()
+        );
     let (aws, others) = (&mine.aws.state, &theirs.aws.state);
     if aws.bucket.is_some() && aws.bucket == others.bucket && aws.key == others.key {
         return Err(environment.error("aws.state.key", &shared("it is the key of the state, too,")));
