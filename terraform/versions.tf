@@ -5,8 +5,9 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # What changed in 6 is nothing of what is used here: who has 6 already can call this root as a module.
-      version = ">= 5.100, < 7"
+      # One major version: where the lock file has no hash for a platform, init takes the newest that fits, and a state that a
+      # newer major has written is not read by an older one.
+      version = "~> 5.100"
     }
   }
 

@@ -454,7 +454,8 @@ fn no_state_lies_where_another_environments_does() {
 
     // The one for emulators has no state that could be another's.
     let own = FILE.replacen("# bucket = \"BUCKET\"", "bucket = \"state\"", 2);
-    let own = own + "\n[env.prod.aws.state]\nkey = \"prod.tfstate\"\n[env.prod.gcp.state]\nprefix = \"prod\"\n";
+    let own = own
+        + "\n[env.prod.aws.state]\nkey = \"prod.tfstate\"\n[env.prod.gcp.state]\nprefix = \"prod\"\n";
     parse(&own, None, &[], &[]).expect("dev and prod have a state each");
 }
 

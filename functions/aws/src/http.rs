@@ -2,7 +2,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `HTTPS_PROXY`, else `ALL_PROXY` | an HTTP proxy for `https://`; in small letters too |
+//! | `HTTPS_PROXY`, else `ALL_PROXY` | an HTTP proxy for `https://`; in small letters too. `ALL_PROXY` of another kind, such as SOCKS, is left out |
 //! | `NO_PROXY` | hosts, domains and networks that are reached without it; loopback always is |
 //! | `AWS_CA_BUNDLE` | a PEM file with the authorities to trust in the place of all others, as with the AWS CLI |
 //! | `SSL_CERT_FILE`, `SSL_CERT_DIR` | those to trust in the place of the system's |
@@ -15,7 +15,8 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+    HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector,
+    http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -50,7 +51,13 @@ pub(crate) fn client(trust: Trust, get: impl Fn(&str) -> Option<String>) -> Shar
     let settings = trusted(trust, &get).and_then(|roots| Ok((roots, proxy(&get)?)));
     match settings {
         Ok((roots, proxy)) => over(roots, proxy),
-        Err(why) => http_client_fn(move |_, _| SharedHttpConnector::new(Unusable(why.clone()))),
+        Err(why) => {
+            let plain = over(TrustStore::empty(), ProxyConfig::disabled());
+            http_client_fn(move |settings, components| {
+                let plain = plain.http_connector(settings, components);
+                SharedHttpConnector::new(Unusable { why: why.clone(), plain })
+            })
+        }
     }
 }
 
@@ -107,6 +114,13 @@ fn check(pem: &[u8]) -> Result<(), String> {
 fn proxy(get: Get<'_>) -> Result<ProxyConfig, String> {
     let found = get(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
     let Some((name, url)) = found else { return Ok(ProxyConfig::disabled()) };
+    // Set for all programs of a desktop, often to a SOCKS proxy: calls go as they would without it.
+    let is_for_all = name.eq_ignore_ascii_case("ALL_PROXY");
+    if is_for_all
+        && url.split_once("://").is_some_and(|(scheme, _)| scheme != "http" && scheme != "https")
+    {
+        return Ok(ProxyConfig::disabled());
+    }
     // A proxy is often written as host:port.
     let whole = if url.contains("://") { url } else { format!("http://{url}") };
     let proxy = ProxyConfig::https(whole).map_err(|error| {
@@ -116,14 +130,28 @@ fn proxy(get: Get<'_>) -> Result<ProxyConfig, String> {
     Ok(proxy.no_proxy(format!("{given},{LOOPBACK}")))
 }
 
-/// A connector that can't connect.
+/// A connector that connects to loopback alone, which needs nothing of the environment.
 #[derive(Debug)]
-struct Unusable(String);
+struct Unusable {
+    why: String,
+    plain: SharedHttpConnector,
+}
 
 impl HttpConnector for Unusable {
-    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        HttpConnectorFuture::ready(Err(ConnectorError::user(self.0.clone().into())))
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if is_near(request.uri()) {
+            return self.plain.call(request);
+        }
+        HttpConnectorFuture::ready(Err(ConnectorError::user(self.why.clone().into())))
     }
+}
+
+/// True for `http://` to this machine: an emulator.
+fn is_near(uri: &str) -> bool {
+    let Ok(uri) = uri.parse::<http::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    uri.scheme_str() == Some("http") && (is_loopback || host == "localhost")
 }
 
 #[cfg(test)]
@@ -223,7 +251,7 @@ mod tests {
             (write("empty", ""), "no certificate in it"),
             (write("broken", broken), "certificate 1: "),
         ] {
-            let failed = call(Some("http://127.0.0.1:9"), &[("AWS_CA_BUNDLE", &bundle)]).await;
+            let failed = call(Some("https://127.0.0.1:9"), &[("AWS_CA_BUNDLE", &bundle)]).await;
             assert!(failed.contains(&bundle) && failed.contains(expected), "{failed}");
         }
         let good = write("good", AMAZON_ROOTS);
@@ -232,6 +260,20 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         let failed = call(None, &[("HTTPS_PROXY", "socks5://user:secret@proxy:1080")]).await;
         assert!(failed.contains("HTTPS_PROXY") && !failed.contains("secret"), "{failed}");
+    }
+
+    #[tokio::test]
+    async fn no_environment_keeps_an_emulator_away() {
+        let (emulator, lines) = logger().await;
+        let endpoint = format!("http://{emulator}");
+        let socks = "socks5://127.0.0.1:1";
+        let absent = "/no/such/bundle";
+        for set in [("HTTPS_PROXY", socks), ("ALL_PROXY", socks), ("AWS_CA_BUNDLE", absent)] {
+            let failed = call(Some(&endpoint), &[set]).await;
+            assert_eq!(std::mem::take(&mut *lines.lock().unwrap()).len(), 1, "{set:?}: {failed}");
+        }
+        assert!(is_near("http://localhost:1/") && is_near("http://[::1]:1/"));
+        assert!(!is_near("https://127.0.0.1/") && !is_near("http://10.0.0.1/") && !is_near("/"));
     }
 
     #[test]

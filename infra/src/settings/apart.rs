@@ -64,12 +64,13 @@ fn jobs(environment: &Environment, other: &Environment) -> Result<(), Error> {
 /// One state knows one environment, and a role that may write it may write all below its prefix.
 fn states(environment: &Environment, other: &Environment) -> Result<(), Error> {
     let [mine, theirs] = [environment, other].map(|one| &one.settings);
-    let shared =
-        |problem: &str| format!(
+    let shared = |problem: &str| {
+        format!(
             "{problem} of {}; put `{{environment}}` into it, or name it in each environment; a state that is there already \
              has to be moved to its new place first, by `terraform init -migrate-state`",
             other.name()
-        );
+        )
+    };
     let (aws, others) = (&mine.aws.state, &theirs.aws.state);
     if aws.bucket.is_some() && aws.bucket == others.bucket && aws.key == others.key {
         return Err(environment.error("aws.state.key", &shared("it is the key of the state, too,")));

@@ -339,11 +339,12 @@ fn images_item(env: &Env, items: &[Item]) -> Option<Item> {
     let engine = items.iter().find(|item| item.name == programs::DOCKER)?;
     let Status::Found { path: Some(docker), .. } = &engine.status else { return None };
     let made_here = programs::images_made_here(env, docker);
-    let status = if made_here == IMAGES {
+    let is_made = |image: &&str| made_here.iter().any(|made| made == image);
+    let status = if IMAGES.iter().all(is_made) {
         let version = format!("{}, made here", made_here.join(", "));
         Status::Found { path: None, version, source: Source::System }
     } else {
-        let missing = IMAGES.iter().filter(|image| !made_here.iter().any(|made| made == *image));
+        let missing = IMAGES.iter().filter(|image| !is_made(image));
         let missing = missing.copied().collect::<Vec<_>>().join(", ");
         let what =
             format!("images of {missing} at the first run; without a registry: {BUILD_IMAGES}");

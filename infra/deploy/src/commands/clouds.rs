@@ -161,6 +161,7 @@ mod tests {
 
     use super::super::site::Checkout;
     use super::*;
+    use crate::local::LocalClouds;
 
     fn site(root: &std::path::Path, sets: &[&str]) -> Site {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
@@ -206,6 +207,21 @@ mod tests {
         check_account(&site(folder.path(), &["aws.account=111111111111"]), THIS).expect("set");
         known::write(&free, Part::Foundation, &outputs("account_id", EMULATED)).expect("written");
         check_account(&free, THIS).expect("an emulator's");
+
+        // The setting is of the real account; emulators have one of their own.
+        let local = LocalClouds {
+            pid: 1,
+            aws_endpoint: String::new(),
+            pubsub_endpoint: String::new(),
+            firestore_endpoint: String::new(),
+            storage_endpoint: String::new(),
+            run_endpoint: String::new(),
+            enforces_policies: false,
+        };
+        let emulated =
+            Site { local: Some(local), ..site(folder.path(), &["aws.account=222222222222"]) };
+        check_account(&emulated, EMULATED).expect("emulators");
+        check_account(&emulated, THIS).expect_err("no emulator's account");
     }
 
     #[test]
