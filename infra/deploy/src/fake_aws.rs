@@ -23,7 +23,8 @@ pub(crate) struct Call {
     pub(crate) service: String,
     /// Such as `DescribeStacks`, or `GET /bucket?versions` where the service is known by paths.
     pub(crate) action: String,
-    body: String,
+    /// The body as text.
+    pub(crate) body: String,
 }
 
 impl Call {

@@ -26,9 +26,19 @@ pub struct Rate {
 
 /// When something may be done next.
 pub(super) struct Limits {
-    paused: Mutex<Option<Pause>>,
+    /// The pauses of the two hosts, in the order of [`Host`].
+    paused: Mutex<[Option<Pause>; 2]>,
     connects: Budget,
     requests: Budget,
+}
+
+/// The host that an answer is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Host {
+    /// That of requests.
+    Rest,
+    /// That of connections.
+    Stream,
 }
 
 /// A time in which nothing is asked.
@@ -41,11 +51,17 @@ pub(super) struct Pause {
 impl Limits {
     pub(super) fn new(connects: Rate, requests: Rate) -> Self {
         let [connects, requests] = [connects, requests].map(Budget::new);
-        Self { paused: Mutex::new(None), connects, requests }
+        Self { paused: Mutex::default(), connects, requests }
     }
 
-    /// Takes in that an answer refused to serve, if it did: nothing is asked for a time then. Gives that time.
-    pub(super) fn answered(&self, status: u16, headers: &http::HeaderMap) -> Option<Duration> {
+    /// Takes in that an answer refused to serve, if it did: nothing is asked for a time then. Gives that time. A limit is of the
+    /// address, so it holds for both hosts; a firewall or a place that is not served is of the host that says so.
+    pub(super) fn answered(
+        &self,
+        host: Host,
+        status: u16,
+        headers: &http::HeaderMap,
+    ) -> Option<Duration> {
         let text =
             |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let told = text(http::header::RETRY_AFTER).and_then(|told| {
@@ -57,37 +73,42 @@ impl Limits {
         let length = length.clamp(PAUSE_MIN, PAUSE_MAX);
         let until = Instant::now() + length;
         let mut paused = lock(&self.paused);
-        if paused.as_ref().is_none_or(|pause| pause.until < until) {
-            *paused = Some(Pause { until, status });
+        let is_of_address = matches!(status, 418 | 429);
+        for other in [Host::Rest, Host::Stream] {
+            let paused = &mut paused[other as usize];
+            let is_longer = paused.as_ref().is_none_or(|pause| pause.until < until);
+            if (is_of_address || other == host) && is_longer {
+                *paused = Some(Pause { until, status });
+            }
         }
         Some(length)
     }
 
-    /// The pause that is on, if one is.
-    pub(super) fn paused(&self) -> Option<Pause> {
-        lock(&self.paused).clone().filter(|pause| pause.until > Instant::now())
+    /// The pause of a host that is on, if one is.
+    pub(super) fn paused(&self, host: Host) -> Option<Pause> {
+        lock(&self.paused)[host as usize].clone().filter(|pause| pause.until > Instant::now())
     }
 
-    /// Waits until no pause is on.
-    pub(super) async fn unpaused(&self) {
-        while let Some(pause) = self.paused() {
+    /// Waits until no pause of a host is on.
+    pub(super) async fn unpaused(&self, host: Host) {
+        while let Some(pause) = self.paused(host) {
             sleep_until(pause.until).await;
         }
     }
 
     /// Waits until a connection may be made, and counts it.
     pub(super) async fn connect(&self) {
-        self.unpaused().await;
+        self.unpaused(Host::Stream).await;
         self.connects.take().await;
-        self.unpaused().await;
+        self.unpaused(Host::Stream).await;
     }
 
     /// Waits until a request fits into the budget, and counts it; none may be made while a pause is on.
     pub(super) async fn request(&self) -> Result<(), Pause> {
-        if self.paused().is_none() {
+        if self.paused(Host::Rest).is_none() {
             self.requests.take().await;
         }
-        self.paused().map_or(Ok(()), Err)
+        self.paused(Host::Rest).map_or(Ok(()), Err)
     }
 }
 
@@ -198,9 +219,16 @@ mod tests {
         ];
         for (status, given, expected) in cases {
             let limits = limits();
-            let paused = limits.answered(status, &headers(given)).map(|length| length.as_secs());
+            let paused =
+                limits.answered(Host::Rest, status, &headers(given)).map(|length| length.as_secs());
             assert_eq!(paused, expected, "{status} {given:?}");
-            assert_eq!(limits.paused().is_some(), expected.is_some(), "{status} {given:?}");
+            assert_eq!(
+                limits.paused(Host::Rest).is_some(),
+                expected.is_some(),
+                "{status} {given:?}"
+            );
+            let is_of_both = limits.paused(Host::Stream).is_some();
+            assert_eq!(is_of_both, expected.is_some() && status != 451, "{status} {given:?}");
         }
     }
 
@@ -208,8 +236,8 @@ mod tests {
     async fn a_pause_stops_requests_and_connections_and_a_shorter_one_does_not_end_it() {
         let limits = limits();
         let start = Instant::now();
-        limits.answered(418, &headers(&[("retry-after", "100")]));
-        limits.answered(429, &headers(&[("retry-after", "5")]));
+        limits.answered(Host::Rest, 418, &headers(&[("retry-after", "100")]));
+        limits.answered(Host::Stream, 429, &headers(&[("retry-after", "5")]));
         let refused = limits.request().await.unwrap_err();
         assert_eq!((refused.status, refused.until - start), (418, Duration::from_secs(100)));
         assert_eq!(start.elapsed(), Duration::ZERO, "a request is refused, not held");

@@ -23,8 +23,8 @@ use candle::{IdRanges, Symbol};
 use dial::{DialError, Socket, dial};
 use futures::StreamExt as _;
 use gap::LastIds;
-use limits::Limits;
 pub use limits::Rate;
+use limits::{Host, Limits};
 use outbound::Proxies;
 use pipeline::Backoff;
 pub use rest::RestError;
@@ -283,7 +283,8 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         match timeout(self.config.connect_timeout, dialed).await {
             Ok(Ok(socket)) => Ok(socket),
             Ok(Err(DialError::Answered { status, headers })) => {
-                let next = next_step(status, self.filler.limits.answered(status, &headers));
+                let next =
+                    next_step(status, self.filler.limits.answered(Host::Stream, status, &headers));
                 Err(format!("connect to {url}: answered {status}: {next}"))
             }
             Ok(Err(error)) => Err(format!("connect to {url}: {error}")),
@@ -361,7 +362,7 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
             let gaps = self.unfilled.take_due(AGAIN_GAPS, self.config.gap_max_trades);
             let is_any = !gaps.is_empty();
             for gap in gaps {
-                self.limits.unpaused().await;
+                self.limits.unpaused(Host::Rest).await;
                 if self.ask_for(&gap).await.is_err() {
                     return;
                 }

@@ -7,7 +7,7 @@ use candle::binance::{self, FrameError, RestRow};
 use candle::{IdRanges, Symbol};
 use tokio::time::Instant;
 
-use super::limits::{Limits, Pause};
+use super::limits::{Host, Limits, Pause};
 use crate::recording::SourceTrade;
 
 /// The most trades that one request gives.
@@ -120,7 +120,7 @@ impl Rest {
         let failed = |cause| RestError::Http { url: url.clone(), cause };
         let mut answer = self.http.get(&url).send().await.map_err(failed)?;
         let status = answer.status().as_u16();
-        let pause = self.limits.answered(status, answer.headers());
+        let pause = self.limits.answered(Host::Rest, status, answer.headers());
         if !answer.status().is_success() {
             let next_step = next_step(status, pause);
             return Err(RestError::Status { url, status, next_step });

@@ -186,11 +186,16 @@ async fn attempt(
         return Err(Stopped::Other(refused));
     }
     if lock.is_none() {
-        let taken = aws.site.lock("deploy", progress).await;
-        *lock = Some(taken.map_err(Stopped::Other)?);
+        match aws.site.lock("deploy", progress).await {
+            Ok(taken) => *lock = Some(taken),
+            Err(error) => {
+                aws.discard(&plans).await;
+                return Err(Stopped::Other(error));
+            }
+        }
     }
     let outputs = execute(aws, &plans, progress).await;
-    if matches!(outputs, Err(Stopped::Stack(cfn::Error::Overtaken { .. }))) {
+    if outputs.is_err() {
         aws.discard(&plans).await;
     }
     outputs

@@ -1,5 +1,6 @@
-//! The end of a stack: its writers stop, its buckets are emptied, its protection comes off, it is deleted. In this order:
-//! until the buckets are empty, all of it can still be put on again by a deploy.
+//! The end of a stack: its writers stop, its buckets are emptied, its protection comes off, it is deleted. In this order: a
+//! failure before the deletion switches the writers on again and leaves the protection. After an interruption there `drift`
+//! names the writers that are off.
 
 use std::time::{Duration, Instant};
 
@@ -45,22 +46,25 @@ pub(super) async fn delete(
     };
     let mut resources = cfn::resources(&aws.client, stack).await?;
     resources.retain(Resource::is_there);
-    if deployed.is_protected {
-        cfn::protect(&aws.client, stack, false).await?;
-    }
+    let mut stopped = Vec::new();
     for resource in &resources {
-        if let Err(problem) = stop(aws, resource, progress).await {
-            progress.note(format!("note: {resource} goes on: {problem}"));
+        match stop(aws, resource, progress).await {
+            Ok(true) => stopped.push(resource),
+            Ok(false) => {}
+            Err(problem) => progress.note(format!("note: {resource} goes on: {problem}")),
         }
     }
     let mut round = 1;
     loop {
-        for bucket in of_type(&resources, "AWS::S3::Bucket") {
-            progress.now(format!("emptying bucket {bucket}"));
-            bucket::empty(&aws.config, bucket, &mut |count| {
-                progress.now(format!("emptying bucket {bucket}: {count} objects and versions"));
-            })
-            .await?;
+        if let Err(error) = empty(aws, &resources, progress).await {
+            // Before the first deletion: nothing else has changed.
+            if round == 1 {
+                start_again(aws, &stopped, progress).await;
+            }
+            return Err(error);
+        }
+        if round == 1 && deployed.is_protected {
+            cfn::protect(&aws.client, stack, false).await?;
         }
         for table in of_type(&resources, "AWS::DynamoDB::Table") {
             unprotect(aws, table).await?;
@@ -81,6 +85,17 @@ pub(super) async fn delete(
         }
     }
     Ok(Some(gone(aws, &deployed.id, resources).await))
+}
+
+async fn empty(aws: &Aws<'_>, resources: &[Resource], progress: &Progress) -> Result<(), Failure> {
+    for bucket in of_type(resources, "AWS::S3::Bucket") {
+        progress.now(format!("emptying bucket {bucket}"));
+        bucket::empty(&aws.config, bucket, &mut |count| {
+            progress.now(format!("emptying bucket {bucket}: {count} objects and versions"));
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// By the stack's own record, which is kept by its id; without it, all went that there was.
@@ -110,28 +125,53 @@ fn of_type<'r>(resources: &'r [Resource], kind: &str) -> impl Iterator<Item = &'
     of.map(|resource| resource.physical_id.as_str())
 }
 
-/// Stops what would fill a bucket while it is emptied.
-async fn stop(aws: &Aws<'_>, resource: &Resource, progress: &Progress) -> Result<(), String> {
+/// Switches on again what [`stop`] has switched off.
+async fn start_again(aws: &Aws<'_>, stopped: &[&Resource], progress: &Progress) {
+    for resource in stopped {
+        let id = &resource.physical_id;
+        let answer = if resource.resource_type == "AWS::Events::Rule" {
+            let client = aws_sdk_eventbridge::Client::new(&aws.config);
+            let answer = client.enable_rule().name(id).send().await;
+            answer.map(drop).map_err(|error| in_words(&error))
+        } else {
+            let client = aws_sdk_lambda::Client::new(&aws.config);
+            let answer = client.update_event_source_mapping().uuid(id).enabled(true).send().await;
+            answer.map(drop).map_err(|error| in_words(&error))
+        };
+        progress.note(match answer {
+            Ok(()) => format!("note: {resource} is switched on again"),
+            Err(problem) => format!("note: {resource} stays off: {problem}; switch it on by hand"),
+        });
+    }
+}
+
+/// Stops what would fill a bucket while it is emptied; true if it was on.
+async fn stop(aws: &Aws<'_>, resource: &Resource, progress: &Progress) -> Result<bool, String> {
     match resource.resource_type.as_str() {
         "AWS::Lambda::EventSourceMapping" => {
             progress.now(format!("switching off {resource}"));
             mapping_off(aws, &resource.physical_id).await
         }
-        "AWS::Events::Rule" => {
-            let client = aws_sdk_eventbridge::Client::new(&aws.config);
-            let answer = client.disable_rule().name(&resource.physical_id).send().await;
-            match answer {
-                Err(error) if error.code() != Some("ResourceNotFoundException") => {
-                    Err(in_words(&error))
-                }
-                _ => Ok(()),
-            }
-        }
-        _ => Ok(()),
+        "AWS::Events::Rule" => rule_off(aws, &resource.physical_id).await,
+        _ => Ok(false),
     }
 }
 
-async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<(), String> {
+async fn rule_off(aws: &Aws<'_>, name: &str) -> Result<bool, String> {
+    let client = aws_sdk_eventbridge::Client::new(&aws.config);
+    let state = match client.describe_rule().name(name).send().await {
+        Ok(rule) => rule.state,
+        Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(false),
+        Err(error) => return Err(in_words(&error)),
+    };
+    if state == Some(aws_sdk_eventbridge::types::RuleState::Disabled) {
+        return Ok(false);
+    }
+    let answer = client.disable_rule().name(name).send().await;
+    answer.map(|_| true).map_err(|error| in_words(&error))
+}
+
+async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<bool, String> {
     let client = aws_sdk_lambda::Client::new(&aws.config);
     let begun = Instant::now();
     let mut asked = false;
@@ -139,11 +179,11 @@ async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<(), String> {
         let answer = client.get_event_source_mapping().uuid(id).send().await;
         let state = match answer {
             Ok(answer) => answer.state().unwrap_or_default().to_owned(),
-            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(()),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(asked),
             Err(error) => return Err(in_words(&error)),
         };
         match state.as_str() {
-            "Disabled" | "Deleting" => return Ok(()),
+            "Disabled" | "Deleting" => return Ok(asked),
             // One that is on its way somewhere takes no change.
             "Enabled" if !asked => {
                 let answer = client.update_event_source_mapping().uuid(id).enabled(false).send();

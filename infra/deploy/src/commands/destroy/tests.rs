@@ -16,6 +16,8 @@ struct Cloud {
     deletion_protection: bool,
     may_not_empty: bool,
     may_not_list: bool,
+    /// Versions are listed and can't be deleted, which the look before did not find.
+    keeps_objects: bool,
     is_empty: bool,
 }
 
@@ -39,15 +41,17 @@ fn deployed(cloud: Cloud) -> FakeAws {
         ("cloudformation" | "sts", _) => stacks.answer(call),
         ("s3", action) => s3(cloud, &objects, action),
         ("lambda", action) if action.starts_with("PUT ") => {
-            state = "Disabled";
-            mapping("Disabling")
+            let is_on = call.body.contains("true");
+            state = if is_on { "Enabled" } else { "Disabled" };
+            mapping(if is_on { "Enabling" } else { "Disabling" })
         }
+        ("events", "DescribeRule") => Answer::ok(r#"{"Name":"rule","State":"ENABLED"}"#),
         ("lambda", _) => mapping(state),
         ("dynamodb", "DescribeTable") => Answer::ok(format!(
             r#"{{"Table":{{"DeletionProtectionEnabled":{}}}}}"#,
             cloud.deletion_protection
         )),
-        ("events", "DisableRule") | ("dynamodb", "UpdateTable") => Answer::ok("{}"),
+        ("events", "DisableRule" | "EnableRule") | ("dynamodb", "UpdateTable") => Answer::ok("{}"),
         // The index of tags is behind: all is shown as it was.
         ("tagging", _) => Answer::ok(r#"{"ResourceTagMappingList":[]}"#),
         _ => panic!("not expected: {}", call.name()),
@@ -76,6 +80,7 @@ fn s3(cloud: Cloud, objects: &Mutex<bool>, action: &str) -> Answer {
         Some("GET") => Answer::ok("<ListVersionsResult/>"),
         Some("DELETE" | "POST") if cloud.may_not_empty => denied(),
         Some("DELETE") => Answer::no_content(),
+        Some("POST") if cloud.keeps_objects => denied(),
         Some("POST") => {
             *objects = false;
             Answer::ok("<DeleteResult/>")
@@ -144,21 +149,37 @@ async fn a_stack_ends_in_order_and_by_its_own_names() {
         at.unwrap_or_else(|| panic!("no {part}: {calls:#?}"))
     };
     let order = [
-        at("UpdateTerminationProtection"),
         at("PUT "),
         at("DisableRule"),
         at(&format!("POST /{BUCKET}")),
+        at("UpdateTerminationProtection"),
         at("UpdateTable"),
         at("DeleteStack"),
     ];
-    let mut sorted = order;
-    sorted.sort_unstable();
-    assert!(order[3] > order[1].max(order[2]), "the writers stop first: {calls:#?}");
-    assert_eq!((sorted[0], sorted[3..].to_vec()), (order[0], order[3..].to_vec()), "{calls:#?}");
+    assert!(order.is_sorted(), "writers, objects, protection, stack: {calls:#?}");
     assert_eq!(calls.len(), order.len(), "{calls:#?}");
     let gone = gone.expect("there was a stack");
     assert!(gone.deleted.contains(&"/aws/lambda/ingest".to_owned()), "{gone:?}");
     assert!(stack::delete(&aws, STACK, &Progress::default()).await.expect("gone").is_none());
+}
+
+#[tokio::test]
+async fn what_can_not_be_emptied_goes_on_as_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stub = deployed(Cloud {
+        termination_protection: true,
+        deletion_protection: true,
+        keeps_objects: true,
+        ..Cloud::default()
+    });
+    let site = stub.site(folder.path(), "dev");
+    let aws = Aws::open(&site).await.expect("signed in");
+    stack::delete(&aws, STACK, &Progress::default()).await.expect_err("the bucket stays full");
+    let calls = stub.changes();
+    let count = |part: &str| calls.iter().filter(|call| call.contains(part)).count();
+    assert_eq!((count("PUT "), count("DisableRule"), count("EnableRule")), (2, 1, 1), "{calls:#?}");
+    let protection = ["UpdateTerminationProtection", "UpdateTable", "DeleteStack"];
+    assert_eq!(protection.map(count), [0, 0, 0], "{calls:#?}");
 }
 
 #[test]
