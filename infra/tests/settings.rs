@@ -474,6 +474,14 @@ fn a_subject_that_google_would_refuse_is_refused_here() {
 }
 
 #[test]
+fn a_key_of_an_earlier_file_is_told_from_one_that_is_unknown() {
+    for set in ["gcp.firestore.candles_collection=candles", "aws.ttl_attribute=expires"] {
+        let error = parse(FILE, None, &[set], &[]).expect_err("gone").to_string();
+        assert!(error.contains("delete the line"), "{error}");
+    }
+}
+
+#[test]
 fn an_account_is_twelve_digits() {
     let parse = |set: &str| {
         let text = include_str!("../../twincloud.toml");

@@ -41,10 +41,10 @@ pub struct Restored {
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Copying was given up.
-    #[error("restore")]
+    #[error("restore: copy what is missing")]
     Pull(#[from] PullError),
     /// A side can't be read.
-    #[error("restore")]
+    #[error("restore: compare both clouds")]
     Compare(#[from] compare::CompareError),
 }
 

@@ -9,6 +9,9 @@ use serde::de::{self, DeserializeSeed, Expected, IntoDeserializer, Unexpected, V
 use super::error::{Error, Origin, nearest};
 use super::tree::{Kind, Node};
 
+/// Keys of earlier files that are settings no longer.
+const REMOVED: [&str; 3] = ["candles_collection", "ttl_attribute", "ttl_field"];
+
 /// Reads `T` from the tree.
 pub(super) fn read<T: de::DeserializeOwned>(root: &Node) -> Result<T, Error> {
     T::deserialize(root).map_err(|problem| problem.at(root, None).finish())
@@ -60,8 +63,12 @@ impl de::Error for Problem {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let hint = nearest(field, expected.iter().copied());
-        Self { below: Some(field.to_owned()), ..Self::new(format!("unknown key{hint}")) }
+        let problem = if REMOVED.contains(&field) {
+            "this key is gone, as it had no effect that was meant: delete the line".to_owned()
+        } else {
+            format!("unknown key{}", nearest(field, expected.iter().copied()))
+        };
+        Self { below: Some(field.to_owned()), ..Self::new(problem) }
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
