@@ -166,6 +166,28 @@ variable "publishers" {
   }
 }
 
+variable "operators" {
+  description = "Operators: IAM members that may watch, repair and switch over the pipeline (sync, dlq, failover, restore)."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.operators : can(regex("^(serviceAccount|user|group|principal|principalSet):.+$", member))])
+    error_message = "operators must be IAM members of a name: serviceAccount:, user:, group:, principal: or principalSet:."
+  }
+}
+
+variable "game_day_operators" {
+  description = "IAM members that may also close the topic and take the push away, for a game day; name them among operators, too."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.game_day_operators : contains(var.operators, member)])
+    error_message = "game_day_operators must be among operators."
+  }
+}
+
 # Firestore.
 
 variable "database" {

@@ -48,7 +48,7 @@ fn everything() -> Known {
 }
 
 /// A value for each setting that has none by default.
-const OPTIONAL: [&str; 20] = [
+const OPTIONAL: [&str; 22] = [
     "aws.account=123456789012",
     "project.tags.team=data",
     "github.repository=owner/name",
@@ -63,6 +63,8 @@ const OPTIONAL: [&str; 20] = [
     "gcp.image_repository=images",
     "gcp.workload_identity_pool=outside",
     "gcp.role_suffix=2",
+    "gcp.operators=[\"group:operators@example.com\"]",
+    "gcp.game_day_operators=[\"group:operators@example.com\"]",
     "gcp.pubsub.publishers=serviceAccount:producer@project.iam.gserviceaccount.com",
     "gcp.firestore.location=nam5",
     "gcp.archive.location=US",

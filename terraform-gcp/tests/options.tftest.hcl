@@ -69,6 +69,13 @@ run "defaults_open_nothing" {
       && length(google_storage_bucket_iam_member.aws) == 0
       && length(google_pubsub_topic_iam_member.publishers) == 0
       && length(google_project_iam_member.orders) == 0
+      && length(google_project_iam_member.operator_candles) == 0
+      && length(google_storage_bucket_iam_member.operator) == 0
+      && length(google_pubsub_subscription_iam_member.operator) == 0
+      && length(google_pubsub_topic_iam_member.operator) == 0
+      && length(google_project_iam_custom_role.schedule) == 0
+      && length(google_project_iam_custom_role.game_day) == 0
+      && length(google_service_account_iam_member.game_day) == 0
     )
     error_message = "Nobody outside may get in unless a variable names him."
   }
@@ -245,6 +252,25 @@ run "everybody_publishes" {
     publishers = ["allUsers"]
   }
   expect_failures = [var.publishers]
+}
+
+run "everybody_operates" {
+  command = plan
+
+  variables {
+    operators = ["allAuthenticatedUsers"]
+  }
+  expect_failures = [var.operators]
+}
+
+run "game_day_operator_who_is_no_operator" {
+  command = plan
+
+  variables {
+    operators          = ["group:operators@example.com"]
+    game_day_operators = ["user:lead@example.com"]
+  }
+  expect_failures = [var.game_day_operators]
 }
 
 run "wildcard_repository" {

@@ -48,6 +48,8 @@ override_resource {
 
 variables {
   publishers               = ["serviceAccount:producer@blockchain-core-dev.iam.gserviceaccount.com"]
+  operators                = ["group:operators@example.com", "user:lead@example.com"]
+  game_day_operators       = ["user:lead@example.com"]
   project                  = "blockchain-core-dev"
   region                   = "us-central1"
   prefix                   = "blockchain-core"
@@ -113,6 +115,14 @@ run "nobody_is_everybody" {
         values(google_storage_bucket_iam_member.aws)[*].member,
         values(google_pubsub_topic_iam_member.publishers)[*].member,
         values(google_service_account_iam_member.github)[*].member,
+        values(google_project_iam_member.operator_candles)[*].member,
+        values(google_project_iam_member.schedule)[*].member,
+        values(google_storage_bucket_iam_member.operator)[*].member,
+        values(google_pubsub_subscription_iam_member.operator)[*].member,
+        values(google_pubsub_topic_iam_member.operator)[*].member,
+        values(google_pubsub_subscription_iam_member.game_day)[*].member,
+        values(google_pubsub_topic_iam_member.game_day)[*].member,
+        values(google_service_account_iam_member.game_day)[*].member,
       ) : contains(["allUsers", "allAuthenticatedUsers"], member)
     ])
     error_message = "No grant may be to everybody."
@@ -165,6 +175,87 @@ run "no_role_is_wider_than_it_needs" {
       "roles/storage.objectCreator", "roles/storage.objectViewer",
     ])
     error_message = "The services create and read objects; they overwrite and delete none."
+  }
+}
+
+run "operators_repair_and_delete_nothing" {
+  assert {
+    condition = alltrue([
+      for grant in google_project_iam_member.operator_candles :
+      grant.condition[0].expression == "resource.name == \"projects/blockchain-core-dev/databases/(default)\""
+    ])
+    error_message = "An operator writes to one database."
+  }
+
+  assert {
+    condition = toset([for grant in google_storage_bucket_iam_member.operator : "${grant.member} ${grant.role}"]) == toset([
+      "group:operators@example.com roles/storage.objectCreator",
+      "group:operators@example.com roles/storage.objectViewer",
+      "user:lead@example.com roles/storage.objectCreator",
+      "user:lead@example.com roles/storage.objectViewer",
+    ])
+    error_message = "Each operator creates and reads objects, and overwrites and deletes none."
+  }
+
+  assert {
+    condition = alltrue([
+      for grant in google_pubsub_subscription_iam_member.operator :
+      grant.subscription == "blockchain-core-trade-data-dlq-pull" && grant.role == "roles/pubsub.subscriber"
+    ])
+    error_message = "An operator takes messages from the dead letters alone."
+  }
+
+  assert {
+    condition = alltrue([
+      for grant in google_pubsub_topic_iam_member.operator :
+      grant.topic == "blockchain-core-trade-data" && grant.role == "roles/pubsub.publisher"
+    ])
+    error_message = "An operator publishes to the topic of trades alone."
+  }
+
+  assert {
+    condition = toset(google_project_iam_custom_role.schedule[0].permissions) == toset([
+      "cloudscheduler.jobs.enable", "cloudscheduler.jobs.get", "cloudscheduler.jobs.pause",
+    ])
+    error_message = "An operator looks at jobs, pauses and resumes them, and changes none."
+  }
+
+  assert {
+    condition     = toset(keys(google_project_iam_member.schedule)) == toset(["group:operators@example.com", "user:lead@example.com"])
+    error_message = "Each operator pauses the schedule, and nobody twice."
+  }
+}
+
+run "a_game_day_is_of_those_named_for_it" {
+  assert {
+    condition = alltrue([
+      for grants in [
+        google_pubsub_subscription_iam_member.game_day,
+        google_pubsub_topic_iam_member.game_day,
+        google_service_account_iam_member.game_day,
+      ] : keys(grants) == ["user:lead@example.com"]
+    ])
+    error_message = "An operator takes nothing away unless game_day_operators names the member."
+  }
+
+  assert {
+    condition = toset(google_project_iam_custom_role.game_day[0].permissions) == toset([
+      "pubsub.subscriptions.get", "pubsub.subscriptions.update", "pubsub.topics.getIamPolicy", "pubsub.topics.setIamPolicy",
+    ])
+    error_message = "A game day changes a subscription and the policy of a topic, and deletes neither."
+  }
+
+  assert {
+    condition = (
+      google_pubsub_subscription_iam_member.game_day["user:lead@example.com"].subscription == "blockchain-core-trade-data-push"
+      && google_pubsub_topic_iam_member.game_day["user:lead@example.com"].topic == "blockchain-core-trade-data"
+    )
+    error_message = "A game day's rights are on the subscription that pushes and on the topic of trades, not on the project."
+  }
+
+  assert {
+    condition     = google_service_account_iam_member.game_day["user:lead@example.com"].service_account_id == google_service_account.push.name && google_service_account_iam_member.game_day["user:lead@example.com"].role == "roles/iam.serviceAccountUser"
+    error_message = "A game day gives the push back, which takes the right to act as the push account, and as no other."
   }
 }
 
@@ -225,11 +316,15 @@ run "roles_have_the_suffix" {
       google_project_iam_custom_role.orders[0].role_id,
       google_project_iam_custom_role.configure[0].role_id,
       google_project_iam_custom_role.configure_archive[0].role_id,
+      google_project_iam_custom_role.schedule[0].role_id,
+      google_project_iam_custom_role.game_day[0].role_id,
       ]) == toset([
       "blockchain_core_dev_candles_2",
       "blockchain_core_dev_orders_2",
       "blockchain_core_dev_configure_2",
       "blockchain_core_dev_configure_archive_2",
+      "blockchain_core_dev_schedule_2",
+      "blockchain_core_dev_game_day_2",
     ])
     error_message = "The suffix must reach the id of each custom role."
   }

@@ -764,6 +764,12 @@ pub struct Gcp {
     /// Ends the ids of custom roles, as a deleted one's is taken for weeks.
     #[serde(default)]
     pub role_suffix: Option<String>,
+    /// IAM members that may watch, repair and switch over the pipeline.
+    #[serde(default)]
+    pub operators: Vec<String>,
+    /// Those of them that may also take it away, for a game day.
+    #[serde(default)]
+    pub game_day_operators: Vec<String>,
     /// The topic of trades, its subscription, and their dead letters.
     pub pubsub: Pubsub,
     /// Where candles are kept.

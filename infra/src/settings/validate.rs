@@ -211,6 +211,14 @@ fn gcp(gcp: &Gcp, settings: &Settings) -> Checked {
     access::image_repository(gcp.image_repository.as_deref())?;
     access::pool(gcp.workload_identity_pool.as_deref())?;
     access::role_suffix(settings)?;
+    access::members("gcp.operators", &settings.gcp.operators)?;
+    access::members("gcp.game_day_operators", &settings.gcp.game_day_operators)?;
+    let are_operators = |member: &String| settings.gcp.operators.contains(member);
+    ensure(
+        "gcp.game_day_operators",
+        settings.gcp.game_day_operators.iter().all(are_operators),
+        "must be among gcp.operators, whose rights a game day needs as well",
+    )?;
     pubsub(&gcp.pubsub)?;
     firestore(&gcp.firestore)?;
     archive(&gcp.archive)?;
@@ -321,7 +329,7 @@ fn pubsub(pubsub: &Pubsub) -> Checked {
     range("gcp.pubsub.min_backoff_ms", pubsub.min_backoff_ms, 0..=600_000)?;
     range("gcp.pubsub.max_backoff_ms", pubsub.max_backoff_ms, pubsub.min_backoff_ms..=600_000)?;
     range("gcp.pubsub.retention_s", pubsub.retention_s, 600..=2_678_400)?;
-    access::publishers(&pubsub.publishers)
+    access::members("gcp.pubsub.publishers", &pubsub.publishers)
 }
 
 /// S3's rules for bucket names, which Cloud Storage shares.

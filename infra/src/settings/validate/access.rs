@@ -232,10 +232,10 @@ pub(super) fn image_repository(repository: Option<&str>) -> Checked {
     repository.map_or(Ok(()), |name_of| name("gcp.image_repository", name_of, 1..=63, "-", &LOWER))
 }
 
-pub(super) fn publishers(publishers: &[String]) -> Checked {
-    let key = "gcp.pubsub.publishers";
-    unique(key, publishers)?;
-    for member in publishers {
+/// IAM members that are named one by one.
+pub(super) fn members(key: &'static str, members: &[String]) -> Checked {
+    unique(key, members)?;
+    for member in members {
         let kinds = ["serviceAccount:", "user:", "group:", "principal:", "principalSet:"];
         let fits = kinds.iter().any(|kind| {
             member.strip_prefix(kind).is_some_and(|who| !who.is_empty() && !who.contains(' '))
