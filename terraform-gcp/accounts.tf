@@ -69,7 +69,7 @@ resource "google_project_iam_member" "candles" {
   }
 }
 
-# Create and read, which is all that an archive of immutable objects needs: to overwrite is to delete.
+# To create is all that an archive of immutable objects needs: to overwrite is to delete.
 resource "google_storage_bucket_iam_member" "create" {
   for_each = local.writers
 
@@ -78,8 +78,9 @@ resource "google_storage_bucket_iam_member" "create" {
   member = each.value
 }
 
+# What is missing here is found by a listing. The ingest service looks at no object.
 resource "google_storage_bucket_iam_member" "view" {
-  for_each = local.writers
+  for_each = { replicate = google_service_account.replicate.member }
 
   bucket = google_storage_bucket.archive.name
   role   = "roles/storage.objectViewer"

@@ -3,6 +3,14 @@
 
 #[path = "policies/calls.rs"]
 mod calls;
+#[path = "policies/code.rs"]
+mod code;
+#[path = "policies/google_calls.rs"]
+mod google_calls;
+#[path = "policies/google_code.rs"]
+mod google_code;
+#[path = "policies/google_grants.rs"]
+mod google_grants;
 
 use std::collections::BTreeSet;
 use std::fs;

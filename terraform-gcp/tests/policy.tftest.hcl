@@ -176,6 +176,11 @@ run "no_role_is_wider_than_it_needs" {
     ])
     error_message = "The services create and read objects; they overwrite and delete none."
   }
+
+  assert {
+    condition     = keys(google_storage_bucket_iam_member.view) == ["replicate"]
+    error_message = "Of the services, replicate alone looks at the archive."
+  }
 }
 
 run "operators_repair_and_delete_nothing" {

@@ -5,17 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use syn::visit::{self, Visit};
 
-use super::{Statement, all, root};
+use super::code::{check_code, each_function, is_in, methods_in, packages, sources};
+use super::{Statement, all};
 
 /// Code that a principal runs, and the statements of its policies.
 struct Principal {
     name: &'static str,
-    /// Folders and files; after a `#`, the only functions of that file.
+    /// As [`is_in`] reads it.
     code: &'static [&'static str],
     /// Starts of the places of statements, as in `infra/policies.txt`.
     statements: &'static [&'static str],
@@ -144,32 +143,16 @@ impl Call {
 
 impl Principal {
     fn makes(&self, call: &Call) -> bool {
-        self.code.iter().any(|code| match code.split_once('#') {
-            Some((file, functions)) => {
-                call.file == file && functions.split(',').any(|name| name == call.function)
-            }
-            None => Path::new(&call.file).starts_with(code),
-        })
+        is_in(self.code, &call.file, &call.function)
     }
 }
 
 /// Operations by name, each with the services that have one of that name: of the SDKs that the workspace uses.
 fn operations() -> BTreeMap<String, BTreeSet<String>> {
-    let mut metadata = Command::new(env!("CARGO"));
-    metadata.args(["metadata", "--format-version", "1", "--offline", "--locked"]);
-    metadata.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let output = metadata.current_dir(root()).output().expect("run cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let mut operations: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for package in metadata["packages"].as_array().expect("packages") {
-        let Some(service) = package["name"].as_str().and_then(|name| name.strip_prefix("aws-sdk-"))
-        else {
-            continue;
-        };
-        let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
-        let client = manifest.with_file_name("src").join("client");
-        for entry in fs::read_dir(&client).expect("the SDK has a file for each operation") {
+    for (package, folder) in packages() {
+        let Some(service) = package.strip_prefix("aws-sdk-") else { continue };
+        for entry in fs::read_dir(folder.join("src/client")).expect("a file for each operation") {
             let name = entry.expect("an entry").file_name();
             let name = name.to_string_lossy();
             // The one file there that is no operation.
@@ -181,117 +164,77 @@ fn operations() -> BTreeMap<String, BTreeSet<String>> {
     operations
 }
 
-/// Finds calls in one file.
+/// Finds calls in one function.
 struct Finder<'a> {
     file: &'a str,
+    function: &'a str,
     operations: &'a BTreeMap<String, BTreeSet<String>>,
     /// Services whose SDK the file names; a call of an operation that several have is of one of them.
-    named: BTreeSet<String>,
-    functions: Vec<String>,
-    calls: Vec<Call>,
+    named: &'a BTreeSet<String>,
+    calls: &'a mut Vec<Call>,
+}
+
+impl Finder<'_> {
+    fn see(&mut self, operation: &str) {
+        let Some(services) = self.operations.get(operation) else { return };
+        let of_file: BTreeSet<_> = services.intersection(self.named).collect();
+        let service = match (services.len(), of_file.len()) {
+            (1, _) => services.first(),
+            (_, 1) => of_file.first().copied(),
+            _ => panic!("{}: {operation} is of one of {services:?}", self.file),
+        };
+        self.calls.push(Call {
+            file: self.file.to_owned(),
+            function: self.function.to_owned(),
+            service: service.expect("one").clone(),
+            operation: operation.to_owned(),
+        });
+    }
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
-    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
-        let is_test = |attribute: &syn::Attribute| {
-            attribute.path().is_ident("cfg")
-                && attribute.parse_args::<syn::Ident>().is_ok_and(|ident| ident == "test")
-        };
-        if !module.attrs.iter().any(is_test) {
-            visit::visit_item_mod(self, module);
-        }
-    }
-
-    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
-        self.functions.push(function.sig.ident.to_string());
-        visit::visit_item_fn(self, function);
-        self.functions.pop();
-    }
-
-    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        self.functions.push(function.sig.ident.to_string());
-        visit::visit_impl_item_fn(self, function);
-        self.functions.pop();
-    }
+    // A function within is one of its own.
+    fn visit_item(&mut self, _: &'ast syn::Item) {}
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
-        let operation = call.method.to_string();
-        if let Some(services) = self.operations.get(&operation).filter(|_| call.args.is_empty()) {
-            let of_file: BTreeSet<_> = services.intersection(&self.named).collect();
-            let service = match (services.len(), of_file.len()) {
-                (1, _) => services.first(),
-                (_, 1) => of_file.first().copied(),
-                _ => panic!("{}: {operation} is of one of {services:?}", self.file),
-            };
-            self.calls.push(Call {
-                file: self.file.to_owned(),
-                function: self.functions.last().cloned().unwrap_or_default(),
-                service: service.expect("one").clone(),
-                operation,
-            });
+        if call.args.is_empty() {
+            self.see(&call.method.to_string());
         }
         visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_macro(&mut self, arguments: &'ast syn::Macro) {
+        for (method, without_arguments) in methods_in(arguments) {
+            if without_arguments {
+                self.see(&method);
+            }
+        }
     }
 }
 
 fn calls_of(file: &str, code: &str, operations: &BTreeMap<String, BTreeSet<String>>) -> Vec<Call> {
     let services: BTreeSet<&String> = operations.values().flatten().collect();
     let named = services.into_iter().filter(|service| code.contains(&format!("aws_sdk_{service}")));
-    let named = named.cloned().collect();
-    let (functions, calls) = (vec![], vec![]);
-    let mut finder = Finder { file, operations, named, functions, calls };
-    finder.visit_file(&syn::parse_file(code).unwrap_or_else(|error| panic!("{file}: {error}")));
-    finder.calls
-}
-
-/// Every call of the code that is shipped; tests and stubs are left out.
-fn calls() -> Vec<Call> {
-    let operations = operations();
-    assert!(operations.contains_key("get_item") && operations.contains_key("create_change_set"));
+    let named = &named.cloned().collect();
     let mut calls = Vec::new();
-    for manifest in manifests() {
-        let text = fs::read_to_string(&manifest).expect("readable");
-        if !text.contains("aws-sdk-") {
-            continue;
-        }
-        for path in rust_files(&manifest.with_file_name("src")) {
-            let file = path.strip_prefix(root()).expect("below the root");
-            let file = file.to_string_lossy().into_owned();
-            let code = fs::read_to_string(&path).expect("readable");
-            calls.extend(calls_of(&file, &code, &operations));
-        }
-    }
-    calls.sort();
-    calls.dedup();
+    each_function(file, code, &mut |function, block| {
+        Finder { file, function, operations, named, calls: &mut calls }.visit_block(block);
+    });
     calls
 }
 
-/// The manifests of the crates whose programs are shipped.
-fn manifests() -> Vec<PathBuf> {
-    let folders = ["functions", "infra"].map(|folder| root().join(folder));
-    let inner =
-        folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the folder is there"));
-    let inner = inner.map(|entry| entry.expect("an entry").path());
-    let all = inner.chain(folders.clone()).map(|folder| folder.join("Cargo.toml"));
-    all.filter(|manifest| manifest.exists()).collect()
-}
-
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let left_out = ["tests", "benches", "target", "tests.rs", "stub", "stub.rs"];
-        if left_out.contains(&name.as_str()) {
-            continue;
-        }
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
+/// Every call of the code that is shipped.
+fn calls() -> Vec<Call> {
+    let operations = operations();
+    assert!(operations.contains_key("get_item") && operations.contains_key("create_change_set"));
+    let sources = sources(&["aws-sdk-"]);
+    let mut calls: Vec<Call> = sources
+        .iter()
+        .flat_map(|source| calls_of(&source.file, &source.text, &operations))
+        .collect();
+    calls.sort();
+    calls.dedup();
+    calls
 }
 
 /// An action that a statement allows; a `*` at its end stands for any rest.
@@ -330,14 +273,9 @@ fn each_call_has_its_right_in_the_policy_of_who_makes_it() {
         .collect();
     assert!(orphans.is_empty(), "name the principal that makes these calls: {orphans:#?}");
     for principal in &PRINCIPALS {
-        for code in principal.code {
-            let (file, functions) = code.split_once('#').unwrap_or((code, ""));
-            assert!(root().join(file).exists(), "{}: no {file}", principal.name);
-            for function in functions.split(',').filter(|name| !name.is_empty()) {
-                let makes = calls.iter().any(|call| call.file == file && call.function == function);
-                assert!(makes, "{}: {function} of {file} makes no call", principal.name);
-            }
-        }
+        check_code(principal.name, principal.code, |file, function| {
+            calls.iter().any(|call| call.file == file && call.function == function)
+        });
         let missing = missing(principal, &calls, &statements);
         assert!(
             missing.is_empty(),
@@ -351,10 +289,13 @@ fn each_call_has_its_right_in_the_policy_of_who_makes_it() {
 #[test]
 fn a_call_without_its_right_is_found() {
     let operations = operations();
-    let code = "use aws_sdk_sqs::Client; async fn clear(client: &Client) { client.purge_queue().send().await; }";
-    let calls = calls_of("functions/producer/src/clear.rs", code, &operations);
-    assert_eq!(calls.len(), 1, "{calls:?}");
-    let producer = PRINCIPALS.iter().find(|principal| principal.name == "a producer");
-    let missing = missing(producer.expect("a producer"), &calls, &all());
-    assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["sqs:PurgeQueue"]);
+    for body in ["client.purge_queue().send().await;", "join!(client.purge_queue().send(), wait())"]
+    {
+        let code = format!("use aws_sdk_sqs::Client; async fn clear(client: &Client) {{ {body} }}");
+        let calls = calls_of("functions/producer/src/clear.rs", &code, &operations);
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        let producer = PRINCIPALS.iter().find(|principal| principal.name == "a producer");
+        let missing = missing(producer.expect("a producer"), &calls, &all());
+        assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["sqs:PurgeQueue"]);
+    }
 }
