@@ -28,6 +28,9 @@ pub struct Status {
     pub updated_at_us: u64,
     /// What it does.
     pub phase: Phase,
+    /// What keeps it from its work, in words; none: it is healthy.
+    #[serde(default)]
+    pub troubles: Vec<String>,
     /// Where trades come from.
     pub source: String,
     /// The policy, such as `mirror`.
@@ -182,6 +185,7 @@ mod tests {
             started_at_us: 1,
             updated_at_us: 2,
             phase: Phase::Running,
+            troubles: vec!["no stream".to_owned()],
             source: "binance".to_owned(),
             policy: "mirror".to_owned(),
             route: RouteStatus { publish: vec!["aws".to_owned()], ..RouteStatus::default() },

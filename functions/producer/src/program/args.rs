@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,13 +12,14 @@ use clap::Parser;
 /// Takes trades to the queues of both clouds, and loses none.
 ///
 /// Which clouds, by which policy, and all sizes and waits: from the environment (`cargo xtask produce` sets it from
-/// twincloud.toml; `cargo xtask render` writes it to .env.producer).
+/// twincloud.toml; `cargo xtask render` writes it to .env.producer for a shell, to producer.env for systemd and Docker).
+/// Where it is to run day and night, the environment can say all of it: docs/producer.md.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version)]
 pub struct Args {
     /// binance, generate:N[:SEED], or a recording: what a recorder of Binance wrote or a file of trades of
     /// data.binance.vision, plain, gzip or zip (docs/recordings.md)
-    #[arg(long)]
+    #[arg(long, env = "TWINCLOUD_SOURCE")]
     pub source: Source,
     /// What to send, of the symbols in the settings; can be given several times [default: all of them]
     #[arg(long = "symbol", value_name = "SYMBOL")]
@@ -32,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "TRADES_PER_S", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
     /// Where messages are kept until a cloud has them; one producer, one folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "TWINCLOUD_SPOOL", value_name = "DIR")]
     pub spool: PathBuf,
     /// Append what happens to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
@@ -40,6 +42,9 @@ pub struct Args {
     /// Keep how it is in this file, as JSON [default: status.json in the spool's folder]
     #[arg(long, value_name = "FILE")]
     pub status: Option<PathBuf>,
+    /// Answer GET /healthz at this address, such as 127.0.0.1:8080 [default: nowhere]
+    #[arg(long, env = "TWINCLOUD_LISTEN", value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
 }
 
 /// Where trades come from.

@@ -2,6 +2,7 @@
 
 mod args;
 mod clouds;
+mod health;
 mod observer;
 mod orders;
 mod run;

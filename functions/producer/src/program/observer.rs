@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use candle::message::Batch;
 use candle::{IdRanges, Symbol};
@@ -11,6 +11,7 @@ use pipeline::health::State;
 use pipeline::route::Route;
 use tokio::sync::Notify;
 
+use super::health::Health;
 use crate::Counts as Lines;
 use crate::binance_ws::BinanceEvent;
 use crate::events::{Event, Log, now_us};
@@ -23,10 +24,15 @@ use crate::status::{
 /// Gaps that the status lists, of each symbol.
 const GAPS_MAX: usize = 100;
 
+/// How long messages may wait while no target takes any, before that is a trouble.
+const STUCK: Duration = Duration::from_mins(1);
+
 /// What a status says from the start to the end.
 #[derive(Clone, Debug)]
 pub(super) struct Fixed {
     pub(super) source: String,
+    /// The source is a stream, to which it must be connected.
+    pub(super) is_stream: bool,
     pub(super) policy: String,
     pub(super) spool_max_bytes: u64,
     pub(super) status: PathBuf,
@@ -52,6 +58,18 @@ struct Heard {
     totals: Totals,
     /// What was counted when the status was written last.
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
+    /// Why there is no stream; none: there is one, or none is needed.
+    no_stream: Option<String>,
+    /// Why the spool takes nothing.
+    full: Option<String>,
+    /// Why the status can't be written.
+    unwritable: Option<String>,
+    /// When a target took a message last.
+    accepted_at: Option<Instant>,
+    /// When no message waited last, or a target took one that did.
+    moved_at: Instant,
+    /// What was seen at the last look, and when.
+    health: Option<(Instant, Health)>,
 }
 
 struct Content {
@@ -78,6 +96,12 @@ impl Observer {
             targets: BTreeMap::new(),
             totals: Totals::default(),
             written: None,
+            no_stream: fixed.is_stream.then(|| "it is not connected yet".to_owned()),
+            full: None,
+            unwritable: None,
+            accepted_at: None,
+            moved_at: Instant::now(),
+            health: None,
         };
         Self { fixed, started_at_us: now_us(), heard: Mutex::new(heard), news: Notify::new() }
     }
@@ -103,6 +127,7 @@ impl Observer {
         match event {
             relay::Event::Spooled { sequence, batch } => {
                 let mut heard = self.heard();
+                heard.full = None;
                 heard.totals.spooled_messages += 1;
                 heard.totals.spooled_trades += batch.trades.len() as u64;
                 heard.spooled(*sequence, batch, false, false);
@@ -123,7 +148,7 @@ impl Observer {
                 let (target, why) = heard.failed(target, why);
                 heard.log(Event::Refused { target, sequence: *sequence, why });
             }
-            relay::Event::Health { target, state } => self.health(target, *state),
+            relay::Event::Health { target, state } => self.target_health(target, *state),
             relay::Event::Reborn { store, is_any } => {
                 let (cloud, is_any) = ((*store).to_owned(), *is_any);
                 let again = if is_any {
@@ -149,13 +174,14 @@ impl Observer {
             }
             relay::Event::Full { error } => {
                 let why = error.to_string();
+                self.heard().full = Some(why.clone());
                 self.log(Event::Full { why: why.clone() });
                 self.say(&why);
             }
         }
     }
 
-    fn health(&self, target: &str, state: State) {
+    fn target_health(&self, target: &str, state: State) {
         let mut heard = self.heard();
         let target = target.to_owned();
         let error = heard.targets.get(&target).and_then(|counts| counts.last_error.clone());
@@ -185,10 +211,12 @@ impl Observer {
     pub(super) fn binance(&self, event: &BinanceEvent<'_>) {
         match event {
             BinanceEvent::Connected => {
+                self.heard().no_stream = None;
                 self.log(Event::Stream { connected: true, why: String::new() });
                 self.say("connected to the stream");
             }
             BinanceEvent::Disconnected { why } => {
+                self.heard().no_stream = Some(why.clone());
                 self.log(Event::Stream { connected: false, why: why.clone() });
                 self.say(&format!("disconnected from the stream: {why}"));
             }
@@ -254,6 +282,7 @@ impl Observer {
     pub(super) fn status(&self, view: RelayView) -> Status {
         let mut heard = self.heard();
         let now = Instant::now();
+        let troubles = heard.look(view.waiting, now).troubles.clone();
         let accepted: BTreeMap<_, _> =
             heard.targets.iter().map(|(name, counts)| (name.clone(), counts.accepted)).collect();
         let totals = heard.totals;
@@ -287,6 +316,7 @@ impl Observer {
             started_at_us: self.started_at_us,
             updated_at_us: now_us(),
             phase: heard.phase,
+            troubles,
             source: self.fixed.source.clone(),
             policy: self.fixed.policy.clone(),
             route: RouteStatus {
@@ -321,9 +351,23 @@ impl Observer {
     /// Replaces the status file. What is wrong with it stops no trade.
     pub(super) fn write_status(&self, view: RelayView) {
         let path = &self.fixed.status;
-        if let Err(error) = self.status(view).write(path) {
-            eprintln!("producer: write the status {}: {error}", path.display());
+        let written = self.status(view).write(path);
+        let unwritable =
+            written.err().map(|error| format!("write the status {}: {error}", path.display()));
+        if let Some(why) = &unwritable {
+            eprintln!("producer: {why}");
         }
+        self.heard().unwritable = unwritable;
+    }
+
+    /// How it is, by its last look at itself.
+    pub(super) fn health(&self) -> Health {
+        Health::now(self.heard().health.clone(), Instant::now())
+    }
+
+    /// When it looked at itself last.
+    pub(super) fn seen_at(&self) -> Option<Instant> {
+        self.heard().health.as_ref().map(|(at, _)| *at)
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
@@ -358,9 +402,36 @@ impl Heard {
         self.log(Event::Spooled { sequence, symbol, ids, recovered });
     }
 
+    /// Looks at how it is, with so many messages that no target has.
+    fn look(&mut self, messages_waiting: u64, now: Instant) -> &Health {
+        if messages_waiting == 0 {
+            self.moved_at = now;
+        }
+        let stuck = now.saturating_duration_since(self.moved_at);
+        let stuck = (stuck > STUCK).then(|| {
+            format!(
+                "no cloud has taken any of {messages_waiting} messages for {} s",
+                stuck.as_secs()
+            )
+        });
+        let no_stream =
+            self.no_stream.as_ref().map(|why| format!("no connection to the stream: {why}"));
+        let troubles = [no_stream, self.full.clone(), self.unwritable.clone(), stuck];
+        let accepted = self.accepted_at.map(|at| now.saturating_duration_since(at).as_secs());
+        let health = Health {
+            troubles: troubles.into_iter().flatten().collect(),
+            messages_waiting,
+            accepted_s_ago: accepted,
+        };
+        &self.health.insert((now, health)).1
+    }
+
     fn accepted(&mut self, target: &str, sequence: u64) {
+        let now = Instant::now();
+        self.accepted_at = Some(now);
         self.counts(target).accepted += 1;
         if let Some(Content { symbol, last_id, trades }) = self.waiting.remove(&sequence) {
+            self.moved_at = now;
             self.totals.accepted_trades += trades;
             let status = self.symbols.entry(symbol).or_default();
             status.accepted_id = status.accepted_id.max(Some(last_id));

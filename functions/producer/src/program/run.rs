@@ -19,7 +19,7 @@ use super::args::{Args, Source};
 use super::clouds::{self, CloudQueue, CloudRegister};
 use super::observer::{Fixed, Observer};
 use super::source::{self, Pace, Stock};
-use super::{End, Failure, orders};
+use super::{End, Failure, health, orders};
 use crate::binance_ws::{BinanceConfig, Rate, listen};
 use crate::config::{Exchange, ProducerConfig};
 use crate::events::{Event, Log, now_us};
@@ -59,6 +59,10 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
 
     let (spool, recovery) = Spool::open(&args.spool, config.spool.clone()).map_err(environment)?;
     let observer = Arc::new(observer(&args, &config).map_err(Failure::Environment)?);
+    if let Some(address) = args.listen {
+        let listener = health::bind(address).await.map_err(Failure::Environment)?;
+        tokio::spawn(health::serve(listener, Arc::clone(&observer)));
+    }
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
     let mut run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
     let settled = Arc::new(Settled::default());
@@ -114,6 +118,7 @@ impl Run {
         stop: &AtomicBool,
         signals: &mut Signals,
     ) -> Result<End, Failure> {
+        health::end_where_it_hangs(Arc::clone(&self.observer));
         orders::first_look(&self.relay, &self.registers).await;
         let view = self.relay.view();
         let epoch = view.order.as_ref().map_or(0, |order| order.epoch);
@@ -235,6 +240,7 @@ fn observer(args: &Args, config: &ProducerConfig) -> anyhow::Result<Observer> {
         .map(|path| Log::open(path).with_context(|| format!("open the events {}", path.display())));
     let fixed = Fixed {
         source: args.source.to_string(),
+        is_stream: args.source == Source::Binance,
         policy: config.policy.clone(),
         spool_max_bytes: config.spool.max_bytes,
         status: args.status.clone().unwrap_or_else(|| args.spool.join("status.json")),

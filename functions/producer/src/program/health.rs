@@ -1,0 +1,214 @@
+//! The health of the producer: an answer over HTTP for whoever watches it, and an end for a producer that hangs, so that
+//! whatever started it starts another one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::observer::Observer;
+
+/// The path that is answered.
+pub(super) const PATH: &str = "/healthz";
+/// Connections at once; more wait to be accepted.
+const CONNECTIONS: usize = 16;
+/// The longest life of a connection, which is for one request.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A pause after a connection that could not be accepted, as where the process has too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a hanging producer is looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// A producer looks at itself each second. One that has not for so long is not healthy,
+const LATE: Duration = Duration::from_secs(5);
+/// and one that has not for so long hangs.
+const HUNG: Duration = Duration::from_mins(1);
+
+/// How the producer was when it last looked at itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Health {
+    /// What keeps it from its work, in words; none: it is healthy.
+    pub(super) troubles: Vec<String>,
+    /// Messages that no target has.
+    pub(super) messages_waiting: u64,
+    /// Seconds since a target took a message last; none: since the start, none has.
+    pub(super) accepted_s_ago: Option<u64>,
+}
+
+impl Health {
+    /// The health of a producer that has looked at itself so long ago; none: it has not yet.
+    pub(super) fn now(seen: Option<(Instant, Self)>, now: Instant) -> Self {
+        let Some((at, mut health)) = seen else {
+            return Self { troubles: vec!["it starts".to_owned()], ..Self::default() };
+        };
+        let age = now.saturating_duration_since(at);
+        if age > LATE {
+            health.troubles.push(format!("it has not looked at itself for {} s", age.as_secs()));
+        }
+        health
+    }
+
+    fn response(&self) -> Response<Full<Bytes>> {
+        let is_well = self.troubles.is_empty();
+        let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        answer(status, serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// Takes the address, before anything else is done.
+pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("listen on {address} (--listen, TWINCLOUD_LISTEN) for {PATH}; give another address")
+    })
+}
+
+/// Answers for as long as the program runs.
+pub(super) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // Nobody closes it.
+    while let Ok(place) = Arc::clone(&room).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let observer = Arc::clone(&observer);
+        tokio::spawn(async move {
+            let service =
+                service_fn(async |request| Ok::<_, hyper::Error>(respond(&request, &observer)));
+            let mut server = http1::Builder::new();
+            server.keep_alive(false);
+            // Whoever asks and goes away gets no answer, and that is all.
+            let _ = timeout(PATIENCE, server.serve_connection(TokioIo::new(stream), service)).await;
+            drop(place);
+        });
+    }
+}
+
+fn respond(request: &Request<Incoming>, observer: &Observer) -> Response<Full<Bytes>> {
+    let is_asked = request.uri().path() == PATH;
+    match (is_asked, request.method()) {
+        (true, &Method::GET | &Method::HEAD) => observer.health().response(),
+        (true, _) => answer(StatusCode::METHOD_NOT_ALLOWED, Vec::new()),
+        (false, _) => answer(StatusCode::NOT_FOUND, Vec::new()),
+    }
+}
+
+fn answer(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}
+
+/// Watches from a thread of its own, which nothing that hangs in the runtime can hold up.
+pub(super) fn end_where_it_hangs(observer: Arc<Observer>) {
+    std::thread::spawn(move || {
+        let mut watch = Watch::default();
+        while !watch.hangs(observer.seen_at()) {
+            std::thread::sleep(LOOK);
+        }
+        eprintln!(
+            "producer: it has done nothing for {} s: it ends, so that another one is started (the spool keeps what no \
+             cloud has)",
+            HUNG.as_secs()
+        );
+        // Not by a return: what hangs would be waited for.
+        std::process::abort();
+    });
+}
+
+/// Counts looks and not time: a process that was stopped for an hour and goes on does not hang.
+#[derive(Default)]
+struct Watch {
+    seen_at: Option<Instant>,
+    looks: u32,
+}
+
+impl Watch {
+    fn hangs(&mut self, seen_at: Option<Instant>) -> bool {
+        self.looks = if self.seen_at == seen_at { self.looks + 1 } else { 0 };
+        self.seen_at = seen_at;
+        LOOK * self.looks > HUNG
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::observer::Fixed;
+    use super::*;
+
+    #[test]
+    fn who_has_not_looked_at_itself_is_not_healthy_and_at_last_hangs() {
+        let at = Instant::now();
+        let seen = Health { messages_waiting: 3, ..Health::default() };
+        let after =
+            |seconds| Health::now(Some((at, seen.clone())), at + Duration::from_secs(seconds));
+        assert_eq!(after(5), seen);
+        assert_eq!(after(6).troubles, ["it has not looked at itself for 6 s"]);
+        assert_eq!(Health::now(None, at).troubles, ["it starts"]);
+        let mut watch = Watch::default();
+        for seen_at in [None, Some(at)] {
+            let mut looks = (0..).take_while(|_| !watch.hangs(seen_at));
+            assert_eq!(looks.by_ref().count(), 61 - usize::from(seen_at.is_none()), "{seen_at:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_told_over_http_and_slow_askers_keep_nobody_out() {
+        let fixed = Fixed {
+            source: "binance".to_owned(),
+            is_stream: true,
+            policy: "mirror".to_owned(),
+            spool_max_bytes: 1,
+            status: "/nonexistent/status.json".into(),
+        };
+        let observer = Arc::new(Observer::new(fixed, None));
+        let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::clone(&observer)));
+        let ask = async |path: &str, method: Method| {
+            let url = format!("http://{address}{path}");
+            let client = reqwest::Client::builder().no_proxy().build().unwrap();
+            let response = client.request(method, url).send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let starts = r#"{"troubles":["it starts"],"messages_waiting":0,"accepted_s_ago":null}"#;
+        // More than there is room for, and none of them says a word.
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS - 1 {
+            silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        }
+        assert_eq!(ask(PATH, Method::GET).await, (503, starts.to_owned()));
+        assert_eq!(ask(PATH, Method::POST).await.0, 405);
+        assert_eq!(ask("/", Method::GET).await.0, 404);
+        silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        assert_eq!(
+            ask(PATH, Method::HEAD).await,
+            (503, String::new()),
+            "once the silent have to go"
+        );
+    }
+
+    #[test]
+    fn the_answer_is_200_or_503_with_the_troubles() {
+        let well = Health { accepted_s_ago: Some(1), ..Health::default() };
+        assert_eq!(well.response().status(), StatusCode::OK);
+        let ill = Health { troubles: vec!["no stream".to_owned()], ..well };
+        assert_eq!(ill.response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            serde_json::to_string(&ill).unwrap(),
+            r#"{"troubles":["no stream"],"messages_waiting":0,"accepted_s_ago":1}"#
+        );
+    }
+}
