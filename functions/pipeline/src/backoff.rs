@@ -73,4 +73,18 @@ mod tests {
         assert_eq!(delays(7), delays(7));
         assert_ne!(delays(7), delays(8));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_is_as_long_as_the_delay() {
+        let backoff = || Backoff::new(9, Duration::from_secs(1), Duration::from_secs(60), 7);
+        let (waits, tells) = (backoff(), backoff());
+        for attempt in 0..9 {
+            let start = tokio::time::Instant::now();
+            waits.wait(attempt).await;
+            let more = start.elapsed().saturating_sub(tells.delay(attempt));
+            assert!(more < Duration::from_millis(2), "the timer's resolution is 1 ms: {more:?}");
+            assert!(start.elapsed() > Duration::ZERO, "attempt {attempt}");
+        }
+        assert_eq!(Backoff::new(0, Duration::ZERO, Duration::ZERO, 7).attempts(), 1);
+    }
 }

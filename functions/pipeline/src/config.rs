@@ -141,6 +141,42 @@ mod tests {
     }
 
     #[test]
+    fn each_setting_comes_from_its_variable_or_has_its_default() {
+        let read = |more: &[(&'static str, &str)]| {
+            let all =
+                [&[("TWINCLOUD_SYMBOLS", "BTCUSDT"), ("TWINCLOUD_INTERVALS", "1m")], more].concat();
+            ReplicateConfig::from_vars(|name| {
+                all.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let numbers = |config: &ReplicateConfig| {
+            let IngestConfig { attempts, base, cap, .. } = &config.ingest;
+            let Limits { window, deep_names_max, .. } = &config.limits;
+            (*attempts, base.as_millis(), cap.as_millis(), window.as_secs(), *deep_names_max)
+        };
+        assert_eq!(numbers(&read(&[]).unwrap()), (10, 10, 1_000, 7_200, 20_000));
+        let all = [
+            ("TWINCLOUD_CAS_ATTEMPTS", "3"),
+            ("TWINCLOUD_CAS_BASE_MS", "4"),
+            ("TWINCLOUD_CAS_CAP_MS", "5"),
+            ("TWINCLOUD_REPLICATE_WINDOW_S", "6"),
+            ("TWINCLOUD_REPLICATE_DEEP_NAMES", "7"),
+        ];
+        assert_eq!(numbers(&read(&all).unwrap()), (3, 4, 5, 6, 7));
+        for (name, _) in all {
+            assert_eq!(read(&[(name, "many")]).unwrap_err().name, name);
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let error = config(&[("TWINCLOUD_SYMBOLS", "BTCUSDT"), ("TWINCLOUD_INTERVALS", "")]);
+        let error = error.unwrap_err();
+        assert_eq!(error.name, "TWINCLOUD_INTERVALS");
+        assert_eq!(error.why, "it is not set; the deployment sets it");
+    }
+
+    #[test]
     fn an_error_names_the_variable_and_the_value() {
         let error = config(&[("TWINCLOUD_INTERVALS", "1m")]).unwrap_err();
         assert_eq!(

@@ -189,24 +189,87 @@ pub enum FoldError {
 
 #[cfg(test)]
 mod tests {
-    use candle::{Price, Quantity};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use candle::{Price, Quantity, Symbol};
+    use tokio::time::Instant;
 
     use super::*;
 
-    #[test]
-    fn holes_are_bounded_and_trades_that_make_none_are_always_taken() {
-        let key = CandleKey {
-            symbol: "BTCUSDT".parse().expect("a symbol"),
-            interval: Interval::D1,
-            open_time_ms: 0,
-        };
-        let trade = |id| Trade {
+    fn symbol() -> Symbol {
+        "BTCUSDT".parse().expect("a symbol")
+    }
+
+    fn trade(id: u64) -> Trade {
+        Trade {
             id,
             time_ms: id,
             price: Price::from_units(1).expect("a price"),
             quantity: Quantity::from_units(1).expect("a quantity"),
             buyer_is_maker: false,
-        };
+        }
+    }
+
+    /// An empty store with the same answer to every write.
+    struct Answers {
+        to_writes: Stored,
+        writes: AtomicU32,
+    }
+
+    impl CandleStore for Answers {
+        type Version = ();
+
+        async fn load(&self, _key: &CandleKey) -> Result<Option<(Candle, ())>, PortError> {
+            Ok(None)
+        }
+
+        async fn store(&self, _: &Candle, _expected: Option<&()>) -> Result<Stored, PortError> {
+            self.writes.fetch_add(1, Ordering::SeqCst);
+            Ok(self.to_writes)
+        }
+
+        async fn scan(&self, _: &Symbol, _: Interval) -> Result<Vec<Candle>, PortError> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// The error of a fold of these trades, and the number of writes that were tried.
+    async fn folded(to_writes: Stored, ids: &[u64]) -> (String, u32) {
+        let store = Answers { to_writes, writes: AtomicU32::new(0) };
+        let fold = Fold::new(store, vec![Interval::D1], backoff());
+        let trades = ids.iter().map(|id| trade(*id)).collect();
+        let error = fold.batches(&[&Batch { symbol: symbol(), trades }]).await.remove(0);
+        (error.expect_err("not written").to_string(), fold.store.writes.into_inner())
+    }
+
+    fn backoff() -> Backoff {
+        Backoff::new(4, Duration::from_secs(1), Duration::from_mins(1), 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_others_beat_is_tried_again_after_longer_and_longer_waits() {
+        let start = Instant::now();
+        let (error, writes) = folded(Stored::Conflict, &[1]).await;
+        assert_eq!(error, "candle BTCUSDT/1d/0: lost the compare-and-set 4 times");
+        assert_eq!(writes, 4);
+        let backoff = backoff();
+        let delays: Duration = (0..3).map(|attempt| backoff.delay(attempt)).sum();
+        let more = start.elapsed().checked_sub(delays).expect("no less than the delays");
+        assert!(more < Duration::from_millis(4), "1 ms is the timer's resolution: {more:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_single_trade_that_is_too_large_is_an_error() {
+        let (error, writes) = folded(Stored::TooLarge, &[1, 2, 3]).await;
+        let expected = "candle BTCUSDT/1d/0: one more trade changes more";
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(writes, 2, "all of them, then the first alone");
+    }
+
+    #[test]
+    fn holes_are_bounded_and_trades_that_make_none_are_always_taken() {
+        let key = CandleKey { symbol: symbol(), interval: Interval::D1, open_time_ms: 0 };
         let apply = |stored, ids: &[u64]| {
             let trades: Vec<Trade> = ids.iter().map(|id| trade(*id)).collect();
             apply(stored, &key, &trades, 3).map(|folded| folded.map(|(candle, _)| (candle, ())))

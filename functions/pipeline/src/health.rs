@@ -266,6 +266,83 @@ mod tests {
         assert!(seen.iter().all(|(_, health)| health.state() == State::Healthy));
     }
 
+    /// Each step of the default settings: a pause, what is seen then, and the state that follows.
+    fn follow(steps: &[(u64, Evidence, State)]) {
+        let config = HealthConfig::default();
+        let (mut now_ms, mut since_ms) = (0, 0);
+        let mut health = Health::new(0);
+        for (step, (pause_ms, evidence, state)) in steps.iter().enumerate() {
+            now_ms += pause_ms;
+            if health.state() != *state {
+                since_ms = now_ms;
+            }
+            health = health.after(&config, *evidence, now_ms);
+            assert_eq!((health.state(), health.since_ms()), (*state, since_ms), "step {step}");
+        }
+    }
+
+    #[test]
+    fn three_successes_in_a_row_clear_a_suspicion() {
+        follow(&[
+            (100, Evidence::Unknown, Healthy),
+            (100, Evidence::Success, Healthy),
+            (100, Evidence::Unknown, Healthy),
+            (100, Evidence::Unknown, Suspect),
+            (100, Evidence::Success, Suspect),
+            (100, Evidence::Success, Suspect),
+            (100, Evidence::Unknown, Suspect),
+            (100, Evidence::Success, Suspect),
+            (100, Evidence::Success, Suspect),
+            (100, Evidence::Success, Healthy),
+            (100, Evidence::Refused, Suspect),
+        ]);
+    }
+
+    #[test]
+    fn a_suspect_place_is_down_by_bad_evidence_that_lasts() {
+        // Points enough and too early; a success in between is no reason to be down.
+        follow(&[
+            (0, Evidence::Refused, Suspect),
+            (100, Evidence::Refused, Suspect),
+            (199, Evidence::Refused, Suspect),
+            (1, Evidence::Success, Suspect),
+            (0, Evidence::Unknown, Down),
+        ]);
+        // Long enough, and what made it suspect counts.
+        follow(&[
+            (0, Evidence::Refused, Suspect),
+            (300, Evidence::Refused, Suspect),
+            (0, Evidence::Unknown, Suspect),
+            (0, Evidence::Unknown, Down),
+        ]);
+    }
+
+    #[test]
+    fn a_place_comes_back_after_the_time_and_the_successes() {
+        let down = [(0, Evidence::Refused, Suspect), (300, Evidence::Refused, Suspect)];
+        let recovering = [
+            (0, Evidence::Refused, Down),
+            (999, Evidence::Success, Down),
+            (1, Evidence::Unknown, Down),
+            (0, Evidence::Success, Recovering),
+        ];
+        let lost_again = [(2_999, Evidence::Unknown, Down), (1_000, Evidence::Success, Recovering)];
+        let too_early = [
+            (2_997, Evidence::Success, Recovering),
+            (1, Evidence::Success, Recovering),
+            (1, Evidence::Success, Recovering),
+            (1, Evidence::Success, Healthy),
+        ];
+        let too_few = [
+            (3_000, Evidence::Success, Recovering),
+            (0, Evidence::Success, Recovering),
+            (0, Evidence::Success, Healthy),
+        ];
+        for back in [&too_early[..], &too_few] {
+            follow(&[&down[..], &recovering, &lost_again, back].concat());
+        }
+    }
+
     proptest! {
         #[test]
         fn traffic_flaps_no_faster_than_the_hysteresis(config in configs(), steps in steps()) {
