@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use candle::message::Batch;
 use candle::{ArchiveObject, CandleKey, Interval, Price, Quantity, Symbol, Symbols, Trade};
-use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryStore};
+use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryRegister, MemoryStore};
 use pipeline::ports::{Archive, CandleStore, Cursor as _, Fault, PortError, Put};
 use pipeline::replicate::{Limits, Replicate, Report};
+use pipeline::route::epoch::Register as _;
 use pipeline::{Backoff, Fold};
 use tokio::time::Instant;
 
@@ -116,6 +117,8 @@ enum Behaviour {
     OnlyLists,
     /// Every n-th answer is an error that passes.
     Flaky(usize),
+    /// Names below this prefix are not listed: that is refused.
+    RefusesToList(&'static str),
 }
 
 impl Peer {
@@ -164,7 +167,13 @@ impl Archive for Peer {
         limit: usize,
     ) -> Result<Vec<String>, PortError> {
         self.answer().await?;
-        self.archive.list(prefix, after, limit).await
+        match self.behaviour {
+            Behaviour::RefusesToList(refused) if refused == prefix => {
+                let detail = "access denied".to_owned();
+                Err(PortError { service: "peer", operation: "list", fault: Fault::Refused, detail })
+            }
+            _ => self.archive.list(prefix, after, limit).await,
+        }
     }
 }
 
@@ -385,6 +394,26 @@ async fn a_run_ends_before_its_deadline_and_the_next_goes_on() {
     panic!("not complete after 40 runs, {copied} copied");
 }
 
+/// What is begun before four fifths of the time are over still ends in time; it is not cut off.
+#[tokio::test(start_paused = true)]
+async fn the_last_fifth_of_the_time_is_left_to_what_is_under_way() {
+    let peer = Cloud::new();
+    for id in 0..600 {
+        peer.ingest(&batch([id])).await;
+    }
+    let (start, budget) = (Instant::now(), Duration::from_secs(2));
+    let slow = Peer::of(&peer, Behaviour::Slow(Duration::from_millis(50)));
+    let report = Cloud::new().pull_with(slow, Limits::default(), NOW_MS, budget).await;
+    assert!(report.out_of_time && !report.complete && report.failed.is_none(), "{report:?}");
+    let took = start.elapsed();
+    assert!(
+        took >= Duration::from_millis(1_600) && took < Duration::from_millis(1_950),
+        "{took:?}"
+    );
+    // Sixteen objects come in 50 ms.
+    assert!(report.copied >= 384, "{report:?}");
+}
+
 /// Years back, far outside of the window, and in bounded steps.
 #[tokio::test(start_paused = true)]
 async fn the_deep_pass_finds_a_hole_of_any_age() {
@@ -445,6 +474,42 @@ async fn a_cursor_that_is_lost_or_wrong_costs_time_only() {
     }
 }
 
+/// The deep pass goes on in the middle of a symbol, and asks for nothing that it has behind it.
+#[tokio::test(start_paused = true)]
+async fn a_round_asks_for_each_part_of_each_symbol_once() {
+    let peer = Cloud::new();
+    let names = ["AAAUSDT", "BTCUSDT", "ZZZUSDT"].map(|name| name.parse::<Symbol>().unwrap());
+    for symbol in &names {
+        peer.ingest(&Batch { symbol: symbol.clone(), ..batch(0..400) }).await;
+    }
+    let (cursor, well) = (MemoryCursor::default(), Peer::of(&peer, Behaviour::Well));
+    cursor.save("trades/v1/BTCUSDT/2024-08-08T23/").await.unwrap();
+    let (fold, symbols) = (peer.fold(), Symbols::new(names));
+    let (archive, limits) = (peer.archive.clone(), Limits::default());
+    let replicate = Replicate::new(archive, fold, well.clone(), cursor, &symbols, limits, 1);
+    let years_later_ms = START_MS + 3 * 365 * 24 * HOUR_MS;
+    let report = replicate.run(years_later_ms, Instant::now() + Duration::from_mins(1)).await;
+    assert!(report.complete && report.copied == 0, "{report:?}");
+    assert_eq!(report.listed, peer.objects().await.len(), "each name once");
+    // Which symbols there are and that there is no further one; the window of each; BTCUSDT from the cursor on, ZZZUSDT,
+    // AAAUSDT, and BTCUSDT up to the cursor.
+    assert_eq!(well.asked.load(Ordering::SeqCst), 4 + 3 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_run_leaves_a_birth_mark_where_there_is_none() {
+    let (peer, cloud) = (Cloud::new(), Cloud::new());
+    let mark = async || MemoryRegister::beside(&cloud.cursor).birth_mark().await.unwrap();
+    assert_eq!(mark().await, None);
+    cloud.pull(Peer::of(&peer, Behaviour::Away)).await;
+    let first = mark().await;
+    assert_eq!(first, Some(format!("{NOW_MS}-0000000000000001")));
+    let budget = Duration::from_mins(1);
+    let well = Peer::of(&peer, Behaviour::Well);
+    cloud.pull_with(well, Limits::default(), NOW_MS + 1, budget).await;
+    assert_eq!(mark().await, first, "the cloud keeps it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_wrong_clock_changes_nothing_that_is_written() {
     let peer = cloud_with(0..100).await;
@@ -474,6 +539,17 @@ async fn symbols_that_are_not_traded_here_are_named_and_not_copied() {
     assert!(report.complete, "{report:?}");
     assert_eq!(report.copied, 1);
     assert!(cloud.objects().await.keys().all(|name| name.starts_with("trades/v1/BTCUSDT/")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_other_symbols_a_hundred_are_looked_for() {
+    let peer = cloud_with(0..10).await;
+    for n in 0..150 {
+        peer.put(&format!("trades/v1/X{n:03}/2024-08-08T23/any"), Bytes::new()).await;
+    }
+    let report = Cloud::new().pull(Peer::of(&peer, Behaviour::Well)).await;
+    assert_eq!(report.other_symbols.count, 100, "{report:?}");
+    assert!(report.complete, "{report:?}");
 }
 
 /// A store that refuses the candles of a symbol, as one whose item would be too large, until it is told not to.
@@ -546,6 +622,49 @@ async fn a_refusal_does_not_hold_up_what_is_further_than_one_run_behind_it() {
     }
     assert_eq!(held(&names[0]).await, 0);
     assert_eq!((held(&names[1]).await, held(&names[2]).await), (11, 11));
+}
+
+/// Nobody knows what is missing of a symbol whose names are not told, so the window is not compared.
+#[tokio::test(start_paused = true)]
+async fn a_symbol_that_can_not_be_listed_leaves_the_window_uncompared() {
+    let peer = Cloud::new();
+    let names = ["AAAUSDT", "BTCUSDT", "ZZZUSDT"].map(|name| name.parse::<Symbol>().unwrap());
+    for symbol in &names {
+        peer.ingest(&Batch { symbol: symbol.clone(), ..batch(0..10) }).await;
+    }
+    for refused in ["trades/v1/AAAUSDT/", "trades/v1/BTCUSDT/", "trades/v1/ZZZUSDT/"] {
+        let cloud = Cloud::new();
+        let (archive, cursor) = (cloud.archive.clone(), cloud.cursor.clone());
+        let (symbols, limits) = (Symbols::new(names.clone()), Limits::default());
+        let peer = Peer::of(&peer, Behaviour::RefusesToList(refused));
+        let replicate = Replicate::new(archive, cloud.fold(), peer, cursor, &symbols, limits, 1);
+        let report = replicate.run(NOW_MS, Instant::now() + Duration::from_mins(1)).await;
+        assert!(!report.window_compared && !report.complete, "{report:?}");
+        let symbol = refused.split('/').nth(2).unwrap();
+        let why = "the peer does not answer: peer list: access denied; and 1 more refusals";
+        assert_eq!(report.failed, Some(format!("{symbol}: {why}")));
+        assert_eq!(cloud.objects().await.len(), 2, "the other two");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_refusal_is_told_with_its_object_and_its_cause() {
+    let (peer, cloud) = (cloud_with(0..10).await, Cloud::new());
+    let store =
+        Refusing { store: cloud.store.clone(), symbol: Some(symbol()), fault: Fault::Refused };
+    let backoff = Backoff::new(3, Duration::from_millis(5), Duration::from_millis(20), 1);
+    let fold = Fold::new(store, Interval::ALL.to_vec(), backoff);
+    let (archive, cursor) = (cloud.archive.clone(), cloud.cursor.clone());
+    let (symbols, limits) = (Symbols::new([symbol()]), Limits::default());
+    let object = peer.objects().await.into_keys().next().unwrap();
+    let peer = Peer::of(&peer, Behaviour::Well);
+    let replicate = Replicate::new(archive, fold, peer, cursor, &symbols, limits, 1);
+    // Years later: nothing is in the window, where it would be refused as well.
+    let now_ms = START_MS + 3 * 365 * 24 * HOUR_MS;
+    let report = replicate.run(now_ms, Instant::now() + Duration::from_mins(1)).await;
+    let why =
+        "here: candle store: dynamodb PutItem: Item size has exceeded the maximum allowed size";
+    assert_eq!(report.failed, Some(format!("{object}: {why}")));
 }
 
 #[tokio::test(start_paused = true)]

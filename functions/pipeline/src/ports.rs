@@ -280,4 +280,39 @@ mod tests {
         assert_eq!(fault(reset, Fault::Unknown), Fault::Unknown);
         assert_eq!(fault(refused, Fault::Refused), Fault::Refused, "who asked knows better");
     }
+
+    #[test]
+    fn an_error_tells_each_of_its_causes_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("request 7: {0}")]
+        struct Request(#[source] Dispatch);
+
+        let cause = Request(Dispatch(io::Error::other("no route to host")));
+        let error = PortError::new("sqs", "SendMessageBatch", Fault::Unknown, &cause);
+        let expected = "sqs SendMessageBatch: request 7: dispatch failure: no route to host";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_may_pass_is_what_the_service_did_not_decide() {
+        let faults = [Fault::Unknown, Fault::Unreachable, Fault::Refused, Fault::Corrupt];
+        assert_eq!(faults.map(Fault::may_pass), [true, true, false, false]);
+    }
+
+    #[test]
+    fn an_object_is_read_up_to_the_greatest_size_and_no_further() {
+        let incoming = |announced| Incoming::new("s3", "GetObject", announced);
+        assert!(incoming(Some(MAX_BYTES as u64)).is_ok());
+        let error = incoming(Some(MAX_BYTES as u64 + 1)).expect_err("too large");
+        assert_eq!(error.fault, Fault::Corrupt);
+        let expected =
+            "s3 GetObject: 1048577 bytes or more, and no object has more than 1048576".to_owned();
+        assert_eq!(error.to_string(), expected);
+        let mut object = incoming(None).expect("no size is told");
+        object.push(&vec![1; MAX_BYTES - 1]).expect("less than the most");
+        object.push(&[2]).expect("the most");
+        assert_eq!(object.push(&[3]).expect_err("more than the most").to_string(), expected);
+        let whole = object.whole();
+        assert_eq!((whole.len(), &whole[MAX_BYTES - 2..]), (MAX_BYTES, &[1, 2][..]));
+    }
 }

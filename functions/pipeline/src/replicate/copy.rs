@@ -21,20 +21,20 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENCY).collect().await;
         let mut objects = Vec::with_capacity(names.len());
         let mut refusal = None;
-        let mut came = 0;
+        let mut any_came = false;
         for (name, fetched) in names.iter().zip(fetched) {
             match fetched {
                 Fetched::Object(object) => {
                     let times = object.batch.trades.iter().map(|trade| trade.time_ms);
                     run.report.lacked(times.min());
                     objects.push(object);
-                    came += 1;
+                    any_came = true;
                 }
                 Fetched::Corrupted(why) => {
                     run.report.lacked(hour_start_ms(name));
                     tracing::error!(object = name, why, "corrupted at the peer: not copied");
                     run.report.corrupted.add(name);
-                    came += 1;
+                    any_came = true;
                 }
                 Fetched::Not(error) => {
                     run.report.lacked(hour_start_ms(name));
@@ -45,7 +45,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             }
         }
         match refusal {
-            Some(error) if came == 0 => Err(Stop::NotDelivered(error)),
+            Some(error) if !any_came => Err(Stop::NotDelivered(error)),
             _ => self.commit(objects, run).await,
         }
     }

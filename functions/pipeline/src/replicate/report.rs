@@ -204,3 +204,187 @@ impl fmt::Display for Names {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::sync::{Arc, Mutex};
+
+    use candle::{Price, Quantity, Trade};
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    /// Keeps the lines that are logged, each as its level and its fields.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl Subscriber for Lines {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = Line(event.metadata().level().to_string());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.0);
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            write!(self.0, " {field}={value:?}").unwrap();
+        }
+    }
+
+    fn logged(report: &Report) -> String {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(lines.clone(), || report.log("aws"));
+        let lines = lines.0.lock().unwrap();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines[0].clone()
+    }
+
+    fn batch(symbol: &str, ids: &[u64]) -> Batch {
+        let trade = |id: &u64| Trade {
+            id: *id,
+            time_ms: *id,
+            price: Price::from_units(1).unwrap(),
+            quantity: Quantity::from_units(1).unwrap(),
+            buyer_is_maker: false,
+        };
+        Batch { symbol: symbol.parse().unwrap(), trades: ids.iter().map(trade).collect() }
+    }
+
+    fn names(names: impl IntoIterator<Item = usize>) -> Names {
+        let mut all = Names::default();
+        names.into_iter().for_each(|name| all.add(&format!("n{name}")));
+        all
+    }
+
+    /// A report in which no two numbers are the same.
+    fn report(n: usize) -> Report {
+        let mut report = Report::new(10_000_000);
+        report.copied(10 * n, &batch("BTCUSDT", &[1, 2]));
+        report.copied(100 * n, &batch("BTCUSDT", &[4]));
+        report.listed = 3 * n;
+        report.present = 5 * n;
+        report.corrupted = names(0..n);
+        report.undelivered = names(0..2 * n);
+        report.other_symbols = names(0..4 * n);
+        (report.window_compared, report.end_reached, report.complete) = (true, true, true);
+        report.lacked(Some(10_000_000 - 7_000 * n as u64));
+        report.finish(Duration::from_millis(11 * n as u64));
+        report
+    }
+
+    #[test]
+    fn the_lag_is_the_age_of_the_oldest_trade_that_was_missing() {
+        let mut report = Report::new(100_000);
+        report.finish(Duration::from_secs(2));
+        assert_eq!((report.lag_s, report.took_ms), (0, 2_000));
+        for time_ms in [Some(70_000), None, Some(60_999), Some(90_000)] {
+            report.lacked(time_ms);
+        }
+        report.finish(Duration::MAX);
+        assert_eq!((report.lag_s, report.took_ms), (39, u64::MAX));
+        report.lacked(Some(0));
+        report.now_ms = 0;
+        report.finish(Duration::ZERO);
+        assert_eq!(report.lag_s, 0, "a clock that is late");
+    }
+
+    #[test]
+    fn two_reports_are_joined_part_by_part() {
+        let joined = report(1).joined(report(2));
+        assert_eq!((joined.listed, joined.copied, joined.bytes, joined.trades), (9, 4, 330, 6));
+        assert_eq!((joined.present, joined.lag_s, joined.took_ms), (15, 14, 33));
+        let ids = &joined.ids[&"BTCUSDT".parse().unwrap()];
+        assert_eq!(ids.to_string(), "1-2,4");
+        let counts = [&joined.corrupted, &joined.undelivered, &joined.other_symbols];
+        assert_eq!(counts.map(|names| names.count), [2, 4, 8], "those of the greater one");
+        assert_eq!(joined.oldest_lacked_ms, Some(10_000_000 - 14_000));
+        assert!(joined.window_compared && joined.end_reached && joined.complete);
+        assert!(!joined.out_of_time && joined.failed.is_none());
+
+        let failed = |text: &str| Report { failed: Some(text.to_owned()), ..report(1) };
+        let both = |this: Report, that: Report| this.joined(that).failed;
+        assert_eq!(both(failed("this"), failed("that")).as_deref(), Some("this; that"));
+        assert_eq!(both(failed("this"), report(1)).as_deref(), Some("this"));
+        assert_eq!(both(report(1), failed("that")).as_deref(), Some("that"));
+
+        // What only one of them can say is not said of both, in either order.
+        let less = || Report { out_of_time: true, ..Report::default() };
+        for joined in [report(1).joined(less()), less().joined(report(1))] {
+            assert!(!joined.window_compared && !joined.end_reached && !joined.complete);
+            assert!(joined.out_of_time);
+        }
+        let other =
+            Report { ids: [("ETHUSDT".parse().unwrap(), IdRanges::new())].into(), ..less() };
+        assert_eq!(report(1).joined(other).ids.len(), 2);
+    }
+
+    #[test]
+    fn something_is_left_behind_if_anything_was_not_copied() {
+        assert!(Report::default().nothing_left_behind());
+        let one = || names([1]);
+        for report in [
+            Report { corrupted: one(), ..Report::default() },
+            Report { undelivered: one(), ..Report::default() },
+            Report { failed: Some("why".to_owned()), ..Report::default() },
+        ] {
+            assert!(!report.nothing_left_behind(), "{report:?}");
+        }
+        assert!(Report { other_symbols: one(), ..Report::default() }.nothing_left_behind());
+    }
+
+    #[test]
+    fn names_are_told_once_and_no_more_than_a_few() {
+        let twenty = names((0..20).chain([3]));
+        assert_eq!((twenty.count, twenty.first.len()), (20, 20));
+        assert!(twenty.to_string().ends_with("n18 n19"), "{twenty}");
+        let more = names(0..23);
+        assert_eq!((more.count, more.first.len()), (23, 20));
+        assert!(more.to_string().ends_with("n18 n19 and 3 more"), "{more}");
+        assert_eq!(names([]).to_string(), "");
+
+        let mut joined = names([1, 2]);
+        joined.join(&more);
+        // Those that are not spelled out are taken for others.
+        assert_eq!((joined.count, joined.first.len()), (23, 20));
+        assert_eq!(joined.first[..3], ["n1", "n2", "n0"]);
+    }
+
+    /// The alarms of both clouds read these lines.
+    #[test]
+    fn the_line_tells_the_lag_if_the_window_was_compared() {
+        assert_eq!(
+            logged(&Report { failed: Some("why".to_owned()), ..report(1) }),
+            "INFO message=replicated peer=\"aws\" lag_s=7 listed=3 copied=2 bytes=110 trades=3 present=5 \
+             corrupted=n0 corrupted_count=1 undelivered=n0 n1 undelivered_count=2 \
+             other_symbols=n0 n1 n2 n3 complete=true end_reached=true out_of_time=false \
+             failed=\"why\" took_ms=11"
+        );
+        assert_eq!(
+            logged(&Report { window_compared: false, ..report(1) }),
+            "ERROR message=not replicated peer=\"aws\" failed=\"\" out_of_time=false listed=3 copied=2 \
+             trades=3 took_ms=11"
+        );
+    }
+}
