@@ -117,6 +117,8 @@ enum Behaviour {
     OnlyLists,
     /// Every n-th answer is an error that passes.
     Flaky(usize),
+    /// Lists names, and gives no object.
+    GivesNone(Fault),
     /// Names below this prefix are not listed: that is refused.
     RefusesToList(&'static str),
 }
@@ -155,6 +157,10 @@ impl Archive for Peer {
         let n = self.answer().await?;
         match self.behaviour {
             Behaviour::OnlyLists => Ok(None),
+            Behaviour::GivesNone(fault) => {
+                let detail = "planted".to_owned();
+                Err(PortError { service: "peer", operation: "get", fault, detail })
+            }
             Behaviour::Drops(every) if n.is_multiple_of(every) => Ok(None),
             _ => self.archive.get(name).await,
         }
@@ -645,6 +651,61 @@ async fn a_symbol_that_can_not_be_listed_leaves_the_window_uncompared() {
         assert_eq!(report.failed, Some(format!("{symbol}: {why}")));
         assert_eq!(cloud.objects().await.len(), 2, "the other two");
     }
+}
+
+/// What could not be got may be good there; only what was got and is no object is corrupted.
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_not_given_is_not_one_that_is_corrupted() {
+    let (peer, cloud) = (cloud_with(0..10).await, Cloud::new());
+    for (fault, corrupted, undelivered) in
+        [(Fault::Unknown, 0, 1), (Fault::Refused, 0, 1), (Fault::Corrupt, 1, 0)]
+    {
+        let report = cloud.pull(Peer::of(&peer, Behaviour::GivesNone(fault))).await;
+        assert_eq!(report.corrupted.count, corrupted, "{report:?}");
+        assert_eq!(report.undelivered.count, undelivered, "{report:?}");
+        let why = "the peer lists but does not deliver: peer get: planted";
+        let failed = report.failed.as_ref().is_some_and(|failed| failed.contains(why));
+        assert_eq!(failed, undelivered > 0, "{report:?}");
+        assert!(!report.complete && report.copied == 0, "{report:?}");
+    }
+}
+
+/// An archive in which nothing is found, and with the same answer to every put.
+struct Puts(Result<Put, Fault>);
+
+impl Archive for Puts {
+    async fn put_if_absent(&self, _name: &str, _bytes: Bytes) -> Result<Put, PortError> {
+        let detail = "planted".to_owned();
+        self.0.map_err(|fault| PortError { service: "s3", operation: "PutObject", fault, detail })
+    }
+
+    async fn get(&self, _name: &str) -> Result<Option<Bytes>, PortError> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_each_put_is_told() {
+    let peer = cloud_with(0..10).await;
+    let run = async |to_puts| {
+        let (cloud, well) = (Cloud::new(), Peer::of(&peer, Behaviour::Well));
+        let (symbols, limits) = (Symbols::new([symbol()]), Limits::default());
+        let (here, cursor) = (Puts(to_puts), cloud.cursor.clone());
+        let replicate = Replicate::new(here, cloud.fold(), well, cursor, &symbols, limits, 1);
+        let report = replicate.run(NOW_MS, Instant::now() + Duration::from_mins(1)).await;
+        (report.copied, report.present, report.window_compared, report.failed.unwrap_or_default())
+    };
+    // Twice: in the window, and in the deep pass.
+    assert_eq!(run(Ok(Put::Created)).await, (2, 0, true, String::new()));
+    assert_eq!(run(Ok(Put::Present)).await, (0, 2, true, String::new()));
+    let why = "here: s3 PutObject: planted";
+    let refused = format!("BTCUSDT: {why}; and 1 more refusals");
+    assert_eq!(run(Err(Fault::Refused)).await, (0, 0, true, refused));
+    assert_eq!(run(Err(Fault::Unknown)).await, (0, 0, false, why.to_owned()), "the run ends");
 }
 
 #[tokio::test(start_paused = true)]

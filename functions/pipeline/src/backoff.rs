@@ -76,7 +76,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_is_as_long_as_the_delay() {
-        let backoff = || Backoff::new(9, Duration::from_secs(1), Duration::from_secs(60), 7);
+        let backoff = || Backoff::new(9, Duration::from_secs(1), Duration::from_mins(1), 7);
         let (waits, tells) = (backoff(), backoff());
         for attempt in 0..9 {
             let start = tokio::time::Instant::now();
