@@ -79,8 +79,8 @@ async fn reads_what_one_writer_wrote<S: CandleStore>(store: &S, symbol: &Symbol)
 /// A set only grows, and its form may be the shorter for it.
 async fn grows_into_pieces_and_back<S: CandleStore>(store: &S, symbol: &Symbol) {
     let ids = |step, count| (FIRST_ID..).step_by(step).take(count);
-    let small = candle(symbol, 2, ids(2, 100_000));
-    let in_pieces = with(&small, ids(2, 200_000).skip(100_000));
+    let small = candle(symbol, 2, ids(2, 90_000));
+    let in_pieces = with(&small, ids(2, 200_000).skip(90_000));
     let filled = with(&in_pieces, ids(1, 400_000).filter(|id| id % 2 != FIRST_ID % 2));
     let torn_again = with(&filled, ids(2, 400_000).skip(200_000));
     let sizes = [&small, &in_pieces, &filled, &torn_again].map(|c| c.to_record().pieces.len());

@@ -178,9 +178,11 @@ pub enum FoldError {
         /// Ranges that they may be.
         most: usize,
     },
-    /// A single trade changes more than one step writes, which the bounds of its pieces exclude: the stored candle is one
-    /// of another program.
-    #[error("candle {key}: one more trade changes more than one write can take")]
+    /// A single trade changes more than one step writes. Of a candle as this program stores it, none does: see
+    /// `WHOLE_MAX_BYTES` of `candle::record`.
+    #[error(
+        "candle {key}: one more trade changes more pieces of its ids than one write takes, which no trade does to a record as this version writes it: see `v` and `ids` of the stored record"
+    )]
     TooLarge {
         /// The candle.
         key: CandleKey,

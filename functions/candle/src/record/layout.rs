@@ -7,8 +7,14 @@ use crate::{Candle, CandleKey, IdRanges};
 /// The version of a record whose `ids` are a [`PieceList`].
 pub const VERSION_IN_PIECES: i64 = 2;
 /// Ids that take no more bytes lie in the record itself.
-pub const WHOLE_MAX_BYTES: usize = 256 * 1024;
-/// Pieces that one write may change: with the record, what a transaction of DynamoDB takes.
+///
+/// It bounds the pieces that one more trade makes of such a record, whatever its ids are. A window is halved only if its ids
+/// take more than [`PIECE_MAX_BYTES`](crate::PIECE_MAX_BYTES), so there are at most two of each size, and only if
+/// it has more than 2^19 ids, so there are 44 sizes beside that of the whole set: 90 pieces at the most. Three times
+/// `PIECE_MAX_BYTES` would be too much.
+pub const WHOLE_MAX_BYTES: usize = 190 * 1024;
+/// Pieces that one write may change: with the record, what a transaction of `DynamoDB` takes. A single trade never changes as
+/// many: 90 of a candle that was whole ([`WHOLE_MAX_BYTES`]), and 46 of one in pieces, where it is one piece that is halved.
 pub const CHANGED_MAX_PIECES: usize = 99;
 /// Bytes of the pieces that one write may change: as base64 they fit into the 4 MB of a transaction of `DynamoDB`, however
 /// those are counted. A commit of Firestore takes 10 MiB.

@@ -234,7 +234,7 @@ proptest! {
 fn trade(id: u64) -> Trade {
     Trade {
         id,
-        time_ms: 1_723_075_200_000 + (id - FIRST_ID) % 86_400_000,
+        time_ms: 1_723_075_200_000 + id.wrapping_sub(FIRST_ID) % 86_400_000,
         price: Price::from_units(6_183_763_000_000 + id % 7 * 1_000_000).unwrap(),
         quantity: Quantity::from_units(2_000_000 + id % 11).unwrap(),
         buyer_is_maker: id.is_multiple_of(3),
@@ -342,6 +342,37 @@ fn a_write_is_what_changes_if_one_step_takes_it() {
     let bytes: usize = large.pieces.iter().map(|piece| piece.bytes().len()).sum();
     assert!(large.pieces.len() <= CHANGED_MAX_PIECES && bytes > CHANGED_MAX_BYTES, "{bytes}");
     assert_eq!(large.changed(&PieceList::default()), None);
+}
+
+/// Ids by which as many windows as can be are halved: dense ones in a few windows of 2^20 ids, each of which takes more than one
+/// piece, and a single one in each window beside those that they lie in.
+fn crafted(windows: u64) -> Vec<u64> {
+    let dense = |base: u64| (base..).step_by(16).take(PIECE_MAX_BYTES / 2 + 1);
+    let beside = |base: u64| (20..61).map(move |bit| base | (1 << bit));
+    let bases = || (0..windows).map(|window| window << 61);
+    bases().flat_map(beside).chain(bases().flat_map(dense)).collect()
+}
+
+#[test]
+fn one_trade_never_changes_more_than_a_write_takes_whatever_its_id() {
+    let ids = crafted(4);
+    let of_first = |count: usize| candle(ids[..count].iter().copied());
+    let first_with = |is: &dyn Fn(Candle) -> bool| {
+        let counts: Vec<usize> = (1..=ids.len()).collect();
+        counts.partition_point(|count| !is(of_first(*count))) + 1
+    };
+    // Of a record with all of its ids.
+    let count = first_with(&|candle| candle.ids().to_bytes().len() > WHOLE_MAX_BYTES);
+    assert!(of_first(count - 1).to_record().pieces.is_empty());
+    let first = of_first(count).to_record();
+    let pieces = first.pieces.len();
+    assert!(pieces > 80, "two windows are halved as often as can be, not into {pieces}");
+    assert!(first.changed(&PieceList::default()).is_some(), "{pieces} pieces");
+
+    // Of a piece that takes no further id.
+    let count = first_with(&|candle| candle.to_record().pieces.len() > pieces);
+    let stored = PieceList::of(&of_first(count - 1).to_record().pieces);
+    assert!(of_first(count).to_record().changed(&stored).is_some());
 }
 
 /// Beyond a number of ranges, trades are added together: in any order and with duplicates it is the same candle.
