@@ -7,6 +7,9 @@ locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
 
+  # Null: any.
+  allowed_account_ids = var.account == null ? null : [var.account]
+
   tags = merge(var.tags, {
     project     = var.prefix
     environment = var.environment

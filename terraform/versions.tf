@@ -22,7 +22,7 @@ provider "aws" {
   region = var.region
 
   # Not by whatever credentials are at hand.
-  allowed_account_ids = var.account == null ? null : [var.account]
+  allowed_account_ids = local.allowed_account_ids
 
   # The same tags that the CloudFormation stack hands on: an inventory finds both.
   default_tags {

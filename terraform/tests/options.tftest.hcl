@@ -52,6 +52,38 @@ run "defaults_open_nothing" {
   }
 }
 
+run "any_account_unless_one_is_named" {
+  command = plan
+
+  assert {
+    condition     = local.allowed_account_ids == null
+    error_message = "Where no account is named, any may be changed."
+  }
+}
+
+run "one_account_if_it_is_named" {
+  command = plan
+
+  variables {
+    account = "123456789012"
+  }
+
+  assert {
+    condition     = local.allowed_account_ids == ["123456789012"]
+    error_message = "The named account, and no other, may be changed."
+  }
+}
+
+run "an_account_is_twelve_digits" {
+  command = plan
+
+  variables {
+    account = "12345678901"
+  }
+
+  expect_failures = [var.account]
+}
+
 run "no_budget" {
   variables {
     monthly_budget_usd = 0
