@@ -143,7 +143,7 @@ resource "google_artifact_registry_repository_iam_member" "deploy" {
   member     = google_service_account.github["deploy"].member
 }
 
-# State: the deploy account writes it, the plan account writes the lock only. A bucket may hold the state of another
+# State: the deploy account writes it, the plan account reads it, as a plan takes no lock. A bucket may hold the state of another
 # environment below another prefix. A listing is asked of the bucket, and shows names.
 
 locals {
@@ -174,18 +174,5 @@ resource "google_storage_bucket_iam_member" "state_read" {
   condition {
     title      = "own-state"
     expression = local.own_state
-  }
-}
-
-resource "google_storage_bucket_iam_member" "state_lock" {
-  count = var.state_bucket != null && contains(keys(local.github_accounts), "plan") ? 1 : 0
-
-  bucket = var.state_bucket
-  role   = "roles/storage.objectUser"
-  member = google_service_account.github["plan"].member
-
-  condition {
-    title      = "own-lock"
-    expression = "resource.name.startsWith(\"${local.state_objects}\") && resource.name.endsWith(\".tflock\")"
   }
 }

@@ -207,14 +207,6 @@ locals {
         Resource = "arn:${local.partition}:s3:::${var.state_bucket}"
       },
     ],
-    var.state_bucket == null ? [] : [
-      {
-        Sid      = "LockState"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
-        Resource = "arn:${local.partition}:s3:::${var.state_bucket}/${var.state_key}.tflock"
-      },
-    ],
   )
 
   # The deploy role: what CloudFormation does in its name, upload of code, and the smoke test.
