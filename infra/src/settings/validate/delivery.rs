@@ -17,6 +17,8 @@ const OUTAGE_S: u64 = 600;
 const MOST_ATTEMPTS: u32 = 100;
 /// Pauses that fit, to name where none are set.
 const USUAL_MIN_MS: u32 = 10_000;
+/// Firestore bears one write of a document in so many milliseconds for long.
+const WRITE_MS: u32 = 1_000;
 /// The most that Lambda takes of all variables of a function, names and values together; less than the 4,096 bytes that
 /// `CloudFormation` takes as one parameter, as the names are counted too.
 const ENVIRONMENT_BYTES: usize = 4_096;
@@ -30,7 +32,21 @@ pub(super) fn outages(settings: &Settings) -> Checked {
     }
     aws(&settings.aws.queue)?;
     google(&settings.gcp.pubsub)?;
+    writes(settings)?;
     poison(settings)
+}
+
+/// A message is a write to each candle of its symbol. One instance writes what came in meanwhile at once; of several, each
+/// writes for itself, and the others' writes are aborted and tried again.
+fn writes(settings: &Settings) -> Checked {
+    let (instances, age_ms) = (settings.gcp.ingest.max_instances, settings.producer.batch_age_ms);
+    let problem = format!(
+        "{instances} instances write the same candles, each for itself, and with producer.batch_age_ms = {age_ms} a symbol has \
+         {} messages a second; Firestore bears about one write a second of a document for long: 1, or \
+         producer.batch_age_ms = {WRITE_MS} or more",
+        1_000 / age_ms.max(1)
+    );
+    ensure("gcp.ingest.max_instances", instances == 1 || age_ms >= WRITE_MS, problem)
 }
 
 /// Poison is delivered as often as anything else, and waits meanwhile: that is no reason for an alarm, as its dead letter
