@@ -12,7 +12,7 @@ use candle::message::Batch;
 use candle::{ArchiveObject, CandleKey, Interval, Price, Quantity, Symbol, Symbols, Trade};
 use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryRegister, MemoryStore};
 use pipeline::ports::{Archive, CandleStore, Cursor as _, Fault, PortError, Put};
-use pipeline::replicate::{Limits, Replicate, Report};
+use pipeline::replicate::{Hours, Limits, Replicate, Report};
 use pipeline::route::epoch::Register as _;
 use pipeline::{Backoff, Fold};
 use tokio::time::Instant;
@@ -500,6 +500,40 @@ async fn a_round_asks_for_each_part_of_each_symbol_once() {
     // Which symbols there are and that there is no further one; the window of each; BTCUSDT from the cursor on, ZZZUSDT,
     // AAAUSDT, and BTCUSDT up to the cursor.
     assert_eq!(well.asked.load(Ordering::SeqCst), 4 + 3 + 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hours_that_the_peer_does_not_have_are_passed_over() {
+    let (peer, cloud) = (Cloud::new(), cloud_with(0..1_000).await);
+    for (name, bytes) in cloud.objects().await {
+        if !name.contains("/2024-08-08T23/") {
+            peer.put(&name, bytes).await;
+        }
+    }
+    let report = cloud.pull(Peer::of(&peer, Behaviour::Well)).await;
+    assert!(report.complete && report.listed > 0, "{report:?}");
+    assert_eq!((report.copied, report.present, report.lag_s), (0, 0, 0), "nothing is missing");
+}
+
+/// A thousand names are listed at once.
+#[tokio::test(start_paused = true)]
+async fn an_hour_has_all_of_its_names_however_many_there_are() {
+    for count in [0, 1, 999, 1_000, 1_001, 2_000, 2_500] {
+        let archive = MemoryArchive::default();
+        let name = |n: usize| format!("trades/v1/BTCUSDT/2024-08-{:02}T23/{n:04}", 1 + n / 1_400);
+        let names: Vec<String> = (0..count).map(name).collect();
+        for name in &names {
+            archive.put_if_absent(name, Bytes::new()).await.unwrap();
+        }
+        let mut hours = Hours::new("trades/v1/BTCUSDT/".to_owned(), None);
+        let mut listed = Vec::new();
+        while let Some(hour) = hours.next(&archive).await.unwrap() {
+            assert!(hour.names.iter().all(|name| name.starts_with(&hour.folder)), "{count}");
+            listed.push(hour.names);
+        }
+        assert_eq!(listed.len(), count.div_ceil(1_400), "hours of {count}");
+        assert_eq!(listed.concat(), names, "{count}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
