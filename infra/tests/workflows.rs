@@ -118,3 +118,46 @@ fn a_plan_stays_in_its_fence() {
 fn a_comment_is_no_longer_than_a_comment_may_be() {
     assert!(comment(&"~~~~\n".repeat(20_000)).len() < 32_000);
 }
+
+/// What CI runs from PyPI is named with its hashes, and nothing from there is installed otherwise.
+#[test]
+fn what_comes_from_pypi_comes_by_its_hash() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect("it is there");
+    let installs = read(".ci/checkers");
+    assert!(installs.contains("--require-hashes") && installs.contains("--only-binary :all:"));
+    let mut scripts = vec![(".ci/run".to_owned(), read(".ci/run"))];
+    for entry in fs::read_dir(folder()).expect("workflows") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        scripts.push((name, fs::read_to_string(path).expect("it is there")));
+    }
+    let mut called = Vec::new();
+    for (script, text) in &scripts {
+        for way in ["pipx ", "pip install", "-m pip", "uv tool", "uvx "] {
+            assert!(!text.contains(way), "{script} has `{way}`");
+        }
+        let lines = text.lines().filter_map(|line| line.split_once(".ci/checkers \""));
+        let names = lines.flat_map(|(_, rest)| rest.split(' ').skip(1));
+        called.extend(names.filter(|name| !name.contains('$')).map(str::to_owned));
+    }
+    called.extend(read(".ci/run").lines().filter_map(|line| {
+        let name = line.trim().strip_prefix("checker ")?;
+        Some(name.trim_end_matches(" &").to_owned())
+    }));
+    called.sort();
+    called.dedup();
+    assert_eq!(called, ["cfn-lint", "checkov", "python-hcl2", "zizmor"]);
+    for name in called {
+        let text = read(&format!(".ci/requirements/{name}.txt"));
+        assert!(text.contains(&format!("\n{name}==")), "{name}");
+        // Each package begins a line, and its hashes follow.
+        let packages =
+            text.split('\n').filter(|line| line.contains("==") && !line.starts_with('#'));
+        assert!(packages.clone().all(|line| line.ends_with(" \\")), "{name}");
+        let hashes = text.matches("--hash=sha256:").count();
+        assert!(hashes >= packages.count(), "{name}");
+    }
+    let dependabot = read(".github/dependabot.yml");
+    assert!(dependabot.contains("/.ci/requirements]"), "new versions come by pull requests");
+}
