@@ -43,7 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let mut cold_start = Command::new(workspace::bin_dir().join("harness"));
         cold_start.arg("bench-cold-start");
         cold_start.arg("--hello").arg(workspace::bin_dir().join("hello-bootstrap"));
-        cold_start.arg("--bootstrap").arg(workspace::function_bin_dir().join("aws-ingest"));
+        let functions = workspace::function_bin_dir(&heavy::host()?);
+        cold_start.arg("--bootstrap").arg(functions.join("aws-ingest"));
         cold_start.arg("--zip").arg(workspace::artifacts_dir().join("aws/ingest.zip"));
         heavy::run(&mut cold_start)?;
     }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::process::Command;
+use std::time::Instant;
 
 use crate::exit::Failure;
 use crate::heavy;
@@ -21,14 +22,23 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         &["build"],
         &["fuzz", "--if-available", "--seconds", &fuzz_seconds],
         &["e2e", "--target", "processes", "--poison", "3"],
-        // Last, so that a log ends with the test runner's own count.
+        // Last, so that a log ends with the test runner's own count and the time of each step.
         &["test", "--require-emulators"],
     ];
     let xtask =
         env::current_exe().map_err(|error| Failure::lacking(format!("find xtask: {error}")))?;
+    let mut took = Vec::new();
+    let mut done = Ok(());
     for step in steps {
-        eprintln!("\n== cargo xtask {}", step.join(" "));
-        heavy::run(Command::new(&xtask).args(step))?;
+        let words = step.join(" ");
+        eprintln!("\n== cargo xtask {words}");
+        let begin = Instant::now();
+        done = heavy::run(Command::new(&xtask).args(step));
+        took.push(format!("{:>6} s  {words}", begin.elapsed().as_secs()));
+        if done.is_err() {
+            break;
+        }
     }
-    Ok(())
+    eprintln!("\n== time of each step\n{}", took.join("\n"));
+    done
 }

@@ -2,6 +2,7 @@
 //!
 //! Always the same selections: another would change feature unification and rebuild a hundred crates.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
@@ -95,23 +96,27 @@ pub(crate) fn build_and_package(
 ) -> Result<(), Failure> {
     let is_static = can_be_static(destination)?;
     build_programs(quiet)?;
-    for bootstrap in LAMBDA_BOOTSTRAPS {
-        build_function("programs", bootstrap, None, is_static, quiet)?;
-    }
     // The deploy engine says which services there are, and for which target.
     let wanted = services()?;
-    let target = wanted["target"].as_str();
-    let own = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    // The C library of another target is not this machine's.
-    let is_static = is_static || target.is_some_and(|target| target != own);
-    for service in wanted["services"].as_array().into_iter().flatten() {
+    let host = host()?;
+    let target = wanted["target"].as_str().unwrap_or(&host);
+    let services = wanted["services"].as_array().into_iter().flatten().map(|service| {
         let text = |key: &str| service[key].as_str().unwrap_or_default();
-        build_function(text("package"), text("binary"), target, is_static, quiet)?;
+        (text("package"), text("binary"))
+    });
+    let bootstraps = LAMBDA_BOOTSTRAPS.map(|bootstrap| ("programs", bootstrap));
+    if target == host {
+        let all: Vec<_> = bootstraps.into_iter().chain(services).collect();
+        build_functions(&all, &host, is_static, quiet)?;
+    } else {
+        build_functions(&bootstraps, &host, is_static, quiet)?;
+        // The C library of another target is not this machine's.
+        build_functions(&services.collect::<Vec<_>>(), target, true, quiet)?;
     }
-    package(destination, target, print)
+    package(destination, &host, target, print)
 }
 
-/// True if functions can be linked without a C library of their surroundings; see [`build_function`].
+/// True if functions can be linked without a C library of their surroundings; see [`build_functions`].
 fn can_be_static(destination: Destination) -> Result<bool, Failure> {
     // Elsewhere, as with musl, the static library comes with Rust.
     if !cfg!(all(target_os = "linux", target_env = "gnu")) {
@@ -134,29 +139,50 @@ fn can_be_static(destination: Destination) -> Result<bool, Failure> {
     }
 }
 
-/// Builds a function in the profile of the functions and from a package of its own; see `[profile.function]`. It is static,
-/// so that no version of a C library is asked for where it runs, and at a fixed address, so that there is nothing to
-/// relocate at its start. Only the last crate is told so: all functions share one build of the others.
-fn build_function(
-    package: &str,
-    binary: &str,
-    target: Option<&str>,
+/// Builds functions, each a package and a binary, in the profile of the functions and from packages of their own; see
+/// `[profile.function]`. They are static, so that no version of a C library is asked for where they run, and at a fixed
+/// address, so that there is nothing to relocate at their start. All are built by one call, which links two at a time.
+fn build_functions(
+    binaries: &[(&str, &str)],
+    target: &str,
     is_static: bool,
     quiet: bool,
 ) -> Result<(), Failure> {
     let mut build = cargo();
-    build.args(["rustc", "--profile", FUNCTION_PROFILE, "--package", package, "--bin", binary]);
-    if let Some(target) = target {
-        build.args(["--target", target]);
-    }
+    // The flags are those of the target: with a target that is named, build scripts and macros are built without them.
+    build.args(["build", "--profile", FUNCTION_PROFILE, "--target", target]);
+    let packages: BTreeSet<_> = binaries.iter().map(|(package, _)| package).collect();
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    build.args(binaries.iter().flat_map(|(_, binary)| ["--bin", binary]));
     if quiet {
         build.arg("--quiet");
     }
-    build.args(["--", "-C", "relocation-model=static"]);
+    let mut flags = user_rustflags();
+    flags.push("-Crelocation-model=static".to_owned());
     if is_static {
-        build.args(["-C", "target-feature=+crt-static"]);
+        flags.push("-Ctarget-feature=+crt-static".to_owned());
     }
+    build.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     build_with(&mut build)
+}
+
+/// The compiler's flags that the environment asks for; cargo takes the first of the two variables that is set.
+fn user_rustflags() -> Vec<String> {
+    let of = |name: &str, separator: char| -> Option<Vec<String>> {
+        let flags = env::var(name).ok()?;
+        let flags = flags.split(separator).filter(|flag| !flag.is_empty());
+        Some(flags.map(ToOwned::to_owned).collect())
+    };
+    of("CARGO_ENCODED_RUSTFLAGS", '\x1f').or_else(|| of("RUSTFLAGS", ' ')).unwrap_or_default()
+}
+
+/// The target that the compiler builds for on this machine, such as `x86_64-unknown-linux-gnu`.
+pub(crate) fn host() -> Result<String, Failure> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let about = captured(Command::new(rustc).arg("-vV").current_dir(workspace::root()))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.ok_or_else(|| Failure::lacking(format!("`rustc -vV` names no host: {about}")));
+    host.map(ToOwned::to_owned)
 }
 
 fn services() -> Result<Value, Failure> {
@@ -198,15 +224,16 @@ pub(crate) enum Print {
 }
 
 /// Packs the functions into what is deployed.
-fn package(destination: Destination, target: Option<&str>, print: Print) -> Result<(), Failure> {
-    let of_services = match target {
-        Some(target) => workspace::target_dir().join(target).join(FUNCTION_PROFILE),
-        None => workspace::function_bin_dir(),
-    };
+fn package(
+    destination: Destination,
+    host: &str,
+    target: &str,
+    print: Print,
+) -> Result<(), Failure> {
     let mut package = program("deploy");
     package.arg("package");
-    package.arg("--service-bin-dir").arg(of_services);
-    package.arg("--lambda-bin-dir").arg(workspace::function_bin_dir());
+    package.arg("--service-bin-dir").arg(workspace::function_bin_dir(target));
+    package.arg("--lambda-bin-dir").arg(workspace::function_bin_dir(host));
     package.arg("--out-dir").arg(workspace::artifacts_dir());
     if destination == Destination::ThisMachine {
         package.arg("--this-machine");

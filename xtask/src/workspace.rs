@@ -37,9 +37,9 @@ pub(crate) fn bin_dir() -> PathBuf {
     built_dir().join("release")
 }
 
-/// The folder of the functions, unless they are built for a target of their own.
-pub(crate) fn function_bin_dir() -> PathBuf {
-    built_dir().join("function")
+/// The folder of the functions that are built for this target.
+pub(crate) fn function_bin_dir(target: &str) -> PathBuf {
+    target_dir().join(target).join("function")
 }
 
 /// Where `build` puts what is deployed.

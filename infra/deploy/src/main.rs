@@ -28,10 +28,10 @@ enum Command {
     /// Make the Lambda zip, the Cloud Run images and manifest.json out of release binaries
     Package {
         /// Where the Cloud Run services are, linked statically
-        #[arg(long, default_value = "target/function")]
+        #[arg(long)]
         service_bin_dir: PathBuf,
         /// Where the Lambda bootstraps are
-        #[arg(long, default_value = "target/function")]
+        #[arg(long)]
         lambda_bin_dir: PathBuf,
         /// Where the artifacts go
         #[arg(long, default_value = "target/artifacts")]

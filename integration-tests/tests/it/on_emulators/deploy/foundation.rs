@@ -1,5 +1,7 @@
 //! The life of the AWS foundation, which Terraform applies.
 
+use cloud_aws::Clients;
+use deploy::aws::{aws_config, emulator_credentials};
 use serde_json::Value;
 
 use super::{Up, on_processes};
@@ -11,8 +13,8 @@ fn addresses(plan: &Value) -> Vec<&str> {
     changes.map(|change| change["address"].as_str().expect("an address")).collect()
 }
 
-#[test]
-fn deployed_compared_and_destroyed() {
+#[tokio::test]
+async fn deployed_compared_and_destroyed() {
     let up = Up::new();
     let roots = up.checkout.dir.path().join("terraform");
     std::os::unix::fs::symlink(workspace().join("terraform"), roots).expect("link the root");
@@ -46,7 +48,12 @@ fn deployed_compared_and_destroyed() {
     let plan = up.json(&["plan", "all"]);
     assert_eq!(plan["changes"], 0, "{plan:#}");
     forget();
-    let blind = ["--set", "terraform.program=nowhere"];
+    // A state that is none stands for one that can't be read.
+    let config = aws_config(Some(up.aws()), "us-east-1", Some(emulator_credentials())).await;
+    let bucket = "blockchain-core-state-local-000000000000";
+    let put = Clients::new(&config).s3.put_object().bucket(bucket).key("no-state");
+    put.body(b"{".to_vec().into()).send().await.expect("put");
+    let blind = ["--set", "aws.state.key=no-state"];
     let unread = "nothing is kept here of foundation of local, and it can't be read: ";
     for (words, code) in [(&["deploy", "aws", "--yes"][..], 3), (&["plan", "aws"], 0)] {
         let ran = up.checkout.deploy(&on_processes(&[words, &blind].concat()));
