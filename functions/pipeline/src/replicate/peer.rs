@@ -86,3 +86,76 @@ fn no_answer(operation: &'static str, answer: Duration) -> PortError {
     let detail = format!("no answer within {} ms", answer.as_millis());
     PortError { service: "peer", operation, fault: Fault::Unknown, detail }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// An archive that answers nothing but this.
+    struct Fails {
+        fault: Fault,
+        asked: AtomicU32,
+    }
+
+    impl Fails {
+        fn answer<T>(&self, operation: &'static str) -> Result<T, PortError> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            let detail = "planted".to_owned();
+            Err(PortError { service: "s3", operation, fault: self.fault, detail })
+        }
+    }
+
+    impl Archive for Fails {
+        async fn put_if_absent(&self, _name: &str, _bytes: Bytes) -> Result<Put, PortError> {
+            self.answer("PutObject")
+        }
+
+        async fn get(&self, _name: &str) -> Result<Option<Bytes>, PortError> {
+            self.answer("GetObject")
+        }
+
+        async fn list(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<String>, PortError> {
+            self.answer("ListObjectsV2")
+        }
+    }
+
+    fn backoff() -> Backoff {
+        Backoff::new(4, Duration::from_secs(1), Duration::from_mins(1), 1)
+    }
+
+    fn peer(fault: Fault) -> Peer<Fails> {
+        let archive = Fails { fault, asked: AtomicU32::new(0) };
+        Peer::new(archive, backoff(), Duration::from_secs(10))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_is_asked_again_after_pauses_only_where_that_can_help() {
+        let start = Instant::now();
+        let refusing = peer(Fault::Refused);
+        let by = refusing.by(start + Duration::from_mins(5));
+        assert_eq!(by.get("any").await.expect_err("refused").fault, Fault::Refused);
+        assert_eq!(refusing.archive.asked.load(Ordering::SeqCst), 1);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+
+        let away = peer(Fault::Unreachable);
+        let by = away.by(start + Duration::from_mins(5));
+        let error = by.list("any", None, 1).await.expect_err("away");
+        assert_eq!(error.to_string(), "s3 ListObjectsV2: planted");
+        assert_eq!(away.archive.asked.load(Ordering::SeqCst), 4);
+        let backoff = backoff();
+        let delays: Duration = (0..3).map(|attempt| backoff.delay(attempt)).sum();
+        let more = start.elapsed().checked_sub(delays).expect("no less than the delays");
+        assert!(more < Duration::from_millis(4), "1 ms is the timer's resolution: {more:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_is_never_written_to() {
+        let peer = peer(Fault::Unknown);
+        let by = peer.by(Instant::now() + Duration::from_mins(5));
+        let error = by.put_if_absent("any", Bytes::new()).await.expect_err("it is only read");
+        assert_eq!(error.fault, Fault::Refused);
+        assert_eq!(peer.archive.asked.load(Ordering::SeqCst), 0);
+    }
+}
