@@ -89,7 +89,7 @@ resource "google_storage_bucket_iam_member" "view" {
 
 # What a producer needs beside the topic: the document of the latest order by hand. Firestore grants no less than a database.
 resource "google_project_iam_custom_role" "orders" {
-  count = length(var.publishers) > 0 ? 1 : 0
+  count = length(local.publishers) > 0 ? 1 : 0
 
   role_id     = "${local.role_prefix}_orders${local.role_suffix}"
   title       = "${local.name}: read orders"
@@ -100,14 +100,16 @@ resource "google_project_iam_custom_role" "orders" {
 }
 
 resource "google_project_iam_member" "orders" {
-  for_each = toset(var.publishers)
+  for_each = local.publishers
 
   project = var.project
   role    = google_project_iam_custom_role.orders[0].id
-  member  = each.key
+  member  = each.value
 
   condition {
     title      = "one-database"
     expression = "resource.name == \"projects/${var.project}/databases/${var.database}\""
   }
+
+  depends_on = [google_service_account.producer, google_iam_workload_identity_pool_provider.aws]
 }

@@ -16,6 +16,7 @@ resource "google_project_service" "api" {
       "sts.googleapis.com",
     ],
     var.billing_account == null ? [] : ["billingbudgets.googleapis.com"],
+    local.has_producer ? ["compute.googleapis.com"] : [],
   ))
 
   project            = var.project

@@ -2,8 +2,10 @@
 
 locals {
   has_github = var.github_repository != null && length(local.github_subjects) > 0
-  has_aws    = var.aws_account_id != null && length(var.aws_replicate_roles) > 0
-  has_pool   = local.has_github || local.has_aws
+  # Of AWS, functions that replicate and a producer's machine.
+  has_aws_producer = var.aws_account_id != null && var.aws_producer_role != null
+  has_aws          = var.aws_account_id != null && (length(var.aws_replicate_roles) > 0 || local.has_aws_producer)
+  has_pool         = local.has_github || local.has_aws
 
   pool_id = coalesce(var.workload_identity_pool, local.short)
 
@@ -26,7 +28,8 @@ locals {
   github_subjects = concat(local.deploy_subjects, local.plan_subjects)
 
   # One for each region that has a stack.
-  aws_role_arns = local.has_aws ? [for role in var.aws_replicate_roles : "arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"] : []
+  aws_role_arns    = local.has_aws ? [for role in var.aws_replicate_roles : "arn:aws:sts::${var.aws_account_id}:assumed-role/${role}"] : []
+  aws_producer_arn = local.has_aws_producer ? "arn:aws:sts::${var.aws_account_id}:assumed-role/${var.aws_producer_role}" : null
 }
 
 resource "google_iam_workload_identity_pool" "outside" {
@@ -77,8 +80,8 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 
   workload_identity_pool_id          = google_iam_workload_identity_pool.outside[0].workload_identity_pool_id
   workload_identity_pool_provider_id = "aws"
-  display_name                       = "AWS replicate"
-  description                        = "Roles that replicate, of the account ${var.aws_account_id}."
+  display_name                       = "AWS"
+  description                        = "Roles that replicate or produce, of the account ${var.aws_account_id}."
 
   # The user id and not the ARN, which can be longer than a subject may be. The role is the ARN of a session without the
   # session's name.
@@ -87,7 +90,7 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
     "attribute.aws_role" = "assertion.arn.extract('{account_arn}assumed-role/') + 'assumed-role/' + assertion.arn.extract('assumed-role/{role_name}/')"
   }
 
-  attribute_condition = join(" || ", [for arn in local.aws_role_arns : "assertion.arn.startsWith('${arn}/')"])
+  attribute_condition = join(" || ", [for arn in concat(local.aws_role_arns, compact([local.aws_producer_arn])) : "assertion.arn.startsWith('${arn}/')"])
 
   aws {
     account_id = var.aws_account_id

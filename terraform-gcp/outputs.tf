@@ -83,6 +83,16 @@ output "replicate_service_account_unique_id" {
   value       = google_service_account.replicate.unique_id
 }
 
+output "producer_image" {
+  description = "The producer's image on its machine, by digest. Null where there is none."
+  value       = var.producer_image
+}
+
+output "producer_service_account_unique_id" {
+  description = "Unique id of the account of the producer's machine, by which AWS knows it: google_producer_subject of the AWS root. Null where there is none."
+  value       = one(google_service_account.producer[*].unique_id)
+}
+
 output "replicate_peer_role" {
   description = "The role by which replicate was told to read AWS's archive. Null while that isn't known."
   value       = try(coalesce(var.replicate_env["TWINCLOUD_PEER_ROLE"]), null)

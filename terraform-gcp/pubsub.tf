@@ -107,9 +107,11 @@ resource "google_service_account_iam_member" "push_token" {
 }
 
 resource "google_pubsub_topic_iam_member" "publishers" {
-  for_each = toset(var.publishers)
+  for_each = local.publishers
 
   topic  = google_pubsub_topic.trades.name
   role   = "roles/pubsub.publisher"
-  member = each.key
+  member = each.value
+
+  depends_on = [google_service_account.producer, google_iam_workload_identity_pool_provider.aws]
 }

@@ -694,3 +694,51 @@ variable "monthly_budget" {
     error_message = "monthly_budget must be a whole number, at least 1; for no budget, give no billing_account."
   }
 }
+
+# The producer's machine: producer.tf.
+
+variable "producer_image" {
+  description = "Image of the producer, by digest: HOST/PATH@sha256:DIGEST; a machine that runs it day and night is made. Null: there is none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.producer_image == null || can(regex("^[^@\\s]+@sha256:[0-9a-f]{64}$", var.producer_image))
+    error_message = "producer_image must name its digest: HOST/PATH@sha256:DIGEST."
+  }
+}
+
+variable "producer_env" {
+  description = "Environment of the producer on its machine. No secrets: it can be read by all who may read the machine."
+  type        = map(string)
+  default     = {}
+}
+
+variable "producer_aws_env" {
+  description = "More of it: by which role and for which audience it sends to AWS. Empty: it can't send to AWS."
+  type        = map(string)
+  default     = {}
+}
+
+variable "producer_disk_gb" {
+  description = "Size of the disk of the producer's spool, in gibibytes; more than the spool may hold. 30 of standard disks are free."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.producer_disk_gb >= 10 && var.producer_disk_gb <= 1024
+    error_message = "producer_disk_gb must be 10 to 1024."
+  }
+}
+
+variable "producer_zone" {
+  description = "Zone of the producer's machine and disk. Null: the region's zone b."
+  type        = string
+  default     = null
+}
+
+variable "aws_producer_role" {
+  description = "Name (not ARN) of the role of a producer's machine on AWS, which may publish trades: the AWS root's output producer_role_name. Null: none."
+  type        = string
+  default     = null
+}

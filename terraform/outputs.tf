@@ -33,6 +33,26 @@ output "producer_policy_arn" {
   value       = aws_iam_policy.producer.arn
 }
 
+output "producer_program" {
+  description = "The producer's program that its machine runs. Null where there is none."
+  value       = var.producer_program
+}
+
+output "producer_instance_id" {
+  description = "The producer's machine. Null where there is none."
+  value       = one(aws_instance.producer[*].id)
+}
+
+output "producer_role_name" {
+  description = "The role of the producer's machine, by which Google knows it. Null where there is none."
+  value       = one(aws_iam_role.producer[*].name)
+}
+
+output "google_producer_role_arn" {
+  description = "The role that a producer at Google assumes to send trades. Null where none may."
+  value       = one(aws_iam_role.google_producer[*].arn)
+}
+
 output "google_reader_role_arn" {
   description = "The role that the Google side assumes to read the raw archive. Null where none may."
   value       = one(aws_iam_role.google_reader[*].arn)

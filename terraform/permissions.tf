@@ -405,7 +405,7 @@ locals {
         Sid       = "SpareFoundation"
         Effect    = "Deny"
         NotAction = ["iam:Get*", "iam:List*"]
-        Resource  = [for role in ["deploy", "google-reader", "plan"] : "arn:${local.partition}:iam::${local.account}:role/${local.name}-${role}"]
+        Resource  = [for role in ["deploy", "google-producer", "google-reader", "plan", "producer"] : "arn:${local.partition}:iam::${local.account}:role/${local.name}-${role}"]
       },
     ],
     var.allow_destroy ? [

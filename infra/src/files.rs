@@ -46,10 +46,26 @@ pub struct Known {
     pub ingest_image: Option<String>,
     /// Image of the Google replicate service, by digest.
     pub replicate_image: Option<String>,
+    /// What the producer's machines have to know. In a box, as the futures of all commands hold what is known.
+    pub producer: Box<KnownProducer>,
     /// Unique id of the Google account that replicates: `terraform-gcp/`'s output `replicate_service_account_unique_id`.
     pub google_replicate_subject: Option<String>,
     /// What was deployed of the environments that are this one in other regions, by their names.
     pub regions: BTreeMap<String, KnownRegion>,
+}
+
+/// What is known of the producer and its machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KnownProducer {
+    /// Its image, by digest.
+    pub image: Option<String>,
+    /// Its program in the artifact bucket, `producer/SHA256.bin`.
+    pub program: Option<String>,
+    /// Unique id of the account of its machine at Google: `terraform-gcp/`'s output `producer_service_account_unique_id`.
+    pub google_subject: Option<String>,
+    /// The role by which that machine sends to AWS: `terraform/`'s output `google_producer_role_arn`.
+    pub google_role_arn: Option<String>,
 }
 
 /// What is known of an environment that is another one in another region of AWS.
@@ -138,7 +154,7 @@ macro_rules! templates {
 }
 
 /// Each file, its template and the template's text.
-const TEMPLATES: [(&str, &str, &str); 9] = templates![
+const TEMPLATES: [(&str, &str, &str); 10] = templates![
     "terraform/terraform.tfvars.json" from "terraform.tfvars.json.hbs",
     "terraform-gcp/terraform.tfvars.json" from "terraform-gcp.tfvars.json.hbs",
     "aws.s3.tfbackend" from "aws.s3.tfbackend.hbs",
@@ -148,7 +164,11 @@ const TEMPLATES: [(&str, &str, &str); 9] = templates![
     ".env" from "env.hbs",
     ".env.gcp" from "env.gcp.hbs",
     ".env.producer" from "env.producer.hbs",
+    "producer.env" from "producer.env.hbs",
 ];
+
+/// The producer's systemd unit.
+const PRODUCER_UNIT: &str = include_str!("../producer/twincloud-producer.service");
 
 /// Those that would deploy the Google side.
 const OF_HOME: [&str; 2] = ["terraform-gcp/terraform.tfvars.json", "gcp.gcs.tfbackend"];
@@ -159,6 +179,7 @@ struct Values<'v> {
     settings: &'v Settings,
     known: &'v Known,
     names: Names,
+    host: ProducerHost,
     bootstrap_parameters: BTreeMap<String, String>,
     stack_parameters: BTreeMap<String, String>,
     gcp_function_env: BTreeMap<String, String>,
@@ -184,6 +205,48 @@ struct Names {
     replicate: Option<String>,
     /// Of all regions.
     replicate_roles: Vec<String>,
+}
+
+/// What the producer's machines are told, each only where there is one.
+#[derive(Serialize)]
+struct ProducerHost {
+    program: Option<String>,
+    unit: Option<&'static str>,
+    aws_env: BTreeMap<String, String>,
+    google_audience: Option<String>,
+    /// By which Google knows the one on AWS.
+    aws_role: Option<String>,
+    image: Option<String>,
+    gcp_env: BTreeMap<String, String>,
+    gcp_aws_env: BTreeMap<String, String>,
+    /// By which AWS knows the one at Google.
+    google_subject: Option<String>,
+}
+
+impl ProducerHost {
+    fn of(settings: &Settings, known: &Known) -> Self {
+        let (at_aws, at_gcp) =
+            (settings.producer.host.is_at("aws"), settings.producer.host.is_at("gcp"));
+        let env = |is_there: bool| {
+            if is_there { settings.producer_env() } else { BTreeMap::new() }
+        };
+        let role = known.producer.google_role_arn.clone().filter(|_| at_gcp);
+        let sign_in = role.map(|role| {
+            let audience = settings.aws.foundation.google_audience.clone();
+            owned([("TWINCLOUD_AWS_ROLE", role), ("TWINCLOUD_AWS_AUDIENCE", audience)])
+        });
+        Self {
+            program: known.producer.program.clone().filter(|_| at_aws),
+            unit: at_aws.then_some(PRODUCER_UNIT),
+            aws_env: env(at_aws),
+            google_audience: known.google_audience_for_aws.clone().filter(|_| at_aws),
+            aws_role: at_aws.then(|| names::aws_producer_role(settings)),
+            image: known.producer.image.clone().filter(|_| at_gcp),
+            gcp_env: env(at_gcp),
+            gcp_aws_env: sign_in.unwrap_or_default(),
+            google_subject: known.producer.google_subject.clone().filter(|_| at_gcp),
+        }
+    }
 }
 
 /// Renders every file.
@@ -212,6 +275,7 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
             replicate: replicates.then(|| names::aws_replicate(settings)),
             replicate_roles: replicate_role.into_iter().chain(elsewhere).collect(),
         },
+        host: ProducerHost::of(settings, known),
         bootstrap_parameters: render::bootstrap_parameters(settings),
         stack_parameters: match &known.code {
             Some(code) => render::stack_parameters(settings, code, known),

@@ -78,6 +78,12 @@ pub fn aws_replicate_role(settings: &Settings) -> String {
     role.unwrap_or_else(|| format!("{}-replicate", stack(settings)))
 }
 
+/// Name of the role of the producer's machine on AWS, as `terraform/` makes it.
+#[must_use]
+pub fn aws_producer_role(settings: &Settings) -> String {
+    format!("{}-{}-producer", settings.project.prefix, settings.project.environment)
+}
+
 /// The raw archive's bucket on Google Cloud.
 #[must_use]
 pub fn gcp_bucket(settings: &Settings) -> String {

@@ -1,6 +1,7 @@
 //! Text from templates in `infra/templates`, strictly: a value that is missing is an error that names it.
 //!
-//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file.
+//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file, `{{plain VALUE}}` a
+//! value without quotes, as systemd and Docker read it from a file alike.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError,
@@ -31,6 +32,7 @@ pub(crate) fn render<T: Serialize>(
     handlebars.register_escape_fn(handlebars::no_escape);
     handlebars.register_helper("json", Box::new(json));
     handlebars.register_helper("word", Box::new(word));
+    handlebars.register_helper("plain", Box::new(plain));
     handlebars
         .render_template(text, values)
         .map_err(|cause| Error { template, cause: Box::new(cause) })
@@ -58,6 +60,27 @@ fn word(
 ) -> HelperResult {
     let value = argument(helper)?;
     out.write(&shell_word(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))?;
+    Ok(())
+}
+
+/// `{{plain VALUE}}`
+fn plain(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    let value = argument(helper)?;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // To systemd quotes are quotes, and a backslash at the end goes on with the next line; to Docker they are letters.
+    if text.contains(['\'', '"', '\\', '\n', '\r', '\0']) || text.trim() != text {
+        let why = format!(
+            "{text:?} would be read otherwise by systemd than by Docker; choose a value without                            quotes, backslashes and spaces at its ends"
+        );
+        return Err(RenderErrorReason::Other(why).into());
+    }
+    out.write(&text)?;
     Ok(())
 }
 
@@ -94,6 +117,18 @@ mod tests {
         let error = rendered(json!({"first": 1})).expect_err("one is missing").to_string();
         assert!(error.starts_with("render x.hbs: ") && error.contains("second"), "{error}");
     }
+
+    #[test]
+    fn a_plain_value_is_one_that_everybody_reads_alike() {
+        let plain = |value: &str| render("x.hbs", "{{plain a}}", &json!({ "a": value }));
+        assert_eq!(plain("(default)").expect("no quotes are needed"), "(default)");
+        assert_eq!(plain("").expect("nothing is a value"), "");
+        for wrong in ["it's", "a\"", "a\\", "a\nB=1", " a"] {
+            let error = plain(wrong).expect_err("a quote or a space").to_string();
+            assert!(error.contains("read otherwise by systemd"), "{error}");
+        }
+    }
+
     #[test]
     fn any_value_as_json_and_a_text_as_a_word() {
         let text = "{{json a.b}} {{json c}} {{word d}} {{word e}} {{word f}}";

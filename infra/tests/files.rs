@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hcl::{Body, Expression};
 use infra::Settings;
-use infra::files::{self, File, Known, KnownRegion};
+use infra::files::{self, File, Known, KnownProducer, KnownRegion};
 use infra::render::{Code, CodeObject};
 use serde_json::Value;
 
@@ -42,13 +42,19 @@ fn everything() -> Known {
         ),
         ingest_image: Some(image("ingest")),
         replicate_image: Some(image("replicate")),
+        producer: Box::new(KnownProducer {
+            image: Some(image("producer")),
+            program: Some(format!("producer/{}.bin", "0".repeat(64))),
+            google_subject: Some("109876543210987654321".to_owned()),
+            google_role_arn: Some("arn:aws:iam::123456789012:role/producer".to_owned()),
+        }),
         google_replicate_subject: Some("123456789012345678901".to_owned()),
         regions: BTreeMap::new(),
     }
 }
 
 /// A value for each setting that has none by default.
-const OPTIONAL: [&str; 22] = [
+const OPTIONAL: [&str; 25] = [
     "aws.account=123456789012",
     "project.tags.team=data",
     "github.repository=owner/name",
@@ -63,6 +69,9 @@ const OPTIONAL: [&str; 22] = [
     "gcp.image_repository=images",
     "gcp.workload_identity_pool=outside",
     "gcp.role_suffix=2",
+    "producer.host.clouds=aws,gcp",
+    "producer.host.aws_subnet=subnet-0123456789abcdef0",
+    "producer.host.gcp_zone=us-central1-c",
     "gcp.operators=[\"group:operators@example.com\"]",
     "gcp.game_day_operators=[\"group:operators@example.com\"]",
     "gcp.pubsub.publishers=serviceAccount:producer@project.iam.gserviceaccount.com",
@@ -355,14 +364,14 @@ fn files_are_written_whole_and_again() {
     let files = rendered(&settings, &Known::default());
     for _ in 0..2 {
         let paths = files::write(&files, folder.path()).expect("written");
-        assert_eq!(paths.len(), 9);
+        assert_eq!(paths.len(), 10);
         for (path, file) in paths.iter().zip(&files) {
             assert_eq!(std::fs::read_to_string(path).expect("there"), file.text);
         }
     }
     // Nothing half-written stays.
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 7 + 2, "seven files and two folders");
+    assert_eq!(names, 8 + 2, "eight files and two folders");
     assert_eq!(files::folder(&settings), Path::new("outputs/rendered/dev"));
 
     let error = files::write(&files, &folder.path().join(".env")).expect_err("not a folder");

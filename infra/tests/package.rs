@@ -5,7 +5,8 @@ use std::path::Path;
 
 use infra::package::{BinDirs, Destination, Digest, Error, Manifest, Service, package_all};
 
-const BINARIES: [&str; 4] = ["aws-ingest", "gcp-ingest", "aws-replicate", "gcp-replicate"];
+const BINARIES: [&str; 5] =
+    ["aws-ingest", "gcp-ingest", "aws-replicate", "gcp-replicate", "producer"];
 
 /// A release folder whose binaries are this very test: real ELF files that fit this machine.
 fn bin_dir(folder: &Path) {
@@ -31,7 +32,13 @@ fn two_runs_give_the_same_bytes_and_the_manifest_tells_the_truth() {
     let names: Vec<&str> = first.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
     assert_eq!(
         names,
-        ["aws/ingest.zip", "aws/replicate.zip", "gcp/ingest/ingest", "gcp/replicate/replicate"]
+        [
+            "aws/ingest.zip",
+            "aws/replicate.zip",
+            "gcp/ingest/ingest",
+            "gcp/replicate/replicate",
+            "host/producer/producer"
+        ]
     );
     for artifact in &first.artifacts {
         let digest = Digest::of_file(&out.path().join(&artifact.path)).expect("read");
@@ -107,7 +114,7 @@ fn compile_small(folder: &Path, for_services: &[&str]) -> bool {
     fs::write(&source, "int main(void) { return 0; }").expect("write");
     let built = BINARIES.iter().all(|name| {
         let output = folder.join(name);
-        let options = if name.starts_with("gcp-") { for_services } else { &[] };
+        let options = if name.starts_with("aws-") { &[] } else { for_services };
         std::process::Command::new("cc")
             .args(options)
             .arg("-o")

@@ -16,6 +16,7 @@
 //! | `TWINCLOUD_HEALTH_…` | see `pipeline::health` |
 //! | `TWINCLOUD_QUEUE`, `TWINCLOUD_TABLE` | the SQS queue and the `DynamoDB` table, by name |
 //! | `TWINCLOUD_REGION_QUEUES`, `_TABLES` | those of another region, where they have other names: `eu-west-1=NAME` |
+//! | `TWINCLOUD_AWS_ROLE`, `TWINCLOUD_AWS_AUDIENCE` | on a machine of Google's: the role that sends to AWS, as an ARN, and the audience of the identity token that it is assumed by; not set: credentials of AWS's own tools |
 //! | `TWINCLOUD_GCP_PROJECT`, `TWINCLOUD_TOPIC` | the Pub/Sub topic |
 //! | `TWINCLOUD_FIRESTORE_DATABASE`, `_COLLECTION` | where the register of orders is |
 //! | `TWINCLOUD_BINANCE_STREAM_URL`, `_REST_URL` (may be empty), `_GAP_MAX_TRADES` | the exchange |
@@ -72,6 +73,17 @@ pub struct AwsPlace {
     pub region_queues: BTreeMap<String, String>,
     /// Their tables.
     pub region_tables: BTreeMap<String, String>,
+    /// How a machine of Google's signs in.
+    pub sign_in: Option<SignIn>,
+}
+
+/// How a machine of Google's signs in at AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// The role, as an ARN.
+    pub role: String,
+    /// The audience of its identity token.
+    pub audience: String,
 }
 
 impl AwsPlace {
@@ -156,6 +168,7 @@ impl ProducerConfig {
                 table: vars.text("TWINCLOUD_TABLE")?,
                 region_queues: vars.pairs("TWINCLOUD_REGION_QUEUES")?,
                 region_tables: vars.pairs("TWINCLOUD_REGION_TABLES")?,
+                sign_in: vars.sign_in()?,
             },
             gcp: GcpPlace {
                 project: vars.text("TWINCLOUD_GCP_PROJECT")?,
@@ -189,6 +202,13 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
 
     fn seconds(&self, name: &'static str) -> Result<Duration, ConfigError> {
         self.number(name).map(Duration::from_secs)
+    }
+
+    fn sign_in(&self) -> Result<Option<SignIn>, ConfigError> {
+        let Some(role) = (self.0)("TWINCLOUD_AWS_ROLE").filter(|role| !role.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(Some(SignIn { role, audience: self.text("TWINCLOUD_AWS_AUDIENCE")? }))
     }
 
     fn symbols(&self) -> Result<Symbols, ConfigError> {

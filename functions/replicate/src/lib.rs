@@ -5,7 +5,6 @@
 //! on Google Cloud ([`gcp`], [`service`]).
 
 pub mod aws;
-pub mod federation;
 pub mod gcp;
 pub mod peer;
 mod peers;

@@ -16,8 +16,6 @@ use aws_credential_types::Credentials;
 use cloud_aws::{Clients, S3Archive, config_loader};
 use cloud_gcp::GcsArchive;
 
-use crate::federation;
-
 /// Name of AWS's first archive.
 pub(crate) const FIRST: &str = "aws";
 /// The region of an emulator that none is named for.

@@ -1,4 +1,4 @@
-//! Deployable artifacts out of release binaries: the Lambda zip, the Cloud Run images, and the
+//! Deployable artifacts out of release binaries: the Lambda zips, the images of the Cloud Run services and of the producer, and the
 //! manifest that names their hashes. The same binaries give the same bytes, whenever and wherever.
 
 mod archive;
@@ -159,7 +159,7 @@ pub enum Destination {
     ThisMachine,
 }
 
-/// A Cloud Run service: what it is built from and called.
+/// A program that runs in an image, a Cloud Run service or the producer: what it is built from, called and started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
     /// The package that has its binary.
@@ -168,25 +168,53 @@ pub struct Service {
     pub binary: &'static str,
     /// What it is called in an image, in the artifacts' folder and in a registry.
     pub name: &'static str,
+    /// The folder of the artifacts that it lies in.
+    pub folder: &'static str,
+    /// Variables of its image, which whoever starts it can change.
+    pub env: &'static [&'static str],
+    /// The folder of its image that a disk or a volume is mounted at; its user may write there.
+    pub volume: Option<&'static str>,
 }
+
+/// What listens on the port that Cloud Run names, and on this one where nobody does.
+const CLOUD_RUN: Service = Service {
+    package: "programs",
+    binary: "",
+    name: "",
+    folder: "gcp",
+    env: &["PORT=8080"],
+    volume: None,
+};
 
 impl Service {
     /// All that there are. A further one is a further line.
-    pub const ALL: [Self; 2] = [
-        Self { package: "programs", binary: "gcp-ingest", name: "ingest" },
-        Self { package: "programs", binary: "gcp-replicate", name: "replicate" },
+    pub const ALL: [Self; 3] = [
+        Self { binary: "gcp-ingest", name: "ingest", ..CLOUD_RUN },
+        Self { binary: "gcp-replicate", name: "replicate", ..CLOUD_RUN },
+        Self {
+            package: "programs",
+            binary: "producer",
+            name: "producer",
+            folder: "host",
+            env: &[
+                "TWINCLOUD_LISTEN=0.0.0.0:8080",
+                "TWINCLOUD_SOURCE=binance",
+                "TWINCLOUD_SPOOL=/spool",
+            ],
+            volume: Some("spool"),
+        },
     ];
 
     /// Its program, from the artifacts' folder.
     #[must_use]
     pub fn program(&self) -> String {
-        format!("gcp/{0}/{0}", self.name)
+        format!("{0}/{1}/{1}", self.folder, self.name)
     }
 
     /// Its image in the artifacts' folder.
     #[must_use]
     pub fn layout(&self, artifacts: &Path) -> Layout {
-        Layout::at(artifacts.join("gcp/images").join(self.name))
+        Layout::at(artifacts.join(self.folder).join("images").join(self.name))
     }
 }
 
@@ -198,8 +226,10 @@ const LAMBDAS: [(&str, &str); 2] =
 ///
 /// ```text
 /// aws/{ingest,replicate}.zip
-/// gcp/NAME/NAME                a service's program alone
+/// gcp/NAME/NAME                a Cloud Run service's program alone
 /// gcp/images/NAME/             its image, as an OCI layout
+/// host/producer/producer       the producer's program alone
+/// host/images/producer/        its image
 /// manifest.json
 /// ```
 ///
@@ -294,11 +324,8 @@ fn package_service(
     // Takes the mode along, and a release binary's is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
     let content = fs::read(&copy).map_err(failed("read", &copy))?;
-    let image = if is_static {
-        Some(Image::build(service.name, &content, needs.arch, base)?)
-    } else {
-        None
-    };
+    let image =
+        if is_static { Some(Image::build(service, &content, needs.arch, base)?) } else { None };
     let digest = Digest::of(&content);
     let artifact = Artifact::new(service.binary, &path, digest, &needs, &binary)?;
     let image_digest = image.as_ref().map(|image| image.digest().to_owned());

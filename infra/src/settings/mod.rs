@@ -20,8 +20,8 @@ pub use error::{Error, Origin};
 pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
     Binance, CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest,
-    GcpReplicate, GcpState, Github, Health, Images, Policy, Producer, Project, Publish, Pubsub,
-    Queue, Region, Route, Settings, Spool, SpoolSync, Terraform, Trading,
+    GcpReplicate, GcpState, Github, Health, Host, Images, Policy, Producer, Project, Publish,
+    Pubsub, Queue, Region, Route, Settings, Spool, SpoolSync, Terraform, Trading,
 };
 
 use error::nearest;

@@ -145,6 +145,37 @@ pub struct Producer {
     /// How Binance is listened to.
     #[serde(default)]
     pub binance: Binance,
+    /// Where Terraform makes a machine that runs it day and night.
+    #[serde(default)]
+    pub host: Host,
+}
+
+/// `[producer.host]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Host {
+    /// The clouds that have such a machine, of `aws` and `gcp`.
+    pub clouds: Vec<String>,
+    /// Size of the disk of its spool, in gibibytes.
+    pub disk_gb: u32,
+    /// The subnet on AWS; none: the default one of the region's zone a.
+    pub aws_subnet: Option<String>,
+    /// The zone at Google; none: the region's zone b.
+    pub gcp_zone: Option<String>,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self { clouds: Vec::new(), disk_gb: 10, aws_subnet: None, gcp_zone: None }
+    }
+}
+
+impl Host {
+    /// Whether this cloud has one.
+    #[must_use]
+    pub fn is_at(&self, cloud: &str) -> bool {
+        self.clouds.iter().any(|named| named == cloud)
+    }
 }
 
 fn batch_age_ms() -> u32 {

@@ -46,7 +46,7 @@ const PRINCIPALS: [Principal; 7] = [
     },
     Principal {
         name: "Google's function replicate, as google-reader",
-        code: &["functions/aws/src/archive.rs#get,list"],
+        code: &["functions/aws/src/archive.rs#get,list", "functions/federation/src"],
         statements: &["terraform/google.tf aws_iam_role_policy.google_reader"],
     },
     Principal {
@@ -54,6 +54,7 @@ const PRINCIPALS: [Principal; 7] = [
         code: &[
             "functions/aws/src/queue.rs#url,publish_batch",
             "functions/aws/src/item.rs#read",
+            "functions/federation/src",
             "functions/producer/src",
         ],
         statements: &["terraform/producer.tf aws_iam_policy.producer"],

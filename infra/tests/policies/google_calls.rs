@@ -42,7 +42,7 @@ const PRINCIPALS: [Principal; 8] = [
     Principal {
         name: "AWS's function replicate",
         code: &["functions/gcp/src/archive.rs#get,list_page"],
-        members: &["/attribute.aws_role/"],
+        members: &["/attribute.aws_role/${each.value}"],
     },
     Principal {
         name: "a producer",
@@ -181,13 +181,21 @@ const BESIDES: [(&str, &str, &str); 4] = [
 ];
 
 /// Grants of which no call of ours needs anything, and why they are there.
-const NO_CALLS: [(&str, &str); 8] = [
+const NO_CALLS: [(&str, &str); 10] = [
     ("terraform-gcp/deploy.tf google_project_iam_member.configure", "Terraform's calls"),
     ("terraform-gcp/deploy.tf google_service_account_iam_member.deploy_as", "Terraform's calls"),
     ("terraform-gcp/deploy.tf google_service_account_iam_member.github", "GitHub's sign-in"),
     (
         "terraform-gcp/deploy.tf google_storage_bucket_iam_member.configure_archive",
         "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/producer.tf google_artifact_registry_repository_iam_member.producer",
+        "Docker, on the producer's machine",
+    ),
+    (
+        "terraform-gcp/producer.tf google_project_iam_member.producer_logs",
+        "Docker, on the producer's machine",
     ),
     (
         "terraform-gcp/pubsub.tf google_pubsub_subscription_iam_member.dead_letters",

@@ -41,6 +41,7 @@ const PREDEFINED: &[(&str, &[&str])] = &[
     ("roles/iam.serviceAccountUser", &["iam.serviceAccounts.actAs"]),
     ("roles/iam.serviceAccountViewer", &[]),
     ("roles/iam.workloadIdentityPoolViewer", &[]),
+    ("roles/logging.logWriter", &[]),
     ("roles/logging.viewer", &[]),
     ("roles/monitoring.editor", &[]),
     ("roles/monitoring.viewer", &[]),

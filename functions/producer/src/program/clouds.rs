@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use cloud_aws::{Clients, DynamoRegister, SqsQueue, single_attempt_config};
 use cloud_gcp::{Endpoints, FirestoreRegister, PubSubQueue};
+use federation::AwsIdentity;
 use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
 use pipeline::route::Target;
 use pipeline::route::epoch::{Order, Register};
 
-use crate::config::{ProducerConfig, store_of};
+use crate::config::{ProducerConfig, SignIn, store_of};
 
 /// A cloud's queue.
 #[derive(Clone, Debug)]
@@ -98,7 +101,7 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
     let deadline = config.relay.publish_deadline;
     let region = region(target);
     if target.cloud == "aws" {
-        let sdk = single_attempt_config(region, deadline).await;
+        let sdk = aws(config, region, deadline).await?;
         return Ok(CloudQueue::Aws(SqsQueue::named(
             Clients::new(&sdk).sqs,
             config.aws.queue_in(&target.region),
@@ -117,7 +120,7 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
 pub(super) async fn registers(
     config: &ProducerConfig,
     patience: Duration,
-) -> Vec<(String, CloudRegister)> {
+) -> anyhow::Result<Vec<(String, CloudRegister)>> {
     let mut registers: Vec<(String, CloudRegister)> = Vec::new();
     for target in &config.relay.router.targets {
         let store = store_of(target);
@@ -125,7 +128,7 @@ pub(super) async fn registers(
             continue;
         }
         let register = if target.cloud == "aws" {
-            let sdk = single_attempt_config(region(target), patience).await;
+            let sdk = aws(config, region(target), patience).await?;
             let table = config.aws.table_in(&target.region);
             CloudRegister::Aws(DynamoRegister::new(Clients::new(&sdk).dynamodb, table))
         } else {
@@ -140,7 +143,21 @@ pub(super) async fn registers(
         };
         registers.push((store.to_owned(), register));
     }
-    registers
+    Ok(registers)
+}
+
+/// AWS, by the credentials of its own tools, or by the identity of a machine of Google's.
+async fn aws(
+    config: &ProducerConfig,
+    region: Option<&str>,
+    timeout: Duration,
+) -> anyhow::Result<SdkConfig> {
+    let sdk = single_attempt_config(region, timeout).await;
+    let Some(SignIn { role, audience }) = &config.aws.sign_in else { return Ok(sdk) };
+    let identity = AwsIdentity::new(audience, role, &sdk, None);
+    let identity = identity.with_context(|| format!("prepare to sign in at AWS as {role}"))?;
+    let credentials = SharedCredentialsProvider::new(identity);
+    Ok(sdk.into_builder().credentials_provider(credentials).build())
 }
 
 /// Where the target is, if it says.

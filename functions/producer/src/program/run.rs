@@ -100,6 +100,7 @@ impl Run {
         let lease = config.relay.lease.unwrap_or(STATUS);
         let patience = (lease / 3).max(config.orders_every);
         let registers = clouds::registers(&config, patience).await;
+        let registers = registers.map_err(Failure::Environment)?;
         let tell = {
             let observer = Arc::clone(&observer);
             move |event: crate::Event<'_>| observer.relay(&event)

@@ -8,6 +8,7 @@ use aws_sdk_cloudformation::Client;
 use cloud_aws::{Clients, DynamoStore, SqsQueue};
 use infra::files::Known;
 use infra::names;
+use infra::package::Manifest;
 use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
 
 use super::clouds::check_account;
@@ -52,6 +53,13 @@ impl Wanted {
     }
 }
 
+fn object(manifest: &Manifest, name: &str) -> Result<CodeObject, Failure> {
+    let artifact = manifest
+        .artifact(name)
+        .with_context(|| format!("find {name} in the manifest; run `cargo xtask build`"));
+    Ok(artifact::code_object(artifact.map_err(Failure::lacking)?))
+}
+
 impl<'s> Aws<'s> {
     /// Signs in, which shows whether the credentials are any good, and for the right account.
     pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
@@ -77,12 +85,7 @@ impl<'s> Aws<'s> {
     /// Where the functions' code is, or will be once it is uploaded.
     pub(super) fn code(&self) -> Result<Code, Failure> {
         let manifest = self.site.manifest()?;
-        let object = |name: &str| -> Result<CodeObject, Failure> {
-            let artifact = manifest
-                .artifact(name)
-                .with_context(|| format!("find {name} in the manifest; run `cargo xtask build`"));
-            Ok(artifact::code_object(artifact.map_err(Failure::lacking)?))
-        };
+        let object = |name: &str| object(&manifest, name);
         let replicate = &self.site.settings.aws.replicate;
         Ok(Code {
             bucket: self.artifact_bucket(),
@@ -91,10 +94,30 @@ impl<'s> Aws<'s> {
         })
     }
 
+    /// Where the producer's program will be once it is uploaded; none where no machine on AWS runs it.
+    pub(super) fn producer_program(&self) -> Result<Option<String>, Failure> {
+        if !self.site.settings.producer.host.is_at("aws") {
+            return Ok(None);
+        }
+        Ok(Some(object(&self.site.manifest()?, "producer")?.key))
+    }
+
     pub(super) async fn upload(&self) -> Result<(), Failure> {
+        self.upload_each(&["aws-ingest", "aws-replicate"]).await
+    }
+
+    pub(super) async fn upload_producer(&self) -> Result<(), Failure> {
+        if self.producer_program()?.is_some() {
+            self.upload_each(&["producer"]).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn upload_each(&self, names: &[&str]) -> Result<(), Failure> {
         let manifest = self.site.manifest()?;
         let folder = &self.site.checkout.artifacts;
-        for name in ["aws-ingest", "aws-replicate"] {
+        for name in names {
             let Some(artifact) = manifest.artifact(name) else { continue };
             artifact::upload_artifact(&self.config, &self.artifact_bucket(), folder, artifact)
                 .await?;

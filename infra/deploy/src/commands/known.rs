@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use args::Part;
-use infra::files::{self, Known, KnownRegion};
+use infra::files::{self, Known, KnownProducer, KnownRegion};
 
 use super::failure::Failure;
 use super::site::Site;
@@ -79,6 +79,12 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
         gcs_endpoint: site.local.as_ref().map(|local| local.storage_endpoint.clone()),
         ingest_image: get(&gcp, "ingest_image"),
         replicate_image: get(&gcp, "replicate_image"),
+        producer: Box::new(KnownProducer {
+            image: get(&gcp, "producer_image"),
+            program: get(&foundation, "producer_program"),
+            google_subject: get(&gcp, "producer_service_account_unique_id"),
+            google_role_arn: get(&foundation, "google_producer_role_arn"),
+        }),
         google_replicate_subject: get(&gcp, "replicate_service_account_unique_id"),
         google_audience_for_aws: get(&gcp, "aws_workload_identity_audience"),
         google_reader_role_arn: get(&foundation, "google_reader_role_arn"),

@@ -221,10 +221,17 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
 }
 
 /// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
-async fn foundation<'s>(aws: &Aws<'_>, progress: &'s Progress) -> Result<Session<'s>, Failure> {
+///
+/// `program` is the producer's, where another one than the deployed one is wanted.
+async fn foundation<'s>(
+    aws: &Aws<'_>,
+    program: Option<String>,
+    progress: &'s Progress,
+) -> Result<Session<'s>, Failure> {
     let site = aws.site;
-    let known =
+    let mut known =
         infra::files::Known { aws_account: Some(aws.account.clone()), ..known::known(site)? };
+    known.producer.program = program.or(known.producer.program);
     known::render(site, &known)?;
     let mut root = Root::aws(&site.checkout.root, &site.settings);
     root.backend.insert("bucket".to_owned(), names::aws_state_bucket(&site.settings, &aws.account));
@@ -251,7 +258,7 @@ pub(super) async fn plan(
             aws.bootstrap()
         ));
     } else {
-        let session = foundation(&aws, progress).await?;
+        let session = Box::pin(foundation(&aws, aws.producer_program()?, progress)).await?;
         steps.push(Step::Terraform(session.look(Purpose::Deploy).await?));
     }
     Ok(steps)
@@ -274,7 +281,8 @@ pub(super) async fn deploy_foundation(
     for plan in &bootstrap {
         aws.execute(plan, progress).await?;
     }
-    let session = foundation(&aws, progress).await?;
+    Box::pin(aws.upload_producer()).await?;
+    let session = Box::pin(foundation(&aws, aws.producer_program()?, progress)).await?;
     session.deploy(site, args.yes).await?;
     let outputs = session.outputs().await?;
     known::write(site, Part::Foundation, &outputs)?;
@@ -285,7 +293,7 @@ pub(super) async fn destroy_foundation(aws: &Aws<'_>, progress: &Progress) -> Re
     if !has_state(aws).await? {
         return Ok(());
     }
-    foundation(aws, progress).await?.destroy().await
+    foundation(aws, None, progress).await?.destroy().await
 }
 
 pub(super) async fn drift(
@@ -294,7 +302,7 @@ pub(super) async fn drift(
     progress: &Progress,
 ) -> Result<Vec<Change>, Failure> {
     let aws = Aws::open(site).await?;
-    foundation(&aws, progress).await?.drift().await
+    foundation(&aws, None, progress).await?.drift().await
 }
 
 pub(super) async fn outputs(
@@ -308,7 +316,7 @@ pub(super) async fn outputs(
             anyhow::anyhow!("{part} is not deployed; `cargo xtask deploy {part}` does it").into()
         );
     }
-    foundation(&aws, progress).await?.outputs().await
+    foundation(&aws, None, progress).await?.outputs().await
 }
 
 /// The content of a state, as far as it is read without the program.

@@ -1,4 +1,5 @@
-//! The layer that a service adds: its binary, and the certificate authorities that it trusts.
+//! The layer that a service adds: its binary, the certificate authorities that it trusts, and the folder that a volume takes the
+//! place of.
 
 use std::io::{self, Write as _};
 
@@ -7,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
-use super::{Digest, Error};
+use super::{Digest, Error, Service, USER};
 
 /// Where the authorities are; it is also where programs look for them on Debian.
 pub(super) const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
@@ -24,9 +25,10 @@ pub(super) struct Layer {
     pub(super) diff_id: String,
 }
 
-pub(super) fn of(service: &str, binary: &[u8]) -> Result<Layer, Error> {
+pub(super) fn of(service: &Service, binary: &[u8]) -> Result<Layer, Error> {
     // Into memory, which doesn't fail.
-    let failed = |cause| Error::Io { action: "write the layer of", path: service.into(), cause };
+    let failed =
+        |cause| Error::Io { action: "write the layer of", path: service.name.into(), cause };
     let content = content(service, binary).map_err(failed)?;
     let diff_id = format!("sha256:{}", Digest::of(&content).sha256);
     let mut gzip = GzBuilder::new()
@@ -37,8 +39,8 @@ pub(super) fn of(service: &str, binary: &[u8]) -> Result<Layer, Error> {
     Ok(Layer { compressed: gzip.finish().map_err(failed)?, diff_id })
 }
 
-/// Sorted by path, without a time, and root's: nobody may change what runs.
-fn content(service: &str, binary: &[u8]) -> io::Result<Vec<u8>> {
+/// Sorted by path, without a time, and root's: nobody may change what runs. Only the volume is the user's.
+fn content(service: &Service, binary: &[u8]) -> io::Result<Vec<u8>> {
     let mut tar = Builder::new(Vec::new());
     for folder in ["etc/", "etc/ssl/", "etc/ssl/certs/"] {
         tar.append_data(&mut header(EntryType::Directory, 0o755, 0), folder, io::empty())?;
@@ -47,7 +49,13 @@ fn content(service: &str, binary: &[u8]) -> io::Result<Vec<u8>> {
         tar.append_data(&mut header(EntryType::Regular, mode, content.len()), path, content)
     };
     file(AUTHORITIES, 0o444, authorities().as_bytes())?;
-    file(service, 0o555, binary)?;
+    file(service.name, 0o555, binary)?;
+    if let Some(volume) = service.volume {
+        let mut header = header(EntryType::Directory, 0o700, 0);
+        header.set_uid(USER.into());
+        header.set_gid(USER.into());
+        tar.append_data(&mut header, format!("{volume}/"), io::empty())?;
+    }
     tar.into_inner()
 }
 
@@ -84,7 +92,7 @@ mod tests {
 
     #[test]
     fn sorted_timeless_and_owned_by_root() {
-        let layer = of("ingest", b"binary").expect("it is made");
+        let layer = of(&Service::ALL[2], b"binary").expect("it is made");
         let mut content = Vec::new();
         let mut gzip = flate2::read::GzDecoder::new(layer.compressed.as_slice());
         gzip.read_to_end(&mut content).expect("inflate");
@@ -100,7 +108,8 @@ mod tests {
             let header = entry.header().clone();
             let number = |number: io::Result<u64>| number.expect("a number");
             let owner = (number(header.uid()), number(header.gid()), number(header.mtime()));
-            assert_eq!(owner, (0, 0, 0), "{path}");
+            let user = if path == "spool/" { u64::from(USER) } else { 0 };
+            assert_eq!(owner, (user, user, 0), "{path}");
             listed.push(format!("{:o} {path}", header.mode().expect("a mode")));
             if path == AUTHORITIES {
                 let mut pem = String::new();
@@ -115,7 +124,8 @@ mod tests {
                 "755 etc/ssl/",
                 "755 etc/ssl/certs/",
                 "444 etc/ssl/certs/ca-certificates.crt",
-                "555 ingest",
+                "555 producer",
+                "700 spool/",
             ]
         );
     }

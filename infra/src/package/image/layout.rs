@@ -135,10 +135,11 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Service;
     use crate::settings::Architecture;
 
     fn image(binary: &[u8]) -> Image {
-        Image::build("ingest", binary, Architecture::X86_64, None).expect("it builds")
+        Image::build(&Service::ALL[0], binary, Architecture::X86_64, None).expect("it builds")
     }
 
     #[test]

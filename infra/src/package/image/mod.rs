@@ -1,4 +1,4 @@
-//! The image of a Cloud Run service, made without a container engine: one layer with a static binary and
+//! The image of a Cloud Run service or of the producer, made without a container engine: one layer with a static binary and
 //! the authorities that it trusts, on nothing (`scratch`) or on a base. Equal input gives equal bytes, so the
 //! digest names the content, whoever built it.
 
@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 pub use layout::Layout;
 pub use reference::{ImageReference, ReferenceError, Repository};
 
-use super::{Digest, Error};
+use super::{Digest, Error, Service};
 use crate::settings::Architecture;
 
-/// The port that a service listens on where nobody sets `PORT`; Cloud Run does.
+/// The port that a service listens on where nobody names another one.
 pub const PORT: u16 = 8080;
 /// Whom a service runs as: by number, as an image without a base has no names.
 pub const USER: u32 = 65_532;
@@ -125,9 +125,9 @@ impl Blob {
 }
 
 impl Image {
-    /// Puts `binary` into an image as `/SERVICE`, on a base or on nothing.
+    /// Puts `binary` into an image as `/NAME`, on a base or on nothing.
     pub fn build(
-        service: &str,
+        service: &Service,
         binary: &[u8],
         architecture: Architecture,
         base: Option<&Base>,
@@ -166,7 +166,7 @@ impl Image {
 
 /// The configuration: of the base, if there is one, with what a service changes.
 fn config(
-    service: &str,
+    service: &Service,
     architecture: Architecture,
     base: Option<&Base>,
     diff_id: &str,
@@ -178,7 +178,7 @@ fn config(
     let mut config = base.map_or_else(|| json!({}), |base| base.config.clone());
     if let Some(base) = base {
         let refused = |problem: String| ImageError::Base {
-            service: service.to_owned(),
+            service: service.name.to_owned(),
             base: base.reference.clone(),
             problem,
         };
@@ -200,18 +200,23 @@ fn config(
     let run = &mut config["config"];
     run["User"] = json!(format!("{USER}:{USER}"));
     run["ExposedPorts"] = json!({ (format!("{PORT}/tcp")): {} });
-    run["Entrypoint"] = json!([format!("/{service}")]);
+    run["Entrypoint"] = json!([format!("/{}", service.name)]);
+    if let Some(volume) = service.volume {
+        run["Volumes"] = json!({ (format!("/{volume}")): {} });
+    }
     if let Some(run) = run.as_object_mut() {
         run.remove("Cmd");
     }
-    let own = [format!("PORT={PORT}"), format!("SSL_CERT_FILE=/{}", layer::AUTHORITIES)];
+    let authorities = format!("SSL_CERT_FILE=/{}", layer::AUTHORITIES);
+    let own = service.env.iter().map(|&variable| variable.to_owned()).chain([authorities]);
     extend(&mut run["Env"], own);
     let rootfs = &mut config["rootfs"];
     rootfs["type"] = json!("layers");
     extend(&mut rootfs["diff_ids"], [diff_id.to_owned()]);
     // It must have an entry for each layer, or none.
     if base.is_none() || config["history"].is_array() {
-        let entry = json!({ "created": EPOCH, "created_by": format!("twincloud: /{service}") });
+        let entry =
+            json!({ "created": EPOCH, "created_by": format!("twincloud: /{}", service.name) });
         match &mut config["history"] {
             Value::Array(entries) => entries.push(entry),
             none => *none = json!([entry]),
@@ -220,7 +225,7 @@ fn config(
     Ok(config)
 }
 
-fn extend<const N: usize>(list: &mut Value, more: [String; N]) {
+fn extend(list: &mut Value, more: impl IntoIterator<Item = String>) {
     let more = more.into_iter().map(Value::String);
     match list {
         Value::Array(items) => items.extend(more),
@@ -240,7 +245,7 @@ mod tests {
     use super::*;
 
     fn image(base: Option<&Base>) -> Image {
-        Image::build("ingest", b"binary", Architecture::X86_64, base).expect("it builds")
+        Image::build(&Service::ALL[0], b"binary", Architecture::X86_64, base).expect("it builds")
     }
 
     fn base() -> Base {
@@ -261,9 +266,21 @@ mod tests {
         let config = String::from_utf8_lossy(&image.config.content);
         insta::assert_snapshot!(config.replace(&image_diff_id(&image), "DIFF_ID"), @r#"{"architecture":"amd64","config":{"Entrypoint":["/ingest"],"Env":["PORT=8080","SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"],"ExposedPorts":{"8080/tcp":{}},"User":"65532:65532"},"created":"1970-01-01T00:00:00Z","history":[{"created":"1970-01-01T00:00:00Z","created_by":"twincloud: /ingest"}],"os":"linux","rootfs":{"diff_ids":["DIFF_ID"],"type":"layers"}}"#);
         assert_eq!(image, self::image(None), "the same input gives the same image");
-        let other =
-            Image::build("ingest", b"another", Architecture::X86_64, None).expect("it builds");
+        let other = Image::build(&Service::ALL[0], b"another", Architecture::X86_64, None)
+            .expect("it builds");
         assert_ne!(image.digest(), other.digest());
+    }
+
+    #[test]
+    fn the_producer_has_a_volume_and_all_of_its_arguments() {
+        let producer = Service::ALL[2];
+        let image =
+            Image::build(&producer, b"binary", Architecture::X86_64, None).expect("it builds");
+        let config: Value = serde_json::from_slice(&image.config.content).expect("JSON");
+        let run = &config["config"];
+        assert_eq!(run["Entrypoint"], json!(["/producer"]));
+        assert_eq!(run["Volumes"], json!({ "/spool": {} }));
+        assert_eq!(run["Env"].as_array().map(Vec::len), Some(producer.env.len() + 1), "{run}");
     }
 
     #[test]
@@ -282,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_base_for_another_processor_is_refused() {
-        let error = Image::build("ingest", b"binary", Architecture::Arm64, Some(&base()));
+        let error = Image::build(&Service::ALL[0], b"binary", Architecture::Arm64, Some(&base()));
         insta::assert_snapshot!(error.expect_err("another processor"), @"put the service ingest on registry.example/base@sha256:0: it is for linux on amd64, not for linux on arm64; name another gcp.images.base");
     }
 

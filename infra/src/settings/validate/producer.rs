@@ -1,6 +1,6 @@
 //! What the producer takes: sizes, waits, and where messages go.
 
-use crate::settings::model::{Health, Producer, Publish, Route, Spool};
+use crate::settings::model::{Health, Host, Producer, Publish, Route, Spool};
 
 use super::{Checked, LOWER, binance, ensure, name, range, unique};
 
@@ -12,6 +12,7 @@ pub(super) fn producer(producer: &Producer) -> Checked {
     range("producer.batch_age_ms", producer.batch_age_ms, 1..=60_000)?;
     publish(&producer.publish)?;
     spool(&producer.spool)?;
+    host(&producer.host, &producer.spool)?;
     binance::binance(&producer.binance)
 }
 
@@ -32,6 +33,17 @@ fn spool(spool: &Spool) -> Checked {
     range("producer.spool.segment_mb", spool.segment_mb, 1..=spool.max_mb.min(1_024))?;
     range("producer.spool.window_s", spool.window_s, 0..=604_800)?;
     range("producer.spool.checkpoint_ms", spool.checkpoint_ms, 10..=10_000)
+}
+
+fn host(host: &Host, spool: &Spool) -> Checked {
+    unique("producer.host.clouds", &host.clouds)?;
+    for cloud in &host.clouds {
+        let problem = format!("`{cloud}` must be `aws` or `gcp`");
+        ensure("producer.host.clouds", matches!(cloud.as_str(), "aws" | "gcp"), problem)?;
+    }
+    // Google makes none that is smaller; what is beside the spool needs room, too.
+    let least = 10.max(spool.max_mb / 1_024 + 1);
+    range("producer.host.disk_gb", host.disk_gb, least..=1_024.max(least))
 }
 
 pub(super) fn route(route: &Route) -> Checked {

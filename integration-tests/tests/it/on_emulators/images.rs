@@ -7,13 +7,14 @@ use std::process::{Child, Command, Stdio};
 
 use deploy::images::{Error, fetch_base, push, push_services};
 use harness::processes::emulators::{Running, registry};
+use infra::files::Known;
 use infra::package::Service;
 use infra::package::image::{Image, ImageReference, Manifest, Repository};
 use infra::settings::Architecture;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::emulator_context;
+use super::{emulator_context, local_settings};
 use crate::command::{Checkout, artifacts};
 use crate::interrupted::{assert_nothing_left, long_run_with, send};
 use crate::trees::{HARNESS, eventually};
@@ -67,7 +68,7 @@ async fn what_is_pushed_is_what_was_built_and_pushing_again_sends_nothing() {
 fn the_same_binary_gives_the_same_image_wherever_it_lies() {
     let service = &Service::ALL[0];
     let binary = std::fs::read(artifacts().join(service.program())).expect("the packed program");
-    let built = Image::build(service.name, &binary, own_architecture(), None).expect("it builds");
+    let built = Image::build(service, &binary, own_architecture(), None).expect("it builds");
     assert_eq!(built, packed());
     let manifest = infra::package::Manifest::read(&artifacts()).expect("the manifest");
     let artifact = manifest.artifact(service.binary).expect("the service is in it");
@@ -93,8 +94,8 @@ async fn a_base_by_digest_is_put_under_the_layer() {
     let below = packed();
     let pushed = push(&below, &repository(&registry, "bases/one")).await.expect("push the base");
     let base = fetch_base(&pushed.reference, own_architecture()).await.expect("fetch the base");
-    let image =
-        Image::build("other", b"binary", own_architecture(), Some(&base)).expect("it builds");
+    let image = Image::build(&Service::ALL[0], b"other", own_architecture(), Some(&base))
+        .expect("it builds");
     assert_eq!(image.layers.len(), 2);
     assert_eq!(image.layers[0], below.layers[0]);
     let pushed = push(&image, &repository(&registry, "bases/one")).await.expect("push on it");
@@ -206,6 +207,64 @@ async fn the_pushed_image_itself_passes_e2e() {
         let left = containers(&checkout);
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });
+    remove(&image);
+    registry.stop().await.expect("it stops");
+}
+
+/// It keeps its spool in a volume as its own user, and tells how it is, whatever container it is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
+    if !has_engine() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Some(mut registry) = start(folder.path(), &registry::Options::default()).await else {
+        return;
+    };
+    let image = Service::ALL[2].layout(&artifacts()).read().expect("the image that was packed");
+    let image = push(&image, &repository(&registry, "producer")).await.expect("push").reference;
+    let image = image.to_string();
+    let mut settings = local_settings();
+    settings.producer.binance.stream_url = "ws://127.0.0.1:1".to_owned();
+    let rendered = infra::files::render(&settings, &Known::default()).expect("it renders");
+    infra::files::write(&rendered, folder.path()).expect("it is written");
+    let env_file = folder.path().join("producer.env").display().to_string();
+
+    let name = format!("twincloud-test-producer-{}", std::process::id());
+    let volume = format!("{name}:/spool");
+    // Of a network of its own, without a way out: both clouds and the stream are away.
+    let words = ["run", "--detach", "--read-only", "--cap-drop", "ALL", "--env-file", &env_file];
+    let more = ["--volume", &volume, "--publish", "127.0.0.1::8080", "--name", &name];
+    let nowhere = ["AWS_ENDPOINT_URL", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"]
+        .map(|variable| format!("{variable}=http://127.0.0.1:1"));
+    let keys = ["AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"].map(str::to_owned);
+    let env: Vec<_> = nowhere.iter().chain(&keys).flat_map(|env| ["--env", env]).collect();
+    let mut started = Vec::new();
+    for _ in 0..2 {
+        docker(&[&words[..], &more[..], &env[..], &[image.as_str()]].concat());
+        let port = docker(&["port", &name, "8080/tcp"]);
+        let health = format!("http://{}/healthz", port.trim());
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let mut health_now = String::new();
+        for _ in 0..100 {
+            if let Ok(answer) = client.get(&health).send().await {
+                health_now = answer.text().await.expect("a text");
+            }
+            if health_now.contains("no connection to the stream") {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let log = Command::new("docker").args(["logs", &name]).output().expect("run docker");
+        let log = String::from_utf8_lossy(&log.stderr).into_owned();
+        assert!(health_now.contains("no connection to the stream"), "{health_now}\n{log}");
+        docker(&["kill", &name]);
+        let status = docker(&["cp", &format!("{name}:/spool/status.json"), "-"]);
+        started.push(status.lines().find(|l| l.contains("started_at_us")).map(str::to_owned));
+        docker(&["rm", &name]);
+    }
+    assert!(started[0].is_some() && started[0] != started[1], "{started:?}");
+    docker(&["volume", "rm", &name]);
     remove(&image);
     registry.stop().await.expect("it stops");
 }

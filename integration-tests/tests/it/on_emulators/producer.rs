@@ -1,5 +1,7 @@
 //! The release binary of the producer, against the emulators of both clouds.
 
+mod host;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};

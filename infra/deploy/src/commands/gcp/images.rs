@@ -51,6 +51,7 @@ fn with(images: Vec<(&'static str, String)>, mut known: Known) -> Known {
         match service {
             "ingest" => known.ingest_image = Some(image),
             "replicate" => known.replicate_image = Some(image),
+            "producer" => known.producer.image = Some(image),
             _ => {}
         }
     }

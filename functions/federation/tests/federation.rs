@@ -11,8 +11,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
+use federation::{AwsIdentity, google_credentials};
 use google_cloud_auth::credentials::CacheableResource;
-use replicate::federation::{AwsIdentity, google_credentials};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -258,7 +258,7 @@ async fn google_to_aws_shows_the_service_accounts_token_to_the_role() {
     for (field, value) in [
         ("Action", "AssumeRoleWithWebIdentity"),
         ("RoleArn", ROLE),
-        ("RoleSessionName", "twincloud-replicate"),
+        ("RoleSessionName", "twincloud"),
     ] {
         assert_eq!(asked.field(field).as_deref(), Some(value), "{field}");
     }

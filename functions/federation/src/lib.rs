@@ -1,10 +1,12 @@
 //! Who we are to the other cloud, without any key of it.
 //!
-//! - **AWS to Google.** The function signs a `GetCallerIdentity` request with its role's credentials and does not send
+//! - **AWS to Google.** The program signs a `GetCallerIdentity` request with its role's credentials and does not send
 //!   it: Google's token service does, learns from AWS which role signed, and gives an access token (workload identity
 //!   federation).
 //! - **Google to AWS.** The metadata server gives an identity token of the service account for an audience; AWS's token
 //!   service takes it for credentials of a role (`AssumeRoleWithWebIdentity`).
+//!
+//! A producer's machine on AWS does the former by a file that Google's libraries read, as its role is told by the machine.
 //!
 //! Both are fetched when first needed and again before they expire.
 
@@ -21,7 +23,7 @@ use serde_json::json;
 pub const GOOGLE_STS: &str = "https://sts.googleapis.com/v1/token";
 
 /// What AWS's own log shows of who it was.
-const SESSION: &str = "twincloud-replicate";
+const SESSION: &str = "twincloud";
 /// We read, and nothing else.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 /// Where Google's token service sends what we signed.

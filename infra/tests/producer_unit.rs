@@ -1,0 +1,40 @@
+//! The systemd unit of the producer, and the environment file that is rendered for it.
+
+use std::path::Path;
+use std::process::Command;
+
+use infra::Settings;
+use infra::files::{self, Known};
+
+const UNIT: &str = include_str!("../producer/twincloud-producer.service");
+
+/// The program is not on this machine, and systemd asks for it.
+#[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("twincloud-producer.service");
+    let unit = UNIT.replace("/usr/local/bin/twincloud-producer", "/bin/true");
+    std::fs::write(&path, unit).expect("write");
+    let Ok(output) = Command::new("systemd-analyze").arg("verify").arg(&path).output() else {
+        eprintln!("skipped: no systemd-analyze");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    // What it says of other units of this machine is not about this one.
+    assert!(output.status.success() && !said.contains("twincloud"), "{said}");
+}
+
+#[test]
+fn the_rendered_file_has_the_environment_without_quotes() {
+    let text = include_str!("../../twincloud.toml");
+    let settings =
+        Settings::parse(Path::new("twincloud.toml"), text, Some("dev"), &[], std::iter::empty());
+    let settings = settings.expect("valid");
+    let rendered = files::render(&settings, &Known::default()).expect("it renders");
+    let file = rendered.iter().find(|file| file.path == "producer.env").expect("it is rendered");
+    let lines = file.text.lines().filter(|line| !line.starts_with('#'));
+    let read = lines.map(|line| line.split_once('=').expect("NAME=value"));
+    let read: std::collections::BTreeMap<_, _> =
+        read.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    assert_eq!(read, settings.producer_env());
+}
