@@ -17,7 +17,7 @@ use super::plan::Step;
 use super::site::{Site, now_ms};
 use super::status::{self, CloudStatus};
 use super::terraform::{Session, State};
-use crate::cloud_storage::{CloudStorage, Token};
+use crate::cloud_storage::{self, CloudStorage, Token};
 use crate::plan::Change;
 use crate::progress::Progress;
 use crate::smoke;
@@ -98,18 +98,31 @@ async fn session<'p>(
     known: &Known,
     progress: &'p Progress,
 ) -> Result<Session<'p>, Failure> {
-    if site.settings.gcp.state.bucket.is_none() {
+    let Some(bucket) = &site.settings.gcp.state.bucket else {
         return Err(Failure::usage(anyhow!(
             "gcp.state.bucket has no value: it names the bucket that Terraform keeps its state in; terraform-gcp/README.md \
              says how to make one"
         )));
-    }
-    // A state that can't be read is left for Terraform to tell.
-    if let Some(bucket) = &site.settings.gcp.state.bucket
-        && let Ok(Some(state)) = state(site, bucket).await
-    {
+    };
+    let read = state(site, bucket, &told).await;
+    let is_read = read.is_ok();
+    if let Ok(Some(state)) = read {
         check_project(site, &state.outputs())?;
     }
+    let session = Box::pin(ready(site, known, progress)).await?;
+    // Terraform may sign in otherwise, or tell why it can't be read.
+    if !is_read {
+        check_project(site, &session.outputs().await?)?;
+    }
+    Ok(session)
+}
+
+/// The root, ready, of whatever project its state is.
+async fn ready<'p>(
+    site: &Site,
+    known: &Known,
+    progress: &'p Progress,
+) -> Result<Session<'p>, Failure> {
     known::render(site, known)?;
     let root = Root::google(&site.checkout.root, &site.settings);
     Session::open(site, root, progress).await
@@ -129,35 +142,71 @@ pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs,
     session(site, &known::known(site)?, progress).await?.outputs().await
 }
 
-/// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program.
+/// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program where that
+/// can be.
 pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Found, Failure> {
+    there_by(site, &told, progress).await
+}
+
+async fn there_by(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Found, Failure> {
     let outputs = if site.local.is_some() {
         outputs(site, progress).await?
     } else {
         // Without it, nothing was ever deployed to the cloud itself from these settings.
         let Some(bucket) = &site.settings.gcp.state.bucket else { return Ok(Found::NotNamed) };
-        match state(site, bucket).await? {
-            Some(state) => state.outputs(),
-            None => return Ok(Found::Absent),
+        match state(site, bucket, told).await {
+            Ok(Some(state)) => state.outputs(),
+            Ok(None) => return Ok(Found::Absent),
+            Err(failure) if lacks_token(&failure) => {
+                let session = Box::pin(ready(site, &known::known(site)?, progress)).await?;
+                session.outputs().await?
+            }
+            Err(failure) => return Err(failure),
         }
     };
     Ok(if outputs.contains_key("topic") { Found::Deployed(outputs) } else { Found::Absent })
 }
 
+/// Gives the value of a variable of the environment; none where that is empty.
+type Told<'t> = &'t (dyn Fn(&str) -> Option<String> + Sync);
+
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variable by which Terraform's backend signs in as somebody whom [`Token::find`] doesn't know.
+fn other_sign_in(told: Told<'_>) -> Option<&'static str> {
+    let is_set = |name: &&str| told(name).is_some();
+    // The order of the backend: an access token counts more than a key, and either of them can act as another account.
+    let acts_as =
+        ["GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT"];
+    let keys = ["GOOGLE_BACKEND_CREDENTIALS", "GOOGLE_CREDENTIALS"];
+    let has_token = told(ACCESS_TOKEN).is_some();
+    acts_as.into_iter().chain(keys.into_iter().filter(|_| !has_token)).find(is_set)
+}
+
+fn lacks_token(failure: &Failure) -> bool {
+    let (Failure::Failed(error) | Failure::Lacking(error)) = failure else { return false };
+    matches!(error.downcast_ref(), Some(cloud_storage::Error::NoCredentials(_)))
+}
+
 /// The content of the root's state; none before its first apply.
-async fn state(site: &Site, bucket: &str) -> Result<Option<State>, Failure> {
+async fn state(site: &Site, bucket: &str, told: Told<'_>) -> Result<Option<State>, Failure> {
+    if let Some(name) = other_sign_in(told) {
+        let why = format!("{name} is set, which only Terraform reads");
+        return Err(Failure::lacking(cloud_storage::Error::NoCredentials(why)));
+    }
     let name = format!("{}/default.tfstate", site.settings.gcp.state.prefix.trim_matches('/'));
-    let Some(object) = storage()?.object(bucket, &name).await? else { return Ok(None) };
+    let Some(object) = storage(told)?.object(bucket, &name).await? else { return Ok(None) };
     let state = State::read(&object.content);
     Ok(Some(state.with_context(|| format!("read Terraform's state gs://{bucket}/{name}"))?))
 }
 
 /// Cloud Storage itself, or what stands in for it for Terraform.
-fn storage() -> Result<CloudStorage, Failure> {
-    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+fn storage(told: Told<'_>) -> Result<CloudStorage, Failure> {
     let endpoint = told("GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT")
         .or_else(|| told("GOOGLE_STORAGE_CUSTOM_ENDPOINT"));
-    CloudStorage::open(endpoint.as_deref(), google_token().as_deref()).map_err(Failure::lacking)
+    CloudStorage::open(endpoint.as_deref(), told(ACCESS_TOKEN).as_deref()).map_err(Failure::lacking)
 }
 
 /// Finds out whether a destroy can come to its end, and changes nothing.
@@ -167,8 +216,8 @@ pub(super) async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result
     }
     let session = session(site, &known::known(site)?, progress).await?;
     let plan = session.look(Purpose::Destroy).await?;
-    destroyable(&plan, &storage()?).await?;
-    let token = Token::find(google_token().as_deref()).map_err(Failure::lacking)?;
+    destroyable(&plan, &storage(&told)?).await?;
+    let token = Token::find(told(ACCESS_TOKEN).as_deref()).map_err(Failure::lacking)?;
     match rights::missing(rights::ENDPOINT, &token, &site.settings.gcp.project, &plan).await {
         Ok(missing) => permitted(&missing),
         Err(error) => {
@@ -188,10 +237,8 @@ fn permitted(missing: &[&str]) -> Result<(), Failure> {
     )))
 }
 
-/// The stand-in for Application Default Credentials, for Terraform too.
-fn google_token() -> Option<String> {
-    std::env::var("GOOGLE_OAUTH_ACCESS_TOKEN").ok().filter(|token| !token.is_empty())
-}
+/// The variable that stands in for Application Default Credentials, for Terraform too.
+const ACCESS_TOKEN: &str = "GOOGLE_OAUTH_ACCESS_TOKEN";
 
 /// Refuses a plan that would stop half-way: at a protected database, or at a bucket that holds something and must be empty.
 async fn destroyable(plan: &Plan, storage: &CloudStorage) -> Result<(), Failure> {

@@ -36,7 +36,7 @@ async fn destroyed(
     ];
     let shown = json!({ "applyable": true, "resource_changes": changes });
     fake.does("show", &format!("echo '{shown}'"));
-    let site = site(folder.path(), &format!("terraform.program={}", fake.program().display()));
+    let site = site(folder.path(), &[format!("terraform.program={}", fake.program().display())]);
     std::fs::create_dir_all(folder.path().join("terraform-gcp")).expect("create");
     let root = Root::google(&site.checkout.root, &site.settings);
     let progress = Progress::default();
@@ -48,15 +48,14 @@ async fn destroyed(
     (done, fake.calls(&["-lock", "-destroy"]), served.asked())
 }
 
-fn site(root: &Path, set: &str) -> Site {
+fn site(root: &Path, sets: &[String]) -> Site {
     let text = include_str!("../../../../../twincloud.toml");
-    let sets = vec![set.to_owned()];
     Site {
         checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
-        settings: Settings::parse(root, text, Some("dev"), &sets, std::iter::empty())
+        settings: Settings::parse(root, text, Some("dev"), sets, std::iter::empty())
             .expect("valid"),
         local: None,
-        sets,
+        sets: sets.to_vec(),
     }
 }
 
@@ -115,4 +114,75 @@ async fn a_right_that_is_missing_is_named_before_anything_is_touched() {
     let Err(Failure::Usage(error)) = permitted(&missing) else { panic!("it is refused") };
     assert!(error.to_string().contains("iam.serviceAccounts.delete"), "{error}");
     permitted(&[]).expect("all are there");
+}
+
+/// The outputs that are found with these variables in the environment, and how program and server were called.
+async fn found_with(
+    variables: &[(&str, &str)],
+    answer: (u16, &'static str),
+) -> (Result<Found, Failure>, Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::new(&folder.path().join("fake"));
+    fake.does("output", "echo '{\"topic\":{\"value\":\"by Terraform\"}}'");
+    let program = format!("terraform.program={}", fake.program().display());
+    let site = site(folder.path(), &[program, "gcp.state.bucket=states".to_owned()]);
+    std::fs::create_dir_all(folder.path().join("terraform-gcp")).expect("create");
+    let served = Served::start(move |_, _| (answer.0, answer.1.to_owned())).await;
+    let url = served.url.clone();
+    let told = |name: &str| {
+        let set = variables.iter().find(|(variable, _)| *variable == name);
+        let endpoint = || (name == "GOOGLE_STORAGE_CUSTOM_ENDPOINT").then(|| url.clone());
+        set.map(|(_, value)| (*value).to_owned()).or_else(endpoint)
+    };
+    let found = there_by(&site, &told, &Progress::default()).await;
+    (found, fake.calls(&[]), served.asked())
+}
+
+#[tokio::test]
+async fn who_signs_in_as_only_terraform_can_has_the_outputs_read_by_it() {
+    for variable in [
+        "GOOGLE_CREDENTIALS",
+        "GOOGLE_BACKEND_CREDENTIALS",
+        "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT",
+        "GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT",
+    ] {
+        let (found, calls, asked) = found_with(&[(variable, "it")], (200, "{}")).await;
+        let Ok(Found::Deployed(outputs)) = found else { panic!("{variable}: {found:?}") };
+        assert_eq!(outputs["topic"], "by Terraform", "{variable}");
+        assert_eq!(calls, ["init", "output"], "{variable}");
+        assert_eq!(asked, [""; 0], "{variable}");
+    }
+    // Terraform acts as the other account with the token, too.
+    let both = [(ACCESS_TOKEN, "token"), ("GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "it")];
+    let (_, calls, _) = found_with(&both, (200, "{}")).await;
+    assert_eq!(calls, ["init", "output"]);
+}
+
+#[tokio::test]
+async fn with_a_token_the_state_is_read_without_the_program() {
+    // A key counts less than a token: for Terraform as well.
+    let both = [(ACCESS_TOKEN, "token"), ("GOOGLE_CREDENTIALS", "it")];
+    let state = r#"{"generation":"1","outputs":{"topic":{"value":"by the state"}}}"#;
+    let (found, calls, asked) = found_with(&both, (200, state)).await;
+    let Ok(Found::Deployed(outputs)) = found else { panic!("{found:?}") };
+    assert_eq!(outputs["topic"], "by the state");
+    assert_eq!(calls, [""; 0]);
+    assert_eq!(asked.len(), 2, "{asked:?}");
+
+    // A refusal is told, and not tried otherwise.
+    let (found, calls, _) = found_with(&both, (403, "denied")).await;
+    let error = found.expect_err("it is refused").to_string();
+    assert!(error.contains("403"), "{error}");
+    assert_eq!(calls, [""; 0]);
+}
+
+#[test]
+fn a_client_without_a_token_is_told_from_one_that_is_refused() {
+    let none = || cloud_storage::Error::NoCredentials("no file".to_owned());
+    assert!(lacks_token(&Failure::lacking(none())));
+    assert!(lacks_token(&Failure::from(none())));
+    let place = "states/x".to_owned();
+    let status = reqwest::StatusCode::FORBIDDEN;
+    let refused = cloud_storage::Error::Refused { place, status, answer: String::new() };
+    assert!(!lacks_token(&Failure::from(refused)));
 }
