@@ -1,14 +1,34 @@
 //! One trade through the deployed queue and into a candle: the whole way, with the names, roles and
 //! code that were just deployed. It is a trade of a symbol of its own, so no real candle gets it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use candle::message::{self, Batch};
 use candle::{CandleKey, Interval, Price, Quantity, Symbol, Trade};
-use pipeline::ports::{CandleStore, PortError, Queue};
+use pipeline::ports::{CandleStore, Fault, PortError, Queue};
 use serde::Serialize;
+use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(100);
+/// The pause after the first denial; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause after a denial.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The time within which a grant of AWS is effective: seconds.
+pub const SPREAD_AWS: Duration = Duration::from_mins(1);
+/// The time within which a grant of Google Cloud is effective: typically 2 minutes, 7 or more at times.
+pub const SPREAD_GCP: Duration = Duration::from_mins(10);
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Until a published trade is in a candle.
+    pub seen: Duration,
+    /// Until a grant that was just made is effective; denials are no failure as long.
+    pub spread: Duration,
+    /// True if this deploy gave the functions or the queue rights, so that they may be denied something as well.
+    pub granted: bool,
+}
 
 /// The trade came through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,15 +62,16 @@ pub enum Error {
     },
 }
 
-/// Sends one trade of `symbol`, which happened at `now_ms` (epoch milliseconds, and its id), and waits
-/// until it is in the candle of `interval`, but no longer than `limit`.
+/// Sends one trade of `symbol`, which happened at `now_ms` (epoch milliseconds, and its id), and waits until it is in the candle
+/// of `interval`. What is denied is tried again, as long as a grant may not be effective yet; `note` is told so.
 pub async fn test<Q: Queue, S: CandleStore>(
-    limit: Duration,
+    limits: Limits,
     queue: &Q,
     store: &S,
     symbol: &Symbol,
     interval: Interval,
     now_ms: u64,
+    note: &mut (dyn FnMut(String) + Send),
 ) -> Result<Passed, Error> {
     let trade = Trade {
         id: now_ms,
@@ -60,20 +81,87 @@ pub async fn test<Q: Queue, S: CandleStore>(
         buyer_is_maker: false,
     };
     let body = message::encode(&Batch { symbol: symbol.clone(), trades: vec![trade] });
-    let begun = Instant::now();
-    let mut answers = queue.publish(vec![body]).await;
-    let message_id = answers.remove(0).map_err(Error::NotPublished)?.0;
+    let mut denials = Denials::new(limits.spread, note);
+    let (begun, message_id) = loop {
+        let begun = Instant::now();
+        match queue.publish(vec![body.clone()]).await.remove(0) {
+            Ok(id) => break (begun, id.0),
+            Err(error) if denials.wait("publish a trade", &error).await => {}
+            Err(error) => return Err(Error::NotPublished(error)),
+        }
+    };
     let key = CandleKey::at(symbol, interval, now_ms);
+    let mut until = begun + limits.seen;
+    let mut longer = limits.granted.then_some(limits.spread);
     loop {
-        let candle = store.load(&key).await.map_err(Error::NotReadable)?;
-        if candle.is_some_and(|(candle, _)| candle.ids().contains(trade.id)) {
-            let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Ok(Passed { message_id, took_ms });
+        match store.load(&key).await {
+            Ok(candle) => {
+                if candle.is_some_and(|(candle, _)| candle.ids().contains(trade.id)) {
+                    let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    return Ok(Passed { message_id, took_ms });
+                }
+            }
+            Err(error) if denials.wait("read the candle", &error).await => {
+                until = until.max(Instant::now() + POLL);
+            }
+            Err(error) => return Err(Error::NotReadable(error)),
         }
-        let waited = begun.elapsed();
-        if waited >= limit {
-            return Err(Error::NotSeen { message_id, waited });
+        if Instant::now() >= until {
+            let waited = begun.elapsed();
+            let Some(longer) = longer.take().filter(|longer| *longer > waited) else {
+                return Err(Error::NotSeen { message_id, waited });
+            };
+            (denials.note)(format!(
+                "smoke test: message {message_id} is in no candle after {} s; this deploy gave rights, which take up to {} s to \
+                 be effective, and until then the queue's or the function's calls are denied: waiting for {} s more",
+                waited.as_secs(),
+                longer.as_secs(),
+                longer.saturating_sub(waited).as_secs()
+            ));
+            until = begun + longer;
         }
-        tokio::time::sleep(POLL).await;
+        sleep(POLL).await;
     }
 }
+
+/// The wait until a grant is effective.
+struct Denials<'n> {
+    until: Instant,
+    pause: Duration,
+    noted: bool,
+    note: &'n mut (dyn FnMut(String) + Send),
+}
+
+impl<'n> Denials<'n> {
+    fn new(spread: Duration, note: &'n mut (dyn FnMut(String) + Send)) -> Self {
+        Self { until: Instant::now() + spread, pause: FIRST_PAUSE, noted: false, note }
+    }
+
+    /// Waits after a denial, and says so the first time. `false`: another error, or the time is over.
+    async fn wait(&mut self, deed: &str, error: &PortError) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if !is_denied(error) || left.is_zero() {
+            return false;
+        }
+        if !self.noted {
+            self.noted = true;
+            (self.note)(format!(
+                "smoke test: {deed}: {error}; a right that was given just now may not be effective yet: trying again for at \
+                 most {} s",
+                left.as_secs()
+            ));
+        }
+        sleep(self.pause.min(left)).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+/// True if a service said that these credentials may not do this; the words are those of AWS and of Google Cloud.
+fn is_denied(error: &PortError) -> bool {
+    let words = ["AccessDenied", "PERMISSION_DENIED"];
+    error.fault == Fault::Refused && words.iter().any(|word| error.detail.contains(word))
+}
+
+#[cfg(test)]
+mod tests;

@@ -250,8 +250,10 @@ impl<'s> Aws<'s> {
         let intervals = self.site.intervals()?;
         let interval = *intervals.first().context("find an interval in trading.intervals")?;
         let symbol = self.site.smoke_symbol()?;
-        Ok(smoke::test(self.site.smoke_limit(), &queue, &store, &symbol, interval, now_ms())
-            .await?)
+        // A trade has longer than a grant of AWS takes as it is.
+        let limits = self.site.smoke_limits(smoke::SPREAD_AWS, false);
+        let mut note = |text: String| progress.note(text);
+        Ok(smoke::test(limits, &queue, &store, &symbol, interval, now_ms(), &mut note).await?)
     }
 }
 

@@ -60,24 +60,25 @@ pub(super) async fn deploy(
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
     tell_left_out(site, progress)?;
-    let outputs = match site.local {
-        Some(_) => emulated::deploy(site, args, progress).await?,
+    let (outputs, granted) = match site.local {
+        Some(_) => (emulated::deploy(site, args, progress).await?, false),
         None => on_cloud(site, args, progress).await?,
     };
     known::write(site, Part::Gcp, &outputs)?;
     let smoke = match outputs.get("ingest_url") {
-        Some(_) => Some(smoke(site, progress).await?),
+        Some(_) => Some(smoke(site, granted, progress).await?),
         None => None,
     };
     Ok(Deployed::new(Part::Gcp, outputs, smoke))
 }
 
-/// The repository is made by the very root that wants the images in it: the first apply is without them.
+/// Gives the outputs, and if rights were given. The repository is made by the very root that wants the images in it: the first
+/// apply is without them.
 async fn on_cloud(
     site: &Site,
     args: &args::Deploy,
     progress: &Progress,
-) -> Result<Outputs, Failure> {
+) -> Result<(Outputs, bool), Failure> {
     let known = known::known(site)?;
     let first = session(site, &known, progress).await?;
     let mut outputs = first.outputs().await?;
@@ -90,7 +91,7 @@ async fn on_cloud(
     let known = images::push(site, repository, known, progress).await?;
     let second = session(site, &known, progress).await?;
     second.deploy(site, args.yes).await?;
-    second.outputs().await
+    Ok((second.outputs().await?, first.gave_rights() || second.gave_rights()))
 }
 
 async fn session<'p>(
@@ -296,12 +297,14 @@ pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroye
 }
 
 /// Sends a trade through the deployed topic.
-async fn smoke(site: &Site, progress: &Progress) -> Result<smoke::Passed, Failure> {
+async fn smoke(site: &Site, granted: bool, progress: &Progress) -> Result<smoke::Passed, Failure> {
     progress.now("smoke test: a trade on its way through the topic");
     let Ports { queue, store } = Ports::open(site).await?;
     let interval = *site.intervals()?.first().context("find an interval in trading.intervals")?;
     let symbol = site.smoke_symbol()?;
-    Ok(smoke::test(site.smoke_limit(), &queue, &store, &symbol, interval, now_ms()).await?)
+    let limits = site.smoke_limits(smoke::SPREAD_GCP, granted);
+    let mut note = |text: String| progress.note(text);
+    Ok(smoke::test(limits, &queue, &store, &symbol, interval, now_ms(), &mut note).await?)
 }
 
 /// The ports of a deployment.

@@ -19,6 +19,7 @@ use crate::aws::{aws_config, emulator_credentials};
 use crate::local::LocalClouds;
 use crate::lock::{self, Lock};
 use crate::progress::Progress;
+use crate::smoke;
 
 /// The environment of the emulators.
 const LOCAL: &str = "local";
@@ -153,9 +154,12 @@ impl Site {
         Symbol::parse(&self.settings.trading.smoke_symbol).context("read trading.smoke_symbol")
     }
 
-    /// How long a smoke test may take.
-    pub(super) fn smoke_limit(&self) -> Duration {
-        Duration::from_secs(self.settings.trading.smoke_timeout_s.into())
+    /// How long a smoke test may take in a cloud whose grants are effective after `spread`.
+    pub(super) fn smoke_limits(&self, spread: Duration, granted: bool) -> smoke::Limits {
+        let seen = Duration::from_secs(self.settings.trading.smoke_timeout_s.into());
+        // Emulators' grants are effective at once.
+        let spread = if self.local.is_some() { Duration::ZERO } else { spread };
+        smoke::Limits { seen, spread, granted }
     }
 
     /// The intervals of candles, the shortest first.

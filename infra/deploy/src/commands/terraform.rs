@@ -153,6 +153,12 @@ impl<'s> Session<'s> {
         after.is_none_or(|kind| made.iter().any(|address| address.split('.').next() == Some(kind)))
     }
 
+    /// True if members of Google Cloud got rights in this session.
+    pub(super) fn gave_rights(&self) -> bool {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.iter().any(|address| is_grant(address))
+    }
+
     /// The changes, for looking at.
     pub(super) async fn look(&self, purpose: Purpose) -> Result<Plan, Failure> {
         self.progress.now(format!("{}: planning", self.root.name));
@@ -204,6 +210,10 @@ fn brief(change: &Change) -> (String, &'static str) {
         Action::Remove => "removed",
     };
     (change.address.clone(), action)
+}
+
+fn is_grant(address: &str) -> bool {
+    address.contains("_iam_member.")
 }
 
 fn failed(error: Error) -> Failure {

@@ -168,3 +168,12 @@ fn clouds(aws_endpoint: &str) -> LocalClouds {
         enforces_policies: false,
     }
 }
+
+#[test]
+fn grants_are_told_by_their_type() {
+    let root = include_str!("../../../../../terraform-gcp/services.tf");
+    assert!(root.contains(r#"resource "google_cloud_run_v2_service_iam_member" "invoker""#));
+    assert!(is_grant("google_cloud_run_v2_service_iam_member.invoker[\"ingest\"]"));
+    assert!(!is_grant("google_project_iam_custom_role.candles"));
+    assert!(!is_grant("google_cloud_run_v2_service.ingest[0]"));
+}
