@@ -87,6 +87,12 @@ impl Answer {
         Self { status: 400, body: format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>") }
     }
 
+    /// An error of a service that takes and gives JSON.
+    pub(crate) fn json_error(status: u16, code: &str) -> Self {
+        let body = format!(r#"{{"__type":"{code}","message":"of the test"}}"#);
+        Self { status, body }
+    }
+
     /// An error of S3.
     pub(crate) fn s3_error(status: u16, code: &str) -> Self {
         let body = format!("<Error><Code>{code}</Code><Message>of the test</Message></Error>");

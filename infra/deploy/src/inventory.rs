@@ -169,20 +169,4 @@ fn type_of(arn: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_arn_tells_the_type() {
-        assert_eq!(
-            type_of("arn:aws:lambda:us-east-1:000000000000:function:ingest"),
-            "lambda:function"
-        );
-        assert_eq!(type_of("arn:aws:sqs:us-east-1:000000000000:trades"), "sqs");
-        assert_eq!(
-            type_of("arn:aws:dynamodb:us-east-1:000000000000:table/candles"),
-            "dynamodb:table"
-        );
-        assert_eq!(type_of("arn:aws:s3:::bucket"), "s3");
-    }
-}
+mod tests;
