@@ -56,32 +56,31 @@ impl fmt::Display for Deployed {
 
 pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
-    let progress = Progress::default();
+    Box::pin(of(&site, args, &Progress::default())).await
+}
+
+async fn of(site: &Site, args: &args::Deploy, progress: &Progress) -> Result<(), Failure> {
     if args.code_only {
-        let deployed = code_only::run(&site, args.part, &progress).await?;
+        let deployed = code_only::run(site, args.part, progress).await?;
         progress.finish();
         return report::print(&deployed, args.json);
     }
-    let unreadable = if args.dry_run { Unreadable::LeftOut } else { Unreadable::Refused };
-    gather(&site, unreadable, &progress).await?;
     if args.dry_run {
-        let mut steps = Vec::new();
-        for part in site.parts(args.part)? {
-            steps.extend(plan::of(&site, *part, &progress).await?);
-        }
+        let plans = plan::of_all(site, args.part, progress).await?;
         progress.finish();
-        return report::print(&Plans::of(&site, steps), args.json);
+        return report::print(&plans, args.json);
     }
+    gather(site, Unreadable::Refused, progress).await?;
     let mut all = Vec::new();
     for part in site.parts(args.part)? {
         let mut deployed = match part {
-            Part::Gcp => gcp::deploy(&site, args, &progress).await?,
-            Part::Foundation => terraform::deploy_foundation(&site, args, &progress).await?,
-            Part::Aws | Part::All => aws(&site, args, &progress).await?,
+            Part::Gcp => gcp::deploy(site, args, progress).await?,
+            Part::Foundation => terraform::deploy_foundation(site, args, progress).await?,
+            Part::Aws | Part::All => aws(site, args, progress).await?,
         };
         progress.finish();
-        known::render(&site, &known::known(&site)?)?;
-        deployed.connections = connect::of(&site)?;
+        known::render(site, &known::known(site)?)?;
+        deployed.connections = connect::of(site)?;
         if !args.json {
             print!("{deployed}");
         }

@@ -342,7 +342,10 @@ async fn fill(
 ) -> Result<(), Failure> {
     match (&site.local, progress) {
         (Some(_), _) => emulated::fill(site, status, progress.is_some()).await?,
-        (None, Some(progress)) if site.is_home() => on_cloud_status(site, status, progress).await?,
+        (None, Some(progress)) if site.is_home() => {
+            let session = session(site, &known::known(site)?, progress).await?;
+            on_cloud_status(&session, status).await?;
+        }
         // Terraform would take many seconds to say more, and of another environment it would say nothing true.
         (None, _) => {
             let outputs = known::read(site, Part::Gcp)?;
@@ -361,12 +364,7 @@ async fn fill(
     Ok(())
 }
 
-async fn on_cloud_status(
-    site: &Site,
-    status: &mut CloudStatus,
-    progress: &Progress,
-) -> Result<(), Failure> {
-    let session = session(site, &known::known(site)?, progress).await?;
+async fn on_cloud_status(session: &Session<'_>, status: &mut CloudStatus) -> Result<(), Failure> {
     let resources = session.resources().await?;
     if resources.is_empty() {
         return Ok(());

@@ -90,13 +90,19 @@ impl fmt::Display for Plans {
 pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
-    gather(&site, Unreadable::LeftOut, &progress).await?;
-    let mut steps = Vec::new();
-    for part in site.parts(args.part)? {
-        steps.extend(of(&site, *part, &progress).await?);
-    }
+    let plans = Box::pin(of_all(&site, args.part, &progress)).await?;
     progress.finish();
-    report::print(&Plans::of(&site, steps), args.json)
+    report::print(&plans, args.json)
+}
+
+/// Plans all parts of a part, by what is deployed of the others; `deploy --dry-run` does no more.
+pub(super) async fn of_all(site: &Site, part: Part, progress: &Progress) -> Result<Plans, Failure> {
+    gather(site, Unreadable::LeftOut, progress).await?;
+    let mut steps = Vec::new();
+    for part in site.parts(part)? {
+        steps.extend(of(site, *part, progress).await?);
+    }
+    Ok(Plans::of(site, steps))
 }
 
 /// Plans one part, and leaves nothing behind.
@@ -109,8 +115,8 @@ pub(super) async fn of(site: &Site, part: Part, progress: &Progress) -> Result<V
             aws.discard(&plans).await;
             Ok(plans.into_iter().map(Step::CloudFormation).collect())
         }
-        Part::Gcp => gcp::plan(site, progress).await,
-        Part::Foundation => terraform::plan(site, part, progress).await,
+        Part::Gcp => Box::pin(gcp::plan(site, progress)).await,
+        Part::Foundation => Box::pin(terraform::plan(site, part, progress)).await,
         Part::All => unreachable_all(),
     }
 }

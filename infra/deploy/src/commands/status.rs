@@ -146,16 +146,20 @@ impl CloudStatus {
 pub(super) async fn run(args: &args::Status, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
     let progress = Progress::default();
-    progress.now("asking both clouds");
-    let [aws, gcp] = both(&site, Some(&progress)).await;
+    let status = of(&site, &progress).await;
     progress.finish();
-    let status = Status {
+    report::print(&status, args.json)
+}
+
+async fn of(site: &Site, progress: &Progress) -> Status {
+    progress.now("asking both clouds");
+    let [aws, gcp] = both(site, Some(progress)).await;
+    Status {
         environment: site.settings.project.environment.clone(),
         target: site.target().to_string(),
         aws,
         gcp,
-    };
-    report::print(&status, args.json)
+    }
 }
 
 /// AWS and Google Cloud without what takes long to find out: candles and drift.
@@ -275,6 +279,8 @@ fn time(epoch_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake_aws::stacks::Stacks;
+    use crate::fake_aws::{Answer, FakeAws};
 
     #[test]
     fn a_function_without_a_way_in_has_no_peer() {
@@ -299,5 +305,37 @@ mod tests {
             gcp: CloudStatus::default(),
         };
         assert!(status.to_string().contains("\nreplicate     no peer"), "{status}");
+    }
+
+    #[tokio::test]
+    async fn it_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut stacks = Stacks::default();
+        let outputs = ["FunctionName", "QueueUrl", "DeadLetterQueueUrl", "TableName"];
+        stacks.add("blockchain-core-dev", "CREATE_COMPLETE").outputs =
+            outputs.map(|name| (name.to_owned(), "it".to_owned())).to_vec();
+        let stub = FakeAws::start(move |call| match call.action.as_str() {
+            "DetectStackDrift" => {
+                Answer::result(&call.action, "<StackDriftDetectionId>1</StackDriftDetectionId>")
+            }
+            "DescribeStackDriftDetectionStatus" => Answer::result(
+                &call.action,
+                "<DetectionStatus>DETECTION_COMPLETE</DetectionStatus>",
+            ),
+            "DescribeStackResourceDrifts" => Answer::result(&call.action, "<StackResourceDrifts/>"),
+            "GetQueueAttributes" => {
+                Answer::ok(r#"{"Attributes":{"ApproximateNumberOfMessages":"7"}}"#)
+            }
+            "Query" => Answer::ok(r#"{"Items":[],"Count":0}"#),
+            _ if call.service == "lambda" => Answer::ok(r#"{"FunctionVersion":"3"}"#),
+            _ => stacks.answer(call),
+        });
+        let site = stub.site(folder.path(), "dev");
+        let status = of(&site, &Progress::default()).await.aws;
+        assert_eq!(status.problems, Vec::<String>::new());
+        assert_eq!(status.functions, ["it version 3"]);
+        let found = (status.queue_depth, status.dead_letters, status.drift);
+        assert_eq!(found, (Some(7), Some(7), Some(0)));
+        assert_eq!(stub.changes(), Vec::<String>::new());
     }
 }

@@ -45,6 +45,52 @@ async fn an_account_with_few_invocations_is_told() {
     }
 }
 
+/// The calls of `deploy --dry-run` that change something, where the stacks are so.
+async fn changes_of_dry_run(part: &str, mut stacks: Stacks) -> Vec<String> {
+    use clap::Parser as _;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: args::Deploy,
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let stub = FakeAws::start(move |call| match call.service.as_str() {
+        "s3" => Answer::s3_error(404, "NoSuchKey"),
+        _ => stacks.answer(call),
+    });
+    let site = stub.site(folder.path(), "dev");
+    let settings = include_str!("../../../../../twincloud.toml");
+    std::fs::write(folder.path().join("twincloud.toml"), settings).expect("write");
+    let line = ["deploy", part, "--dry-run", "--yes"];
+    let args = Line::try_parse_from(line).expect("arguments").args;
+    Box::pin(of(&site, &args, &Progress::default())).await.expect("a plan");
+    let mut changes = stub.changes();
+    changes.sort();
+    changes
+}
+
+/// As of `plan`: change sets are how AWS plans.
+#[tokio::test]
+async fn a_dry_run_makes_nothing_but_change_sets_and_takes_them_away() {
+    let names = ["blockchain-core-dev-bootstrap", "blockchain-core-dev"];
+    let sets = ["cloudformation CreateChangeSet", "cloudformation DeleteChangeSet"];
+    let empty = "cloudformation DeleteStack";
+    for status in ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"] {
+        let changes = changes_of_dry_run("aws", Stacks::with(&names, status)).await;
+        assert_eq!(changes, [sets[0], sets[0], sets[1], sets[1]], "{status}");
+    }
+    for status in ["ROLLBACK_COMPLETE", "DELETE_FAILED"] {
+        let changes = changes_of_dry_run("aws", Stacks::with(&names, status)).await;
+        assert_eq!(changes, Vec::<String>::new(), "{status}");
+    }
+    let changes = changes_of_dry_run("aws", Stacks::default()).await;
+    assert_eq!(changes, [sets[0], sets[0], sets[1], sets[1], empty, empty]);
+    // Of the foundation, nothing but the stack that holds its state is planned where that isn't there.
+    let changes = changes_of_dry_run("foundation", Stacks::default()).await;
+    assert_eq!(changes, [sets[0], sets[1], empty]);
+}
+
 #[test]
 fn a_queue_name_that_is_blocked_is_told_by_its_reason() {
     let failed = |reason: &str| cfn::Error::Failed {

@@ -186,3 +186,23 @@ fn a_client_without_a_token_is_told_from_one_that_is_refused() {
     let refused = cloud_storage::Error::Refused { place, status, answer: String::new() };
     assert!(!lacks_token(&Failure::from(refused)));
 }
+
+#[tokio::test]
+async fn a_status_takes_no_lock_and_applies_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::new(&folder.path().join("fake"));
+    fake.does("state", "echo google_pubsub_topic.trades");
+    fake.does("output", "echo '{\"replicate_image\":{\"value\":\"repository/image@sha256:1\"}}'");
+    let site = site(folder.path(), &[format!("terraform.program={}", fake.program().display())]);
+    std::fs::create_dir_all(folder.path().join("terraform-gcp")).expect("create");
+    let root = Root::google(&site.checkout.root, &site.settings);
+    let progress = Progress::default();
+    let session = Session::open(&site, root, &progress).await.expect("it is ready");
+    let mut status = CloudStatus::default();
+    on_cloud_status(&session, &mut status).await.expect("it is told");
+    assert_eq!(status.stack.as_deref(), Some("1 resources"));
+    assert_eq!(status.drift, Some(0), "{:?}", status.problems);
+    assert_eq!(status.replicate.as_deref(), Some(status::NO_PEER));
+    let calls = fake.calls(&["-lock"]);
+    assert_eq!(calls, ["init", "state list", "output", "plan -lock=false", "show"]);
+}
