@@ -47,7 +47,7 @@ pub async fn handle<A: Archive, S: CandleStore, P: Archive, C: Cursor>(
     let replicate = match replicate {
         Ok(replicate) => replicate,
         Err(no_peer) => {
-            tracing::info!("{no_peer}");
+            no_peer.warn(PEER);
             return Ok(json!({ "no_peer": no_peer.to_string() }));
         }
     };

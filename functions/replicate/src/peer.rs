@@ -137,6 +137,19 @@ pub struct NoPeer {
     pub variable: String,
 }
 
+impl NoPeer {
+    /// One line for each run that copies nothing: `not connected`, with the other cloud and the next step. A deploy whose
+    /// other side is not there yet is no failure, but one that stays so has no second copy.
+    pub(crate) fn warn(&self, peer: &str) {
+        tracing::warn!(
+            peer,
+            variable = self.variable,
+            "not connected: nothing is copied, as {} is not set; `cargo xtask status` and each deploy say what comes next",
+            self.variable
+        );
+    }
+}
+
 fn set(get: impl Fn(&str) -> Option<String>, variable: &str) -> Result<String, NoPeer> {
     let value = get(variable).filter(|value| !value.is_empty());
     value.ok_or_else(|| NoPeer { variable: variable.to_owned() })

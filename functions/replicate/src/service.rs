@@ -77,7 +77,7 @@ where
     let peers = match &service.peers {
         Ok(peers) => peers,
         Err(no_peer) => {
-            tracing::info!("{no_peer}");
+            no_peer.warn("aws");
             return answer(StatusCode::OK, &json!({ "no_peer": no_peer.to_string() }));
         }
     };
