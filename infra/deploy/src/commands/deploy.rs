@@ -107,22 +107,20 @@ async fn aws(site: &Site, args: &args::Deploy, progress: &Progress) -> Result<De
 
 /// The stacks of a protected environment aren't deleted by one call: `destroy` takes this off, once their name was given.
 async fn protect(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
-    if !aws.site.is_protected() {
-        return Ok(());
-    }
-    for (stack, is_made_elsewhere) in [(aws.stack(), false), (aws.bootstrap(), true)] {
-        if cfn::deployed(&aws.client, &stack).await?.is_protected {
-            continue;
-        }
-        match cfn::protect(&aws.client, &stack, true).await {
-            // A workflow's role doesn't change the stack that an administrator makes.
-            Err(error) if is_made_elsewhere => {
-                progress.note(format!("note: {error}; a deploy by an administrator does it"));
-            }
-            done => done?,
-        }
+    protect_stack(aws, &aws.stack()).await?;
+    // A workflow's role doesn't change the stack that an administrator makes: who may protect it may take that off.
+    if let Err(error) = protect_stack(aws, &aws.bootstrap()).await {
+        progress.note(format!("note: {error}; `cargo xtask deploy foundation` does it"));
     }
     Ok(())
+}
+
+/// Protects a stack from deletion if the environment is protected and the stack isn't yet.
+pub(super) async fn protect_stack(aws: &Aws<'_>, stack: &str) -> Result<(), cfn::Error> {
+    if !aws.site.is_protected() || cfn::deployed(&aws.client, stack).await?.is_protected {
+        return Ok(());
+    }
+    cfn::protect(&aws.client, stack, true).await
 }
 
 /// SQS gives a queue's name out again a minute after its queue was deleted, such as by a destroy.

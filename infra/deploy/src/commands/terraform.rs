@@ -291,6 +291,7 @@ pub(super) async fn deploy_foundation(
     for plan in &bootstrap {
         aws.execute(plan, progress).await?;
     }
+    deploy::protect_stack(&aws, &aws.bootstrap()).await?;
     Box::pin(aws.upload_producer()).await?;
     let session = Box::pin(foundation(&aws, aws.producer_program()?, progress)).await?;
     session.deploy(site, args.yes).await?;

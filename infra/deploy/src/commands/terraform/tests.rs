@@ -7,6 +7,8 @@ use serde_json::json;
 
 use super::super::site::Checkout;
 use super::*;
+use crate::fake_aws::FakeAws;
+use crate::fake_aws::stacks::Stacks;
 use crate::local::LocalClouds;
 use crate::served::Served;
 use crate::terraform::fake::{Fake, diagnostic};
@@ -135,6 +137,30 @@ async fn with_another_account_nothing_but_the_account_is_asked_for() {
     let asked = served.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert!(asked[0].contains("Action=GetCallerIdentity"), "{asked:?}");
+}
+
+/// The stacks that a deploy of the foundation protects from deletion.
+async fn protected(environment: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fake = Fake::new(&folder.path().join("fake"));
+    std::fs::create_dir_all(folder.path().join("terraform")).expect("create");
+    let mut stacks = Stacks::default();
+    let stub = FakeAws::start(move |call| stacks.answer(call));
+    let mut site = stub.site(folder.path(), environment);
+    site.settings.terraform.program = Some(fake.program().display().to_string());
+    let (args, progress) = (deploy_args(), Progress::default());
+    let deploy = Box::pin(deploy_foundation(&site, &args, &progress));
+    deploy.await.map_err(|failure| failure.to_string()).expect("deployed");
+    let calls = stub.calls().into_iter();
+    let asked = calls.filter(|call| call.action == "UpdateTerminationProtection");
+    asked.filter_map(|call| call.field("StackName")).collect()
+}
+
+/// The deploy role of a workflow may not, so whoever makes it does.
+#[tokio::test]
+async fn who_makes_the_bootstrap_stack_protects_it() {
+    assert_eq!(protected("prod").await, ["blockchain-core-prod-prod-bootstrap"]);
+    assert_eq!(protected("dev").await, Vec::<String>::new());
 }
 
 fn deploy_args() -> args::Deploy {
