@@ -261,7 +261,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{fmt, io};
 
     use super::*;
 
@@ -283,9 +283,19 @@ mod tests {
 
     #[test]
     fn an_error_tells_each_of_its_causes_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("request 7: {0}")]
-        struct Request(#[source] Dispatch);
+        /// As some libraries have it, a cause is both in the text and the source.
+        #[derive(Debug)]
+        struct Request(Dispatch);
+        impl fmt::Display for Request {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "request 7: {}", self.0)
+            }
+        }
+        impl std::error::Error for Request {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
 
         let cause = Request(Dispatch(io::Error::other("no route to host")));
         let error = PortError::new("sqs", "SendMessageBatch", Fault::Unknown, &cause);
