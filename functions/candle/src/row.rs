@@ -105,3 +105,32 @@ impl<'de> Deserialize<'de> for Trade {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_row_is_within_its_bound() {
+        // Price times quantity is 10^12, which is the most.
+        let trade = Trade {
+            id: Trade::MAX_ID,
+            time_ms: Trade::MAX_TIME_MS,
+            price: "100000000000".parse().unwrap(),
+            quantity: "10".parse().unwrap(),
+            buyer_is_maker: true,
+        };
+        assert_eq!(trade.check(), Ok(trade));
+        let mut row = String::new();
+        push(&mut row, &trade);
+        assert!(row.len() <= MAX_ROW_BYTES, "{} bytes: {row}", row.len());
+    }
+
+    #[test]
+    fn a_value_that_is_no_row_is_told_with_what_it_should_be() {
+        let error = |text: &str| serde_json::from_str::<Trade>(text).unwrap_err().to_string();
+        let expected = "invalid type: integer `7`, expected a list of five values";
+        assert!(error("7").starts_with(expected), "{}", error("7"));
+        assert!(error("[-1]").starts_with("id: negative"), "{}", error("[-1]"));
+    }
+}

@@ -182,6 +182,8 @@ mod tests {
         assert_eq!(symbols.to_string(), "BTCUSDT,ETHUSDT");
         assert!(symbols.contains(&Symbol::parse("ETHUSDT").unwrap()));
         assert!(!symbols.contains(&Symbol::parse("BNBUSDT").unwrap()));
+        assert_eq!((symbols.len(), symbols.is_empty()), (2, false));
+        assert_eq!((Symbols::default().len(), Symbols::default().is_empty()), (0, true));
         assert_eq!("".parse::<Symbols>(), Err(SymbolError::Empty));
         assert_eq!("BTCUSDT,".parse::<Symbols>(), Err(SymbolError::Empty));
     }

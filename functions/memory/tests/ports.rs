@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use cloud_memory::{
     Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryRegister, MemoryStore, QueueConfig,
 };
+use pipeline::ports::{Archive as _, CandleStore as _, Stored};
 
 #[tokio::test(start_paused = true)]
 async fn archive() {
@@ -43,4 +45,26 @@ async fn holes() {
 async fn queue() {
     let config = QueueConfig { visibility_timeout: Duration::from_secs(30), max_receive_count: 5 };
     conformance::queue(&MemoryQueue::new(config, Effects::default(), None)).await;
+}
+
+/// Many functions over one cloud, of which one crashes.
+#[tokio::test(start_paused = true)]
+async fn the_same_data_with_effects_of_their_own() {
+    let (first, second) = (Effects::default(), Effects::default());
+    let archive = MemoryArchive::new(first.clone());
+    let store = MemoryStore::new(first.clone());
+    let (archive_too, store_too) =
+        (archive.with_effects(second.clone()), store.with_effects(second.clone()));
+    archive_too.put_if_absent("name", Bytes::from_static(b"content")).await.expect("put");
+    assert_eq!(archive.get("name").await.expect("got"), Some(Bytes::from_static(b"content")));
+    let symbol = "MEMORY".parse().expect("a symbol");
+    let (price, quantity) = (candle::Price::ONE, candle::Quantity::ONE);
+    let trade = candle::Trade { id: 7, time_ms: 7, price, quantity, buyer_is_maker: true };
+    let folded = candle::fold(&symbol, &[trade], &[candle::Interval::M1]);
+    let candle = folded.values().next().expect("one candle");
+    assert_eq!(store_too.store(candle, None).await.expect("stored"), Stored::Written);
+    let found = store.load(candle.key()).await.expect("loaded").map(|(candle, _)| candle);
+    assert_eq!(found.as_ref(), Some(candle));
+    // The load is one of the first's; put and store are of the second.
+    assert_eq!((first.passed(), second.passed()), (2, 4));
 }

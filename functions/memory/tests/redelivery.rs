@@ -50,3 +50,20 @@ async fn a_delivery_that_is_undone_does_not_count() {
     queue.acknowledge(&message.receipt).await.expect("acknowledged");
     assert_eq!((queue.depth(), dead_letters.depth()), (0, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_receive_waits_a_moment_for_a_first_message() {
+    let (queue, _) = queue(1).await;
+    let received = queue.receive(1).await.expect("received").remove(0);
+    queue.acknowledge(&received.receipt).await.expect("acknowledged");
+    let start = Instant::now();
+    assert!(queue.receive(1).await.expect("received").is_empty());
+    assert_eq!(start.elapsed().as_millis(), 50);
+    let publish = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        queue.publish(vec!["{}".to_owned()]).await
+    };
+    let (received, _) = tokio::join!(queue.receive(1), publish);
+    assert_eq!(received.expect("received").len(), 1);
+    assert!(start.elapsed() < Duration::from_millis(50 + 30), "{:?}", start.elapsed());
+}

@@ -84,5 +84,9 @@ mod tests {
         assert_eq!(looked(5..50).await, Err(Fault::Unknown), "written all the time");
         assert_eq!(looked([5; 50]).await, Err(Fault::Corrupt), "nobody writes");
         assert_eq!(looked([5, 5, 5, 5, 5, 6, 6]).await, Err(Fault::Unknown));
+        let start = tokio::time::Instant::now();
+        assert_eq!(looked([5; 50]).await, Err(Fault::Corrupt));
+        let pauses = Duration::from_millis(20 + 40 + 80 + 160 + 320);
+        assert_eq!(start.elapsed(), pauses, "each twice as long as the one before");
     }
 }

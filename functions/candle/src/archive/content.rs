@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use serde::de::DeserializeSeed;
-use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
 use super::{ArchiveError, Hour, MAX_TRADES, ObjectName};
@@ -74,10 +73,8 @@ fn read_row(text: &str, line: usize) -> Result<Trade, ArchiveError> {
     let mut fault = None;
     let mut json = serde_json::Deserializer::from_str(text);
     let trade = Row(&mut fault).deserialize(&mut json);
-    trade.and_then(|trade| json.end().map(|()| trade)).map_err(|cause| match fault {
-        Some(Fault { field, problem }) if cause.classify() == Category::Data => {
-            ArchiveError::Trade { line, field, problem }
-        }
-        _ => ArchiveError::NotRow { line },
+    trade.and_then(|trade| json.end().map(|()| trade)).map_err(|_| match fault {
+        Some(Fault { field, problem }) => ArchiveError::Trade { line, field, problem },
+        None => ArchiveError::NotRow { line },
     })
 }

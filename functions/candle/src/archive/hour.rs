@@ -99,6 +99,9 @@ mod tests {
         }
         assert_eq!(Hour::at(u64::MAX), Hour::at(Trade::MAX_TIME_MS));
         assert_eq!(Hour::at(Trade::MAX_TIME_MS).next(), None);
+        assert_eq!(Hour::at(0).next(), Some(Hour::at(Hour::DURATION_MS)));
+        let last_but_one = Hour::at(Trade::MAX_TIME_MS - Hour::DURATION_MS);
+        assert_eq!(last_but_one.next(), Some(Hour::at(Trade::MAX_TIME_MS)));
     }
 
     #[test]

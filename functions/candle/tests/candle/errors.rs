@@ -47,6 +47,8 @@ fn of_messages() {
         (r#""v":1"#, r#""v":1,"v":1"#),
         (r#""v":1"#, r#""v":1,"w":1"#),
         (r#""symbol":"BTCUSDT","#, ""),
+        (r#""v":1"#, r#""symbol":"BTCUSDT","v":1"#),
+        (r#""v":1"#, r#""trades":[[7,7,"7","7",1]],"v":1"#),
         ("BTCUSDT", "ETHUSDT"),
         ("BTCUSDT", "btcusdt"),
         (r#""BTCUSDT""#, "7"),
@@ -86,6 +88,8 @@ fn of_messages() {
     "v":1 -> "v":1,"v":1: message: not v, symbol and trades, each once
     "v":1 -> "v":1,"w":1: message: not v, symbol and trades, each once
     "symbol":"BTCUSDT", -> : symbol: missing
+    "v":1 -> "symbol":"BTCUSDT","v":1: message: not v, symbol and trades, each once
+    "v":1 -> "trades":[[7,7,"7","7",1]],"v":1: message: not v, symbol and trades, each once
     BTCUSDT -> ETHUSDT: unknown symbol ETHUSDT
     BTCUSDT -> btcusdt: symbol: a symbol with something other than A-Z and 0-9 at 0
     "BTCUSDT" -> 7: symbol: not a plain text
@@ -117,6 +121,8 @@ fn of_messages() {
     let many = Batch { symbol: btcusdt(), trades: vec![trades()[0]; message::MAX_TRADES + 1] };
     insta::assert_snapshot!(decode(&message::encode(&many)), @"more than 2500 trades");
     insta::assert_snapshot!(decode(&" ".repeat(message::MAX_BYTES + 1)), @"a message of 262145 bytes, above 262144");
+    let padding = " ".repeat(message::MAX_BYTES - MESSAGE.len());
+    insta::assert_snapshot!(decode(&format!("{MESSAGE}{padding}")), @"1 trades");
     insta::assert_snapshot!(decode("[]"), @"message: not an object");
     assert_eq!(message::decode(b"\xff", &symbols()), Err(message::MessageError::NotJson { at: 0 }));
 }
@@ -184,10 +190,15 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// The hash that the name of an object with this content has.
+fn hash(content: &[u8]) -> u64 {
+    let digest = Sha256::digest(content);
+    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+}
+
 /// Decodes content under a name whose hash is right.
 fn decode_archive(content: &str) -> String {
-    let digest = Sha256::digest(content.as_bytes());
-    let hash = digest.iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
+    let hash = hash(content.as_bytes());
     let name =
         format!("trades/v1/BTCUSDT/2024-08-08T23/3735683259-3735683259-{hash:016x}.jsonl.gz");
     match ArchiveObject::decode(&name, &gzip(content.as_bytes())) {
@@ -269,6 +280,69 @@ fn of_archive_bytes() {
     assert!(bomb.len() < 1024 * 1024);
     insta::assert_snapshot!(error(&name, &bomb), @"above 1048576 bytes");
     insta::assert_snapshot!(error(&name, &vec![0; 1024 * 1024 + 1]), @"above 1048576 bytes");
+    // As many as there may be: it is looked at.
+    insta::assert_snapshot!(error(&name, &vec![0; 1024 * 1024]), @"not one gzip stream");
+    insta::assert_snapshot!(error(&name, &gzip(&vec![b'x'; 1024 * 1024 + 1])), @"above 1048576 bytes");
+    let most = vec![b'x'; 1024 * 1024];
+    let unlike = format!("the content has hash {:016x}, unlike the name", hash(&most));
+    assert_eq!(error(&name, &gzip(&most)), unlike);
+}
+
+/// What is wrong with the record of a candle in which these fields are replaced.
+fn record_error(candle: &Candle, edits: &[(&str, Field)]) -> String {
+    let fields = candle.to_fields();
+    let edited = |name: &str| edits.iter().find(|edit| edit.0 == name).map(|edit| edit.1.clone());
+    let stored = |name: &str| fields.iter().find(|field| field.0 == name).map(|f| f.1.clone());
+    match Candle::from_fields(|name| edited(name).or_else(|| stored(name))) {
+        Ok(_) => "a candle".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What follows from there being so few trades.
+#[test]
+fn of_records_of_one_two_and_three_trades() {
+    let first = trades()[0];
+    let next = |number: u64, price: &str| Trade {
+        id: first.id + number,
+        time_ms: first.time_ms + number,
+        price: price.parse().unwrap(),
+        ..first
+    };
+    let all = [first, next(1, "61840"), next(2, "61839")];
+    let candle = |count: usize| {
+        fold(&btcusdt(), &all[..count], &[Interval::M1]).into_values().next().unwrap()
+    };
+    let text = |text: &str| Field::Text(text.to_owned());
+    let whole = |value: u64| Field::Integer(i64::try_from(value).unwrap());
+    let one = |edits: &[(&str, Field)]| record_error(&candle(1), edits);
+    let two = |edits: &[(&str, Field)]| record_error(&candle(2), edits);
+    let three = |edits: &[(&str, Field)]| record_error(&candle(3), edits);
+    assert_eq!([one(&[]), two(&[]), three(&[])], ["a candle", "a candle", "a candle"]);
+
+    let other_close = [("close", text("61840")), ("high", text("61840"))];
+    insta::assert_snapshot!(one(&other_close), @"close: not the open, though there is one trade");
+    let later = [("close_trade_time_ms", whole(first.time_ms + 1))];
+    insta::assert_snapshot!(one(&later), @"close_trade_id: not apart from the open, unless there is one trade");
+    let same = [("close_trade_time_ms", whole(first.time_ms)), ("close_trade_id", whole(first.id))];
+    insta::assert_snapshot!(three(&same), @"close_trade_id: not apart from the open, unless there is one trade");
+    for (field, price) in [("high", "61841"), ("low", "61837")] {
+        let edit = [(field, text(price))];
+        assert_eq!(one(&edit), "high: not that of one of the trades", "{field}");
+        assert_eq!(two(&edit), "high: not that of one of the trades", "{field}");
+        assert_eq!(three(&edit), "a candle", "{field}: the third trade may have it");
+    }
+    // Ten to the power of 12, the most, and ten times as much.
+    for (quantity, quote, told) in [
+        ("10", "1000000000000", "a candle"),
+        ("100", "10000000000000", "quote_volume: not within the limit of its trades"),
+    ] {
+        let price = text("100000000000");
+        let mut edits = ["open", "high", "low", "close"].map(|name| (name, price.clone())).to_vec();
+        edits.extend([("volume", text(quantity)), ("quote_volume", text(quote))]);
+        edits.push(("taker_buy_volume", text("0")));
+        assert_eq!(one(&edits), told);
+    }
 }
 
 #[test]

@@ -152,6 +152,9 @@ fn what_nobody_has_goes_to_the_next_one_while_those_who_should_have_it_are_suspe
     let hedge = |policy, states| {
         let route = router(policy).decide(Memory::default(), &views(states), 0).1;
         let told = names(&route).join(" ");
+        for name in ["aws-1", "gcp", "aws-2"] {
+            assert_eq!(route.hedges(name), route.hedge.as_deref() == Some(name), "{name}");
+        }
         (told, route.hedge.unwrap_or_default())
     };
     let is = |publish: &str, hedge: &str| (publish.to_owned(), hedge.to_owned());
@@ -194,6 +197,12 @@ fn weights_are_kept_exactly_and_the_rest_take_over() {
     assert_eq!(["aws-1", "gcp", "aws-2"].map(|name| count(&route, name)), [0, 400, 0]);
     let (_, route) = router.decide(Memory::default(), &views([Down, Down, Healthy]), 0);
     assert_eq!(count(&route, "aws-2"), 400, "no weight is better than nobody");
+}
+
+#[test]
+fn each_reason_for_a_change_has_its_word() {
+    let whys = [Why::Failover, Why::Failback, Why::Ordered];
+    assert_eq!(whys.map(|why| why.to_string()), ["failover", "failback", "ordered"]);
 }
 
 fn state() -> impl Strategy<Value = State> {
