@@ -134,6 +134,60 @@ resource "google_service_account_iam_member" "deploy_as" {
   member             = google_service_account.github["deploy"].member
 }
 
+# The producer's machine, where there is one. Its network and its account are an administrator's.
+resource "google_project_iam_member" "github_compute" {
+  for_each = local.has_producer ? local.github_accounts : {}
+
+  project = var.project
+  role    = "roles/compute.viewer"
+  member  = google_service_account.github[each.key].member
+}
+
+resource "google_project_iam_custom_role" "producer_host" {
+  count = local.has_producer && contains(keys(local.github_accounts), "deploy") ? 1 : 0
+
+  role_id     = "${local.role_prefix}_producer_host${local.role_suffix}"
+  title       = "${local.name}: the producer's machine"
+  description = "Makes and deletes machines and disks; sets no policy."
+  permissions = [
+    "compute.disks.create",
+    "compute.disks.delete",
+    "compute.disks.resize",
+    "compute.disks.setLabels",
+    "compute.disks.use",
+    "compute.instances.attachDisk",
+    "compute.instances.create",
+    "compute.instances.delete",
+    "compute.instances.detachDisk",
+    "compute.instances.setLabels",
+    "compute.instances.setMetadata",
+    "compute.instances.setServiceAccount",
+    "compute.instances.start",
+    "compute.instances.stop",
+    "compute.instances.update",
+    "compute.subnetworks.use",
+    "compute.subnetworks.useExternalIp",
+  ]
+
+  depends_on = [google_project_service.api]
+}
+
+resource "google_project_iam_member" "producer_host" {
+  count = length(google_project_iam_custom_role.producer_host)
+
+  project = var.project
+  role    = google_project_iam_custom_role.producer_host[0].id
+  member  = google_service_account.github["deploy"].member
+}
+
+resource "google_service_account_iam_member" "deploy_as_producer" {
+  count = length(google_project_iam_custom_role.producer_host)
+
+  service_account_id = google_service_account.producer[0].name
+  role               = "roles/iam.serviceAccountUser"
+  member             = google_service_account.github["deploy"].member
+}
+
 resource "google_artifact_registry_repository_iam_member" "deploy" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 

@@ -3,7 +3,7 @@
 
 locals {
   operators = toset(var.operators)
-  # For each operator, the two roles on the archive that an ingesting service has as well.
+  # For each operator, the two roles on the archive that the replicating service has as well.
   operator_archive = {
     for pair in setproduct(var.operators, ["roles/storage.objectCreator", "roles/storage.objectViewer"]) :
     "${pair[0]} ${pair[1]}" => { member = pair[0], role = pair[1] }
@@ -71,6 +71,15 @@ resource "google_project_iam_member" "schedule" {
 
   project = var.project
   role    = google_project_iam_custom_role.schedule[0].id
+  member  = each.key
+}
+
+# Credentials of a person name the project that pays for a call.
+resource "google_project_iam_member" "operator_quota" {
+  for_each = local.schedulers
+
+  project = var.project
+  role    = "roles/serviceusage.serviceUsageConsumer"
   member  = each.key
 }
 

@@ -39,7 +39,10 @@ locals {
           [Service]
           Environment=HOME=/var/lib/twincloud
           # Never on the machine's own disk; the numbers are those of the image's user.
-          ExecStartPre=/bin/sh -c 'grep -q " /mnt/disks/spool " /proc/mounts && install -d -m 0700 -o 65532 -g 65532 /mnt/disks/spool/producer'
+          ExecStartPre=/bin/sh -c 'grep -q " /mnt/disks/spool " /proc/mounts || mount -o noatime,nodev,nosuid,noexec /dev/disk/by-id/google-spool /mnt/disks/spool'
+          # The disk may have grown.
+          ExecStartPre=-/bin/sh -c 'resize2fs /dev/disk/by-id/google-spool'
+          ExecStartPre=/bin/sh -c 'install -d -m 0700 -o 65532 -g 65532 /mnt/disks/spool/producer'
           ExecStartPre=/usr/bin/docker-credential-gcr configure-docker --registries=${local.registry}
           ExecStartPre=-/usr/bin/docker rm --force producer
           ExecStart=/usr/bin/docker run --rm --name producer --env-file /etc/twincloud/producer.env \
@@ -56,10 +59,9 @@ locals {
     ]
     runcmd = [
       # Only a disk without anything on it is formatted.
-      "blkid /dev/disk/by-id/google-spool || mkfs.ext4 -m 0 /dev/disk/by-id/google-spool",
+      "blkid -p /dev/disk/by-id/google-spool; [ $? -ne 2 ] || [ -n \"$(wipefs -n /dev/disk/by-id/google-spool)\" ] || mkfs.ext4 -m 0 /dev/disk/by-id/google-spool",
       "fsck.ext4 -p /dev/disk/by-id/google-spool || true",
       "mkdir -p /mnt/disks/spool /var/lib/twincloud",
-      "mount -o noatime,nodev,nosuid,noexec /dev/disk/by-id/google-spool /mnt/disks/spool",
       "systemctl daemon-reload",
       "systemctl start --no-block twincloud-producer.service",
     ]

@@ -191,6 +191,35 @@ locals {
         Resource = "*"
       },
     ],
+    # The producer's machine. What describes machines, disks and networks takes no resource.
+    local.has_producer ? [
+      {
+        Sid    = "ReadProducerHost"
+        Effect = "Allow"
+        Action = [
+          "ec2:DescribeInstanceAttribute",
+          "ec2:DescribeInstanceCreditSpecifications",
+          "ec2:DescribeInstanceTypes",
+          "ec2:DescribeInstances",
+          "ec2:DescribeSecurityGroups",
+          "ec2:DescribeSubnets",
+          "ec2:DescribeTags",
+          "ec2:DescribeVolumes",
+          "ec2:DescribeVpcs",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid    = "ReadProducerProfile"
+        Effect = "Allow"
+        Action = ["iam:GetInstanceProfile", "iam:ListInstanceProfilesForRole", "ssm:GetParameter"]
+        Resource = [
+          "arn:${local.partition}:iam::${local.account}:instance-profile/${local.name}-*",
+          "arn:${local.partition}:iam::${local.account}:role/${local.name}-*",
+          "arn:${local.partition}:ssm:${var.region}::parameter/aws/service/ami-amazon-linux-latest/*",
+        ]
+      },
+    ] : [],
     var.state_bucket == null ? [] : [
       {
         Sid      = "ReadState"

@@ -46,16 +46,16 @@ locals {
     until [ -b "$disk" ]; do sleep 1; done
     # Only a disk without anything on it is formatted: mkfs refuses to write over a file system.
     blkid "$disk" || mkfs.xfs "$disk"
-    echo "$disk /var/lib/private/twincloud-producer xfs noatime,nofail,nodev,nosuid,noexec,x-systemd.device-timeout=300 0 2" >> /etc/fstab
+    echo "$disk /var/lib/private/twincloud-producer xfs noatime,nofail,nodev,nosuid,noexec,x-systemd.device-timeout=infinity,x-systemd.growfs 0 2" >> /etc/fstab
     install -d -m 0700 /var/lib/private/twincloud-producer
 
     until aws s3 cp --region ${var.region} "s3://${local.artifact_bucket}/${var.producer_program}" /usr/local/bin/twincloud-producer; do sleep 5; done
     echo "${trimsuffix(basename(var.producer_program), ".bin")}  /usr/local/bin/twincloud-producer" | sha256sum --check
     chmod 0755 /usr/local/bin/twincloud-producer
-    echo 'kernel.panic = 10' > /etc/sysctl.d/90-twincloud.conf
-    sysctl --system
     systemctl daemon-reload
     systemctl enable --now twincloud-producer
+    echo 'kernel.panic = 10' > /etc/sysctl.d/90-twincloud.conf
+    sysctl --load=/etc/sysctl.d/90-twincloud.conf
   EOT
 }
 

@@ -133,10 +133,10 @@ run "plan_role_changes_nothing" {
   }
 
   assert {
-    condition = alltrue([
+    condition = [
       for statement in jsondecode(aws_iam_policy.foundation[0].policy).Statement :
-      statement.Action == "s3:GetObject" && statement.Resource == "arn:aws:s3:::blockchain-core-state-dev-123456789012/terraform/terraform.tfstate" if statement.Sid == "ReadState"
-    ])
+      "${statement.Action} ${statement.Resource}" if statement.Sid == "ReadState"
+    ] == ["s3:GetObject arn:aws:s3:::blockchain-core-state-dev-123456789012/terraform/terraform.tfstate"]
     error_message = "The plan role reads the state; a plan takes no lock."
   }
 }

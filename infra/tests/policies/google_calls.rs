@@ -169,9 +169,10 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
 ];
 
 /// Permissions of custom roles that no call of ours needs, by role: one, or all with a `*`; and why they stay.
-const BESIDES: [(&str, &str, &str); 4] = [
+const BESIDES: [(&str, &str, &str); 5] = [
     ("configure", "*", "Terraform's calls"),
     ("configure_archive", "*", "Terraform's calls"),
+    ("producer_host", "*", "Terraform's calls"),
     (
         "candles",
         "datastore.databases.get",
@@ -181,13 +182,23 @@ const BESIDES: [(&str, &str, &str); 4] = [
 ];
 
 /// Grants of which no call of ours needs anything, and why they are there.
-const NO_CALLS: [(&str, &str); 10] = [
+const NO_CALLS: [(&str, &str); 14] = [
     ("terraform-gcp/deploy.tf google_project_iam_member.configure", "Terraform's calls"),
+    ("terraform-gcp/deploy.tf google_project_iam_member.github_compute", "Terraform's calls"),
+    ("terraform-gcp/deploy.tf google_project_iam_member.producer_host", "Terraform's calls"),
     ("terraform-gcp/deploy.tf google_service_account_iam_member.deploy_as", "Terraform's calls"),
+    (
+        "terraform-gcp/deploy.tf google_service_account_iam_member.deploy_as_producer",
+        "Terraform's calls",
+    ),
     ("terraform-gcp/deploy.tf google_service_account_iam_member.github", "GitHub's sign-in"),
     (
         "terraform-gcp/deploy.tf google_storage_bucket_iam_member.configure_archive",
         "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/operator.tf google_project_iam_member.operator_quota",
+        "the project that a person's credentials name as the one that pays",
     ),
     (
         "terraform-gcp/producer.tf google_artifact_registry_repository_iam_member.producer",

@@ -59,6 +59,7 @@ const PREDEFINED: &[(&str, &[&str])] = &[
     ("roles/pubsub.viewer", &["pubsub.subscriptions.get"]),
     ("roles/run.developer", &[]),
     ("roles/run.viewer", &[]),
+    ("roles/compute.viewer", &[]),
     ("roles/serviceusage.serviceUsageConsumer", &[]),
     ("roles/storage.bucketViewer", &[]),
     ("roles/storage.objectCreator", &["storage.objects.create"]),

@@ -15,9 +15,13 @@ pub(super) const ENDPOINT: &str = "https://cloudresourcemanager.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// The permission that deleting a resource of a type takes. Types that aren't here go with others.
-const NEEDED: [(&str, &str); 10] = [
+const NEEDED: [(&str, &str); 14] = [
     ("google_artifact_registry_repository", "artifactregistry.repositories.delete"),
     ("google_cloud_run_v2_service", "run.services.delete"),
+    ("google_compute_disk", "compute.disks.delete"),
+    ("google_compute_instance", "compute.instances.delete"),
+    ("google_compute_network", "compute.networks.delete"),
+    ("google_compute_subnetwork", "compute.subnetworks.delete"),
     ("google_firestore_database", "datastore.databases.delete"),
     ("google_iam_workload_identity_pool", "iam.workloadIdentityPools.delete"),
     ("google_project_iam_custom_role", "iam.roles.delete"),
