@@ -68,13 +68,15 @@ fn what_is_shipped_writes_a_candle_once_a_second() {
 
 #[test]
 fn several_instances_are_refused_where_a_symbol_has_more_than_a_message_a_second() {
-    assert_snapshot!(refused(&["producer.batch_age_ms=100"]), @"twincloud.toml:LINE: `gcp.ingest.max_instances`: 10 instances write the same candles, each for itself, and with producer.batch_age_ms = 100 a symbol has 10 messages a second; Firestore bears about one write a second of a document for long: 1, or producer.batch_age_ms = 1000 or more");
+    assert_snapshot!(refused(&["producer.batch_age_ms=100"]), @"twincloud.toml:LINE: `gcp.ingest.max_instances`: 10 instances write the same candles, each for itself, and with producer.batch_age_ms = 100 a symbol has a message each 100 ms; Firestore bears about one write a second of a document for long: 1, or producer.batch_age_ms = 1000 or more");
     let error = refused(&["producer.batch_age_ms=999", "gcp.ingest.max_instances=2"]);
     assert!(error.contains("`gcp.ingest.max_instances`: 2 instances write"), "{error}");
     with("dev", &["producer.batch_age_ms=1000", "gcp.ingest.max_instances=1000"])
         .expect("one a second");
     with("dev", &["producer.batch_age_ms=1", "gcp.ingest.max_instances=1"]).expect("one instance");
     with("local", &["gcp.ingest.max_instances=10"]).expect("an emulator bears it");
+    with("dev", &["producer.batch_age_ms=100", "route.targets=aws"])
+        .expect("nothing goes to Google");
 }
 
 /// Each number that an error names is the least that is taken.

@@ -94,11 +94,11 @@ pub(crate) fn build_and_package(
     quiet: bool,
     print: Print,
 ) -> Result<(), Failure> {
-    let is_static = can_be_static(destination)?;
+    let host = host()?;
+    let is_static = can_be_static(destination, &host)?;
     build_programs(quiet)?;
     // The deploy engine says which services there are, and for which target.
     let wanted = services()?;
-    let host = host()?;
     let target = wanted["target"].as_str().unwrap_or(&host);
     let services = wanted["services"].as_array().into_iter().flatten().map(|service| {
         let text = |key: &str| service[key].as_str().unwrap_or_default();
@@ -117,9 +117,9 @@ pub(crate) fn build_and_package(
 }
 
 /// True if functions can be linked without a C library of their surroundings; see [`build_functions`].
-fn can_be_static(destination: Destination) -> Result<bool, Failure> {
+fn can_be_static(destination: Destination, host: &str) -> Result<bool, Failure> {
     // Elsewhere, as with musl, the static library comes with Rust.
-    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+    if !host.ends_with("-linux-gnu") {
         return Ok(true);
     }
     let env = Env::from_process();
@@ -157,23 +157,29 @@ fn build_functions(
     if quiet {
         build.arg("--quiet");
     }
-    let mut flags = user_rustflags();
-    flags.push("-Crelocation-model=static".to_owned());
+    let mut flags = vec!["-Crelocation-model=static".to_owned()];
     if is_static {
         flags.push("-Ctarget-feature=+crt-static".to_owned());
     }
-    build.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    // cargo takes flags from one place alone: the environment, or else what its configuration says of the target.
+    if let Some(users) = user_rustflags() {
+        build.env("CARGO_ENCODED_RUSTFLAGS", [users, flags].concat().join("\x1f"));
+    } else {
+        build.arg("--config").arg(format!("target.{target}.rustflags={flags:?}"));
+    }
     build_with(&mut build)
 }
 
-/// The compiler's flags that the environment asks for; cargo takes the first of the two variables that is set.
-fn user_rustflags() -> Vec<String> {
-    let of = |name: &str, separator: char| -> Option<Vec<String>> {
-        let flags = env::var(name).ok()?;
-        let flags = flags.split(separator).filter(|flag| !flag.is_empty());
-        Some(flags.map(ToOwned::to_owned).collect())
+/// The compiler's flags that the environment asks for, in the first of the two variables that is set; none: in neither.
+fn user_rustflags() -> Option<Vec<String>> {
+    let encoded = env::var("CARGO_ENCODED_RUSTFLAGS").map(|flags| {
+        let flags = flags.split('\x1f').filter(|flag| !flag.is_empty());
+        flags.map(ToOwned::to_owned).collect()
+    });
+    let plain = || {
+        env::var("RUSTFLAGS").map(|flags| flags.split_whitespace().map(ToOwned::to_owned).collect())
     };
-    of("CARGO_ENCODED_RUSTFLAGS", '\x1f').or_else(|| of("RUSTFLAGS", ' ')).unwrap_or_default()
+    encoded.or_else(|_| plain()).ok()
 }
 
 /// The target that the compiler builds for on this machine, such as `x86_64-unknown-linux-gnu`.

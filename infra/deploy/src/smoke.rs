@@ -159,7 +159,8 @@ impl<'n> Denials<'n> {
 
 /// True if a service said that these credentials may not do this; the words are those of AWS and of Google Cloud.
 fn is_denied(error: &PortError) -> bool {
-    let words = ["AccessDenied", "PERMISSION_DENIED"];
+    // `PermissionDenied` is how Firestore's library writes the code.
+    let words = ["AccessDenied", "PERMISSION_DENIED", "PermissionDenied"];
     error.fault == Fault::Refused && words.iter().any(|word| error.detail.contains(word))
 }
 

@@ -79,6 +79,16 @@ async fn on_cloud(
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(Outputs, bool), Failure> {
+    if let Some(name) = other_sign_in(&told) {
+        // Before the first apply, which would leave a deployment without images.
+        let why = format!(
+            "{name} is set, which only Terraform reads; the images are pushed and the smoke test is made with Application \
+             Default Credentials"
+        );
+        Token::find(told(ACCESS_TOKEN).as_deref())
+            .map_err(|error| Failure::lacking(anyhow!("{why}, and there are none: {error}")))?;
+        progress.note(format!("note: {why}"));
+    }
     let known = known::known(site)?;
     let first = session(site, &known, progress).await?;
     let mut outputs = first.outputs().await?;
@@ -217,7 +227,14 @@ pub(super) async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result
     }
     let session = session(site, &known::known(site)?, progress).await?;
     let plan = session.look(Purpose::Destroy).await?;
-    destroyable(&plan, &storage(&told)?).await?;
+    if let Some(name) = other_sign_in(&told) {
+        destroyable(&plan, None).await?;
+        progress.note(format!(
+            "note: if all of it may be deleted isn't known: {name} is set, which only Terraform reads"
+        ));
+        return Ok(());
+    }
+    destroyable(&plan, Some(&storage(&told)?)).await?;
     let token = Token::find(told(ACCESS_TOKEN).as_deref()).map_err(Failure::lacking)?;
     match rights::missing(rights::ENDPOINT, &token, &site.settings.gcp.project, &plan).await {
         Ok(missing) => permitted(&missing),
@@ -241,8 +258,9 @@ fn permitted(missing: &[&str]) -> Result<(), Failure> {
 /// The variable that stands in for Application Default Credentials, for Terraform too.
 const ACCESS_TOKEN: &str = "GOOGLE_OAUTH_ACCESS_TOKEN";
 
-/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that holds something and must be empty.
-async fn destroyable(plan: &Plan, storage: &CloudStorage) -> Result<(), Failure> {
+/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that holds something and must be empty,
+/// where its objects can be listed.
+async fn destroyable(plan: &Plan, storage: Option<&CloudStorage>) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut held = Vec::new();
     for Removed { resource_type, before } in &plan.removed {
@@ -257,7 +275,9 @@ async fn destroyable(plan: &Plan, storage: &CloudStorage) -> Result<(), Failure>
                 ));
             }
             "google_storage_bucket"
-                if before["force_destroy"] != true && storage.holds_anything(&name).await? =>
+                if before["force_destroy"] != true
+                    && let Some(storage) = storage
+                    && storage.holds_anything(&name).await? =>
             {
                 held.push((
                     format!("the bucket {name} holds objects"),

@@ -1,7 +1,7 @@
 //! The two Terraform roots: the AWS foundation here, Google's with `gcp.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ pub(super) struct Session<'s> {
     patience: Patience,
     /// Addresses of what was made in this session.
     made: Mutex<BTreeSet<String>>,
+    /// True once members of Google Cloud got rights in this session.
+    granted: AtomicBool,
 }
 
 impl<'s> Session<'s> {
@@ -85,18 +87,22 @@ impl<'s> Session<'s> {
         progress.now(format!("{}: getting ready", root.name));
         let _running = Guard::new();
         terraform.init(&root).await.map_err(failed)?;
-        let made = Mutex::default();
-        Ok(Self { terraform, root, progress, patience: PATIENCE, made })
+        let (made, granted) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { terraform, root, progress, patience: PATIENCE, made, granted })
     }
 
     fn told(&self) -> impl FnMut(terraform::Progress<'_>) + Send {
         |what| {
             if let terraform::Progress::Event(event) = &what
                 && event.phase == Phase::Done
-                && event.action == "create"
             {
-                let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-                made.insert(event.address.clone());
+                if event.action == "create" {
+                    let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+                    made.insert(event.address.clone());
+                }
+                if gives_rights(&event.action, &event.address) {
+                    self.granted.store(true, Ordering::Relaxed);
+                }
             }
             report::terraform(self.progress, &what);
         }
@@ -155,8 +161,7 @@ impl<'s> Session<'s> {
 
     /// True if members of Google Cloud got rights in this session.
     pub(super) fn gave_rights(&self) -> bool {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().any(|address| is_grant(address))
+        self.granted.load(Ordering::Relaxed)
     }
 
     /// The changes, for looking at.
@@ -212,8 +217,13 @@ fn brief(change: &Change) -> (String, &'static str) {
     (change.address.clone(), action)
 }
 
-fn is_grant(address: &str) -> bool {
-    address.contains("_iam_member.")
+/// True if a change that was made gives members rights: a new grant, or a role that they have and that changes.
+fn gives_rights(action: &str, address: &str) -> bool {
+    match action {
+        "create" => address.contains("_iam_member."),
+        "update" => address.contains("_iam_custom_role."),
+        _ => false,
+    }
 }
 
 fn failed(error: Error) -> Failure {

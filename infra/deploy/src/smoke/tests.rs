@@ -178,6 +178,7 @@ fn denials_of_both_clouds_are_known() {
         "service error: unhandled error (AccessDeniedException): User: u is not authorized to perform: sqs:sendmessage",
         "unhandled error: unhandled error: KmsAccessDenied",
         "the service reports an error with code PERMISSION_DENIED described as: User not authorized to perform this action.",
+        "Error code: PermissionDenied. code: 'The caller does not have permission to execute the specified operation', message: \"Missing or insufficient permissions.\"",
     ] {
         assert!(is_denied(&error(Fault::Refused, detail)), "{detail}");
     }

@@ -44,7 +44,7 @@ async fn destroyed(
     let plan = session.look(Purpose::Destroy).await.expect("planned");
     let served = Served::start(move |_, _| (200, objects.to_owned())).await;
     let storage = CloudStorage::open(Some(&served.url), Some("token")).expect("a client");
-    let done = destroyable(&plan, &storage).await;
+    let done = destroyable(&plan, Some(&storage)).await;
     (done, fake.calls(&["-lock", "-destroy"]), served.asked())
 }
 

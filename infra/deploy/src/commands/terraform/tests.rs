@@ -199,7 +199,9 @@ fn clouds(aws_endpoint: &str) -> LocalClouds {
 fn grants_are_told_by_their_type() {
     let root = include_str!("../../../../../terraform-gcp/services.tf");
     assert!(root.contains(r#"resource "google_cloud_run_v2_service_iam_member" "invoker""#));
-    assert!(is_grant("google_cloud_run_v2_service_iam_member.invoker[\"ingest\"]"));
-    assert!(!is_grant("google_project_iam_custom_role.candles"));
-    assert!(!is_grant("google_cloud_run_v2_service.ingest[0]"));
+    let member = "google_cloud_run_v2_service_iam_member.invoker[\"ingest\"]";
+    let role = "google_project_iam_custom_role.candles";
+    assert!(gives_rights("create", member) && !gives_rights("delete", member));
+    assert!(gives_rights("update", role) && !gives_rights("create", role));
+    assert!(!gives_rights("create", "google_cloud_run_v2_service.ingest[0]"));
 }
