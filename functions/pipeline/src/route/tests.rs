@@ -73,6 +73,21 @@ fn a_primary_fails_over_within_its_cloud_first_and_fails_back_after_a_while() {
 }
 
 #[test]
+fn each_better_primary_must_be_there_for_the_whole_time() {
+    let steps = [
+        (0, views([Down, Down, Healthy])),
+        (10, views([Down, Healthy, Healthy])),
+        (500, views([Healthy; 3])),
+        (1_010, views([Healthy; 3])),
+        (1_499, views([Healthy; 3])),
+        (1_500, views([Healthy; 3])),
+    ];
+    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    let primaries: Vec<_> = routes.iter().map(|route| names(route)[0]).collect();
+    assert_eq!(primaries, ["aws-2", "aws-2", "aws-2", "aws-2", "aws-2", "aws-1"]);
+}
+
+#[test]
 fn with_nobody_there_the_primary_stays() {
     let steps =
         [(0, views([Healthy; 3])), (10, views([Down; 3])), (20, views([Down, Down, Recovering]))];
