@@ -100,8 +100,9 @@ mod tests {
             (name.first_id, name.last_id, name.hash),
             (3_735_683_259, 3_735_692_996, 0x0123_4567_89ab_cdef)
         );
-        assert!(NAME.starts_with(&ObjectName::hour_prefix(&name.symbol, name.hour)));
-        assert!(NAME.starts_with(&ObjectName::symbol_prefix(&name.symbol)));
+        let hour_prefix = ObjectName::hour_prefix(&name.symbol, name.hour);
+        assert_eq!(hour_prefix, "trades/v1/BTCUSDT/2024-08-08T23/");
+        assert_eq!(ObjectName::symbol_prefix(&name.symbol), "trades/v1/BTCUSDT/");
     }
 
     #[test]

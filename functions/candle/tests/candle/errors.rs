@@ -146,6 +146,7 @@ fn of_frames() {
         ("0.02000000", "two"),
         ("0.02000000", "0.00000000"),
         (r#""m":true"#, r#""m":1"#),
+        (r#""m":true,"#, ""),
         (r#""m":true"#, r#""X":"NA","m":true"#),
         (r#""m":true"#, r#""X":"INSURANCE_FUND","m":true"#),
         (r#""T":1723161255342,"#, ""),
@@ -167,6 +168,7 @@ fn of_frames() {
     0.02000000 -> two: q: not a plain decimal such as 61837.63
     0.02000000 -> 0.00000000: PassedOver { kind: Zero, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "m":true -> "m":1: m: not true or false
+    "m":true, -> : m: missing
     "m":true -> "X":"NA","m":true: PassedOver { kind: Placeholder, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "m":true -> "X":"INSURANCE_FUND","m":true: PassedOver { kind: OffBook, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "T":1723161255342, -> : T: missing
