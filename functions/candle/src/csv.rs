@@ -50,3 +50,35 @@ pub fn table<'c>(candles: impl IntoIterator<Item = &'c Candle>) -> String {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Interval, Trade, fold};
+
+    #[test]
+    fn a_table_is_a_header_and_a_line_a_candle() {
+        let trade = |id, time_ms, price: &str, buyer_is_maker| Trade {
+            id,
+            time_ms,
+            price: price.parse().unwrap(),
+            quantity: "0.5".parse().unwrap(),
+            buyer_is_maker,
+        };
+        let trades = [
+            trade(7, 60_000, "4", true),
+            trade(8, 60_001, "6", false),
+            trade(9, 60_002, "3", true),
+            trade(10, 60_003, "5", true),
+            trade(11, 120_000, "5", true),
+        ];
+        let candles = fold(&"BTCUSDT".parse().unwrap(), &trades, &[Interval::M1]);
+        let expected = "symbol,open_time_ms,open,high,low,close,volume,quote_volume,trades,\
+            taker_buy_volume,first_trade_id,last_trade_id\r\n\
+            BTCUSDT,60000,4.00000000,6.00000000,3.00000000,5.00000000,2.00000000,\
+            9.0000000000000000,4,0.50000000,7,10\r\n\
+            BTCUSDT,120000,5.00000000,5.00000000,5.00000000,5.00000000,0.50000000,\
+            2.5000000000000000,1,0.00000000,11,11\r\n";
+        assert_eq!(table(candles.values()), expected);
+    }
+}
