@@ -192,7 +192,7 @@ locals {
       },
     ],
     # The producer's machine. What describes machines, disks and networks takes no resource.
-    local.has_producer ? [
+    [for statement in [
       {
         Sid    = "ReadProducerHost"
         Effect = "Allow"
@@ -219,7 +219,7 @@ locals {
           "arn:${local.partition}:ssm:${var.region}::parameter/aws/service/ami-amazon-linux-latest/*",
         ]
       },
-    ] : [],
+    ] : statement if local.has_producer],
     var.state_bucket == null ? [] : [
       {
         Sid      = "ReadState"

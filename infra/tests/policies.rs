@@ -242,7 +242,10 @@ fn in_expression(place: &str, value: &Expression, statements: &mut Vec<Statement
             in_expression(place, &conditional.true_expr, statements);
             in_expression(place, &conditional.false_expr, statements);
         }
-        Expression::ForExpr(each) => in_expression(place, &each.value_expr, statements),
+        Expression::ForExpr(each) => {
+            in_expression(place, &each.collection_expr, statements);
+            in_expression(place, &each.value_expr, statements);
+        }
         _ => {}
     }
 }
