@@ -513,6 +513,10 @@ async fn hours_that_the_peer_does_not_have_are_passed_over() {
     let report = cloud.pull(Peer::of(&peer, Behaviour::Well)).await;
     assert!(report.complete && report.listed > 0, "{report:?}");
     assert_eq!((report.copied, report.present, report.lag_s), (0, 0, 0), "nothing is missing");
+    // The other way round the hour is copied, and those behind it are seen to be there.
+    let report = peer.pull(Peer::of(&cloud, Behaviour::Well)).await;
+    let hour = cloud.objects().await.into_keys().filter(|name| name.contains("/2024-08-08T23/"));
+    assert_eq!((report.copied, report.present), (hour.count(), 0), "{report:?}");
 }
 
 /// A thousand names are listed at once.
