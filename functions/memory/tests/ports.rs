@@ -68,3 +68,18 @@ async fn the_same_data_with_effects_of_their_own() {
     // The load is one of the first's; put and store are of the second.
     assert_eq!((first.passed(), second.passed()), (2, 4));
 }
+
+#[tokio::test(start_paused = true)]
+async fn names_are_listed_from_a_name_before_their_folder_on() {
+    let archive = MemoryArchive::default();
+    for name in ["trades/A/1", "trades/B/1", "trades/B/2", "trades/C/1"] {
+        archive.put_if_absent(name, Bytes::new()).await.expect("put");
+    }
+    for after in [None, Some("trades/A/"), Some("trades/B/"), Some("trades/B/0")] {
+        let listed = archive.list("trades/B/", after, 10).await.expect("listed");
+        assert_eq!(listed, ["trades/B/1", "trades/B/2"], "after {after:?}");
+    }
+    let listed = archive.list("trades/B/", Some("trades/B/1"), 10).await.expect("listed");
+    assert_eq!(listed, ["trades/B/2"]);
+    assert!(archive.list("trades/B/", Some("trades/C/"), 10).await.expect("listed").is_empty());
+}

@@ -67,3 +67,16 @@ async fn a_receive_waits_a_moment_for_a_first_message() {
     assert_eq!(received.expect("received").len(), 1);
     assert!(start.elapsed() < Duration::from_millis(50 + 30), "{:?}", start.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_hidden_for_as_long_as_the_queue_says() {
+    let (queue, _) = queue(3).await;
+    let first = queue.receive(1).await.expect("received").remove(0);
+    advance(HIDDEN - Duration::from_millis(100)).await;
+    assert!(queue.receive(1).await.expect("received").is_empty());
+    advance(Duration::from_millis(50)).await;
+    let start = Instant::now();
+    let again = queue.receive(1).await.expect("received").remove(0);
+    assert_eq!((start.elapsed(), &again.id), (Duration::ZERO, &first.id));
+    assert_ne!(again.receipt, first.receipt);
+}
