@@ -68,19 +68,19 @@ impl Lines {
     }
 
     fn json(&self, body: &[u8], is_whole: bool, show: &mut dyn FnMut(Found)) {
-        let (mut shown, mut others) = (0, 0);
+        let (mut any_shown, mut any_other) = (false, false);
         let read = json::read(body, &mut |fields| match fields {
             Some(fields) => {
-                shown += 1;
+                any_shown = true;
                 show(judge(fields, self.rows()));
             }
-            None => others += 1,
+            None => any_other = true,
         });
         match read {
-            Ok(_) if others > 0 => {
+            Ok(_) if any_other => {
                 show(Found::Refused { kind: Kind::Unknown, id: None, why: FrameError::Unknown });
             }
-            Ok(_) if shown == 0 => show(Found::PassedOver { kind: Kind::Answer, trade: None }),
+            Ok(_) if !any_shown => show(Found::PassedOver { kind: Kind::Answer, trade: None }),
             Ok(_) => {}
             Err(FrameError::NotJson { is_cut: true, .. }) if !is_whole => show(CUT),
             Err(why) => {

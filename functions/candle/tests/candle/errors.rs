@@ -151,6 +151,7 @@ fn of_frames() {
         (r#""m":true"#, r#""X":"INSURANCE_FUND","m":true"#),
         (r#""T":1723161255342,"#, ""),
         ("1723161255342,", "1723161255342999,"),
+        ("1723161255342,", "253402300799999,"),
         ("1723161255342,", "253402300799999999,"),
         ("1723161255342,", "253402300800000000,"),
         (r#""data":{"#, r#""datum":{"#),
@@ -173,6 +174,7 @@ fn of_frames() {
     "m":true -> "X":"INSURANCE_FUND","m":true: PassedOver { kind: OffBook, trade: Some((Symbol(BTCUSDT), 3735683259)) }
     "T":1723161255342, -> : T: missing
     1723161255342, -> 1723161255342999,: Trade { symbol: Symbol(BTCUSDT), trade: Trade { id: 3735683259, time_ms: 1723161255342, price: Price(6183763000000), quantity: Quantity(2000000), buyer_is_maker: true } }
+    1723161255342, -> 253402300799999,: Trade { symbol: Symbol(BTCUSDT), trade: Trade { id: 3735683259, time_ms: 253402300799999, price: Price(6183763000000), quantity: Quantity(2000000), buyer_is_maker: true } }
     1723161255342, -> 253402300799999999,: Trade { symbol: Symbol(BTCUSDT), trade: Trade { id: 3735683259, time_ms: 253402300799999, price: Price(6183763000000), quantity: Quantity(2000000), buyer_is_maker: true } }
     1723161255342, -> 253402300800000000,: T: after the year 9999
     "data":{ -> "datum":{: e: missing
@@ -183,6 +185,8 @@ fn of_frames() {
     insta::assert_snapshot!(decode("[]"), @"PassedOver { kind: OtherEvent, trade: None }");
     insta::assert_snapshot!(decode("{}"), @"JSON, but no frame, row or answer of Binance's");
     insta::assert_snapshot!(decode("7"), @"frame: not an object");
+    let padding = " ".repeat(binance::MAX_BYTES - FRAME.len());
+    assert_eq!(decode(&format!("{FRAME}{padding}")), decode(FRAME));
     insta::assert_snapshot!(decode(&" ".repeat(binance::MAX_BYTES + 1)), @"a frame of 1048577 bytes, above 1048576");
 }
 

@@ -149,6 +149,106 @@ fn each_line_is_what_it_is() {
     assert_eq!(all(&mut Lines::new(known()), b"\xff\xfe", true).len(), 1, "no text");
 }
 
+/// One key of several that only together tell what an object is.
+#[test]
+fn a_part_of_what_tells_a_kind_does_not_tell_it() {
+    for line in [
+        r#"{"code":-1}"#,
+        r#"{"msg":"any"}"#,
+        r#"{"id":7,"price":"1"}"#,
+        r#"{"id":7,"qty":"1"}"#,
+        r#"{"u":1}"#,
+        r#"{"b":"1"}"#,
+        r#"{"a":"1"}"#,
+        r#"{"f":1}"#,
+        r#"{"l":1}"#,
+        r#"{"u":1,"b":"1"}"#,
+        r#"{"u":1,"a":"1"}"#,
+        r#"{"b":"1","a":"1"}"#,
+        r#"{"a":1,"f":1}"#,
+        r#"{"a":1,"l":1}"#,
+        r#"{"f":1,"l":1}"#,
+    ] {
+        assert_eq!(kinds(&mut Lines::new(known()), line, true), [Kind::Unknown], "{line}");
+    }
+    assert_eq!(
+        kinds(&mut Lines::new(known()), &format!("hello {RAW}"), true),
+        [Kind::Garbage],
+        "no time stands before it"
+    );
+}
+
+/// What lies in an inner object under these names says nothing of the frame.
+#[test]
+fn only_the_outer_object_has_a_stream_and_data() {
+    let combined = encode_combined(&btcusdt(), &trade(), 1);
+    let inner = combined.replace(r#","M":true"#, r#","M":true,"data":{"t":8}"#);
+    assert_eq!(kinds(&mut Lines::new(known()), &inner, true), [Kind::Trade]);
+    let two = r#"{"stream":"btcusdt@trade","data":{"stream":"btcusdt@bookTicker"}}"#;
+    assert_eq!(kinds(&mut Lines::new(known()), two, true), [Kind::BadTrade]);
+}
+
+#[test]
+fn a_last_row_that_is_wrong_before_its_end_is_not_one_that_breaks_off() {
+    let six = CSV.strip_suffix(",True").unwrap();
+    for line in [
+        CSV.replace("61837.63000000", "much"),
+        six.replace("61837.63000000", "much"),
+        six.replace("True", "x"),
+    ] {
+        assert_eq!(kinds(&mut Lines::new(known()), &line, false), [Kind::BadTrade], "{line}");
+    }
+}
+
+#[test]
+fn a_time_of_a_row_is_digits() {
+    for (time, why) in [
+        ("", "time: missing"),
+        ("+5", "time: not a whole number of 64 bits"),
+        ("-5", "time: not a whole number of 64 bits"),
+        ("18446744073709551616", "time: not a whole number of 64 bits"),
+    ] {
+        let line = CSV.replace("1723161255342", time);
+        match &all(&mut Lines::new(known()), line.as_bytes(), true)[..] {
+            [Found::Refused { why: found, .. }] => assert_eq!(found.to_string(), why, "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_header_is_made_of_words() {
+    let header = "time,id,is_buyer_maker,price,qty,quote_qty";
+    for (word, kind) in [
+        ("quote qty", Kind::Header),
+        ("2nd", Kind::Garbage),
+        ("quote-qty", Kind::Garbage),
+        ("", Kind::Garbage),
+    ] {
+        let line = header.replace("quote_qty", word);
+        assert_eq!(kinds(&mut Lines::new(known()), &line, true), [kind], "{line}");
+    }
+    let five = header.strip_suffix(",quote_qty").unwrap();
+    assert_eq!(kinds(&mut Lines::new(known()), five, true), [Kind::Garbage], "too few columns");
+}
+
+#[test]
+fn a_strict_run_accepts_neither_what_is_refused_nor_what_is_cut_short() {
+    let bad: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| kind.is_bad()).collect();
+    assert_eq!(
+        bad,
+        [
+            Kind::CutShort,
+            Kind::BadTrade,
+            Kind::NoSymbol,
+            Kind::Conflict,
+            Kind::Unknown,
+            Kind::Garbage,
+            Kind::TooLong
+        ]
+    );
+}
+
 #[test]
 fn a_last_line_that_breaks_off_is_cut_short_wherever_that_is() {
     let cut = |line: &[u8]| {
