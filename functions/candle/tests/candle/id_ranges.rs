@@ -44,6 +44,8 @@ proptest! {
         prop_assert_eq!(&model.iter().rev().copied().collect::<IdRanges>(), &set);
         let ranges: Vec<_> = set.ranges().collect();
         prop_assert!(ranges.windows(2).all(|pair| *pair[0].end() + 1 < *pair[1].start()));
+        let pairs: Vec<_> = ranges.iter().map(|range| (*range.start(), *range.end())).collect();
+        prop_assert_eq!(set.pairs(), pairs);
     }
 
     #[test]
