@@ -9,7 +9,7 @@ locals {
   producer_member = "serviceAccount:${local.short}-producer@${var.project}.iam.gserviceaccount.com"
   aws_producer    = local.has_aws_producer ? "principalSet://iam.googleapis.com/projects/${local.number}/locations/global/workloadIdentityPools/${local.pool_id}/attribute.aws_role/${local.aws_producer_arn}" : null
 
-  # Who may publish trades and read orders by hand.
+  # Members that publish trades and read the orders of manual failover.
   publishers = merge(
     { for member in var.publishers : member => member },
     local.has_producer ? { host = local.producer_member } : {},
@@ -18,7 +18,7 @@ locals {
 
   registry = "${var.region}-docker.pkg.dev"
 
-  # What the machine does at each of its starts: its system keeps nothing but its disks.
+  # Run at each boot: Container-Optimized OS keeps no configuration across boots.
   producer_setup = !local.has_producer ? null : join("\n", ["#cloud-config", yamlencode({
     write_files = [
       {
@@ -58,7 +58,7 @@ locals {
       },
     ]
     runcmd = [
-      # Only a disk without anything on it is formatted.
+      # Only a disk without a known signature is formatted.
       "blkid -p /dev/disk/by-id/google-spool; [ $? -ne 2 ] || [ -n \"$(wipefs -n /dev/disk/by-id/google-spool)\" ] || mkfs.ext4 -m 0 /dev/disk/by-id/google-spool",
       "fsck.ext4 -p /dev/disk/by-id/google-spool || true",
       "mkdir -p /mnt/disks/spool /var/lib/twincloud",
@@ -87,7 +87,7 @@ resource "google_artifact_registry_repository_iam_member" "producer" {
   member     = google_service_account.producer[0].member
 }
 
-# What it says is in Cloud Logging. A log has no policy of its own.
+# The container logs to Cloud Logging. A log has no IAM policy of its own.
 resource "google_project_iam_member" "producer_logs" {
   count = local.producers
 
@@ -132,7 +132,7 @@ resource "google_compute_disk" "spool" {
   depends_on = [google_project_service.api]
 }
 
-# Another setup is another machine.
+# A change of the setup replaces the instance.
 resource "terraform_data" "producer" {
   count = local.producers
 

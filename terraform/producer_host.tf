@@ -5,7 +5,7 @@ locals {
   has_producer = var.producer_program != null
   producers    = local.has_producer ? 1 : 0
 
-  # Who it is at Google, without a key: its role's identity is exchanged there.
+  # Credentials for Google Cloud without a key: the role's identity is exchanged for a token.
   producer_google_credentials = var.google_audience_for_aws == null ? null : jsonencode({
     type               = "external_account"
     audience           = var.google_audience_for_aws
@@ -24,7 +24,7 @@ locals {
     GOOGLE_APPLICATION_CREDENTIALS = "/etc/twincloud/google.json"
   })
 
-  # Run as root at the first start. The lines between the marks are taken as they are.
+  # Run as root at the first boot. The quoted here-documents are written unchanged.
   producer_setup = !local.has_producer ? null : <<-EOT
     #!/bin/bash
     set -euo pipefail
@@ -95,12 +95,12 @@ resource "aws_volume_attachment" "producer" {
   stop_instance_before_detaching = true
 }
 
-# Nobody gets in; it gets out to both clouds and to Binance.
+# No inbound rule; outbound to both clouds and to Binance.
 resource "aws_security_group" "producer" {
   count = local.producers
 
   name        = "${local.name}-producer"
-  description = "The producer: nobody gets in, and it gets out by TLS."
+  description = "The producer: no inbound traffic, outbound TLS."
   vpc_id      = data.aws_subnet.producer[0].vpc_id
 
   # 9443 is stream.binance.com's, where the settings name it.
@@ -164,7 +164,7 @@ resource "aws_iam_instance_profile" "producer" {
 }
 
 resource "aws_instance" "producer" {
-  #checkov:skip=CKV_AWS_88:It needs a way out, and a NAT gateway costs ten times as much as it; its security group lets nobody in
+  #checkov:skip=CKV_AWS_88:It needs a way out, and a NAT gateway costs ten times as much as it; its security group has no inbound rule
   #checkov:skip=CKV_AWS_126:Its alarm needs the free metrics alone
   count = local.producers
 
@@ -214,7 +214,7 @@ resource "aws_instance" "producer" {
   depends_on = [aws_iam_role_policy.producer_program, aws_iam_role_policy_attachment.producer]
 }
 
-# A machine that does not answer itself is started again, and somebody is told.
+# An instance that fails its status check is rebooted, and the topic of alerts gets a message.
 resource "aws_cloudwatch_metric_alarm" "producer" {
   count = local.producers
 

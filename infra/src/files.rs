@@ -46,7 +46,7 @@ pub struct Known {
     pub ingest_image: Option<String>,
     /// Image of the Google replicate service, by digest.
     pub replicate_image: Option<String>,
-    /// What the producer's machines have to know. In a box, as the futures of all commands hold what is known.
+    /// Values for the producer's instances. Boxed to keep the futures of all commands small.
     pub producer: Box<KnownProducer>,
     /// Unique id of the Google account that replicates: `terraform-gcp/`'s output `replicate_service_account_unique_id`.
     pub google_replicate_subject: Option<String>,
@@ -54,17 +54,17 @@ pub struct Known {
     pub regions: BTreeMap<String, KnownRegion>,
 }
 
-/// What is known of the producer and its machines.
+/// Outputs about the producer and its instances.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KnownProducer {
-    /// Its image, by digest.
+    /// The image of the producer, by digest.
     pub image: Option<String>,
-    /// Its program in the artifact bucket, `producer/SHA256.bin`.
+    /// The object key of the program in the artifact bucket, `producer/SHA256.bin`.
     pub program: Option<String>,
-    /// Unique id of the account of its machine at Google: `terraform-gcp/`'s output `producer_service_account_unique_id`.
+    /// Unique id of the service account of the instance on Google Cloud: `terraform-gcp/`'s output `producer_service_account_unique_id`.
     pub google_subject: Option<String>,
-    /// The role by which that machine sends to AWS: `terraform/`'s output `google_producer_role_arn`.
+    /// The role that the instance on Google Cloud assumes on AWS: `terraform/`'s output `google_producer_role_arn`.
     pub google_role_arn: Option<String>,
 }
 
@@ -207,19 +207,19 @@ struct Names {
     replicate_roles: Vec<String>,
 }
 
-/// What the producer's machines are told, each only where there is one.
+/// Terraform variables of the producer's instances; empty for a cloud without one.
 #[derive(Serialize)]
 struct ProducerHost {
     program: Option<String>,
     unit: Option<&'static str>,
     aws_env: BTreeMap<String, String>,
     google_audience: Option<String>,
-    /// By which Google knows the one on AWS.
+    /// ARN of the role of the instance on AWS, for the grants on Google Cloud.
     aws_role: Option<String>,
     image: Option<String>,
     gcp_env: BTreeMap<String, String>,
     gcp_aws_env: BTreeMap<String, String>,
-    /// By which AWS knows the one at Google.
+    /// Unique id of the service account on Google Cloud, for the role's trust on AWS.
     google_subject: Option<String>,
 }
 

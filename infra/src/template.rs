@@ -73,7 +73,7 @@ fn plain(
 ) -> HelperResult {
     let value = argument(helper)?;
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    // To systemd quotes are quotes, and a backslash at the end goes on with the next line; to Docker they are letters.
+    // systemd interprets quotes, and a backslash at the end as a continued line; Docker takes both literally.
     if text.contains(['\'', '"', '\\', '\n', '\r', '\0']) || text.trim() != text {
         let why = format!(
             "{text:?} would be read otherwise by systemd than by Docker; choose a value without                            quotes, backslashes and spaces at its ends"

@@ -8,7 +8,7 @@ use infra::files::{self, Known};
 
 const UNIT: &str = include_str!("../producer/twincloud-producer.service");
 
-/// The program is not on this machine, and systemd asks for it.
+/// Replaces the path of the program, which `systemd-analyze` requires to exist.
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -20,7 +20,7 @@ fn systemd_finds_nothing_wrong_with_the_unit() {
         return;
     };
     let said = String::from_utf8_lossy(&output.stderr);
-    // What it says of other units of this machine is not about this one.
+    // Messages about other units of the machine are ignored.
     assert!(output.status.success() && !said.contains("twincloud"), "{said}");
 }
 

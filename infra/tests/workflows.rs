@@ -119,7 +119,7 @@ fn a_comment_is_no_longer_than_a_comment_may_be() {
     assert!(comment(&"~~~~\n".repeat(20_000)).len() < 32_000);
 }
 
-/// What CI runs of the Python package index is named with its hashes, and nothing from there is installed otherwise.
+/// CI installs packages of the Python package index only with their hashes.
 #[test]
 fn what_comes_from_pypi_comes_by_its_hash() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

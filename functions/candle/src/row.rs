@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_longest_row_is_within_its_bound() {
-        // Price times quantity is 10^12, which is the most.
+        // Price times quantity is 10^12, the maximum.
         let trade = Trade {
             id: Trade::MAX_ID,
             time_ms: Trade::MAX_TIME_MS,

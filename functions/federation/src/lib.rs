@@ -6,7 +6,8 @@
 //! - **Google to AWS.** The metadata server gives an identity token of the service account for an audience; AWS's token
 //!   service takes it for credentials of a role (`AssumeRoleWithWebIdentity`).
 //!
-//! A producer's machine on AWS does the former by a file that Google's libraries read, as its role is told by the machine.
+//! A producer on an EC2 instance uses Google's client libraries for the former: an `external_account` file makes them read the
+//! instance's role from its metadata.
 //!
 //! Both are fetched when first needed and again before they expire.
 

@@ -47,7 +47,7 @@ async fn queue() {
     conformance::queue(&MemoryQueue::new(config, Effects::default(), None)).await;
 }
 
-/// Many functions over one cloud, of which one crashes.
+/// Two clients share the data of one cloud, and each has its own injected faults.
 #[tokio::test(start_paused = true)]
 async fn the_same_data_with_effects_of_their_own() {
     let (first, second) = (Effects::default(), Effects::default());
@@ -65,7 +65,7 @@ async fn the_same_data_with_effects_of_their_own() {
     assert_eq!(store_too.store(candle, None).await.expect("stored"), Stored::Written);
     let found = store.load(candle.key()).await.expect("loaded").map(|(candle, _)| candle);
     assert_eq!(found.as_ref(), Some(candle));
-    // The load is one of the first's; put and store are of the second.
+    // The first client loaded; the second put and stored.
     assert_eq!((first.passed(), second.passed()), (2, 4));
 }
 

@@ -117,9 +117,9 @@ enum Behaviour {
     OnlyLists,
     /// Every n-th answer is an error that passes.
     Flaky(usize),
-    /// Lists names, and gives no object.
+    /// Lists names and fails each get.
     GivesNone(Fault),
-    /// Names below this prefix are not listed: that is refused.
+    /// Refuses to list names with this prefix.
     RefusesToList(&'static str),
 }
 
@@ -400,7 +400,7 @@ async fn a_run_ends_before_its_deadline_and_the_next_goes_on() {
     panic!("not complete after 40 runs, {copied} copied");
 }
 
-/// What is begun before four fifths of the time are over still ends in time; it is not cut off.
+/// A run starts no new work after four fifths of its time; work that has started is completed within the time.
 #[tokio::test(start_paused = true)]
 async fn the_last_fifth_of_the_time_is_left_to_what_is_under_way() {
     let peer = Cloud::new();
@@ -416,7 +416,7 @@ async fn the_last_fifth_of_the_time_is_left_to_what_is_under_way() {
         took >= Duration::from_millis(1_600) && took < Duration::from_millis(1_950),
         "{took:?}"
     );
-    // Sixteen objects come in 50 ms.
+    // Sixteen objects are copied in each 50 ms.
     assert!(report.copied >= 384, "{report:?}");
 }
 
@@ -480,7 +480,7 @@ async fn a_cursor_that_is_lost_or_wrong_costs_time_only() {
     }
 }
 
-/// The deep pass goes on in the middle of a symbol, and asks for nothing that it has behind it.
+/// The deep pass resumes in the middle of a symbol, at its cursor, and lists no name twice.
 #[tokio::test(start_paused = true)]
 async fn a_round_asks_for_each_part_of_each_symbol_once() {
     let peer = Cloud::new();
@@ -497,8 +497,8 @@ async fn a_round_asks_for_each_part_of_each_symbol_once() {
     let report = replicate.run(years_later_ms, Instant::now() + Duration::from_mins(1)).await;
     assert!(report.complete && report.copied == 0, "{report:?}");
     assert_eq!(report.listed, peer.objects().await.len(), "each name once");
-    // Which symbols there are and that there is no further one; the window of each; BTCUSDT from the cursor on, ZZZUSDT,
-    // AAAUSDT, and BTCUSDT up to the cursor.
+    // Four calls list the symbols, three the window of each symbol. The deep pass makes four: BTCUSDT from the cursor on,
+    // ZZZUSDT, AAAUSDT, and BTCUSDT up to the cursor.
     assert_eq!(well.asked.load(Ordering::SeqCst), 4 + 3 + 4);
 }
 
@@ -513,13 +513,13 @@ async fn hours_that_the_peer_does_not_have_are_passed_over() {
     let report = cloud.pull(Peer::of(&peer, Behaviour::Well)).await;
     assert!(report.complete && report.listed > 0, "{report:?}");
     assert_eq!((report.copied, report.present, report.lag_s), (0, 0, 0), "nothing is missing");
-    // The other way round the hour is copied, and those behind it are seen to be there.
+    // In the opposite direction the missing hour is copied.
     let report = peer.pull(Peer::of(&cloud, Behaviour::Well)).await;
     let hour = cloud.objects().await.into_keys().filter(|name| name.contains("/2024-08-08T23/"));
     assert_eq!((report.copied, report.present), (hour.count(), 0), "{report:?}");
 }
 
-/// A thousand names are listed at once.
+/// One listing returns at most a thousand names.
 #[tokio::test(start_paused = true)]
 async fn an_hour_has_all_of_its_names_however_many_there_are() {
     for count in [0, 1, 999, 1_000, 1_001, 2_000, 2_500] {
@@ -668,7 +668,7 @@ async fn a_refusal_does_not_hold_up_what_is_further_than_one_run_behind_it() {
     assert_eq!((held(&names[1]).await, held(&names[2]).await), (11, 11));
 }
 
-/// Nobody knows what is missing of a symbol whose names are not told, so the window is not compared.
+/// Without the names of one symbol, the missing objects in the window are unknown, so the report does not call it compared.
 #[tokio::test(start_paused = true)]
 async fn a_symbol_that_can_not_be_listed_leaves_the_window_uncompared() {
     let peer = Cloud::new();
@@ -691,7 +691,7 @@ async fn a_symbol_that_can_not_be_listed_leaves_the_window_uncompared() {
     }
 }
 
-/// What could not be got may be good there; only what was got and is no object is corrupted.
+/// An object counts as corrupted only if its bytes were read and are invalid; a failed read counts as undelivered.
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_not_given_is_not_one_that_is_corrupted() {
     let (peer, cloud) = (cloud_with(0..10).await, Cloud::new());
@@ -708,7 +708,7 @@ async fn an_object_that_is_not_given_is_not_one_that_is_corrupted() {
     }
 }
 
-/// An archive in which nothing is found, and with the same answer to every put.
+/// An empty archive that gives the same answer to every put.
 struct Puts(Result<Put, Fault>);
 
 impl Archive for Puts {
@@ -737,7 +737,7 @@ async fn what_becomes_of_each_put_is_told() {
         let report = replicate.run(NOW_MS, Instant::now() + Duration::from_mins(1)).await;
         (report.copied, report.present, report.window_compared, report.failed.unwrap_or_default())
     };
-    // Twice: in the window, and in the deep pass.
+    // The object is copied twice: in the window and in the deep pass.
     assert_eq!(run(Ok(Put::Created)).await, (2, 0, true, String::new()));
     assert_eq!(run(Ok(Put::Present)).await, (0, 2, true, String::new()));
     let why = "here: s3 PutObject: planted";
@@ -758,7 +758,7 @@ async fn a_single_refusal_is_told_with_its_object_and_its_cause() {
     let object = peer.objects().await.into_keys().next().unwrap();
     let peer = Peer::of(&peer, Behaviour::Well);
     let replicate = Replicate::new(archive, fold, peer, cursor, &symbols, limits, 1);
-    // Years later: nothing is in the window, where it would be refused as well.
+    // Years later, the window is empty, so the only refusal is that of the deep pass.
     let now_ms = START_MS + 3 * 365 * 24 * HOUR_MS;
     let report = replicate.run(now_ms, Instant::now() + Duration::from_mins(1)).await;
     let why =

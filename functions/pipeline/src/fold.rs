@@ -178,8 +178,8 @@ pub enum FoldError {
         /// Ranges that they may be.
         most: usize,
     },
-    /// A single trade changes more than one step writes. Of a candle as this program stores it, none does: see
-    /// `WHOLE_MAX_BYTES` of `candle::record`.
+    /// A single trade changes more pieces than one write takes. No trade does so with a candle that this program stored: see
+    /// `WHOLE_MAX_BYTES` in `candle::record`.
     #[error(
         "candle {key}: one more trade changes more pieces of its ids than one write takes, which no trade does to a record as this version writes it: see `v` and `ids` of the stored record"
     )]
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    /// An empty store with the same answer to every write.
+    /// An empty store that gives the same answer to every write.
     struct Answers {
         to_writes: Stored,
         writes: AtomicU32,
@@ -236,7 +236,7 @@ mod tests {
         }
     }
 
-    /// The error of a fold of these trades, and the number of writes that were tried.
+    /// Returns the error of folding these trades, and the number of attempted writes.
     async fn folded(to_writes: Stored, ids: &[u64]) -> (String, u32) {
         let store = Answers { to_writes, writes: AtomicU32::new(0) };
         let fold = Fold::new(store, vec![Interval::D1], backoff());

@@ -266,7 +266,7 @@ mod tests {
         assert!(seen.iter().all(|(_, health)| health.state() == State::Healthy));
     }
 
-    /// Each step of the default settings: a pause, what is seen then, and the state that follows.
+    /// Each transition with the default settings: a pause, an observation, and the state that follows.
     fn follow(steps: &[(u64, Evidence, State)]) {
         let config = HealthConfig::default();
         let (mut now_ms, mut since_ms) = (0, 0);
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_suspect_place_is_down_by_bad_evidence_that_lasts() {
-        // Points enough and too early; a success in between is no reason to be down.
+        // Enough points but too early; a success in between prevents the state `down`.
         follow(&[
             (0, Evidence::Refused, Suspect),
             (100, Evidence::Refused, Suspect),
@@ -308,7 +308,7 @@ mod tests {
             (1, Evidence::Success, Suspect),
             (0, Evidence::Unknown, Down),
         ]);
-        // Long enough, and what made it suspect counts.
+        // Enough time has passed, and the points that made it suspect count.
         follow(&[
             (0, Evidence::Refused, Suspect),
             (300, Evidence::Refused, Suspect),

@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn an_error_tells_each_of_its_causes_once() {
-        /// As some libraries have it, a cause is both in the text and the source.
+        /// An error with its cause both in its text and as its source, as some libraries write them.
         #[derive(Debug)]
         struct Request(Dispatch);
         impl fmt::Display for Request {

@@ -73,11 +73,11 @@ pub struct AwsPlace {
     pub region_queues: BTreeMap<String, String>,
     /// Their tables.
     pub region_tables: BTreeMap<String, String>,
-    /// How a machine of Google's signs in.
+    /// How a virtual machine on Google Cloud signs in to AWS.
     pub sign_in: Option<SignIn>,
 }
 
-/// How a machine of Google's signs in at AWS.
+/// The sign-in to AWS from a virtual machine on Google Cloud; none for the SDK's default credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
     /// The role, as an ARN.

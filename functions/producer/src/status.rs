@@ -28,7 +28,7 @@ pub struct Status {
     pub updated_at_us: u64,
     /// What it does.
     pub phase: Phase,
-    /// What keeps it from its work, in words; none: it is healthy.
+    /// The current faults, as text; empty if the producer is healthy.
     #[serde(default)]
     pub troubles: Vec<String>,
     /// Where trades come from.

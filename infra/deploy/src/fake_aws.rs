@@ -87,7 +87,7 @@ impl Answer {
         Self { status: 400, body: format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>") }
     }
 
-    /// An error of a service that takes and gives JSON.
+    /// An error response of a service with a JSON protocol.
     pub(crate) fn json_error(status: u16, code: &str) -> Self {
         let body = format!(r#"{{"__type":"{code}","message":"of the test"}}"#);
         Self { status, body }

@@ -14,19 +14,19 @@ const POLL: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after a denial.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-/// The time within which a grant of AWS is effective: seconds.
+/// The longest time until a grant on AWS is effective.
 pub const SPREAD_AWS: Duration = Duration::from_mins(1);
-/// The time within which a grant of Google Cloud is effective: typically 2 minutes, 7 or more at times.
+/// The longest time until a grant on Google Cloud is effective: typically 2 minutes, at times 7 or more.
 pub const SPREAD_GCP: Duration = Duration::from_mins(10);
 
-/// How long to wait.
+/// The limits of the waits of a smoke test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Until a published trade is in a candle.
+    /// The longest time until a published trade is in a candle.
     pub seen: Duration,
-    /// Until a grant that was just made is effective; denials are no failure as long.
+    /// The time for which a denial is retried, since a new grant may not be effective yet.
     pub spread: Duration,
-    /// True if this deploy gave the functions or the queue rights, so that they may be denied something as well.
+    /// True if this deploy made grants to the functions or the queue, which may be denied access at first.
     pub granted: bool,
 }
 
@@ -62,8 +62,8 @@ pub enum Error {
     },
 }
 
-/// Sends one trade of `symbol`, which happened at `now_ms` (epoch milliseconds, and its id), and waits until it is in the candle
-/// of `interval`. What is denied is tried again, as long as a grant may not be effective yet; `note` is told so.
+/// Sends one trade of `symbol` at `now_ms` (epoch milliseconds, also its id) and waits until it is in the candle of `interval`.
+/// A denied call is retried as long as a grant may not be effective yet, and the first denial is passed to `note`.
 pub async fn test<Q: Queue, S: CandleStore>(
     limits: Limits,
     queue: &Q,
@@ -124,7 +124,7 @@ pub async fn test<Q: Queue, S: CandleStore>(
     }
 }
 
-/// The wait until a grant is effective.
+/// The retries until a grant is effective.
 struct Denials<'n> {
     until: Instant,
     pause: Duration,
@@ -137,7 +137,7 @@ impl<'n> Denials<'n> {
         Self { until: Instant::now() + spread, pause: FIRST_PAUSE, noted: false, note }
     }
 
-    /// Waits after a denial, and says so the first time. `false`: another error, or the time is over.
+    /// Waits after a denial and notes the first one. Returns false for another error, and after the time is over.
     async fn wait(&mut self, deed: &str, error: &PortError) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         if !is_denied(error) || left.is_zero() {
@@ -157,7 +157,7 @@ impl<'n> Denials<'n> {
     }
 }
 
-/// True if a service said that these credentials may not do this; the words are those of AWS and of Google Cloud.
+/// True for an access-denied error of AWS or Google Cloud.
 fn is_denied(error: &PortError) -> bool {
     // `PermissionDenied` is how Firestore's library writes the code.
     let words = ["AccessDenied", "PERMISSION_DENIED", "PermissionDenied"];

@@ -159,7 +159,7 @@ pub enum Destination {
     ThisMachine,
 }
 
-/// A program that runs in an image, a Cloud Run service or the producer: what it is built from, called and started with.
+/// A program with an image, a Cloud Run service or the producer: its package, its names, its environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
     /// The package that has its binary.
@@ -168,15 +168,15 @@ pub struct Service {
     pub binary: &'static str,
     /// What it is called in an image, in the artifacts' folder and in a registry.
     pub name: &'static str,
-    /// The folder of the artifacts that it lies in.
+    /// Its folder below the artifacts.
     pub folder: &'static str,
-    /// Variables of its image, which whoever starts it can change.
+    /// Environment variables of the image, as defaults.
     pub env: &'static [&'static str],
-    /// The folder of its image that a disk or a volume is mounted at; its user may write there.
+    /// The mount point of the volume in its image, writable by the image's user.
     pub volume: Option<&'static str>,
 }
 
-/// What listens on the port that Cloud Run names, and on this one where nobody does.
+/// The fields that all Cloud Run services share. Cloud Run sets the port; 8080 is the default.
 const CLOUD_RUN: Service = Service {
     package: "programs",
     binary: "",

@@ -145,7 +145,7 @@ pub struct Producer {
     /// How Binance is listened to.
     #[serde(default)]
     pub binance: Binance,
-    /// Where Terraform makes a machine that runs it day and night.
+    /// The instances that run the producer.
     #[serde(default)]
     pub host: Host,
 }
@@ -154,9 +154,9 @@ pub struct Producer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Host {
-    /// The clouds that have such a machine, of `aws` and `gcp`.
+    /// The clouds with a producer instance: `aws`, `gcp`, both or none.
     pub clouds: Vec<String>,
-    /// Size of the disk of its spool, in gibibytes.
+    /// Size of the spool's disk, in gibibytes.
     pub disk_gb: u32,
     /// The subnet on AWS; none: the default one of the region's zone a.
     pub aws_subnet: Option<String>,
@@ -171,7 +171,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// Whether this cloud has one.
+    /// True if this cloud has a producer instance.
     #[must_use]
     pub fn is_at(&self, cloud: &str) -> bool {
         self.clouds.iter().any(|named| named == cloud)
@@ -795,10 +795,10 @@ pub struct Gcp {
     /// Ends the ids of custom roles, as a deleted one's is taken for weeks.
     #[serde(default)]
     pub role_suffix: Option<String>,
-    /// IAM members that may watch, repair and switch over the pipeline.
+    /// IAM members with the operator's rights: `sync`, `dlq`, `failover`, `restore`.
     #[serde(default)]
     pub operators: Vec<String>,
-    /// Those of them that may also take it away, for a game day.
+    /// IAM members with the further rights of a game day.
     #[serde(default)]
     pub game_day_operators: Vec<String>,
     /// The topic of trades, its subscription, and their dead letters.

@@ -14,7 +14,7 @@ use super::{Statement, all};
 /// Code that a principal runs, and the statements of its policies.
 struct Principal {
     name: &'static str,
-    /// As [`is_in`] reads it.
+    /// Files and functions, in the syntax of [`is_in`].
     code: &'static [&'static str],
     /// Starts of the places of statements, as in `infra/policies.txt`.
     statements: &'static [&'static str],
@@ -194,7 +194,7 @@ impl Finder<'_> {
 }
 
 impl<'ast> Visit<'ast> for Finder<'_> {
-    // A function within is one of its own.
+    // Nested functions are visited by themselves.
     fn visit_item(&mut self, _: &'ast syn::Item) {}
 
     fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {

@@ -1,4 +1,4 @@
-//! The code that is shipped, as the tests of rights read it: its files, its functions, and which of them a principal runs.
+//! The shipped source code for the tests of rights: its files, its functions, and the code of each principal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,12 +12,12 @@ use super::root;
 
 /// A file of a crate that is shipped.
 pub(super) struct Source {
-    /// From the root of the checkout.
+    /// Path relative to the root of the checkout.
     pub(super) file: String,
     pub(super) text: String,
 }
 
-/// The files of the crates whose manifest has one of these words in it; tests and stubs are left out.
+/// Files of the crates whose manifest contains one of these words, without tests and stubs.
 pub(super) fn sources(words: &[&str]) -> Vec<Source> {
     let mut sources = Vec::new();
     for manifest in manifests() {
@@ -78,7 +78,7 @@ pub(super) fn packages() -> BTreeMap<String, PathBuf> {
     packages.collect()
 }
 
-/// True for a function that `code` names: folders and files; after a `#`, the only functions of that file.
+/// True if `code` contains the function: entries are folders, files, or `FILE#FUNCTION,FUNCTION`.
 pub(super) fn is_in(code: &[&str], file: &str, function: &str) -> bool {
     code.iter().any(|code| match code.split_once('#') {
         Some((of, functions)) => file == of && functions.split(',').any(|name| name == function),
@@ -86,7 +86,7 @@ pub(super) fn is_in(code: &[&str], file: &str, function: &str) -> bool {
     })
 }
 
-/// Refuses a name in `code` that stands for nothing: each file must be there, and each function must make a call.
+/// Fails for an unused entry of `code`: each file must exist, and each function must make a call.
 pub(super) fn check_code(of: &str, code: &[&str], makes: impl Fn(&str, &str) -> bool) {
     for code in code {
         let (file, functions) = code.split_once('#').unwrap_or((code, ""));
@@ -97,8 +97,7 @@ pub(super) fn check_code(of: &str, code: &[&str], makes: impl Fn(&str, &str) -> 
     }
 }
 
-/// Calls `see` with the name and the body of each function of a file, those within others too; modules of tests are left
-/// out.
+/// Calls `see` with the name and the body of each function of a file, including nested ones and without test modules.
 pub(super) fn each_function(file: &str, text: &str, see: &mut dyn FnMut(&str, &syn::Block)) {
     struct Walk<'s>(&'s mut dyn FnMut(&str, &syn::Block));
     impl<'ast> Visit<'ast> for Walk<'_> {
@@ -133,10 +132,10 @@ pub(super) fn each_function(file: &str, text: &str, see: &mut dyn FnMut(&str, &s
     Walk(see).visit_file(&parsed);
 }
 
-/// The methods that are called in the arguments of a macro, which are tokens only: name, and if there are no arguments.
+/// Method calls in the tokens of a macro's arguments: the name, and true without arguments.
 pub(super) fn methods_in(arguments: &syn::Macro) -> Vec<(String, bool)> {
     fn scan(mut cursor: Cursor<'_>, found: &mut Vec<(String, bool)>) {
-        // Dots before; two are no call.
+        // One dot before the name is a call, two are a range.
         let mut dots = 0;
         while !cursor.eof() {
             let before = std::mem::take(&mut dots);

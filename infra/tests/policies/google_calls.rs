@@ -1,5 +1,4 @@
-//! Each call of Google Cloud that the code makes has the permission that it needs, by a grant to each principal that makes
-//! it, and what is granted is needed.
+//! Each principal has the permissions for the Google Cloud calls of its code, and no grant beyond them.
 //!
 //! The calls are read from the code (`google_code.rs`), the grants from `terraform-gcp/` (`google_grants.rs`). Only the
 //! permissions that a call needs are written here: a call that has no line in [`NEEDS`] fails the test.
@@ -15,9 +14,9 @@ use super::google_grants::{Grant, Grants};
 /// Code that a principal runs, and the member that the grants are to.
 struct Principal {
     name: &'static str,
-    /// As [`is_in`] reads it.
+    /// Files and functions, in the syntax of [`is_in`].
     code: &'static [&'static str],
-    /// What names it in a grant's member, or in the list of members of a `for_each`.
+    /// Texts that identify the principal in a grant's `member`, or in the list of members of its `for_each`.
     members: &'static [&'static str],
 }
 
@@ -67,7 +66,7 @@ const PRINCIPALS: [Principal; 8] = [
     Principal {
         name: "an operator on a game day",
         code: &["infra/operate/src/game_day", "infra/operate/src/commands/schedule"],
-        // Who is named for a game day is an operator, too.
+        // A game-day operator has the operator's grants as well.
         members: &["var.operators", "var.game_day_operators"],
     },
     Principal {
@@ -92,7 +91,7 @@ const PRINCIPALS: [Principal; 8] = [
 ];
 
 /// Code whose calls none of these principals makes, and why.
-const NOBODYS: [(&[&str], &str); 3] = [
+const UNASSIGNED: [(&[&str], &str); 3] = [
     (&["infra/deploy/src/google"], "emulators, which ask for no right"),
     (&["functions/producer/src/binance_ws/rest.rs"], "Binance, which asks for no right"),
     (
@@ -109,7 +108,7 @@ const NOBODYS: [(&[&str], &str); 3] = [
 /// As the reference of each API has it; of Firestore, <https://cloud.google.com/firestore/docs/security/iam>.
 const NEEDS: &[(&str, &str, &[&str])] = &[
     ("functions/gcp/src/archive.rs", "GET {}/storage/v1/b {}/o", &["storage.objects.list"]),
-    // With the condition that there is none: to overwrite would also need `storage.objects.delete`.
+    // Objects are created with the precondition that none exists; overwriting would also need `storage.objects.delete`.
     ("functions/gcp/src/archive.rs", "storage write_object", &["storage.objects.create"]),
     ("", "storage read_object", &["storage.objects.get"]),
     ("infra/deploy/src/cloud_storage.rs", "b/{}/o/{}", &["storage.objects.get"]),
@@ -119,7 +118,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("functions/gcp/src/queue/pull.rs", "modifyAckDeadline", &["pubsub.subscriptions.consume"]),
     ("", "firestore select by_id_in", &["datastore.entities.get"]),
     ("", "firestore select from", &["datastore.entities.get", "datastore.entities.list"]),
-    // Without the condition that it is there, an update makes a document, too.
+    // Without a precondition, an update also creates a missing document.
     ("", "firestore update in_col", &["datastore.entities.create", "datastore.entities.update"]),
     ("", "firestore commit", &[]), // its writes are calls of their own:
     (
@@ -128,7 +127,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
         &["datastore.entities.create", "datastore.entities.update"],
     ),
     ("infra/operate/src/game_day/gcp.rs", "GET /v1/{subscription}", &["pubsub.subscriptions.get"]),
-    // To give the push back is to let it run as its account.
+    // Restoring the push endpoint makes the subscription act as its service account.
     (
         "infra/operate/src/game_day/gcp.rs",
         "POST /v1/{subscription}:modifyPushConfig",
@@ -145,7 +144,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
         "POST /{}/{resource}:setIamPolicy",
         &["pubsub.topics.setIamPolicy"],
     ),
-    // Everybody may ask which permissions there are.
+    // testIamPermissions needs no permission.
     ("infra/operate/src/game_day/gcp/rights.rs", "POST /{resource}:testIamPermissions", &[]),
     ("infra/operate/src/commands/schedule/scheduler.rs", "GET", &["cloudscheduler.jobs.get"]),
     (
@@ -262,7 +261,7 @@ fn unknown(calls: &[Call]) -> Vec<&Call> {
 }
 
 fn of_nobody(call: &Call) -> bool {
-    NOBODYS.iter().any(|(code, _)| is_in(code, &call.file, &call.function))
+    UNASSIGNED.iter().any(|(code, _)| is_in(code, &call.file, &call.function))
 }
 
 /// Every call of the code that is shipped.
@@ -282,7 +281,7 @@ fn makes(calls: &[Call]) -> impl Fn(&str, &str) -> bool {
     |file, function| calls.iter().any(|call| call.file == file && call.function == function)
 }
 
-/// Permissions of custom roles that nobody who has the role needs: role and permission.
+/// Permissions of custom roles that no member with the role needs: role and permission.
 fn beside(grants: &Grants, calls: &[Call]) -> Vec<(String, String)> {
     let mut beside = Vec::new();
     for (role, permissions) in &grants.custom {
@@ -295,7 +294,7 @@ fn beside(grants: &Grants, calls: &[Call]) -> Vec<(String, String)> {
     beside
 }
 
-/// Grants to a principal that needs nothing of them, or to none of the principals: place, and name.
+/// Grants without a call that needs them: place, and name of the principal, if any.
 fn idle(grants: &Grants, calls: &[Call]) -> Vec<(String, &'static str)> {
     let mut idle = Vec::new();
     for grant in &grants.all {
@@ -307,7 +306,7 @@ fn idle(grants: &Grants, calls: &[Call]) -> Vec<(String, &'static str)> {
         let given = grants.permissions(grant);
         let uses = |one: &Principal| one.needs(calls).iter().any(|need| given.contains(*need));
         for one in &holders {
-            // One that is another one, too, has it as that one.
+            // A principal that includes another one has that one's grants.
             let is_too = |other: &&&Principal| {
                 other.members.iter().all(|member| one.members.contains(member))
             };
@@ -336,7 +335,7 @@ fn each_call_has_its_permission_by_a_grant_to_who_makes_it() {
             principal.name
         );
     }
-    for (code, why) in NOBODYS {
+    for (code, why) in UNASSIGNED {
         check_code(why, code, makes(&CALLS));
     }
     let is_used = |(file, what, _): &&(&str, &str, &[&str])| {
@@ -371,7 +370,7 @@ fn each_grant_is_needed_by_a_call() {
     assert!(stale.is_empty(), "needed by a call, or gone: {stale:#?}");
 }
 
-/// Of clients alone.
+/// Methods of client libraries only.
 static METHODS: LazyLock<Methods> = LazyLock::new(|| Methods::read(&[]));
 
 /// The calls of a function that a producer runs.
@@ -429,7 +428,7 @@ fn a_grant_that_is_taken_away_or_is_too_much_is_found() {
         missing(&less),
         [("an operator", pause.clone()), ("an operator on a game day", pause)]
     );
-    // Given on a resource of another kind, a permission is none.
+    // A permission granted on a resource of another type has no effect.
     let elsewhere = changed(
         "\"google_pubsub_topic_iam_member\" \"publishers\"",
         "\"google_pubsub_subscription_iam_member\" \"publishers\"",

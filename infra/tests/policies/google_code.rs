@@ -70,7 +70,7 @@ impl Methods {
             for file in files {
                 let text = fs::read_to_string(folder.join(file));
                 let text = text.unwrap_or_else(|error| panic!("{package} {file}: {error}"));
-                // Of Firestore's, those that do not wait call nothing.
+                // Only async methods of Firestore's client make a call.
                 for method in public_methods(&text, client == "firestore") {
                     of_clients.entry(method).or_default().insert((client, named));
                 }
@@ -139,7 +139,7 @@ struct Finder<'a> {
     source: &'a Source,
     methods: &'a Methods,
     function: &'a str,
-    /// What the values of names say, see [`Finder::text`].
+    /// The texts of local variables, see [`Finder::text`].
     locals: BTreeMap<String, String>,
     /// Segments that a URL was given.
     segments: Vec<String>,
@@ -147,7 +147,7 @@ struct Finder<'a> {
 }
 
 impl<'a> Visit<'a> for Finder<'a> {
-    // A function within is one of its own.
+    // Nested functions are visited by themselves.
     fn visit_item(&mut self, _: &'a syn::Item) {}
 
     fn visit_local(&mut self, local: &'a syn::Local) {
@@ -269,7 +269,7 @@ impl<'a> Finder<'a> {
         self.found(words.join(" ").trim_end().to_owned());
     }
 
-    /// What an expression says of a path: literals as they are, all else as `{}`.
+    /// The path in an expression: literals unchanged, all else as `{}`.
     fn text(&self, expr: &Expr) -> String {
         let unknown = || "{}".to_owned();
         match expr {

@@ -1,4 +1,4 @@
-//! Who may do what on Google Cloud: the grants of `terraform-gcp/`, and the permissions of the roles that they give.
+//! The grants of `terraform-gcp/`, and the permissions of the granted roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use hcl::expr::Expression;
 
 use super::{files, hcl_list, hcl_text};
 
-/// Predefined roles, written down on 2026-11-30 from what Google's documents say of them, by service:
+/// Permissions of predefined roles, as of 2026-11-30, from Google's documentation of each service:
 ///
 /// - <https://cloud.google.com/iam/docs/roles-permissions/artifactregistry>
 /// - <https://cloud.google.com/iam/docs/roles-permissions/cloudscheduler>
@@ -92,7 +92,7 @@ pub(super) struct Grant {
     pub(super) place: String,
     /// How the permissions begin that it can give.
     kind: &'static str,
-    /// What the member's expression says, with the locals that it refers to.
+    /// The text of the member's expression, with the locals that it refers to.
     members: String,
     /// Predefined ones by their names, others by their resource's.
     roles: BTreeSet<String>,

@@ -37,7 +37,7 @@ fn the_producer_reads_each_variable_that_the_settings_give_it_and_no_other() {
     let mut given: Vec<_> = env.into_keys().collect();
     given.retain(|name| name != "AWS_REGION" && name != "TWINCLOUD_ROUTE_LATENCY_MARGIN_PERCENT");
     let mut asked: Vec<_> = asked.into_inner().into_iter().collect();
-    // The role on AWS is known to the machine at Google alone.
+    // Only an instance on Google Cloud sets the role on AWS.
     asked.retain(|name| name != "TWINCLOUD_SPOOL_SYNC_INTERVAL_MS" && name != "TWINCLOUD_AWS_ROLE");
     given.retain(|name| name != "TWINCLOUD_SPOOL_SYNC_INTERVAL_MS");
     assert_eq!(asked, given);

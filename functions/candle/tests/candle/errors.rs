@@ -196,7 +196,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// The hash that the name of an object with this content has.
+/// The content hash in an object's name.
 fn hash(content: &[u8]) -> u64 {
     let digest = Sha256::digest(content);
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
@@ -286,7 +286,7 @@ fn of_archive_bytes() {
     assert!(bomb.len() < 1024 * 1024);
     insta::assert_snapshot!(error(&name, &bomb), @"above 1048576 bytes");
     insta::assert_snapshot!(error(&name, &vec![0; 1024 * 1024 + 1]), @"above 1048576 bytes");
-    // As many as there may be: it is looked at.
+    // The greatest size is accepted, and the content is checked.
     insta::assert_snapshot!(error(&name, &vec![0; 1024 * 1024]), @"not one gzip stream");
     insta::assert_snapshot!(error(&name, &gzip(&vec![b'x'; 1024 * 1024 + 1])), @"above 1048576 bytes");
     let most = vec![b'x'; 1024 * 1024];
@@ -294,7 +294,7 @@ fn of_archive_bytes() {
     assert_eq!(error(&name, &gzip(&most)), unlike);
 }
 
-/// What is wrong with the record of a candle in which these fields are replaced.
+/// Returns the error of reading a candle's record with these fields replaced, or `a candle` without an error.
 fn record_error(candle: &Candle, edits: &[(&str, Field)]) -> String {
     let fields = candle.to_fields();
     let edited = |name: &str| edits.iter().find(|edit| edit.0 == name).map(|edit| edit.1.clone());
@@ -305,7 +305,7 @@ fn record_error(candle: &Candle, edits: &[(&str, Field)]) -> String {
     }
 }
 
-/// What follows from there being so few trades.
+/// Consistency rules of records with one, two and three trades.
 #[test]
 fn of_records_of_one_two_and_three_trades() {
     let first = trades()[0];
@@ -338,7 +338,7 @@ fn of_records_of_one_two_and_three_trades() {
         assert_eq!(two(&edit), "high: not that of one of the trades", "{field}");
         assert_eq!(three(&edit), "a candle", "{field}: the third trade may have it");
     }
-    // Ten to the power of 12, the most, and ten times as much.
+    // The maximum of 10^12, and ten times the maximum.
     for (quantity, quote, told) in [
         ("10", "1000000000000", "a candle"),
         ("100", "10000000000000", "quote_volume: not within the limit of its trades"),

@@ -149,7 +149,7 @@ fn each_line_is_what_it_is() {
     assert_eq!(all(&mut Lines::new(known()), b"\xff\xfe", true).len(), 1, "no text");
 }
 
-/// One key of several that only together tell what an object is.
+/// An object with only one of the keys that identify a kind of event is an unknown event.
 #[test]
 fn a_part_of_what_tells_a_kind_does_not_tell_it() {
     for line in [
@@ -178,7 +178,7 @@ fn a_part_of_what_tells_a_kind_does_not_tell_it() {
     );
 }
 
-/// What lies in an inner object under these names says nothing of the frame.
+/// The keys `stream` and `data` are read from the outermost object only.
 #[test]
 fn only_the_outer_object_has_a_stream_and_data() {
     let combined = encode_combined(&btcusdt(), &trade(), 1);

@@ -344,8 +344,8 @@ fn a_write_is_what_changes_if_one_step_takes_it() {
     assert_eq!(large.changed(&PieceList::default()), None);
 }
 
-/// Ids by which as many windows as can be are halved: dense ones in a few windows of 2^20 ids, each of which takes more than one
-/// piece, and a single one in each window beside those that they lie in.
+/// Ids for which the greatest number of windows is halved: dense ids in a few windows of 2^20 ids, each too large for one piece,
+/// and a single id in each neighbouring window.
 fn crafted(windows: u64) -> Vec<u64> {
     let dense = |base: u64| (base..).step_by(16).take(PIECE_MAX_BYTES / 2 + 1);
     let beside = |base: u64| (20..61).map(move |bit| base | (1 << bit));
@@ -361,7 +361,7 @@ fn one_trade_never_changes_more_than_a_write_takes_whatever_its_id() {
         let counts: Vec<usize> = (1..=ids.len()).collect();
         counts.partition_point(|count| !is(of_first(*count))) + 1
     };
-    // Of a record with all of its ids.
+    // A record that holds all of its ids.
     let count = first_with(&|candle| candle.ids().to_bytes().len() > WHOLE_MAX_BYTES);
     assert!(of_first(count - 1).to_record().pieces.is_empty());
     let first = of_first(count).to_record();
@@ -369,7 +369,7 @@ fn one_trade_never_changes_more_than_a_write_takes_whatever_its_id() {
     assert!(pieces > 80, "two windows are halved as often as can be, not into {pieces}");
     assert!(first.changed(&PieceList::default()).is_some(), "{pieces} pieces");
 
-    // Of a piece that takes no further id.
+    // A piece that is full.
     let count = first_with(&|candle| candle.to_record().pieces.len() > pieces);
     let stored = PieceList::of(&of_first(count - 1).to_record().pieces);
     assert!(of_first(count).to_record().changed(&stored).is_some());

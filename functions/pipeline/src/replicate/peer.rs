@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// An archive that answers nothing but this.
+    /// An archive that answers every call with this error.
     struct Fails {
         fault: Fault,
         asked: AtomicU32,

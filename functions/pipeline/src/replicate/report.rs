@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the lines that are logged, each as its level and its fields.
+    /// Collects log events as level and fields.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<String>>>);
 
@@ -278,7 +278,7 @@ mod tests {
         all
     }
 
-    /// A report in which no two numbers are the same.
+    /// A report in which all numbers differ.
     fn report(n: usize) -> Report {
         let mut report = Report::new(10_000_000);
         report.copied(10 * n, &batch("BTCUSDT", &[1, 2]));
@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(both(failed("this"), report(1)).as_deref(), Some("this"));
         assert_eq!(both(report(1), failed("that")).as_deref(), Some("that"));
 
-        // What only one of them can say is not said of both, in either order.
+        // A flag that only one report has is false in the joined report, in either order.
         let less = || Report { out_of_time: true, ..Report::default() };
         for joined in [report(1).joined(less()), less().joined(report(1))] {
             assert!(!joined.window_compared && !joined.end_reached && !joined.complete);
@@ -366,7 +366,7 @@ mod tests {
 
         let mut joined = names([1, 2]);
         joined.join(&more);
-        // Those that are not spelled out are taken for others.
+        // Refusals beyond the listed ones are counted as further ones.
         assert_eq!((joined.count, joined.first.len()), (23, 20));
         assert_eq!(joined.first[..3], ["n1", "n2", "n0"]);
     }

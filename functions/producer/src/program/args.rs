@@ -13,7 +13,7 @@ use clap::Parser;
 ///
 /// Which clouds, by which policy, and all sizes and waits: from the environment (`cargo xtask produce` sets it from
 /// twincloud.toml; `cargo xtask render` writes it to .env.producer for a shell, to producer.env for systemd and Docker).
-/// Where it is to run day and night, the environment can say all of it: docs/producer.md.
+/// A producer that runs as a service can take all arguments from the environment: docs/producer.md.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version)]
 pub struct Args {
@@ -42,7 +42,7 @@ pub struct Args {
     /// Keep how it is in this file, as JSON [default: status.json in the spool's folder]
     #[arg(long, value_name = "FILE")]
     pub status: Option<PathBuf>,
-    /// Answer GET /healthz at this address, such as 127.0.0.1:8080 [default: nowhere]
+    /// Answer GET /healthz at this address, such as 127.0.0.1:8080 [default: no HTTP server]
     #[arg(long, env = "TWINCLOUD_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 }

@@ -146,7 +146,7 @@ pub(super) async fn registers(
     Ok(registers)
 }
 
-/// AWS, by the credentials of its own tools, or by the identity of a machine of Google's.
+/// Opens AWS with the SDK's default credentials, or with the identity of a virtual machine on Google Cloud.
 async fn aws(
     config: &ProducerConfig,
     region: Option<&str>,

@@ -1,5 +1,5 @@
-//! The health of the producer: an answer over HTTP for whoever watches it, and an end for a producer that hangs, so that
-//! whatever started it starts another one.
+//! The health check of the producer over HTTP, and a watchdog that aborts a process that hangs, so that its supervisor
+//! restarts it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,34 +19,34 @@ use tokio::time::{sleep, timeout};
 
 use super::observer::Observer;
 
-/// The path that is answered.
+/// The path of the health check.
 pub(super) const PATH: &str = "/healthz";
-/// Connections at once; more wait to be accepted.
+/// The most connections at once; further ones wait to be accepted.
 const CONNECTIONS: usize = 16;
-/// The longest life of a connection, which is for one request.
+/// The longest duration of a connection, which carries one request.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A pause after a connection that could not be accepted, as where the process has too many open files.
+/// The pause after an accept that failed, such as with too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often a hanging producer is looked for.
+/// The interval of the watchdog's checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// A producer looks at itself each second. One that has not for so long is not healthy,
+/// The main loop records the health each second. An older record is reported as unhealthy.
 const LATE: Duration = Duration::from_secs(5);
-/// and one that has not for so long hangs.
+/// The watchdog aborts the process after this time without a new record.
 const HUNG: Duration = Duration::from_mins(1);
 
-/// How the producer was when it last looked at itself.
+/// The health of the producer as last recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Health {
-    /// What keeps it from its work, in words; none: it is healthy.
+    /// The current faults, as text; empty if the producer is healthy.
     pub(super) troubles: Vec<String>,
-    /// Messages that no target has.
+    /// Messages that no target has accepted yet.
     pub(super) messages_waiting: u64,
-    /// Seconds since a target took a message last; none: since the start, none has.
+    /// Seconds since a target last accepted a message; none if no message was accepted since the start.
     pub(super) accepted_s_ago: Option<u64>,
 }
 
 impl Health {
-    /// The health of a producer that has looked at itself so long ago; none: it has not yet.
+    /// The health at `now` from the last record and its time; without a record, the producer is starting.
     pub(super) fn now(seen: Option<(Instant, Self)>, now: Instant) -> Self {
         let Some((at, mut health)) = seen else {
             return Self { troubles: vec!["it starts".to_owned()], ..Self::default() };
@@ -65,17 +65,17 @@ impl Health {
     }
 }
 
-/// Takes the address, before anything else is done.
+/// Binds the address; called first, so that an address in use is reported at once.
 pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!("listen on {address} (--listen, TWINCLOUD_LISTEN) for {PATH}; give another address")
     })
 }
 
-/// Answers for as long as the program runs.
+/// Serves the health check until the program ends.
 pub(super) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
-    // Nobody closes it.
+    // The semaphore is never closed.
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(PAUSE).await;
@@ -87,7 +87,7 @@ pub(super) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
                 service_fn(async |request| Ok::<_, hyper::Error>(respond(&request, &observer)));
             let mut server = http1::Builder::new();
             server.keep_alive(false);
-            // Whoever asks and goes away gets no answer, and that is all.
+            // A client that disconnects early is no error of the producer.
             let _ = timeout(PATIENCE, server.serve_connection(TokioIo::new(stream), service)).await;
             drop(place);
         });
@@ -111,7 +111,7 @@ fn answer(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
     response
 }
 
-/// Watches from a thread of its own, which nothing that hangs in the runtime can hold up.
+/// Starts the watchdog in a thread of its own, outside the async runtime, so that a blocked runtime does not block it.
 pub(super) fn end_where_it_hangs(observer: Arc<Observer>) {
     std::thread::spawn(move || {
         let mut watch = Watch::default();
@@ -123,12 +123,12 @@ pub(super) fn end_where_it_hangs(observer: Arc<Observer>) {
              cloud has)",
             HUNG.as_secs()
         );
-        // Not by a return: what hangs would be waited for.
+        // An ordinary exit would wait for the tasks that hang.
         std::process::abort();
     });
 }
 
-/// Counts looks and not time: a process that was stopped for an hour and goes on does not hang.
+/// Counts checks and not time, so that a process that was suspended for an hour is not taken for one that hangs.
 #[derive(Default)]
 struct Watch {
     seen_at: Option<Instant>,
@@ -184,7 +184,7 @@ mod tests {
             (response.status().as_u16(), response.text().await.unwrap())
         };
         let starts = r#"{"troubles":["it starts"],"messages_waiting":0,"accepted_s_ago":null}"#;
-        // More than there is room for, and none of them says a word.
+        // Connections that send no request take up all but one of the places.
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS - 1 {
             silent.push(tokio::net::TcpStream::connect(address).await.unwrap());

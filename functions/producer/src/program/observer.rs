@@ -24,14 +24,14 @@ use crate::status::{
 /// Gaps that the status lists, of each symbol.
 const GAPS_MAX: usize = 100;
 
-/// How long messages may wait while no target takes any, before that is a trouble.
+/// How long messages may wait without any target accepting one before the producer is unhealthy.
 const STUCK: Duration = Duration::from_mins(1);
 
 /// What a status says from the start to the end.
 #[derive(Clone, Debug)]
 pub(super) struct Fixed {
     pub(super) source: String,
-    /// The source is a stream, to which it must be connected.
+    /// True if the source is a stream that needs a connection.
     pub(super) is_stream: bool,
     pub(super) policy: String,
     pub(super) spool_max_bytes: u64,
@@ -58,17 +58,17 @@ struct Heard {
     totals: Totals,
     /// What was counted when the status was written last.
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
-    /// Why there is no stream; none: there is one, or none is needed.
+    /// Why the stream is not connected; none if it is, or if the source needs no connection.
     no_stream: Option<String>,
-    /// Why the spool takes nothing.
+    /// Why the spool accepts no messages.
     full: Option<String>,
-    /// Why the status can't be written.
+    /// Why the status file can't be written.
     unwritable: Option<String>,
-    /// When a target took a message last.
+    /// When a target last accepted a message.
     accepted_at: Option<Instant>,
-    /// When no message waited last, or a target took one that did.
+    /// When no message was waiting, or a target last accepted a waiting one.
     moved_at: Instant,
-    /// What was seen at the last look, and when.
+    /// The last record of the health, and its time.
     health: Option<(Instant, Health)>,
 }
 
@@ -360,12 +360,12 @@ impl Observer {
         self.heard().unwritable = unwritable;
     }
 
-    /// How it is, by its last look at itself.
+    /// The current health, from the last record.
     pub(super) fn health(&self) -> Health {
         Health::now(self.heard().health.clone(), Instant::now())
     }
 
-    /// When it looked at itself last.
+    /// The time of the last record of the health.
     pub(super) fn seen_at(&self) -> Option<Instant> {
         self.heard().health.as_ref().map(|(at, _)| *at)
     }
@@ -402,7 +402,7 @@ impl Heard {
         self.log(Event::Spooled { sequence, symbol, ids, recovered });
     }
 
-    /// Looks at how it is, with so many messages that no target has.
+    /// Records the health, with this number of messages that no target has accepted.
     fn look(&mut self, messages_waiting: u64, now: Instant) -> &Health {
         if messages_waiting == 0 {
             self.moved_at = now;

@@ -94,7 +94,7 @@ impl<'s> Aws<'s> {
         })
     }
 
-    /// Where the producer's program will be once it is uploaded; none where no machine on AWS runs it.
+    /// The object key of the producer's program; none without a producer instance on AWS.
     pub(super) fn producer_program(&self) -> Result<Option<String>, Failure> {
         if !self.site.settings.producer.host.is_at("aws") {
             return Ok(None);
@@ -250,7 +250,7 @@ impl<'s> Aws<'s> {
         let intervals = self.site.intervals()?;
         let interval = *intervals.first().context("find an interval in trading.intervals")?;
         let symbol = self.site.smoke_symbol()?;
-        // A trade has longer than a grant of AWS takes as it is.
+        // The limit of a trade is longer already than AWS takes to apply a grant.
         let limits = self.site.smoke_limits(smoke::SPREAD_AWS, false);
         let mut note = |text: String| progress.note(text);
         Ok(smoke::test(limits, &queue, &store, &symbol, interval, now_ms(), &mut note).await?)

@@ -108,7 +108,7 @@ async fn aws(site: &Site, args: &args::Deploy, progress: &Progress) -> Result<De
 /// The stacks of a protected environment aren't deleted by one call: `destroy` takes this off, once their name was given.
 async fn protect(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
     protect_stack(aws, &aws.stack()).await?;
-    // A workflow's role doesn't change the stack that an administrator makes: who may protect it may take that off.
+    // A workflow's role may not set the protection of the stack that an administrator made: the same right removes it.
     if let Err(error) = protect_stack(aws, &aws.bootstrap()).await {
         progress.note(format!("note: {error}; `cargo xtask deploy foundation` does it"));
     }

@@ -72,15 +72,15 @@ pub(super) async fn deploy(
     Ok(Deployed::new(Part::Gcp, outputs, smoke))
 }
 
-/// Gives the outputs, and if rights were given. The repository is made by the very root that wants the images in it: the first
-/// apply is without them.
+/// Returns the outputs, and true if grants were made. The same root makes the repository and refers to the images in it, so the
+/// first apply is without images.
 async fn on_cloud(
     site: &Site,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(Outputs, bool), Failure> {
     if let Some(name) = other_sign_in(&told) {
-        // Before the first apply, which would leave a deployment without images.
+        // Checked before the first apply, after which a deployment without images would be left.
         let why = format!(
             "{name} is set, which only Terraform reads; the images are pushed and the smoke test is made with Application \
              Default Credentials"
@@ -121,14 +121,14 @@ async fn session<'p>(
         check_project(site, &state.outputs())?;
     }
     let session = Box::pin(ready(site, known, progress)).await?;
-    // Terraform may sign in otherwise, or tell why it can't be read.
+    // Terraform may have other credentials, or report why the state can't be read.
     if !is_read {
         check_project(site, &session.outputs().await?)?;
     }
     Ok(session)
 }
 
-/// The root, ready, of whatever project its state is.
+/// Initialises the root without checking the project that its state is of.
 async fn ready<'p>(
     site: &Site,
     known: &Known,
@@ -178,17 +178,17 @@ async fn there_by(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Fo
     Ok(if outputs.contains_key("topic") { Found::Deployed(outputs) } else { Found::Absent })
 }
 
-/// Gives the value of a variable of the environment; none where that is empty.
+/// Returns the value of an environment variable; none if it is empty.
 type Told<'t> = &'t (dyn Fn(&str) -> Option<String> + Sync);
 
 fn told(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The variable by which Terraform's backend signs in as somebody whom [`Token::find`] doesn't know.
+/// The environment variable that gives Terraform's backend credentials that [`Token::find`] does not use.
 fn other_sign_in(told: Told<'_>) -> Option<&'static str> {
     let is_set = |name: &&str| told(name).is_some();
-    // The order of the backend: an access token counts more than a key, and either of them can act as another account.
+    // The backend's order: an access token has precedence over a key, and each of them can impersonate an account.
     let acts_as =
         ["GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT"];
     let keys = ["GOOGLE_BACKEND_CREDENTIALS", "GOOGLE_CREDENTIALS"];
@@ -258,8 +258,8 @@ fn permitted(missing: &[&str]) -> Result<(), Failure> {
 /// The variable that stands in for Application Default Credentials, for Terraform too.
 const ACCESS_TOKEN: &str = "GOOGLE_OAUTH_ACCESS_TOKEN";
 
-/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that holds something and must be empty,
-/// where its objects can be listed.
+/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that must be empty and is not. Without
+/// `storage`, buckets are not checked.
 async fn destroyable(plan: &Plan, storage: Option<&CloudStorage>) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut held = Vec::new();

@@ -95,7 +95,7 @@ pub(super) async fn run(args: &args::Plan, checkout: &Checkout) -> Result<(), Fa
     report::print(&plans, args.json)
 }
 
-/// Plans all parts of a part, by what is deployed of the others; `deploy --dry-run` does no more.
+/// Plans a part, or each part of `all`, from the live outputs of the others; `deploy --dry-run` does the same.
 pub(super) async fn of_all(site: &Site, part: Part, progress: &Progress) -> Result<Plans, Failure> {
     gather(site, Unreadable::LeftOut, progress).await?;
     let mut steps = Vec::new();

@@ -157,7 +157,7 @@ impl Site {
     /// How long a smoke test may take in a cloud whose grants are effective after `spread`.
     pub(super) fn smoke_limits(&self, spread: Duration, granted: bool) -> smoke::Limits {
         let seen = Duration::from_secs(self.settings.trading.smoke_timeout_s.into());
-        // Emulators' grants are effective at once.
+        // Grants on emulators are effective at once.
         let spread = if self.local.is_some() { Duration::ZERO } else { spread };
         smoke::Limits { seen, spread, granted }
     }

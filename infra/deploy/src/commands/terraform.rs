@@ -72,7 +72,7 @@ pub(super) struct Session<'s> {
     patience: Patience,
     /// Addresses of what was made in this session.
     made: Mutex<BTreeSet<String>>,
-    /// True once members of Google Cloud got rights in this session.
+    /// True once this session has made or changed a grant on Google Cloud.
     granted: AtomicBool,
 }
 
@@ -159,7 +159,7 @@ impl<'s> Session<'s> {
         after.is_none_or(|kind| made.iter().any(|address| address.split('.').next() == Some(kind)))
     }
 
-    /// True if members of Google Cloud got rights in this session.
+    /// True if this session has made or changed a grant on Google Cloud.
     pub(super) fn gave_rights(&self) -> bool {
         self.granted.load(Ordering::Relaxed)
     }
@@ -217,7 +217,7 @@ fn brief(change: &Change) -> (String, &'static str) {
     (change.address.clone(), action)
 }
 
-/// True if a change that was made gives members rights: a new grant, or a role that they have and that changes.
+/// True for a change that gives members rights: a new grant, or a change of a custom role.
 fn gives_rights(action: &str, address: &str) -> bool {
     match action {
         "create" => address.contains("_iam_member."),
@@ -242,7 +242,7 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
 
 /// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
 ///
-/// `program` is the producer's, where another one than the deployed one is wanted.
+/// `program` is the object key of the producer's program, if it differs from the deployed one.
 async fn foundation<'s>(
     aws: &Aws<'_>,
     program: Option<String>,

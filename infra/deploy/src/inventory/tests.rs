@@ -1,4 +1,4 @@
-//! Types of resources by their ARNs, and whether each is there by what its own service says.
+//! The resource types of ARNs, and whether a resource exists, by the answer of its own service.
 
 use super::*;
 use crate::fake_aws::{Answer, FakeAws};
@@ -11,13 +11,13 @@ fn an_arn_tells_the_type() {
     assert_eq!(type_of("arn:aws:s3:::bucket"), "s3");
 }
 
-/// A kind of resource whose own service is asked.
+/// A resource type with a lookup at its own service.
 struct Kind {
     arn: &'static str,
-    /// The call that asks, and how its path or its body names the resource.
+    /// The lookup's operation, and the part of its path or body that names the resource.
     call: &'static str,
     names: &'static str,
-    /// What is said of one that is there, and of one that isn't.
+    /// The answers for an existing and for a missing resource.
     there: fn() -> Answer,
     gone: fn() -> Answer,
 }
@@ -69,7 +69,7 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
-/// Whether it is there by such an answer, and the calls that were made, with their bodies.
+/// Returns whether the resource exists by this answer, and the calls that were made, with their bodies.
 async fn asked(arn: &str, answer: fn() -> Answer) -> (bool, Vec<(String, String)>) {
     let stub = FakeAws::start(move |_| answer());
     let name = arn.to_owned();
@@ -103,7 +103,7 @@ async fn what_may_not_be_asked_is_there() {
             if arn.contains(":s3:") { || Answer::s3_error(403, "AccessDenied") } else { denied };
         assert!(asked(arn, answer).await.0, "{arn}");
     }
-    // Of another kind, nobody is asked.
+    // Another resource type has no lookup.
     let (is_there, calls) = asked("arn:aws:sns:us-east-1:000000000000:alerts", denied).await;
     assert!(is_there);
     assert_eq!(calls, []);

@@ -1,4 +1,4 @@
-//! What is denied for some time, and what fails otherwise, on a clock that stands still.
+//! Denials that end, and other failures, on a paused clock.
 
 use std::sync::Mutex;
 
@@ -7,12 +7,12 @@ use pipeline::ports::{MessageId, Receipt, Received, Stored};
 
 use super::*;
 
-/// A queue and a candle store that answer with an error until a time has passed.
+/// A queue and a candle store that fail until a time has passed.
 struct Cloud {
     begun: Instant,
     publish: (Duration, PortError),
     load: (Duration, PortError),
-    /// From a publish that worked until the trade is in its candle.
+    /// The delay from a successful publish until the trade is in its candle.
     fold: Duration,
     published: Mutex<Option<Instant>>,
 }
@@ -86,7 +86,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The result, the seconds that it took, and what was noted.
+/// Returns the result, its duration in seconds, and the notes.
 async fn tested(
     limits: Limits,
     publish: (u64, PortError),
@@ -119,7 +119,7 @@ async fn a_denial_is_waited_for_until_the_grant_is_effective() {
         assert!(notes[0].contains(part), "{notes:?}");
     }
 
-    // Reading alone, for longer than a trade may take.
+    // Only reads are denied, for longer than the limit of a trade.
     let (passed, _, notes) = tested(LIMITS, (0, denied()), (300, denied()), 5).await;
     passed.expect("the candle is read after five minutes");
     assert!(notes[0].contains("read the candle"), "{notes:?}");
@@ -133,7 +133,7 @@ async fn a_denial_that_does_not_end_is_given_up_at_the_bound() {
     let (failed, took, _) = tested(LIMITS, (0, denied()), (9_999, denied()), 5).await;
     assert!(matches!(failed, Err(Error::NotReadable(_))), "{failed:?}");
     assert_eq!(took, SPREAD_GCP.as_secs());
-    // Emulators have no grants that spread.
+    // Grants on emulators are effective at once, so nothing is retried.
     let none = Limits { spread: Duration::ZERO, ..LIMITS };
     let (failed, took, notes) = tested(none, (9, denied()), (0, denied()), 5).await;
     assert!(matches!(failed, Err(Error::NotPublished(_))), "{failed:?}");

@@ -1,5 +1,4 @@
-//! The layer that a service adds: its binary, the certificate authorities that it trusts, and the folder that a volume takes the
-//! place of.
+//! The layer of a service: its binary, the trusted certificate authorities, and the mount point of its volume.
 
 use std::io::{self, Write as _};
 
@@ -39,7 +38,8 @@ pub(super) fn of(service: &Service, binary: &[u8]) -> Result<Layer, Error> {
     Ok(Layer { compressed: gzip.finish().map_err(failed)?, diff_id })
 }
 
-/// Sorted by path, without a time, and root's: nobody may change what runs. Only the volume is the user's.
+/// Entries are sorted by path, have no modification time, and belong to root, so that the program can't change itself. Only the
+/// mount point of the volume belongs to the image's user.
 fn content(service: &Service, binary: &[u8]) -> io::Result<Vec<u8>> {
     let mut tar = Builder::new(Vec::new());
     for folder in ["etc/", "etc/ssl/", "etc/ssl/certs/"] {

@@ -17,7 +17,7 @@ pub use reference::{ImageReference, ReferenceError, Repository};
 use super::{Digest, Error, Service};
 use crate::settings::Architecture;
 
-/// The port that a service listens on where nobody names another one.
+/// The default port of a service.
 pub const PORT: u16 = 8080;
 /// Whom a service runs as: by number, as an image without a base has no names.
 pub const USER: u32 = 65_532;

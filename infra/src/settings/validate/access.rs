@@ -232,7 +232,7 @@ pub(super) fn image_repository(repository: Option<&str>) -> Checked {
     repository.map_or(Ok(()), |name_of| name("gcp.image_repository", name_of, 1..=63, "-", &LOWER))
 }
 
-/// IAM members that are named one by one.
+/// Checks a list of single IAM members.
 pub(super) fn members(key: &'static str, members: &[String]) -> Checked {
     unique(key, members)?;
     for member in members {

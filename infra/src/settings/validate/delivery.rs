@@ -17,7 +17,7 @@ const OUTAGE_S: u64 = 600;
 const MOST_ATTEMPTS: u32 = 100;
 /// Pauses that fit, to name where none are set.
 const USUAL_MIN_MS: u32 = 10_000;
-/// Firestore bears one write of a document in so many milliseconds for long.
+/// Firestore's sustained limit is one write of a document in this many milliseconds.
 const WRITE_MS: u32 = 1_000;
 /// The most that Lambda takes of all variables of a function, names and values together; less than the 4,096 bytes that
 /// `CloudFormation` takes as one parameter, as the names are counted too.
@@ -36,8 +36,8 @@ pub(super) fn outages(settings: &Settings) -> Checked {
     poison(settings)
 }
 
-/// A message is a write to each candle of its symbol. One instance writes what came in meanwhile at once; of several, each
-/// writes for itself, and the others' writes are aborted and tried again.
+/// A message is one write to each candle of its symbol. One instance combines the messages that arrive during a write; several
+/// instances write the same documents concurrently, and aborted writes are retried.
 fn writes(settings: &Settings) -> Checked {
     if !settings.route.targets.iter().any(|target| target == "gcp") {
         return Ok(());

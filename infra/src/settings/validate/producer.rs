@@ -41,7 +41,7 @@ fn host(host: &Host, spool: &Spool) -> Checked {
         let problem = format!("`{cloud}` must be `aws` or `gcp`");
         ensure("producer.host.clouds", matches!(cloud.as_str(), "aws" | "gcp"), problem)?;
     }
-    // Google makes none that is smaller; what is beside the spool needs room, too.
+    // 10 GB is the smallest disk on Google Cloud; the file system needs space beside the spool.
     let least = 10.max(spool.max_mb / 1_024 + 1);
     range("producer.host.disk_gb", host.disk_gb, least..=1_024.max(least))
 }

@@ -211,7 +211,7 @@ async fn the_pushed_image_itself_passes_e2e() {
     registry.stop().await.expect("it stops");
 }
 
-/// It keeps its spool in a volume as its own user, and tells how it is, whatever container it is in.
+/// In any container, the producer writes its spool to the volume as the image's user, and serves its health check.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
     if !has_engine() {
@@ -232,7 +232,7 @@ async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
 
     let name = format!("twincloud-test-producer-{}", std::process::id());
     let volume = format!("{name}:/spool");
-    // Of a network of its own, without a way out: both clouds and the stream are away.
+    // The network has no route out, so both clouds and the stream are unreachable.
     let words = ["run", "--detach", "--read-only", "--cap-drop", "ALL", "--env-file", &env_file];
     let more = ["--volume", &volume, "--publish", "127.0.0.1::8080", "--name", &name];
     let nowhere = ["AWS_ENDPOINT_URL", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"]

@@ -45,7 +45,7 @@ async fn an_account_with_few_invocations_is_told() {
     }
 }
 
-/// The calls of `deploy --dry-run` that change something, where the stacks are so.
+/// The changing calls of `deploy --dry-run`, with stacks in this state.
 async fn changes_of_dry_run(part: &str, mut stacks: Stacks) -> Vec<String> {
     use clap::Parser as _;
 
@@ -70,7 +70,7 @@ async fn changes_of_dry_run(part: &str, mut stacks: Stacks) -> Vec<String> {
     changes
 }
 
-/// As of `plan`: change sets are how AWS plans.
+/// The same calls as for `plan`: AWS plans by change sets.
 #[tokio::test]
 async fn a_dry_run_makes_nothing_but_change_sets_and_takes_them_away() {
     let names = ["blockchain-core-dev-bootstrap", "blockchain-core-dev"];
@@ -86,7 +86,7 @@ async fn a_dry_run_makes_nothing_but_change_sets_and_takes_them_away() {
     }
     let changes = changes_of_dry_run("aws", Stacks::default()).await;
     assert_eq!(changes, [sets[0], sets[0], sets[1], sets[1], empty, empty]);
-    // Of the foundation, nothing but the stack that holds its state is planned where that isn't there.
+    // Without the bootstrap stack, which holds the state, only that stack is planned for the foundation.
     let changes = changes_of_dry_run("foundation", Stacks::default()).await;
     assert_eq!(changes, [sets[0], sets[1], empty]);
 }

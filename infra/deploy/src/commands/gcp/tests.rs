@@ -116,7 +116,7 @@ async fn a_right_that_is_missing_is_named_before_anything_is_touched() {
     permitted(&[]).expect("all are there");
 }
 
-/// The outputs that are found with these variables in the environment, and how program and server were called.
+/// Returns the outputs found with these environment variables, and the calls of Terraform and of the server.
 async fn found_with(
     variables: &[(&str, &str)],
     answer: (u16, &'static str),
@@ -152,7 +152,7 @@ async fn who_signs_in_as_only_terraform_can_has_the_outputs_read_by_it() {
         assert_eq!(calls, ["init", "output"], "{variable}");
         assert_eq!(asked, [""; 0], "{variable}");
     }
-    // Terraform acts as the other account with the token, too.
+    // Terraform impersonates with a token as well.
     let both = [(ACCESS_TOKEN, "token"), ("GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "it")];
     let (_, calls, _) = found_with(&both, (200, "{}")).await;
     assert_eq!(calls, ["init", "output"]);
@@ -160,7 +160,7 @@ async fn who_signs_in_as_only_terraform_can_has_the_outputs_read_by_it() {
 
 #[tokio::test]
 async fn with_a_token_the_state_is_read_without_the_program() {
-    // A key counts less than a token: for Terraform as well.
+    // A token has precedence over a key in Terraform as well.
     let both = [(ACCESS_TOKEN, "token"), ("GOOGLE_CREDENTIALS", "it")];
     let state = r#"{"generation":"1","outputs":{"topic":{"value":"by the state"}}}"#;
     let (found, calls, asked) = found_with(&both, (200, state)).await;
@@ -169,7 +169,7 @@ async fn with_a_token_the_state_is_read_without_the_program() {
     assert_eq!(calls, [""; 0]);
     assert_eq!(asked.len(), 2, "{asked:?}");
 
-    // A refusal is told, and not tried otherwise.
+    // A refusal is an error; Terraform is not called then.
     let (found, calls, _) = found_with(&both, (403, "denied")).await;
     let error = found.expect_err("it is refused").to_string();
     assert!(error.contains("403"), "{error}");

@@ -139,7 +139,7 @@ async fn with_another_account_nothing_but_the_account_is_asked_for() {
     assert!(asked[0].contains("Action=GetCallerIdentity"), "{asked:?}");
 }
 
-/// The stacks that a deploy of the foundation protects from deletion.
+/// Returns the stacks that a deploy of the foundation protects from deletion.
 async fn protected(environment: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
     let fake = Fake::new(&folder.path().join("fake"));
@@ -156,7 +156,7 @@ async fn protected(environment: &str) -> Vec<String> {
     asked.filter_map(|call| call.field("StackName")).collect()
 }
 
-/// The deploy role of a workflow may not, so whoever makes it does.
+/// A workflow's deploy role may not protect the bootstrap stack, so `deploy foundation` does.
 #[tokio::test]
 async fn who_makes_the_bootstrap_stack_protects_it() {
     assert_eq!(protected("prod").await, ["blockchain-core-prod-prod-bootstrap"]);

@@ -48,7 +48,7 @@ async fn deployed_compared_and_destroyed() {
     let plan = up.json(&["plan", "all"]);
     assert_eq!(plan["changes"], 0, "{plan:#}");
     forget();
-    // A state that is none stands for one that can't be read.
+    // An object that is no Terraform state makes the state unreadable.
     let config = aws_config(Some(up.aws()), "us-east-1", Some(emulator_credentials())).await;
     let bucket = "blockchain-core-state-local-000000000000";
     let put = Clients::new(&config).s3.put_object().bucket(bucket).key("no-state");

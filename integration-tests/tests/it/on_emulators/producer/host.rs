@@ -1,5 +1,5 @@
-//! The producer as a host runs it day and night: the packed program, the environment of the rendered file and of the systemd
-//! unit, and something that starts it again for ever.
+//! The producer as a service: the packed program with the environment of the rendered file and of the systemd unit, under a
+//! supervisor that always restarts it.
 
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::command::artifacts;
 const UNIT: &str = include_str!("../../../../../infra/producer/twincloud-producer.service");
 const TRADES: u64 = 12_000;
 const SEED: u64 = 11;
-/// A pause between two frames, so that there is a middle of the stream to be killed in.
+/// A pause between two frames, long enough to kill the producer within the stream.
 const APART: Duration = Duration::from_millis(2);
 
-/// Binance: a stream that can go away, and the trades that happened, over REST.
+/// A stand-in for Binance: a stream that can be interrupted, and the same trades over REST.
 struct Market {
     trades: Vec<SourceTrade>,
     next: AtomicUsize,
@@ -61,7 +61,7 @@ impl Market {
                 while market.is_open() {
                     let Some(made) = market.trades.get(market.next.fetch_add(1, Ordering::SeqCst))
                     else {
-                        // All is sent; whoever listens stays connected.
+                        // After the last frame the connection stays open.
                         while let (true, Some(Ok(_))) = (market.is_open(), socket.next().await) {}
                         return;
                     };
@@ -104,7 +104,7 @@ async fn historical(Shared(market): Shared<Arc<Market>>, RawQuery(query): RawQue
     Value::Array(rows.collect()).to_string()
 }
 
-/// What systemd does by the unit, as far as it matters here: the environment, and `Restart=always`.
+/// A supervisor with the unit's environment and `Restart=always`.
 struct Unit {
     health: String,
     pid: Arc<AtomicU32>,
@@ -126,7 +126,7 @@ impl Unit {
         files::write(&rendered, &scene.path("rendered")).expect("it is written");
         let file = std::fs::read_to_string(scene.path("rendered/producer.env")).expect("the file");
         env.extend(lines(&file, ""));
-        // What only this machine knows: producer.local.env.
+        // The variables of producer.local.env.
         let endpoints = scene.clouds.endpoints().into_iter();
         env.extend(endpoints.map(|(name, value)| (name.to_owned(), value)));
 
@@ -160,7 +160,7 @@ impl Unit {
         assert!(sent.expect("run kill").success());
     }
 
-    /// Waits until it answers so.
+    /// Waits for this answer of the health check.
     async fn answers(&self, scene: &Scene, wanted: u16, trouble: &str) {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let started = Instant::now();
