@@ -49,8 +49,25 @@ impl Backoff {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::ops::Range;
+
+    use tokio::time::Instant;
+
     use super::*;
+
+    /// A backoff with the same delays at each call: 4 attempts, so 3 waits.
+    pub(crate) fn backoff() -> Backoff {
+        Backoff::new(4, Duration::from_secs(1), Duration::from_mins(1), 1)
+    }
+
+    /// Asserts that the time since `start` is the sum of the delays that `backoff` draws after these attempts.
+    pub(crate) fn assert_waited(start: Instant, backoff: &Backoff, attempts: Range<u32>) {
+        let most = Duration::from_millis(1 + attempts.len() as u64);
+        let delays: Duration = attempts.map(|attempt| backoff.delay(attempt)).sum();
+        let more = start.elapsed().checked_sub(delays).expect("no less than the delays");
+        assert!(more < most, "the timer's resolution is 1 ms: {more:?}");
+    }
 
     fn delays(seed: u64) -> Vec<Duration> {
         let backoff = Backoff::new(9, Duration::from_millis(5), Duration::from_millis(80), seed);
@@ -58,13 +75,15 @@ mod tests {
     }
 
     #[test]
-    fn delays_grow_to_the_cap_and_no_further() {
-        let ceilings_ms = [5, 10, 20, 40, 80, 80, 80];
-        for seed in 0..100 {
-            for (delay, ceiling) in delays(seed).iter().zip(ceilings_ms) {
-                assert!(delay.as_millis() <= ceiling, "{delay:?} is over {ceiling} ms");
-            }
-            assert!(delays(seed).iter().all(|delay| delay.as_millis() <= 80));
+    fn delays_are_spread_from_zero_to_a_ceiling_that_doubles_up_to_the_cap() {
+        let seeds: Vec<_> = (0..100).map(delays).collect();
+        for attempt in 0..40 {
+            let ceiling = Duration::from_millis([5, 10, 20, 40, 80][attempt.min(4)]);
+            let least = seeds.iter().map(|delays| delays[attempt]).min().expect("a delay");
+            let most = seeds.iter().map(|delays| delays[attempt]).max().expect("a delay");
+            assert!(least < ceiling / 10, "attempt {attempt}: the least of 100 is {least:?}");
+            let expected = ceiling * 9 / 10..=ceiling;
+            assert!(expected.contains(&most), "attempt {attempt}: the most of 100 is {most:?}");
         }
     }
 
@@ -79,11 +98,9 @@ mod tests {
         let backoff = || Backoff::new(9, Duration::from_secs(1), Duration::from_mins(1), 7);
         let (waits, tells) = (backoff(), backoff());
         for attempt in 0..9 {
-            let start = tokio::time::Instant::now();
+            let start = Instant::now();
             waits.wait(attempt).await;
-            let more = start.elapsed().saturating_sub(tells.delay(attempt));
-            assert!(more < Duration::from_millis(2), "the timer's resolution is 1 ms: {more:?}");
-            assert!(start.elapsed() > Duration::ZERO, "attempt {attempt}");
+            assert_waited(start, &tells, attempt..attempt + 1);
         }
         assert_eq!(Backoff::new(0, Duration::ZERO, Duration::ZERO, 7).attempts(), 1);
     }

@@ -192,12 +192,12 @@ pub enum FoldError {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
 
     use candle::{Price, Quantity, Symbol};
     use tokio::time::Instant;
 
     use super::*;
+    use crate::backoff::tests::{assert_waited, backoff};
 
     fn symbol() -> Symbol {
         "BTCUSDT".parse().expect("a symbol")
@@ -245,20 +245,13 @@ mod tests {
         (error.expect_err("not written").to_string(), fold.store.writes.into_inner())
     }
 
-    fn backoff() -> Backoff {
-        Backoff::new(4, Duration::from_secs(1), Duration::from_mins(1), 1)
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_write_that_others_beat_is_tried_again_after_longer_and_longer_waits() {
         let start = Instant::now();
         let (error, writes) = folded(Stored::Conflict, &[1]).await;
         assert_eq!(error, "candle BTCUSDT/1d/0: lost the compare-and-set 4 times");
         assert_eq!(writes, 4);
-        let backoff = backoff();
-        let delays: Duration = (0..3).map(|attempt| backoff.delay(attempt)).sum();
-        let more = start.elapsed().checked_sub(delays).expect("no less than the delays");
-        assert!(more < Duration::from_millis(4), "1 ms is the timer's resolution: {more:?}");
+        assert_waited(start, &backoff(), 0..3);
     }
 
     #[tokio::test(start_paused = true)]

@@ -92,6 +92,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::backoff::tests::{assert_waited, backoff};
 
     /// An archive that answers every call with this error.
     struct Fails {
@@ -121,10 +122,6 @@ mod tests {
         }
     }
 
-    fn backoff() -> Backoff {
-        Backoff::new(4, Duration::from_secs(1), Duration::from_mins(1), 1)
-    }
-
     fn peer(fault: Fault) -> Peer<Fails> {
         let archive = Fails { fault, asked: AtomicU32::new(0) };
         Peer::new(archive, backoff(), Duration::from_secs(10))
@@ -144,10 +141,7 @@ mod tests {
         let error = by.list("any", None, 1).await.expect_err("away");
         assert_eq!(error.to_string(), "s3 ListObjectsV2: planted");
         assert_eq!(away.archive.asked.load(Ordering::SeqCst), 4);
-        let backoff = backoff();
-        let delays: Duration = (0..3).map(|attempt| backoff.delay(attempt)).sum();
-        let more = start.elapsed().checked_sub(delays).expect("no less than the delays");
-        assert!(more < Duration::from_millis(4), "1 ms is the timer's resolution: {more:?}");
+        assert_waited(start, &backoff(), 0..3);
     }
 
     #[tokio::test(start_paused = true)]
