@@ -50,7 +50,7 @@ output "bucket" {
 
 output "image_repository" {
   description = "Where images are pushed to: HOST/PROJECT/REPOSITORY."
-  value       = "${var.region}-docker.pkg.dev/${var.project}/${google_artifact_registry_repository.images.repository_id}"
+  value       = "${local.registry}/${var.project}/${google_artifact_registry_repository.images.repository_id}"
 }
 
 output "ingest_url" {
@@ -91,6 +91,16 @@ output "producer_image" {
 output "producer_service_account_unique_id" {
   description = "Unique id of the account of the producer's machine, by which AWS knows it: google_producer_subject of the AWS root. Null where there is none."
   value       = one(google_service_account.producer[*].unique_id)
+}
+
+output "producer_aws_role" {
+  description = "The role by which the producer's machine was told to send to AWS. Null where there is no machine, or while that isn't known."
+  value       = local.has_producer ? lookup(var.producer_aws_env, "TWINCLOUD_AWS_ROLE", null) : null
+}
+
+output "aws_producer_role" {
+  description = "The role of a producer's machine on AWS that may publish trades. Null where none may."
+  value       = local.has_aws_producer ? var.aws_producer_role : null
 }
 
 output "replicate_peer_role" {

@@ -48,6 +48,11 @@ output "producer_role_name" {
   value       = one(aws_iam_role.producer[*].name)
 }
 
+output "producer_google_audience" {
+  description = "The audience for which the producer's machine signs in at Google. Null where there is no machine, or while that isn't known."
+  value       = local.has_producer ? var.google_audience_for_aws : null
+}
+
 output "google_producer_role_arn" {
   description = "The role that a producer at Google assumes to send trades. Null where none may."
   value       = one(aws_iam_role.google_producer[*].arn)

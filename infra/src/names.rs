@@ -78,10 +78,14 @@ pub fn aws_replicate_role(settings: &Settings) -> String {
     role.unwrap_or_else(|| format!("{}-replicate", stack(settings)))
 }
 
+/// The roles that `terraform/` makes, after the stack's name and a dash.
+pub const FOUNDATION_ROLES: [&str; 5] =
+    ["deploy", "google-producer", "google-reader", "plan", "producer"];
+
 /// Name of the role of the producer's machine on AWS, as `terraform/` makes it.
 #[must_use]
 pub fn aws_producer_role(settings: &Settings) -> String {
-    format!("{}-{}-producer", settings.project.prefix, settings.project.environment)
+    format!("{}-producer", stack(settings))
 }
 
 /// The raw archive's bucket on Google Cloud.

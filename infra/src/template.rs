@@ -58,8 +58,7 @@ fn word(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let value = argument(helper)?;
-    out.write(&shell_word(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))?;
+    out.write(&shell_word(&text(helper)?))?;
     Ok(())
 }
 
@@ -71,12 +70,12 @@ fn plain(
     _: &mut RenderContext<'_, '_>,
     out: &mut dyn Output,
 ) -> HelperResult {
-    let value = argument(helper)?;
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = text(helper)?;
     // systemd interprets quotes, and a backslash at the end as a continued line; Docker takes both literally.
     if text.contains(['\'', '"', '\\', '\n', '\r', '\0']) || text.trim() != text {
         let why = format!(
-            "{text:?} would be read otherwise by systemd than by Docker; choose a value without                            quotes, backslashes and spaces at its ends"
+            "{text:?} would be read otherwise by systemd than by Docker; choose a value without quotes, backslashes, \
+             line breaks, and spaces at its ends"
         );
         return Err(RenderErrorReason::Other(why).into());
     }
@@ -92,6 +91,12 @@ fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderError> {
         return Err(RenderErrorReason::MissingVariable(path).into());
     }
     Ok(argument.value())
+}
+
+/// The argument: a text without quotes, any other value as JSON.
+fn text(helper: &Helper<'_>) -> Result<String, RenderError> {
+    let value = argument(helper)?;
+    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// As it is where that is safe, else in single quotes.
@@ -125,7 +130,11 @@ mod tests {
         assert_eq!(plain("").expect("nothing is a value"), "");
         for wrong in ["it's", "a\"", "a\\", "a\nB=1", " a"] {
             let error = plain(wrong).expect_err("a quote or a space").to_string();
-            assert!(error.contains("read otherwise by systemd"), "{error}");
+            let problem = format!(
+                "{wrong:?} would be read otherwise by systemd than by Docker; choose a value without quotes, backslashes, line \
+                 breaks, and spaces at its ends"
+            );
+            assert!(error.ends_with(&problem), "{error}");
         }
     }
 

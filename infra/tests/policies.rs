@@ -376,6 +376,31 @@ fn the_readme_says_what_a_taken_over_deploy_role_can_leave_behind() {
 }
 
 #[test]
+fn a_role_of_the_foundation_is_no_name_for_a_role_of_the_stack() {
+    let mut roles = BTreeSet::new();
+    for file in fs::read_dir(root().join("terraform")).expect("the folder is there") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "tf") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a file of Terraform");
+        for resource in text.split("resource \"aws_iam_role\" ").skip(1) {
+            let name = resource.lines().find(|line| line.trim_start().starts_with("name "));
+            let name = name.and_then(|line| line.split("${local.name}-").nth(1));
+            roles.extend(name.and_then(|rest| rest.strip_suffix('"')).map(str::to_owned));
+        }
+    }
+    let known: BTreeSet<String> = infra::names::FOUNDATION_ROLES.map(str::to_owned).into();
+    assert_eq!(known, roles, "infra::names::FOUNDATION_ROLES, and the roles in terraform/");
+
+    let spared = all().into_iter().find(|statement| statement.place.ends_with("SpareFoundation"));
+    let spared = spared.expect("terraform/permissions.tf has the statement").resources.join(" ");
+    for role in known {
+        assert!(spared.contains(&role), "SpareFoundation does not name {role}: {spared}");
+    }
+}
+
+#[test]
 fn a_wide_statement_is_found_wherever_it_stands() {
     let mut statements = Vec::new();
     let hcl = "locals {\n  a = var.x ? [{\n    Effect = \"Allow\"\n    Action = [\"s3:*\"]\n    Resource = \"*\"\n  }] : []\n}\n";

@@ -332,6 +332,8 @@ fn what_the_stack_would_refuse_is_refused_here() {
         "aws.replicate.name={prefix}-ingest",
         "aws.replicate.role=replicate",
         "aws.replicate.role={prefix}-{environment}-deploy",
+        "aws.replicate.role={prefix}-{environment}-google-producer",
+        "aws.replicate.role={prefix}-{environment}-producer",
         "aws.replicate.timeout_s=901",
         "aws.replicate.schedule_minutes=30",
         "aws.replicate.log_retention_days=31",
@@ -364,6 +366,36 @@ fn what_only_some_need_can_be_left_out_or_taken_away() {
         |sets: &[&str]| parse(&given, None, sets, &[]).expect("valid").github.repository;
     assert_eq!(repository(&[]).as_deref(), Some("a/b"));
     assert_eq!(repository(&["github.repository="]), None);
+}
+
+#[test]
+fn the_disk_of_an_instance_holds_the_spool_and_only_an_instance_has_one() {
+    let parsed = |sets: &[&str]| parse(FILE, None, sets, &[]).map_err(|error| error.to_string());
+    for fits in [
+        &["producer.spool.max_mb=1048576"][..],
+        &["producer.spool.max_mb=20480", "producer.host.clouds=gcp", "producer.host.disk_gb=21"],
+        &["producer.host.clouds=aws", "producer.host.disk_gb=1024"],
+    ] {
+        parsed(fits).expect("valid");
+    }
+    for (refused, problem) in [
+        (
+            &["producer.spool.max_mb=20480", "producer.host.clouds=gcp"][..],
+            "`producer.host.disk_gb`: 10 isn't between 21 and 1024",
+        ),
+        (
+            &["producer.host.clouds=aws", "producer.host.disk_gb=1025"],
+            "`producer.host.disk_gb`: 1025 isn't between 10 and 1024",
+        ),
+        (
+            &["producer.spool.max_mb=1048576", "producer.host.clouds=aws"],
+            "`producer.spool.max_mb`: 1048576 MiB do not fit on the disk of an instance, which has 1024 GB at most; choose less \
+             than 1048576",
+        ),
+    ] {
+        let error = parsed(refused).expect_err("it does not fit");
+        assert!(error.ends_with(problem), "{error}");
+    }
 }
 
 /// The file with this at its end, or why it is refused; `sets` are for `env`.

@@ -187,22 +187,25 @@ const CLOUD_RUN: Service = Service {
 };
 
 impl Service {
+    /// The program that publishes trades, for an instance that runs day and night.
+    pub const PRODUCER: Self = Self {
+        package: "programs",
+        binary: "producer",
+        name: "producer",
+        folder: "host",
+        env: &[
+            "TWINCLOUD_LISTEN=0.0.0.0:8080",
+            "TWINCLOUD_SOURCE=binance",
+            "TWINCLOUD_SPOOL=/spool",
+        ],
+        volume: Some("spool"),
+    };
+
     /// All that there are. A further one is a further line.
     pub const ALL: [Self; 3] = [
         Self { binary: "gcp-ingest", name: "ingest", ..CLOUD_RUN },
         Self { binary: "gcp-replicate", name: "replicate", ..CLOUD_RUN },
-        Self {
-            package: "programs",
-            binary: "producer",
-            name: "producer",
-            folder: "host",
-            env: &[
-                "TWINCLOUD_LISTEN=0.0.0.0:8080",
-                "TWINCLOUD_SOURCE=binance",
-                "TWINCLOUD_SPOOL=/spool",
-            ],
-            volume: Some("spool"),
-        },
+        Self::PRODUCER,
     ];
 
     /// Its program, from the artifacts' folder.

@@ -8,9 +8,10 @@ use aws_sdk_cloudformation::Client;
 use cloud_aws::{Clients, DynamoStore, SqsQueue};
 use infra::files::Known;
 use infra::names;
-use infra::package::Manifest;
+use infra::package::{Artifact, Service};
 use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
 
+use super::artifacts::Artifacts;
 use super::clouds::check_account;
 use super::connect::TOLD;
 use super::failure::Failure;
@@ -24,6 +25,10 @@ use crate::{artifact, smoke};
 
 /// The alias that messages go to.
 pub(super) const LIVE: &str = "live";
+
+/// The artifacts of the functions.
+const INGEST: &str = "aws-ingest";
+const REPLICATE: &str = "aws-replicate";
 
 /// An AWS account, or an emulator of one.
 pub(super) struct Aws<'s> {
@@ -53,13 +58,6 @@ impl Wanted {
     }
 }
 
-fn object(manifest: &Manifest, name: &str) -> Result<CodeObject, Failure> {
-    let artifact = manifest
-        .artifact(name)
-        .with_context(|| format!("find {name} in the manifest; run `cargo xtask build`"));
-    Ok(artifact::code_object(artifact.map_err(Failure::lacking)?))
-}
-
 impl<'s> Aws<'s> {
     /// Signs in, which shows whether the credentials are any good, and for the right account.
     pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
@@ -84,13 +82,13 @@ impl<'s> Aws<'s> {
 
     /// Where the functions' code is, or will be once it is uploaded.
     pub(super) fn code(&self) -> Result<Code, Failure> {
-        let manifest = self.site.manifest()?;
-        let object = |name: &str| object(&manifest, name);
+        let artifacts = Artifacts::read(self.site)?;
+        let object = |name: &str| artifacts.lambda(name).map(artifact::code_object);
         let replicate = &self.site.settings.aws.replicate;
         Ok(Code {
             bucket: self.artifact_bucket(),
-            ingest: object("aws-ingest")?,
-            replicate: replicate.enabled.then(|| object("aws-replicate")).transpose()?,
+            ingest: object(INGEST)?,
+            replicate: replicate.enabled.then(|| object(REPLICATE)).transpose()?,
         })
     }
 
@@ -99,30 +97,34 @@ impl<'s> Aws<'s> {
         if !self.site.settings.producer.host.is_at("aws") {
             return Ok(None);
         }
-        Ok(Some(object(&self.site.manifest()?, "producer")?.key))
+        let artifacts = Artifacts::read(self.site)?;
+        let program = artifacts.service(&Service::PRODUCER)?;
+        Ok(Some(artifact::code_object(program).key))
     }
 
     pub(super) async fn upload(&self) -> Result<(), Failure> {
-        self.upload_each(&["aws-ingest", "aws-replicate"]).await
-    }
-
-    pub(super) async fn upload_producer(&self) -> Result<(), Failure> {
-        if self.producer_program()?.is_some() {
-            self.upload_each(&["producer"]).await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn upload_each(&self, names: &[&str]) -> Result<(), Failure> {
-        let manifest = self.site.manifest()?;
-        let folder = &self.site.checkout.artifacts;
-        for name in names {
-            let Some(artifact) = manifest.artifact(name) else { continue };
-            artifact::upload_artifact(&self.config, &self.artifact_bucket(), folder, artifact)
-                .await?;
+        let artifacts = Artifacts::read(self.site)?;
+        self.upload_artifact(artifacts.lambda(INGEST)?).await?;
+        if self.site.settings.aws.replicate.enabled {
+            self.upload_artifact(artifacts.lambda(REPLICATE)?).await?;
         }
         Ok(())
+    }
+
+    /// Uploads the producer's program; its object key, none without a producer instance on AWS.
+    pub(super) async fn upload_producer(&self) -> Result<Option<String>, Failure> {
+        if !self.site.settings.producer.host.is_at("aws") {
+            return Ok(None);
+        }
+        let artifacts = Artifacts::read(self.site)?;
+        let uploaded = self.upload_artifact(artifacts.service(&Service::PRODUCER)?).await?;
+        Ok(Some(uploaded.key))
+    }
+
+    async fn upload_artifact(&self, artifact: &Artifact) -> Result<CodeObject, Failure> {
+        let folder = &self.site.checkout.artifacts;
+        let bucket = self.artifact_bucket();
+        Ok(artifact::upload_artifact(&self.config, &bucket, folder, artifact).await?)
     }
 
     /// What both stacks shall be, the first to be deployed first.

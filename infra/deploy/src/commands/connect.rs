@@ -5,6 +5,7 @@ use std::fmt;
 
 use args::Part;
 use infra::files::Known;
+use infra::names;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -15,6 +16,12 @@ use super::site::Site;
 pub(super) const TOLD: [&str; 3] = ["PeerAudience", "AlertTopicArn", "PermissionsBoundaryArn"];
 /// The role by which Google's side was told to read AWS's archive, among its outputs.
 const PEER_ROLE: &str = "replicate_peer_role";
+/// The role on AWS by which the producer's instance on Google Cloud was told to send, among the same outputs.
+const PRODUCER_AWS_ROLE: &str = "producer_aws_role";
+/// The role of the producer's instance on AWS that Google Cloud lets publish, among the same outputs.
+const PRODUCER_ROLE: &str = "aws_producer_role";
+/// The audience for which the producer's instance on AWS signs in to Google Cloud, among the foundation's outputs.
+const PRODUCER_AUDIENCE: &str = "producer_google_audience";
 
 /// The missing connections, and the command that comes next.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,7 +46,12 @@ struct Parts {
     known: Known,
     aws: Option<Outputs>,
     gcp: Option<Outputs>,
+    foundation: Option<Outputs>,
     aws_replicates: bool,
+    /// Whether the producer has an instance on Google Cloud.
+    producer_at_gcp: bool,
+    /// The role of the producer's instance on AWS, if it has one.
+    producer_at_aws: Option<String>,
 }
 
 /// Of what is deployed and kept here. On emulators, endpoints stand in for what the clouds have to know of each other.
@@ -48,11 +60,15 @@ pub(super) fn of(site: &Site) -> Result<Connections, Failure> {
         return Ok(Connections::default());
     }
     let home = site.of(site.settings.home())?;
+    let host = &site.settings.producer.host;
     let parts = Parts {
         known: known::known(site)?,
         aws: known::read(site, Part::Aws)?,
         gcp: known::read(&home, Part::Gcp)?,
+        foundation: known::read(site, Part::Foundation)?,
         aws_replicates: site.settings.aws.replicate.enabled,
+        producer_at_gcp: host.is_at("gcp"),
+        producer_at_aws: host.is_at("aws").then(|| names::aws_producer_role(&site.settings)),
     };
     let mut connections = parts.connections();
     let environment = |part| match part {
@@ -81,6 +97,8 @@ impl Parts {
                     self.known.functions_boundary_arn.as_ref(),
                 ),
             ),
+            ("the producer on Google Cloud does not send to AWS", self.google_sends_to_aws()),
+            ("the producer on AWS does not send to Google Cloud", self.aws_sends_to_google()),
         ];
         let missing = || all.iter().filter_map(|(what, next)| Some((*what, (*next)?)));
         Connections {
@@ -97,8 +115,7 @@ impl Parts {
             let made_for = known.google_replicate_subject.is_some();
             return Some(if made_for { Part::Foundation } else { Part::Gcp });
         };
-        let told = self.gcp.as_ref().and_then(|outputs| outputs.get(PEER_ROLE));
-        (told != Some(role)).then_some(Part::Gcp)
+        (told(self.gcp.as_ref(), PEER_ROLE) != Some(role)).then_some(Part::Gcp)
     }
 
     /// The same of AWS's side and the audience by which it reads Google's.
@@ -110,16 +127,45 @@ impl Parts {
         let Some(audience) = &known.google_audience_for_aws else {
             return Some(if known.aws_account.is_some() { Part::Gcp } else { Part::Aws });
         };
-        let told = self.aws.as_ref().and_then(|outputs| outputs.get("PeerAudience"));
-        (told != Some(audience)).then_some(Part::Aws)
+        (told(self.aws.as_ref(), "PeerAudience") != Some(audience)).then_some(Part::Aws)
     }
 
     /// The same of what the stack has to know of the foundation.
     fn aws_is_told(&self, name: &str, known: Option<&String>) -> Option<Part> {
         let Some(known) = known else { return Some(Part::Foundation) };
-        let told = self.aws.as_ref().and_then(|outputs| outputs.get(name));
-        (told != Some(known)).then_some(Part::Aws)
+        (told(self.aws.as_ref(), name) != Some(known)).then_some(Part::Aws)
     }
+
+    /// The same of the producer's instance on Google Cloud and the role by which it sends to AWS.
+    fn google_sends_to_aws(&self) -> Option<Part> {
+        if !self.producer_at_gcp {
+            return None;
+        }
+        let producer = &self.known.producer;
+        let Some(role) = &producer.google_role_arn else {
+            let made_for = producer.google_subject.is_some();
+            return Some(if made_for { Part::Foundation } else { Part::Gcp });
+        };
+        (told(self.gcp.as_ref(), PRODUCER_AWS_ROLE) != Some(role)).then_some(Part::Gcp)
+    }
+
+    /// The same of the producer's instance on AWS: Google Cloud must let its role in, and it must know the audience.
+    fn aws_sends_to_google(&self) -> Option<Part> {
+        let role = self.producer_at_aws.as_ref()?;
+        if told(self.gcp.as_ref(), PRODUCER_ROLE) != Some(role) {
+            // Google Cloud knows the role by the account's number.
+            let account = self.known.aws_account.is_some();
+            return Some(if account { Part::Gcp } else { Part::Foundation });
+        }
+        let Some(audience) = &self.known.google_audience_for_aws else { return Some(Part::Gcp) };
+        let told = told(self.foundation.as_ref(), PRODUCER_AUDIENCE);
+        (told != Some(audience)).then_some(Part::Foundation)
+    }
+}
+
+/// An output of a part that was deployed.
+fn told<'a>(outputs: Option<&'a Outputs>, name: &str) -> Option<&'a String> {
+    outputs.and_then(|outputs| outputs.get(name))
 }
 
 #[cfg(test)]
@@ -131,11 +177,24 @@ mod tests {
 
     impl Model {
         fn new() -> Self {
-            Self(Parts { known: Known::default(), aws: None, gcp: None, aws_replicates: true })
+            Self::with_producer_at(&[])
+        }
+
+        fn with_producer_at(clouds: &[&str]) -> Self {
+            Self(Parts {
+                known: Known::default(),
+                aws: None,
+                gcp: None,
+                foundation: None,
+                aws_replicates: true,
+                producer_at_gcp: clouds.contains(&"gcp"),
+                producer_at_aws: clouds.contains(&"aws").then(|| "producer".to_owned()),
+            })
         }
 
         fn deploy(&mut self, part: Part) {
-            let Parts { known, aws, gcp, .. } = &mut self.0;
+            let Parts { known, aws, gcp, foundation, producer_at_gcp, producer_at_aws, .. } =
+                &mut self.0;
             let some = |text: &str| Some(text.to_owned());
             let given = |pairs: &[(&str, &Option<String>)]| {
                 let pairs = pairs.iter().filter_map(|(name, value)| {
@@ -150,6 +209,11 @@ mod tests {
                     known.functions_boundary_arn = some("boundary");
                     known.google_reader_role_arn =
                         known.google_replicate_subject.as_ref().map(|_| "role".to_owned());
+                    known.producer.google_role_arn =
+                        known.producer.google_subject.as_ref().map(|_| "producer's".to_owned());
+                    let audience = known.google_audience_for_aws.clone();
+                    let audience = audience.filter(|_| producer_at_aws.is_some());
+                    *foundation = given(&[(PRODUCER_AUDIENCE, &audience)]);
                 }
                 Part::Aws | Part::All => {
                     known.aws_account = some("account");
@@ -163,7 +227,13 @@ mod tests {
                     known.google_replicate_subject = some("subject");
                     known.google_audience_for_aws =
                         known.aws_account.as_ref().map(|_| "audience".to_owned());
-                    *gcp = given(&[(PEER_ROLE, &known.google_reader_role_arn)]);
+                    known.producer.google_subject = producer_at_gcp.then(|| "subject".to_owned());
+                    let let_in = producer_at_aws.clone().filter(|_| known.aws_account.is_some());
+                    *gcp = given(&[
+                        (PEER_ROLE, &known.google_reader_role_arn),
+                        (PRODUCER_AWS_ROLE, &known.producer.google_role_arn),
+                        (PRODUCER_ROLE, &let_in),
+                    ]);
                 }
             }
         }
@@ -191,9 +261,10 @@ mod tests {
     fn from_any_order_the_printed_next_steps_connect_everything() {
         let orders = orders();
         assert_eq!(orders.len(), 16);
-        for order in orders {
-            let mut model = Model::new();
-            for part in &order {
+        let hosts: [&[&str]; 4] = [&[], &["aws"], &["gcp"], &["aws", "gcp"]];
+        for (order, host) in orders.iter().flat_map(|order| hosts.map(|host| (order, host))) {
+            let mut model = Model::with_producer_at(host);
+            for part in order {
                 model.deploy(*part);
             }
             let mut then = Vec::new();
@@ -205,7 +276,7 @@ mod tests {
                 };
                 assert!(!connections.not_connected.is_empty());
                 then.push(next);
-                assert!(then.len() <= 5, "{order:?}, then {then:?}");
+                assert!(then.len() <= 6, "{host:?}: {order:?}, then {then:?}");
                 model.deploy(next);
             }
             assert!(!then.is_empty(), "{order:?}: once each is never enough");
@@ -243,5 +314,32 @@ mod tests {
         let connections = model.0.connections();
         assert_eq!(connections.not_connected, ["Google does not copy from AWS"]);
         assert_eq!(connections.part, Some(Part::Gcp));
+    }
+
+    #[test]
+    fn a_producer_that_was_deployed_with_something_else_is_not_connected() {
+        let at_gcp = "the producer on Google Cloud does not send to AWS";
+        let at_aws = "the producer on AWS does not send to Google Cloud";
+        let cases: [(&str, fn(&mut Parts), &str, Part); 4] = [
+            (
+                "gcp",
+                |parts| parts.known.producer.google_role_arn = Some("another".to_owned()),
+                at_gcp,
+                Part::Gcp,
+            ),
+            ("gcp", |parts| parts.known.producer.google_role_arn = None, at_gcp, Part::Foundation),
+            ("aws", |parts| parts.foundation = Some(Outputs::new()), at_aws, Part::Foundation),
+            ("aws", |parts| parts.producer_at_aws = Some("another".to_owned()), at_aws, Part::Gcp),
+        ];
+        for (host, change, problem, next) in cases {
+            let mut model = Model::with_producer_at(&[host]);
+            while let Some(part) = model.0.connections().part {
+                model.deploy(part);
+            }
+            change(&mut model.0);
+            let connections = model.0.connections();
+            assert_eq!(connections.not_connected, [problem]);
+            assert_eq!(connections.part, Some(next), "{problem}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Settings become values, values become a plan, a plan is shown, agreed to and applied, and what came of it is kept
 //! as outputs: one road for every engine.
 
+mod artifacts;
 mod ask;
 mod aws;
 mod clouds;

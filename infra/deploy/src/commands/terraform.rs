@@ -302,8 +302,8 @@ pub(super) async fn deploy_foundation(
         aws.execute(plan, progress).await?;
     }
     deploy::protect_stack(&aws, &aws.bootstrap()).await?;
-    Box::pin(aws.upload_producer()).await?;
-    let session = Box::pin(foundation(&aws, aws.producer_program()?, progress)).await?;
+    let producer = Box::pin(aws.upload_producer()).await?;
+    let session = Box::pin(foundation(&aws, producer, progress)).await?;
     session.deploy(site, args.yes).await?;
     let outputs = session.outputs().await?;
     known::write(site, Part::Foundation, &outputs)?;

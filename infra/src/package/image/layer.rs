@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn sorted_timeless_and_owned_by_root() {
-        let layer = of(&Service::ALL[2], b"binary").expect("it is made");
+        let layer = of(&Service::PRODUCER, b"binary").expect("it is made");
         let mut content = Vec::new();
         let mut gzip = flate2::read::GzDecoder::new(layer.compressed.as_slice());
         gzip.read_to_end(&mut content).expect("inflate");

@@ -273,13 +273,15 @@ mod tests {
 
     #[test]
     fn the_producer_has_a_volume_and_all_of_its_arguments() {
-        let producer = Service::ALL[2];
+        let producer = Service::PRODUCER;
         let image =
             Image::build(&producer, b"binary", Architecture::X86_64, None).expect("it builds");
         let config: Value = serde_json::from_slice(&image.config.content).expect("JSON");
         let run = &config["config"];
         assert_eq!(run["Entrypoint"], json!(["/producer"]));
         assert_eq!(run["Volumes"], json!({ "/spool": {} }));
+        let port = format!("TWINCLOUD_LISTEN=0.0.0.0:{PORT}");
+        assert!(producer.env.contains(&port.as_str()), "the port that the image exposes");
         assert_eq!(run["Env"].as_array().map(Vec::len), Some(producer.env.len() + 1), "{run}");
     }
 

@@ -152,11 +152,11 @@ pub(super) fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Ch
     shaped("aws.replicate.role", role, fits, spoken)?;
     // What the deploy role may make, and not one of the foundation's own.
     let stack = names::stack(settings);
-    let own = ["deploy", "google-reader", "plan"];
     let fits = role
         .strip_prefix(&format!("{stack}-"))
-        .is_some_and(|rest| !rest.is_empty() && !own.contains(&rest));
-    let spoken = format!("{stack}-… and not a role of terraform/ (-{})", own.join(", -"));
+        .is_some_and(|rest| !rest.is_empty() && !names::FOUNDATION_ROLES.contains(&rest));
+    let own = names::FOUNDATION_ROLES.join(", -");
+    let spoken = format!("{stack}-… and not a role of terraform/ (-{own})");
     shaped("aws.replicate.role", role, fits, &spoken)
 }
 

@@ -41,9 +41,17 @@ fn host(host: &Host, spool: &Spool) -> Checked {
         let problem = format!("`{cloud}` must be `aws` or `gcp`");
         ensure("producer.host.clouds", matches!(cloud.as_str(), "aws" | "gcp"), problem)?;
     }
+    if host.clouds.is_empty() {
+        return Ok(());
+    }
     // 10 GB is the smallest disk on Google Cloud; the file system needs space beside the spool.
     let least = 10.max(spool.max_mb / 1_024 + 1);
-    range("producer.host.disk_gb", host.disk_gb, least..=1_024.max(least))
+    let problem = format!(
+        "{} MiB do not fit on the disk of an instance, which has 1024 GB at most; choose less than 1048576",
+        spool.max_mb
+    );
+    ensure("producer.spool.max_mb", least <= 1_024, problem)?;
+    range("producer.host.disk_gb", host.disk_gb, least..=1_024)
 }
 
 pub(super) fn route(route: &Route) -> Checked {

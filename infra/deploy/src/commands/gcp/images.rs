@@ -4,6 +4,7 @@ use infra::files::Known;
 use infra::package::Service;
 use infra::package::image::{ImageReference, Repository};
 
+use super::super::artifacts::Artifacts;
 use super::{Failure, Site};
 use crate::images;
 use crate::progress::Progress;
@@ -14,13 +15,10 @@ const SHORT: usize = 12;
 /// What the images will be called in `repository`, which nothing is sent to.
 pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<Known, Failure> {
     let to: Repository = repository.parse().map_err(images::Error::from)?;
-    let manifest = site.manifest()?;
+    let artifacts = Artifacts::read(site)?;
     let mut named = Vec::new();
     for service in Service::ALL {
-        let artifact = manifest.artifact(service.binary);
-        let Some(digest) = artifact.and_then(|artifact| artifact.image_digest.clone()) else {
-            continue;
-        };
+        let Some(digest) = artifacts.service(&service)?.image_digest.clone() else { continue };
         let repository = to.below(service.name);
         named.push((service.name, ImageReference { repository, digest }.to_string()));
     }
@@ -36,6 +34,10 @@ pub(super) async fn push(
 ) -> Result<Known, Failure> {
     progress.now(format!("pushing the images to {repository}"));
     let to: Repository = repository.parse().map_err(images::Error::from)?;
+    let artifacts = Artifacts::read(site)?;
+    for service in &Service::ALL {
+        artifacts.service(service)?;
+    }
     let pushed = images::push_services(&site.checkout.artifacts, &to).await.map_err(|error| {
         if error.is_environment() { Failure::lacking(error) } else { error.into() }
     })?;
