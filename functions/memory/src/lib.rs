@@ -1,9 +1,11 @@
 //! A cloud in memory, behind the same ports as the real ones and on tokio's clock: under a paused clock and a
 //! seeded scheduler a run repeats exactly. It also counts its effects and can stop the caller between any two.
+//! For tests of log lines, [`LogLines`] keeps those in memory, too.
 
 mod archive;
 mod cursor;
 mod effects;
+mod log;
 mod queue;
 mod register;
 mod store;
@@ -11,6 +13,7 @@ mod store;
 pub use archive::MemoryArchive;
 pub use cursor::MemoryCursor;
 pub use effects::Effects;
+pub use log::LogLines;
 pub use queue::{MemoryQueue, QueueConfig};
 pub use register::MemoryRegister;
 pub use store::MemoryStore;

@@ -2,14 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fmt::{Debug, Write as _};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use candle::message::Batch;
 use candle::{ArchiveObject, Interval, Price, Quantity, Symbols, Trade};
-use cloud_memory::{MemoryArchive, MemoryCursor, MemoryStore};
+use cloud_memory::{LogLines, MemoryArchive, MemoryCursor, MemoryStore};
 use pipeline::ports::{Archive, Fault, PortError, Put};
 use pipeline::replicate::Limits;
 use pipeline::{Backoff, Fold, Replicate};
@@ -21,9 +19,6 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
 /// A peer with one object, or one that answers never or with an error.
 #[derive(Clone)]
@@ -119,54 +114,16 @@ async fn the_lambda_ends_before_its_deadline() {
     assert!(report.is_err() || report.is_ok_and(|report| report["out_of_time"] == true));
 }
 
-/// The level and the fields of each event of this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Subscriber for Lines {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(event.metadata().level().to_string());
-        event.record(&mut line);
-        if event.metadata().target().starts_with("replicate") {
-            self.0.lock().unwrap().push(line.0);
-        }
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, " {field}={value:?}").unwrap();
-    }
-}
-
 #[tokio::test]
 async fn a_run_without_a_peer_warns_in_both_clouds() {
-    let lines = Lines::default();
+    let log = LogLines::of("replicate");
     // On this thread alone, as is the runtime of the test.
-    let _guard = tracing::subscriber::set_default(lines.clone());
+    let _guard = tracing::subscriber::set_default(log.clone());
     let none: Result<Memory, _> = Err(no_peer());
     replicate::aws::handle(&none, SystemTime::now() + Duration::from_secs(20)).await.unwrap();
     let (url, _stop) = service(Err(no_peer())).await;
     post(&url).await;
-    let lines = lines.0.lock().unwrap();
+    let lines = log.lines();
     let expected = |peer| format!("peer=\"{peer}\" variable=\"TWINCLOUD_PEER_BUCKET\"");
     assert_eq!(lines.len(), 2, "{lines:?}");
     for (line, peer) in lines.iter().zip(["gcp", "aws"]) {

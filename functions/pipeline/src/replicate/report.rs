@@ -207,59 +207,9 @@ impl fmt::Display for Names {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-    use std::sync::{Arc, Mutex};
-
     use candle::{Price, Quantity, Trade};
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
-
-    /// Collects log events as level and fields.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<String>>>);
-
-    impl Subscriber for Lines {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-        fn event(&self, event: &Event<'_>) {
-            let mut line = Line(event.metadata().level().to_string());
-            event.record(&mut line);
-            self.0.lock().unwrap().push(line.0);
-        }
-
-        fn enter(&self, _: &Id) {}
-
-        fn exit(&self, _: &Id) {}
-    }
-
-    struct Line(String);
-
-    impl Visit for Line {
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            write!(self.0, " {field}={value:?}").unwrap();
-        }
-    }
-
-    fn logged(report: &Report) -> String {
-        let lines = Lines::default();
-        tracing::subscriber::with_default(lines.clone(), || report.log("aws"));
-        let lines = lines.0.lock().unwrap();
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        lines[0].clone()
-    }
 
     fn batch(symbol: &str, ids: &[u64]) -> Batch {
         let trade = |id: &u64| Trade {
@@ -369,22 +319,5 @@ mod tests {
         // Refusals beyond the listed ones are counted as further ones.
         assert_eq!((joined.count, joined.first.len()), (23, 20));
         assert_eq!(joined.first[..3], ["n1", "n2", "n0"]);
-    }
-
-    /// The alarms of both clouds read these lines.
-    #[test]
-    fn the_line_tells_the_lag_if_the_window_was_compared() {
-        assert_eq!(
-            logged(&Report { failed: Some("why".to_owned()), ..report(1) }),
-            "INFO message=replicated peer=\"aws\" lag_s=7 listed=3 copied=7 bytes=110 trades=3 present=5 \
-             corrupted=n0 corrupted_count=1 undelivered=n0 n1 undelivered_count=2 \
-             other_symbols=n0 n1 n2 n3 complete=true end_reached=true out_of_time=false \
-             failed=\"why\" took_ms=11"
-        );
-        assert_eq!(
-            logged(&Report { window_compared: false, ..report(1) }),
-            "ERROR message=not replicated peer=\"aws\" failed=\"\" out_of_time=false listed=3 copied=7 \
-             trades=3 took_ms=11"
-        );
     }
 }
