@@ -19,7 +19,6 @@ struct Check {
     program: &'static str,
     /// Its arguments, run by run.
     runs: &'static [&'static [&'static str]],
-    get: &'static str,
 }
 
 /// One workspace's dependencies; the others have a lock file of their own.
@@ -37,13 +36,11 @@ const QUICK: [Check; 3] = [
             deny!("fuzz/Cargo.toml"),
             deny!("integration-tests/fault-proxy/noxious/Cargo.toml"),
         ],
-        get: "cargo install cargo-deny --locked",
     },
-    Check { program: "cfn-lint", runs: &[&["infra/aws/*.yaml"]], get: "pipx install cfn-lint" },
+    Check { program: "cfn-lint", runs: &[&["infra/aws/*.yaml"]] },
     Check {
         program: "zizmor",
         runs: &[&["--offline", "--quiet", "--color=never", ".github/workflows"]],
-        get: "pipx install zizmor",
     },
 ];
 
@@ -73,7 +70,6 @@ const CHECKOV: Check = Check {
         checkov!("terraform" in "terraform-gcp"),
         checkov!("github_actions" in ".github"),
     ],
-    get: "pipx install checkov",
 };
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -109,9 +105,10 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 /// Runs a program's checks, and gives what it said to each.
 fn checked(check: &Check, require: bool) -> Vec<Result<String, Failure>> {
-    let Check { program, runs, get } = check;
+    let Check { program, runs } = check;
     if !heavy::has(program, &["--version"]) {
-        let missing = format!("no {program} (`{get}`)");
+        let how = toolbox::how_to_get(program, toolbox::Env::from_process().platform());
+        let missing = format!("no {program} (`{}`)", how.unwrap_or_default());
         return vec![if require {
             Err(Failure::Lacking(missing))
         } else {

@@ -28,5 +28,6 @@ mod testing;
 
 pub use cache::Cache;
 pub use env::{Env, Platform};
+pub use programs::how_to_get;
 pub use report::{Item, Need, Report, STATIC_LIBC, Source, Status};
 pub use tools::{NotPossible, Plan, Step, Tools};

@@ -80,7 +80,7 @@ pub(crate) const ALL: [Program; 9] = [
         needed_for: &[Need::Check],
         how_to_get: |platform| match platform {
             Platform::MacOs => "brew install cfn-lint".to_owned(),
-            _ => "pipx install cfn-lint".to_owned(),
+            _ => pinned("cfn-lint"),
         },
         when_it_fails: BROKEN,
     },
@@ -91,7 +91,7 @@ pub(crate) const ALL: [Program; 9] = [
         needed_for: &[Need::Check],
         how_to_get: |platform| match platform {
             Platform::MacOs => "brew install checkov".to_owned(),
-            _ => "pipx install checkov".to_owned(),
+            _ => pinned("checkov"),
         },
         when_it_fails: BROKEN,
     },
@@ -101,7 +101,7 @@ pub(crate) const ALL: [Program; 9] = [
         needed_for: &[Need::Check],
         how_to_get: |platform| match platform {
             Platform::MacOs => "brew install zizmor".to_owned(),
-            _ => "pipx install zizmor".to_owned(),
+            _ => pinned("zizmor"),
         },
         when_it_fails: BROKEN,
     },
@@ -183,6 +183,18 @@ fn version_in(line: &str) -> String {
         word.starts_with(|first: char| first.is_ascii_digit()) && word.contains('.')
     });
     versions.next().unwrap_or(line).to_owned()
+}
+
+/// A checker of CI, in the version and with the hashes that the checkout names.
+fn pinned(name: &str) -> String {
+    format!(".ci/checkers ~/.local {name}")
+}
+
+/// How one of the programs is had on this platform; none if it is not one of them.
+#[must_use]
+pub fn how_to_get(name: &str, platform: Platform) -> Option<String> {
+    let program = ALL.iter().find(|program| program.name == name);
+    program.map(|program| (program.how_to_get)(platform))
 }
 
 pub(crate) fn how_to_get_python(platform: Platform) -> String {
