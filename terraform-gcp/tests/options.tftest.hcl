@@ -91,6 +91,11 @@ run "defaults_open_nothing" {
   }
 
   assert {
+    condition     = length(google_compute_instance.producer) == 0 && length(google_compute_disk.spool) == 0 && length(google_compute_network.producer) == 0 && length(google_service_account.producer) == 0
+    error_message = "No machine unless its image is named."
+  }
+
+  assert {
     condition     = output.deploy_service_account == null && output.plan_service_account == null && output.github_workload_identity_provider == null && output.aws_workload_identity_audience == null
     error_message = "Outputs of what isn't there must be null."
   }
@@ -174,7 +179,7 @@ run "budget_and_email" {
   }
 
   assert {
-    condition     = google_billing_budget.monthly[0].amount[0].specified_amount[0].units == "75" && google_billing_budget.monthly[0].budget_filter[0].projects == tolist(["projects/123456789012"])
+    condition     = google_billing_budget.monthly[0].amount[0].specified_amount[0].units == "75" && google_billing_budget.monthly[0].budget_filter[0].projects == toset(["projects/123456789012"])
     error_message = "The budget must be this project's."
   }
 

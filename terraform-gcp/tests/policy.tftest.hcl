@@ -462,7 +462,7 @@ run "archive_is_closed_and_kept" {
   assert {
     condition = alltrue([
       for rule in google_storage_bucket.archive.lifecycle_rule :
-      rule.condition[0].with_state == "ARCHIVED" if rule.action[0].type == "Delete"
+      one(rule.condition).with_state == "ARCHIVED" if one(rule.action).type == "Delete"
     ])
     error_message = "No rule may delete a live object."
   }
@@ -508,6 +508,71 @@ run "alerts_cover_what_matters" {
   assert {
     condition     = length(google_monitoring_alert_policy.replicate_silent) == 1
     error_message = "A replicate that doesn't run must be noticed."
+  }
+}
+
+run "producer_machine" {
+  variables {
+    producer_image   = "us-central1-docker.pkg.dev/blockchain-core-dev/blockchain-core-dev/producer@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+    producer_env     = { TWINCLOUD_PROJECT = "blockchain-core-dev" }
+    producer_aws_env = { TWINCLOUD_AWS_ROLE = "arn:aws:iam::210987654321:role/blockchain-core-dev-google-producer" }
+    producer_disk_gb = 20
+  }
+
+  assert {
+    condition = (
+      length(google_compute_instance.producer) == 1
+      && google_compute_disk.spool[0].size == 20
+      && google_compute_disk.spool[0].zone == "us-central1-b"
+      && google_compute_instance.producer[0].attached_disk[0].device_name == "spool"
+    )
+    error_message = "There is one machine, with the spool on a disk of its own."
+  }
+
+  assert {
+    condition     = alltrue([for text in [var.producer_image, "TWINCLOUD_PROJECT=blockchain-core-dev\n", "TWINCLOUD_AWS_ROLE=${var.producer_aws_env.TWINCLOUD_AWS_ROLE}\n"] : strcontains(google_compute_instance.producer[0].metadata["user-data"], text)])
+    error_message = "It runs the image with its environment."
+  }
+
+  assert {
+    condition     = startswith(google_compute_instance.producer[0].metadata["user-data"], "#cloud-config\n") && can(yamldecode(google_compute_instance.producer[0].metadata["user-data"]))
+    error_message = "Its setup must be one that the machine reads."
+  }
+
+  assert {
+    condition     = google_pubsub_topic_iam_member.publishers["host"].member == "serviceAccount:blockchain-core-dev-producer@blockchain-core-dev.iam.gserviceaccount.com" && google_project_iam_member.producer_logs[0].role == "roles/logging.logWriter"
+    error_message = "It publishes trades and writes logs."
+  }
+
+  assert {
+    condition     = google_project_iam_custom_role.producer_host[0].role_id == "blockchain_core_dev_producer_host_2"
+    error_message = "The suffix must reach the id of the role of its deploys."
+  }
+
+  assert {
+    condition     = output.producer_image == var.producer_image && output.producer_aws_role == var.producer_aws_env.TWINCLOUD_AWS_ROLE && output.aws_producer_role == null
+    error_message = "The outputs say what it runs and where it sends."
+  }
+}
+
+run "producer_on_aws" {
+  variables {
+    aws_producer_role = "blockchain-core-dev-producer"
+  }
+
+  assert {
+    condition     = length(google_compute_instance.producer) == 0 && output.producer_image == null && output.producer_aws_role == null
+    error_message = "A producer's machine on AWS is none here."
+  }
+
+  assert {
+    condition     = endswith(google_pubsub_topic_iam_member.publishers["aws"].member, "/attribute.aws_role/arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-producer") && output.aws_producer_role == "blockchain-core-dev-producer"
+    error_message = "Its role may publish."
+  }
+
+  assert {
+    condition     = strcontains(google_iam_workload_identity_pool_provider.aws[0].attribute_condition, "assumed-role/blockchain-core-dev-producer/')")
+    error_message = "Its role may sign in."
   }
 }
 
