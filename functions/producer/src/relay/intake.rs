@@ -106,7 +106,10 @@ impl<Q: Queue> Relay<Q> {
             batches.into_iter().map(|batch| (message::encode(&batch), batch)).collect();
         let mut is_told = false;
         while !left.is_empty() {
+            let before = left.len();
             let appended = self.append(&mut left);
+            // A message that fit ends what was told: the next one that does not fit is told anew.
+            is_told &= left.len() == before;
             self.changed.send_replace(());
             match appended {
                 Err(error) if error.is_full() => {

@@ -592,6 +592,33 @@ async fn a_full_spool_holds_the_source_up_and_drops_nothing() {
     }
 }
 
+/// All trades are taken from the source at once, so one call spools all messages.
+#[tokio::test(start_paused = true)]
+async fn a_spool_that_had_room_and_is_full_again_is_told_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let run =
+        Run::new(config(Policy::Mirror), spool(dir.path(), 6_000), [Cloud::new(), Cloud::new()]);
+    for cloud in &run.clouds {
+        cloud.set(Mode::Gone);
+    }
+    let (sender, source) = mpsc::channel(400);
+    for trade in Generator::new(symbol(), 400, 1) {
+        sender.send(trade).await.unwrap();
+    }
+    drop(sender);
+    let relay = Arc::clone(&run.relay);
+    let running = tokio::spawn(async move { relay.run(source).await });
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(run.lines("full").len(), 1, "told once while nothing fits");
+    for cloud in &run.clouds {
+        cloud.set(Mode::Up);
+    }
+    running.await.unwrap().unwrap();
+    assert_eq!(run.clouds[0].trades().await, all(400));
+    // It has room for a part of the messages at a time.
+    assert!(run.lines("full").len() > 1, "told again");
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_one_relay_spooled_the_next_publishes() {
     let dir = tempfile::tempdir().unwrap();
