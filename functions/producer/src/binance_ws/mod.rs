@@ -59,6 +59,8 @@ pub struct BinanceConfig {
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
     pub silence: Duration,
+    /// A connection that has brought no trade for so long is told as quiet; it stays, as its pings come.
+    pub quiet: Duration,
     /// A connection is renewed after so long: before Binance ends it, which it does after 24 h.
     pub lifetime: Duration,
     /// The ceiling of the first pause before a new connection; it doubles each time.
@@ -95,6 +97,13 @@ pub enum BinanceEvent<'a> {
         /// Why.
         why: String,
     },
+    /// The connection has brought no trade for this long, though pings may come. Told once until a trade comes.
+    Quiet {
+        /// The time without a trade.
+        lasting: Duration,
+    },
+    /// After `Quiet`, the connection has brought a trade.
+    Trading,
     /// Trades that did not come with the stream were fetched.
     Filled {
         /// Of what.
@@ -211,20 +220,11 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         };
         (self.filler.tell)(BinanceEvent::Connected);
         let renew_at = Instant::now() + self.config.lifetime;
+        let mut quiet_at = Some(Instant::now() + self.config.quiet);
         loop {
-            let until = renew_at.min(Instant::now() + self.config.silence);
-            let next = tokio::select! {
-                next = timeout_at(until, socket.next()) => next,
-                () = self.filler.trades.closed() => return End::Closed,
-            };
-            let message = match next {
-                Ok(Some(Ok(message))) => message,
-                Ok(Some(Err(error))) => return End::Lost(format!("read: {error}")),
-                Ok(None) => return End::Lost("the connection was closed".to_owned()),
-                Err(_) if Instant::now() >= renew_at => {
-                    return End::Lost(format!("renewed after {:?}", self.config.lifetime));
-                }
-                Err(_) => return End::Lost(format!("nothing came for {:?}", self.config.silence)),
+            let message = match self.next(&mut socket, renew_at, &mut quiet_at).await {
+                Ok(message) => message,
+                Err(end) => return end,
             };
             let frame = match &message {
                 Message::Text(text) => text.as_bytes(),
@@ -238,17 +238,57 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
                 // A ping is answered by the library with the next read.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
-            if let Some(end) = self.take(frame).await {
+            if let Some(end) = self.take(frame, &mut quiet_at).await {
                 return end;
             }
         }
     }
 
-    /// Takes in what came.
-    async fn take(&mut self, frame: &[u8]) -> Option<End> {
+    /// The next message of the connection, or its end. At `quiet_at` it tells that no trade has come, and takes the time
+    /// out.
+    async fn next(
+        &self,
+        socket: &mut Socket,
+        renew_at: Instant,
+        quiet_at: &mut Option<Instant>,
+    ) -> Result<Message, End> {
+        let ends_at = renew_at.min(Instant::now() + self.config.silence);
+        loop {
+            let until = quiet_at.map_or(ends_at, |at| at.min(ends_at));
+            let next = tokio::select! {
+                next = timeout_at(until, socket.next()) => next,
+                () = self.filler.trades.closed() => return Err(End::Closed),
+            };
+            let why = match next {
+                Ok(Some(Ok(message))) => return Ok(message),
+                Ok(Some(Err(error))) => format!("read: {error}"),
+                Ok(None) => "the connection was closed".to_owned(),
+                Err(_) if Instant::now() >= renew_at => {
+                    format!("renewed after {:?}", self.config.lifetime)
+                }
+                Err(_) if Instant::now() >= ends_at => {
+                    format!("nothing came for {:?}", self.config.silence)
+                }
+                Err(_) => {
+                    *quiet_at = None;
+                    (self.filler.tell)(BinanceEvent::Quiet { lasting: self.config.quiet });
+                    continue;
+                }
+            };
+            return Err(End::Lost(why));
+        }
+    }
+
+    /// Takes in what came. A trade moves `quiet_at`.
+    async fn take(&mut self, frame: &[u8], quiet_at: &mut Option<Instant>) -> Option<End> {
         match binance::decode(frame) {
             Ok(Frame::Trade { symbol, trade }) => {
-                return self.pass_on(SourceTrade { symbol, trade }).await;
+                let end = self.pass_on(SourceTrade { symbol, trade }).await;
+                // After the wait for the receiver, in which nothing is read.
+                if quiet_at.replace(Instant::now() + self.config.quiet).is_none() {
+                    (self.filler.tell)(BinanceEvent::Trading);
+                }
+                return end;
             }
             Ok(Frame::PassedOver { kind, trade: Some((symbol, id)) })
                 if self.config.symbols.contains(&symbol) =>

@@ -114,10 +114,7 @@ fn answer(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
 /// Starts the watchdog in a thread of its own, outside the async runtime, so that a blocked runtime does not block it.
 pub(super) fn end_where_it_hangs(observer: Arc<Observer>) {
     std::thread::spawn(move || {
-        let mut watch = Watch::default();
-        while !watch.hangs(observer.seen_at()) {
-            std::thread::sleep(LOOK);
-        }
+        wait_until_it_hangs(&observer, || std::thread::sleep(LOOK));
         eprintln!(
             "producer: it has done nothing for {} s: it ends, so that another one is started (the spool keeps what no \
              cloud has)",
@@ -126,6 +123,14 @@ pub(super) fn end_where_it_hangs(observer: Arc<Observer>) {
         // An ordinary exit would wait for the tasks that hang.
         std::process::abort();
     });
+}
+
+/// Checks for a new record before each pause; returns once there was none for too long.
+fn wait_until_it_hangs(observer: &Observer, mut pause: impl FnMut()) {
+    let mut watch = Watch::default();
+    while !watch.hangs(observer.seen_at()) {
+        pause();
+    }
 }
 
 /// Counts checks and not time, so that a process that was suspended for an hour is not taken for one that hangs.
@@ -145,7 +150,7 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use super::super::observer::Fixed;
+    use super::super::observer::tests::{observer, view};
     use super::*;
 
     #[test]
@@ -164,16 +169,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_watchdog_waits_as_long_as_the_health_is_recorded() {
+        let observer = observer("/nonexistent/status.json".into());
+        let mut pauses = 0;
+        wait_until_it_hangs(&observer, || {
+            pauses += 1;
+            // Recorded at every 60th check, three times, and never again.
+            if pauses % 60 == 0 && pauses <= 180 {
+                observer.status(view(0));
+            }
+        });
+        assert_eq!(pauses, 180 + 61);
+    }
+
     #[tokio::test]
     async fn it_is_told_over_http_and_slow_askers_keep_nobody_out() {
-        let fixed = Fixed {
-            source: "binance".to_owned(),
-            is_stream: true,
-            policy: "mirror".to_owned(),
-            spool_max_bytes: 1,
-            status: "/nonexistent/status.json".into(),
-        };
-        let observer = Arc::new(Observer::new(fixed, None));
+        let observer = Arc::new(observer("/nonexistent/status.json".into()));
         let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, Arc::clone(&observer)));
@@ -184,7 +196,8 @@ mod tests {
             (response.status().as_u16(), response.text().await.unwrap())
         };
         let starts = r#"{"troubles":["it starts"],"messages_waiting":0,"accepted_s_ago":null}"#;
-        // Connections that send no request take up all but one of the places.
+        // 15 of the 16 connections send no request, so requests are answered one at a time.
+        let started = Instant::now();
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS - 1 {
             silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
@@ -192,12 +205,11 @@ mod tests {
         assert_eq!(ask(PATH, Method::GET).await, (503, starts.to_owned()));
         assert_eq!(ask(PATH, Method::POST).await.0, 405);
         assert_eq!(ask("/", Method::GET).await.0, 404);
+        assert!(started.elapsed() < PATIENCE, "answered beside the silent connections");
+        // With 16 of 16, a request is answered once the silent connections are closed.
         silent.push(tokio::net::TcpStream::connect(address).await.unwrap());
-        assert_eq!(
-            ask(PATH, Method::HEAD).await,
-            (503, String::new()),
-            "once the silent have to go"
-        );
+        assert_eq!(ask(PATH, Method::HEAD).await, (503, String::new()));
+        assert!(started.elapsed() >= PATIENCE, "answered beside 16 connections");
     }
 
     #[test]

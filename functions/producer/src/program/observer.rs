@@ -60,14 +60,16 @@ struct Heard {
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
     /// Why the stream is not connected; none if it is, or if the source needs no connection.
     no_stream: Option<String>,
+    /// How long the stream has been connected without a trade; none if trades come, or if it is not connected.
+    quiet: Option<Duration>,
     /// Why the spool accepts no messages.
     full: Option<String>,
     /// Why the status file can't be written.
     unwritable: Option<String>,
     /// When a target last accepted a message.
     accepted_at: Option<Instant>,
-    /// When no message was waiting, or a target last accepted a waiting one.
-    moved_at: Instant,
+    /// When no message was waiting, or a target last accepted a waiting one; at first, when the health was first recorded.
+    moved_at: Option<Instant>,
     /// The last record of the health, and its time.
     health: Option<(Instant, Health)>,
 }
@@ -97,10 +99,11 @@ impl Observer {
             totals: Totals::default(),
             written: None,
             no_stream: fixed.is_stream.then(|| "it is not connected yet".to_owned()),
+            quiet: None,
             full: None,
             unwritable: None,
             accepted_at: None,
-            moved_at: Instant::now(),
+            moved_at: None,
             health: None,
         };
         Self { fixed, started_at_us: now_us(), heard: Mutex::new(heard), news: Notify::new() }
@@ -135,7 +138,7 @@ impl Observer {
             relay::Event::Accepted { target, sequence, is_first } => {
                 let mut heard = self.heard();
                 let (target, sequence, is_first) = ((*target).to_owned(), *sequence, *is_first);
-                heard.accepted(&target, sequence);
+                heard.accepted(&target, sequence, Instant::now());
                 heard.log(Event::Accepted { target, sequence, is_first });
             }
             relay::Event::Unknown { target, sequence, why } => {
@@ -216,9 +219,19 @@ impl Observer {
                 self.say("connected to the stream");
             }
             BinanceEvent::Disconnected { why } => {
-                self.heard().no_stream = Some(why.clone());
+                let mut heard = self.heard();
+                (heard.no_stream, heard.quiet) = (Some(why.clone()), None);
+                drop(heard);
                 self.log(Event::Stream { connected: false, why: why.clone() });
                 self.say(&format!("disconnected from the stream: {why}"));
+            }
+            BinanceEvent::Quiet { lasting } => {
+                self.heard().quiet = Some(*lasting);
+                self.say(&format!("the stream has brought no trade for {} s", lasting.as_secs()));
+            }
+            BinanceEvent::Trading => {
+                self.heard().quiet = None;
+                self.say("the stream brings trades again");
             }
             BinanceEvent::Filled { symbol, ids } => self.gap(symbol, ids, None),
             BinanceEvent::Missing { symbol, ids, why } => self.gap(symbol, ids, Some(why)),
@@ -405,9 +418,9 @@ impl Heard {
     /// Records the health, with this number of messages that no target has accepted.
     fn look(&mut self, messages_waiting: u64, now: Instant) -> &Health {
         if messages_waiting == 0 {
-            self.moved_at = now;
+            self.moved_at = Some(now);
         }
-        let stuck = now.saturating_duration_since(self.moved_at);
+        let stuck = now.saturating_duration_since(*self.moved_at.get_or_insert(now));
         let stuck = (stuck > STUCK).then(|| {
             format!(
                 "no cloud has taken any of {messages_waiting} messages for {} s",
@@ -416,7 +429,14 @@ impl Heard {
         });
         let no_stream =
             self.no_stream.as_ref().map(|why| format!("no connection to the stream: {why}"));
-        let troubles = [no_stream, self.full.clone(), self.unwritable.clone(), stuck];
+        let quiet = self.quiet.map(|quiet| {
+            format!(
+                "the stream is connected, but no trade has come for {} s or longer: see whether Binance trades the \
+                 symbols",
+                quiet.as_secs()
+            )
+        });
+        let troubles = [no_stream, quiet, self.full.clone(), self.unwritable.clone(), stuck];
         let accepted = self.accepted_at.map(|at| now.saturating_duration_since(at).as_secs());
         let health = Health {
             troubles: troubles.into_iter().flatten().collect(),
@@ -426,12 +446,11 @@ impl Heard {
         &self.health.insert((now, health)).1
     }
 
-    fn accepted(&mut self, target: &str, sequence: u64) {
-        let now = Instant::now();
+    fn accepted(&mut self, target: &str, sequence: u64, now: Instant) {
         self.accepted_at = Some(now);
         self.counts(target).accepted += 1;
         if let Some(Content { symbol, last_id, trades }) = self.waiting.remove(&sequence) {
-            self.moved_at = now;
+            self.moved_at = Some(now);
             self.totals.accepted_trades += trades;
             let status = self.symbols.entry(symbol).or_default();
             status.accepted_id = status.accepted_id.max(Some(last_id));
@@ -457,4 +476,146 @@ fn why(route: &Route) -> String {
         change.map(|change| format!("{} from {} to {}", change.why, change.from, change.to));
     let all: Vec<_> = change.into_iter().chain(route.notes.iter().cloned()).collect();
     if all.is_empty() { "by the policy and the orders".to_owned() } else { all.join("; ") }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use candle::{Price, Quantity, Trade};
+    use pipeline::route::{Memory, Policy, Router};
+
+    use super::*;
+    use crate::spool::SpoolError;
+
+    pub(in super::super) fn observer(status: PathBuf) -> Observer {
+        let fixed = Fixed {
+            source: "binance".to_owned(),
+            is_stream: true,
+            policy: "mirror".to_owned(),
+            spool_max_bytes: 1,
+            status,
+        };
+        Observer::new(fixed, None)
+    }
+
+    /// A relay's view without targets.
+    pub(in super::super) fn view(waiting: u64) -> RelayView {
+        let router =
+            Router { targets: vec![], policy: Policy::Mirror, services: vec![], failback_ms: 0 };
+        RelayView {
+            targets: vec![],
+            route: router.decide(Memory::default(), &[], 0).1,
+            order: None,
+            fenced: None,
+            spool_bytes: 0,
+            waiting,
+        }
+    }
+
+    /// An observer of a stream that is connected.
+    fn connected() -> Observer {
+        let observer = observer("/nonexistent/status.json".into());
+        observer.binance(&BinanceEvent::Connected);
+        observer
+    }
+
+    fn batch() -> Batch {
+        let (price, quantity) = (Price::from_units(1).unwrap(), Quantity::from_units(1).unwrap());
+        let trade = Trade { id: 7, time_ms: 1, price, quantity, buyer_is_maker: false };
+        Batch { symbol: "BTCUSDT".parse().unwrap(), trades: vec![trade] }
+    }
+
+    fn troubles(observer: &Observer) -> Vec<String> {
+        observer.status(view(0)).troubles
+    }
+
+    #[test]
+    fn a_spool_is_full_until_a_message_is_spooled() {
+        let observer = connected();
+        assert!(troubles(&observer).is_empty());
+        let error = SpoolError::Full { path: "/spool".into(), bytes: 1, more: 2, max_bytes: 2 };
+        observer.relay(&relay::Event::Full { error: &error });
+        assert_eq!(troubles(&observer), [error.to_string()]);
+        observer.relay(&relay::Event::Spooled { sequence: 1, batch: &batch() });
+        assert!(troubles(&observer).is_empty());
+    }
+
+    #[test]
+    fn a_status_that_can_not_be_written_is_in_the_health_until_it_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("later/status.json");
+        let observer = observer(path.clone());
+        observer.binance(&BinanceEvent::Connected);
+        observer.write_status(view(0));
+        observer.write_status(view(0));
+        let told = observer.health().troubles;
+        assert_eq!(told.len(), 1, "{told:?}");
+        let expected = format!("write the status {}: ", path.display());
+        assert!(told[0].starts_with(&expected), "{told:?}");
+        std::fs::create_dir(dir.path().join("later")).unwrap();
+        observer.write_status(view(0));
+        observer.write_status(view(0));
+        assert!(observer.health().troubles.is_empty(), "{:?}", observer.health());
+        assert!(Status::read(&path).unwrap().troubles.is_empty());
+    }
+
+    #[test]
+    fn waiting_messages_that_no_cloud_accepts_for_a_minute_are_in_the_health() {
+        let observer = connected();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut heard = observer.heard();
+        heard.spooled(1, &batch(), false, false);
+        let troubles =
+            |heard: &mut Heard, waiting, seconds| heard.look(waiting, at(seconds)).troubles.clone();
+        let stuck =
+            |messages| vec![format!("no cloud has taken any of {messages} messages for 61 s")];
+        let none: [String; 0] = [];
+        // The time counts from the first record, however long the start took.
+        assert_eq!(troubles(&mut heard, 2, 100), none);
+        assert_eq!(troubles(&mut heard, 2, 160), none);
+        assert_eq!(troubles(&mut heard, 2, 161), stuck(2));
+        heard.accepted("aws", 1, at(161));
+        assert_eq!(troubles(&mut heard, 1, 161), none);
+        // A message that no longer waits, such as one that is sent again as a canary.
+        heard.accepted("aws", 1, at(170));
+        assert_eq!(heard.look(1, at(172)).accepted_s_ago, Some(2));
+        assert_eq!(troubles(&mut heard, 1, 221), none);
+        assert_eq!(troubles(&mut heard, 1, 222), stuck(1));
+        // Without waiting messages there is nothing to accept.
+        assert_eq!(troubles(&mut heard, 0, 300), none);
+        assert_eq!(troubles(&mut heard, 3, 360), none);
+        assert_eq!(troubles(&mut heard, 3, 361), stuck(3));
+    }
+
+    #[test]
+    fn a_message_accepted_before_the_first_record_starts_the_time_too() {
+        let observer = connected();
+        let start = Instant::now();
+        let mut heard = observer.heard();
+        heard.spooled(1, &batch(), false, false);
+        heard.accepted("aws", 1, start);
+        let health = heard.look(1, start + STUCK + Duration::from_secs(1));
+        assert_eq!(health.troubles, ["no cloud has taken any of 1 messages for 61 s"]);
+    }
+
+    #[test]
+    fn a_stream_that_is_away_or_brings_no_trade_is_in_the_health() {
+        let observer = observer("/nonexistent/status.json".into());
+        let away = |why: &str| [format!("no connection to the stream: {why}")];
+        let quiet = BinanceEvent::Quiet { lasting: Duration::from_mins(30) };
+        let told = "the stream is connected, but no trade has come for 1800 s or longer: see whether Binance trades \
+                    the symbols";
+        assert_eq!(troubles(&observer), away("it is not connected yet"));
+        observer.binance(&BinanceEvent::Connected);
+        assert!(troubles(&observer).is_empty());
+        observer.binance(&quiet);
+        assert_eq!(troubles(&observer), [told]);
+        observer.binance(&BinanceEvent::Trading);
+        assert!(troubles(&observer).is_empty());
+        observer.binance(&quiet);
+        observer.binance(&BinanceEvent::Disconnected { why: "cut".to_owned() });
+        assert_eq!(troubles(&observer), away("cut"));
+        observer.binance(&BinanceEvent::Connected);
+        assert!(troubles(&observer).is_empty());
+    }
 }

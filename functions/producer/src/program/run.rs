@@ -10,6 +10,7 @@ use candle::message::{self, Batch};
 use candle::{Symbol, Symbols};
 use outbound::Proxies;
 use serde::Deserialize;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use crate::config::{Exchange, ProducerConfig};
 use crate::events::{Event, Log, now_us};
 use crate::position::{Position, Settled};
 use crate::relay::{Relay, Relayed};
-use crate::spool::{Cursor, Recovery, Spool, SpoolError};
+use crate::spool::{Cursor, Recovery, Spool, SpoolConfig, SpoolError};
 use crate::status::Phase;
 use crate::{SourceError, SourceTrade};
 
@@ -34,6 +35,8 @@ const CHANNEL_TRADES: usize = 16_384;
 /// How often the status is written at least, and at most.
 const STATUS: Duration = Duration::from_secs(1);
 const STATUS_LEAST: Duration = Duration::from_millis(100);
+/// A connection to the stream on which nothing comes for so long, not even a ping, is given up.
+const SILENCE: Duration = Duration::from_mins(1);
 /// How long what was taken may take to be spooled after a signal: a full disk, or a full spool, would take for ever.
 const STOP: Duration = Duration::from_secs(2);
 
@@ -57,10 +60,9 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let identity = source::identity(&args.source, &symbols).map_err(Failure::Usage)?;
     let trades = source::trades(&args, &symbols).map_err(|e| Failure::Usage(e.into()))?;
 
-    let (spool, recovery) = Spool::open(&args.spool, config.spool.clone()).map_err(environment)?;
+    let (listener, spool, recovery) = open(&args, config.spool.clone()).await?;
     let observer = Arc::new(observer(&args, &config).map_err(Failure::Environment)?);
-    if let Some(address) = args.listen {
-        let listener = health::bind(address).await.map_err(Failure::Environment)?;
+    if let Some(listener) = listener {
         tokio::spawn(health::serve(listener, Arc::clone(&observer)));
     }
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
@@ -87,6 +89,20 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
         listen_to(binance, sender, settled, &observer)
     };
     run.all(receiver, feed, &stop, &mut signals).await
+}
+
+/// Binds the address of the health check, if there is one, and then opens the spool: an address in use is reported
+/// before the spool is changed.
+async fn open(
+    args: &Args,
+    config: SpoolConfig,
+) -> Result<(Option<TcpListener>, Spool, Recovery), Failure> {
+    let listener = match args.listen {
+        Some(address) => Some(health::bind(address).await.map_err(Failure::Environment)?),
+        None => None,
+    };
+    let (spool, recovery) = Spool::open(&args.spool, config).map_err(environment)?;
+    Ok((listener, spool, recovery))
 }
 
 impl Run {
@@ -313,7 +329,8 @@ fn binance(exchange: &Exchange, symbols: &Symbols, position: Position, seed: u64
         last_ids: position.last_ids,
         missing: position.missing,
         connect_timeout: Duration::from_secs(10),
-        silence: Duration::from_mins(1),
+        silence: SILENCE,
+        quiet: SILENCE * 30,
         lifetime: Duration::from_hours(23),
         backoff_base: Duration::from_millis(500),
         backoff_cap: Duration::from_secs(30),
@@ -364,5 +381,41 @@ impl Signals {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::spool::Sync;
+
+    #[tokio::test]
+    async fn an_address_in_use_is_reported_before_the_spool_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = dir.path().join("spool");
+        let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = used.local_addr().unwrap().to_string();
+        let words = ["producer", "--source", "binance", "--listen", &address, "--spool"];
+        let words = words.map(str::to_owned).into_iter().chain([spool.display().to_string()]);
+        let args = Args::parse_from(words);
+        let config = || SpoolConfig {
+            sync: Sync::Never,
+            max_bytes: 10_000,
+            segment_bytes: 1_000,
+            window: Duration::from_mins(1),
+            targets: vec!["aws".to_owned()],
+        };
+        let Err(Failure::Environment(error)) = open(&args, config()).await else {
+            panic!("the address is in use")
+        };
+        let text = format!("{error:#}");
+        assert!(text.starts_with(&format!("listen on {address} (--listen")), "{text}");
+        assert!(!spool.exists(), "no spool is made");
+        drop(used);
+        let (listener, ..) = open(&args, config()).await.unwrap();
+        assert_eq!(listener.unwrap().local_addr().unwrap().to_string(), address);
+        assert!(spool.exists());
     }
 }

@@ -149,6 +149,7 @@ impl Case {
             missing: BTreeMap::from([(btc.clone(), self.missing)]),
             connect_timeout: Duration::from_secs(5),
             silence: PATIENCE,
+            quiet: PATIENCE,
             lifetime: Duration::from_hours(1),
             backoff_base: Duration::from_millis(1),
             backoff_cap: Duration::from_millis(4),
@@ -185,7 +186,10 @@ impl Case {
                     BinanceEvent::Disconnected { why } | BinanceEvent::Bad { why } => {
                         heard.whys.push(why);
                     }
-                    BinanceEvent::Connected | BinanceEvent::Filled { .. } => {}
+                    BinanceEvent::Connected
+                    | BinanceEvent::Quiet { .. }
+                    | BinanceEvent::Trading
+                    | BinanceEvent::Filled { .. } => {}
                 }
             }
         };

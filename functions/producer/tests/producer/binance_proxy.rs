@@ -54,6 +54,7 @@ async fn first(stream_url: String, proxies: Proxies) -> Result<u64, String> {
         missing: BTreeMap::new(),
         connect_timeout: Duration::from_secs(5),
         silence: Duration::from_secs(20),
+        quiet: Duration::from_secs(20),
         lifetime: Duration::from_hours(1),
         backoff_base: Duration::from_mins(1),
         backoff_cap: Duration::from_mins(1),

@@ -14,7 +14,7 @@ use producer::{Generator, Recording, SourceTrade};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -38,6 +38,8 @@ enum End {
     Nonsense,
     /// Nothing more comes, and the connection stays.
     Silence,
+    /// Pings alone come for a second; then comes a trade, and the TCP connection goes.
+    Pings,
     /// It is not taken.
     Refuse,
 }
@@ -151,6 +153,14 @@ async fn finish(mut socket: WebSocketStream<TcpStream>, end: End, market: &Marke
             let _ = socket.send(Message::text("{")).await;
             let _ = socket.send(Message::binary(vec![0xff, 0xfe])).await;
         }
+        End::Pings => {
+            for _ in 0..20 {
+                let _ = socket.send(Message::Ping("still there".into())).await;
+                sleep(Duration::from_millis(50)).await;
+            }
+            let made = market.happen().expect("the market is not over");
+            let _ = socket.send(Message::text(Generator::frame(made))).await;
+        }
         End::Silence => while let Some(Ok(_)) = socket.next().await {},
     }
 }
@@ -212,6 +222,8 @@ struct Heard {
     connected: u64,
     bad: u64,
     whys: Vec<String>,
+    /// The time without a trade each time that it was told; none where trades were told again.
+    quiet: Vec<Option<Duration>>,
 }
 
 /// How many requests of ten fail, and which ids are not there.
@@ -222,6 +234,7 @@ struct Setting {
     ends: &'static [End],
     rest: Option<Flaws>,
     silence: Duration,
+    quiet: Duration,
     lifetime: Duration,
     /// The ceiling of the pauses before what is missing is asked for again.
     again: Duration,
@@ -256,6 +269,7 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
         symbols: symbols.into_iter().collect(),
         connect_timeout: Duration::from_secs(5),
         silence: setting.silence,
+        quiet: setting.quiet,
         lifetime: setting.lifetime,
         backoff_base: Duration::from_millis(1),
         backoff_cap: Duration::from_millis(4),
@@ -282,6 +296,8 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
             match event {
                 BinanceEvent::Connected => heard.connected += 1,
                 BinanceEvent::Disconnected { why } => heard.whys.push(why),
+                BinanceEvent::Quiet { lasting } => heard.quiet.push(Some(lasting)),
+                BinanceEvent::Trading => heard.quiet.push(None),
                 BinanceEvent::Filled { ids, .. } => heard.filled = heard.filled.union(&ids),
                 BinanceEvent::Missing { ids, .. } => heard.missing = heard.missing.union(&ids),
                 BinanceEvent::Settled { ids, .. } => heard.settled = heard.settled.union(&ids),
@@ -319,7 +335,9 @@ fn setting(ends: &'static [End]) -> Setting {
     let (silence, lifetime) = (Duration::from_secs(20), Duration::from_hours(1));
     let rest: Option<Flaws> = Some((0, |_| false));
     let again = Duration::from_hours(1);
-    Setting { per_connection: 8, ends, rest, silence, lifetime, again, earlier: None, until: None }
+    let quiet = Duration::from_hours(1);
+    let (earlier, until) = (None, None);
+    Setting { per_connection: 8, ends, rest, silence, quiet, lifetime, again, earlier, until }
 }
 
 fn generated(count: u64) -> Vec<SourceTrade> {
@@ -442,6 +460,19 @@ async fn what_an_earlier_producer_passed_over_is_asked_for() {
     let wanted = missing.union(&[first + 280..=first + 599].into_iter().collect());
     assert_eq!(came, wanted);
     assert_eq!(heard.missing, missing, "told once more");
+}
+
+#[tokio::test]
+async fn a_connection_with_pings_alone_stays_and_is_told_once_as_quiet() {
+    let market = Market::new(generated(33));
+    let quiet = Duration::from_millis(200);
+    let heard = run(&market, Setting { quiet, ..setting(&[End::Pings]) }).await;
+    assert_eq!(heard.trades, market.trades);
+    let times = usize::try_from(heard.connected).unwrap() - 1;
+    assert!(times >= 2, "{times}");
+    assert_eq!(heard.quiet, [Some(quiet), None].repeat(times), "told, and trades again");
+    let whys = heard.whys.join("\n");
+    assert!(!whys.contains("came for") && !whys.contains("renewed"), "{whys}");
 }
 
 #[tokio::test]
