@@ -11,14 +11,14 @@ resource "aws_iam_policy" "producer" {
         Sid      = "SendTrades"
         Effect   = "Allow"
         Action   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
-        Resource = local.queue_arns[0]
+        Resource = concat([local.queue_arns[0]], [for place in var.producer_regions : "arn:${local.partition}:sqs:${place.region}:${local.account}:${place.queue}"])
       },
       {
         # The latest order and the birth mark lie beside the candles, in partitions of their own.
         Sid       = "ReadOrders"
         Effect    = "Allow"
         Action    = "dynamodb:GetItem"
-        Resource  = local.table_arn
+        Resource  = concat([local.table_arn], [for place in var.producer_regions : "arn:${local.partition}:dynamodb:${place.region}:${local.account}:table/${place.table}"])
         Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["failover-order", "birth"] } }
       },
     ]

@@ -376,6 +376,12 @@ variable "producer_disk_gb" {
   }
 }
 
+variable "producer_regions" {
+  description = "Further regions that the producer sends to, each with its queue of trades and its table of candles, where orders by hand and the birth mark are."
+  type        = list(object({ region = string, queue = string, table = string }))
+  default     = []
+}
+
 variable "producer_subnet" {
   description = "Id of the subnet of the producer's machine, which gives it a way out to the internet. Null: the default subnet of the region's zone a."
   type        = string

@@ -180,6 +180,7 @@ struct Values<'v> {
     known: &'v Known,
     names: Names,
     host: ProducerHost,
+    producer_regions: Vec<ProducerRegion>,
     bootstrap_parameters: BTreeMap<String, String>,
     stack_parameters: BTreeMap<String, String>,
     gcp_function_env: BTreeMap<String, String>,
@@ -249,6 +250,30 @@ impl ProducerHost {
     }
 }
 
+/// A further region of AWS that the producer sends to.
+#[derive(Serialize)]
+struct ProducerRegion {
+    region: String,
+    queue: String,
+    table: String,
+}
+
+impl ProducerRegion {
+    /// Those among the targets of the route.
+    fn all(settings: &Settings) -> Vec<Self> {
+        let aws = &settings.aws;
+        let named = settings.route.targets.iter().filter_map(|target| target.strip_prefix("aws-"));
+        let further = named.filter(|region| *region != aws.region);
+        let of = |region: &str| {
+            let environment = settings.regions.iter().find(|there| there.region == region);
+            let (queue, table) = environment
+                .map_or((&aws.queue.name, &aws.table), |there| (&there.queue, &there.table));
+            Self { region: region.to_owned(), queue: queue.clone(), table: table.clone() }
+        };
+        further.map(of).collect()
+    }
+}
+
 /// Renders every file.
 pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template::Error> {
     let replicates = settings.aws.replicate.enabled;
@@ -276,6 +301,7 @@ pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template:
             replicate_roles: replicate_role.into_iter().chain(elsewhere).collect(),
         },
         host: ProducerHost::of(settings, known),
+        producer_regions: ProducerRegion::all(settings),
         bootstrap_parameters: render::bootstrap_parameters(settings),
         stack_parameters: match &known.code {
             Some(code) => render::stack_parameters(settings, code, known),

@@ -305,6 +305,28 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
 }
 
 #[test]
+fn the_producer_may_send_to_each_region_among_its_targets() {
+    let regions = |sets: &[&str]| {
+        let more = "[env.deveu.project]\nregion_of = \"dev\"\n[env.deveu.aws]\nregion = \"eu-west-1\"\ntable = \"candles-eu\"\n";
+        let text = format!("{}\n{more}", include_str!("../../twincloud.toml"));
+        let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+        let path = Path::new("twincloud.toml");
+        let settings = Settings::parse(path, &text, Some("dev"), &sets, std::iter::empty());
+        let files = rendered(&settings.expect("valid"), &Known::default());
+        json(&files, "terraform/terraform.tfvars.json")["producer_regions"].clone()
+    };
+    let queue = "blockchain-core-trade-data";
+    assert_eq!(regions(&[]), serde_json::json!([]));
+    assert_eq!(
+        regions(&["route.targets=aws,gcp-europe-west1,aws-us-east-1,aws-eu-west-1,aws-ap-east-1"]),
+        serde_json::json!([
+            { "region": "eu-west-1", "queue": queue, "table": "candles-eu" },
+            { "region": "ap-east-1", "queue": queue, "table": "blockchain-core-ohlcv-data" },
+        ])
+    );
+}
+
+#[test]
 fn another_region_copies_from_its_homes_google_side_and_deploys_none() {
     let (home, there) = (with_regions("dev"), with_regions("deveu"));
     let peer = |settings: &Settings| {

@@ -127,7 +127,8 @@ fn what_comes_from_pypi_comes_by_its_hash() {
     let installs = read(".ci/checkers");
     assert!(installs.contains("--require-hashes") && installs.contains("--only-binary :all:"));
     let mut scripts = Vec::new();
-    let entries = [folder(), root.join(".ci")].map(|folder| fs::read_dir(folder).expect("a folder"));
+    let entries =
+        [folder(), root.join(".ci")].map(|folder| fs::read_dir(folder).expect("a folder"));
     for entry in entries.into_iter().flatten() {
         let path = entry.expect("an entry").path();
         if path.is_dir() || path.ends_with("checkers") {

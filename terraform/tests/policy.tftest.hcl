@@ -145,7 +145,7 @@ run "a_producer_sends_to_one_queue_and_reads_no_candle" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
-      statement.Sid != "SendTrades" || statement.Resource == "arn:aws:sqs:us-east-1:123456789012:${var.queue_name}"
+      statement.Sid != "SendTrades" || statement.Resource == ["arn:aws:sqs:us-east-1:123456789012:${var.queue_name}"]
     ])
     error_message = "A producer sends to the queue of trades, and to no other."
   }
@@ -345,5 +345,21 @@ run "dashboard_shows_what_matters" {
   assert {
     condition     = strcontains(aws_cloudwatch_dashboard.main.dashboard_body, "blockchain-core-trade-data-dlq") && strcontains(aws_cloudwatch_dashboard.main.dashboard_body, "blockchain-core-replicate")
     error_message = "The dashboard must show the dead letters and both functions."
+  }
+}
+
+run "a_producer_sends_to_the_regions_that_are_named" {
+  variables {
+    producer_regions = [{ region = "eu-west-1", queue = "trades-eu", table = "candles-eu" }]
+  }
+
+  assert {
+    condition = flatten([for statement in jsondecode(aws_iam_policy.producer.policy).Statement : statement.Resource]) == [
+      "arn:aws:sqs:us-east-1:123456789012:${var.queue_name}",
+      "arn:aws:sqs:eu-west-1:123456789012:trades-eu",
+      "arn:aws:dynamodb:us-east-1:123456789012:table/${var.table}",
+      "arn:aws:dynamodb:eu-west-1:123456789012:table/candles-eu",
+    ]
+    error_message = "It sends to the queue of each region, and reads the orders in its table."
   }
 }
