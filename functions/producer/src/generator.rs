@@ -58,6 +58,15 @@ impl Generator {
         binance::encode_combined(&made.symbol, &made.trade, made.trade.time_ms + 1)
     }
 
+    /// The row of `historicalTrades` that Binance would answer for a trade.
+    #[must_use]
+    pub fn row(made: &SourceTrade) -> String {
+        let Trade { id, time_ms, price, quantity, buyer_is_maker } = made.trade;
+        format!(
+            r#"{{"id":{id},"price":"{price}","qty":"{quantity}","quoteQty":"0","time":{time_ms},"isBuyerMaker":{buyer_is_maker},"isBestMatch":true}}"#
+        )
+    }
+
     fn next_trade(&mut self) -> Option<Trade> {
         // Real trades come in bursts: half of them in the millisecond of the one before.
         if self.rng.random_bool(0.5) {

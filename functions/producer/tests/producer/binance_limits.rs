@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use candle::{IdRanges, Symbol};
+use candle::{IdRanges, Symbol, Trade};
 use futures::{SinkExt as _, StreamExt as _};
 use outbound::Proxies;
 use producer::binance_ws::{BinanceConfig, BinanceEvent, Rate, listen};
 use producer::position::Settled;
+use producer::{Generator, SourceTrade};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -30,9 +31,9 @@ fn frame(id: u64) -> String {
 }
 
 fn row(id: u64) -> String {
-    format!(
-        r#"{{"id":{id},"price":"61837.63","qty":"0.02","quoteQty":"1","time":1723161255342,"isBuyerMaker":true,"isBestMatch":true}}"#
-    )
+    let (price, quantity) = ("61837.63".parse().unwrap(), "0.02".parse().unwrap());
+    let trade = Trade { id, time_ms: 1_723_161_255_342, price, quantity, buyer_is_maker: true };
+    Generator::row(&SourceTrade { symbol: "BTCUSDT".parse().unwrap(), trade })
 }
 
 /// The behaviour of a connection of the stream.
@@ -237,8 +238,8 @@ impl Case {
 async fn an_odd_row_costs_itself_and_not_the_page() {
     let page = |from: u64| {
         let rows = (from..=1_001).map(|id| match id {
-            100 => row(id).replace(r#""qty":"0.02""#, r#""qty":"0.00000000""#),
-            200 => row(id).replace(r#""price":"61837.63""#, r#""price":"NA""#),
+            100 => row(id).replace(r#""qty":"0.02000000""#, r#""qty":"0.00000000""#),
+            200 => row(id).replace(r#""price":"61837.63000000""#, r#""price":"NA""#),
             300 => row(id).replace(r#""time":1723161255342"#, r#""time":17231612553421230000"#),
             400 => row(id).replace(r#""time":1723161255342,"#, ""),
             _ => row(id),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use candle::{IdRanges, Symbol, Trade};
+use candle::{IdRanges, Symbol};
 use futures::{SinkExt as _, StreamExt as _};
 use outbound::Proxies;
 use producer::binance_ws::{BinanceConfig, BinanceEvent, Rate, listen};
@@ -193,11 +193,7 @@ async fn rest(listener: TcpListener, market: Arc<Market>, failing: u64, lacks: f
         let rows: Vec<_> = trades
             .filter(|made| made.trade.id >= from && !lacks(made.trade.id))
             .take(limit)
-            .map(|SourceTrade { trade: Trade { id, time_ms, price, quantity, buyer_is_maker }, .. }| {
-                format!(
-                    r#"{{"id":{id},"price":"{price}","qty":"{quantity}","quoteQty":"0","time":{time_ms},"isBuyerMaker":{buyer_is_maker},"isBestMatch":true}}"#
-                )
-            })
+            .map(Generator::row)
             .collect();
         let body = format!("[{}]", rows.join(","));
         let (status, body) =

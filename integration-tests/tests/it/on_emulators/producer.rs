@@ -221,10 +221,14 @@ impl Producer {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.expect("run kill").success());
+        signal(self.child.id().expect("it runs"), name);
     }
+}
+
+/// Sends a signal, such as `TERM`, to a process.
+fn signal(pid: u32, name: &str) {
+    let sent = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(sent.expect("run kill").success());
 }
 
 fn generate(count: u64, seed: u64) -> (String, Trades) {

@@ -12,7 +12,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use infra::files::{self, Known};
 use infra::package::Service;
 use producer::{Generator, SourceTrade};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::accept_async;
@@ -89,19 +89,8 @@ async fn historical(Shared(market): Shared<Arc<Market>>, RawQuery(query): RawQue
     let number = |name: &str| query[name].parse::<usize>().expect("a number");
     let (from, limit) = (number("fromId") as u64, number("limit"));
     let happened = market.trades.iter().take(market.next.load(Ordering::SeqCst));
-    let rows = happened.filter(|made| made.trade.id >= from).take(limit).map(|made| {
-        let trade = &made.trade;
-        json!({
-            "id": trade.id,
-            "price": trade.price.to_string(),
-            "qty": trade.quantity.to_string(),
-            "quoteQty": "0",
-            "time": trade.time_ms,
-            "isBuyerMaker": trade.buyer_is_maker,
-            "isBestMatch": true,
-        })
-    });
-    Value::Array(rows.collect()).to_string()
+    let rows = happened.filter(|made| made.trade.id >= from).take(limit).map(Generator::row);
+    format!("[{}]", rows.collect::<Vec<_>>().join(","))
 }
 
 /// A supervisor with the unit's environment and `Restart=always`.
@@ -155,9 +144,7 @@ impl Unit {
     }
 
     fn signal(&self, name: &str) {
-        let pid = self.pid.load(Ordering::SeqCst).to_string();
-        let sent = std::process::Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.expect("run kill").success());
+        signal(self.pid.load(Ordering::SeqCst), name);
     }
 
     /// Waits for this answer of the health check.
