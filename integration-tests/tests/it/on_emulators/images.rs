@@ -233,15 +233,26 @@ async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
     let name = format!("twincloud-test-producer-{}", std::process::id());
     let volume = format!("{name}:/spool");
     // The network has no route out, so both clouds and the stream are unreachable.
-    let words = ["run", "--detach", "--read-only", "--cap-drop", "ALL", "--env-file", &env_file];
+    let words = ["create", "--read-only", "--cap-drop", "ALL", "--env-file", &env_file];
     let more = ["--volume", &volume, "--publish", "127.0.0.1::8080", "--name", &name];
     let nowhere = ["AWS_ENDPOINT_URL", "FIRESTORE_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"]
         .map(|variable| format!("{variable}=http://127.0.0.1:1"));
     let keys = ["AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"].map(str::to_owned);
     let env: Vec<_> = nowhere.iter().chain(&keys).flat_map(|env| ["--env", env]).collect();
-    let mut started = Vec::new();
+    // What the status in the volume says of the start of its producer.
+    let started_at = || {
+        let status = docker(&["cp", &format!("{name}:/spool/status.json"), "-"]);
+        let line = status.lines().find(|line| line.contains("started_at_us"));
+        line.unwrap_or_else(|| panic!("no status: {status}")).to_owned()
+    };
+    let mut before = None;
     for _ in 0..2 {
         docker(&[&words[..], &more[..], &env[..], &[image.as_str()]].concat());
+        // The volume's status is of the container before: this one has not started yet.
+        if let Some(before) = &before {
+            assert_eq!(started_at(), *before, "the volume keeps the status");
+        }
+        docker(&["start", &name]);
         let port = docker(&["port", &name, "8080/tcp"]);
         let health = format!("http://{}/healthz", port.trim());
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -259,11 +270,11 @@ async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
         let log = String::from_utf8_lossy(&log.stderr).into_owned();
         assert!(health_now.contains("no connection to the stream"), "{health_now}\n{log}");
         docker(&["kill", &name]);
-        let status = docker(&["cp", &format!("{name}:/spool/status.json"), "-"]);
-        started.push(status.lines().find(|l| l.contains("started_at_us")).map(str::to_owned));
+        let at = started_at();
+        assert_ne!(before.as_ref(), Some(&at), "the second producer writes its own status");
+        before = Some(at);
         docker(&["rm", &name]);
     }
-    assert!(started[0].is_some() && started[0] != started[1], "{started:?}");
     docker(&["volume", "rm", &name]);
     remove(&image);
     registry.stop().await.expect("it stops");
