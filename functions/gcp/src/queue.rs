@@ -24,6 +24,42 @@ const POLL: Duration = Duration::from_millis(20);
 /// How long a message waits for others of the same call.
 const BATCH_DELAY: Duration = Duration::from_millis(1);
 
+/// Where Pub/Sub is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Endpoint {
+    /// The real service, with Application Default Credentials.
+    Global,
+    /// The real service's endpoint in a region, by its URL, with the same credentials.
+    Regional(String),
+    /// An emulator, by its URL, without credentials.
+    Emulator(String),
+}
+
+impl Endpoint {
+    /// The emulator's, if there is one; the region's, if there is one; else the global one.
+    fn of(emulator: Option<&str>, region: Option<&str>) -> Self {
+        match (emulator, region) {
+            (Some(url), _) => Self::Emulator(url.trim_end_matches('/').to_owned()),
+            (None, Some(region)) => {
+                Self::Regional(format!("https://{region}-pubsub.googleapis.com"))
+            }
+            (None, None) => Self::Global,
+        }
+    }
+
+    /// None: the client library's own.
+    fn url(&self) -> Option<&str> {
+        match self {
+            Self::Global => None,
+            Self::Regional(url) | Self::Emulator(url) => Some(url),
+        }
+    }
+
+    fn is_emulator(&self) -> bool {
+        matches!(self, Self::Emulator(_))
+    }
+}
+
 /// A topic, and a pull subscription to it or to another one.
 #[derive(Clone, Debug)]
 pub struct PubSubQueue {
@@ -40,21 +76,24 @@ impl PubSubQueue {
         topic: &str,
         subscription: &str,
     ) -> anyhow::Result<Self> {
-        Self::with_patience(endpoint, project, topic, subscription, None).await
+        Self::with_patience(Endpoint::of(endpoint, None), project, topic, subscription, None).await
     }
 
-    /// [`PubSubQueue::connect`] for one who publishes again by himself: a publish is tried once, for so long at most.
+    /// [`PubSubQueue::connect`] for a caller that publishes again by itself: a publish is tried once, for `deadline` at most.
+    /// With a `region`, the real service is asked at the endpoint of that region, which keeps messages there.
     pub async fn connect_once(
-        endpoint: Option<&str>,
+        emulator: Option<&str>,
+        region: Option<&str>,
         project: &str,
         topic: &str,
         deadline: Duration,
     ) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::of(emulator, region);
         Self::with_patience(endpoint, project, topic, "", Some(deadline)).await
     }
 
     async fn with_patience(
-        endpoint: Option<&str>,
+        endpoint: Endpoint,
         project: &str,
         topic: &str,
         subscription: &str,
@@ -66,12 +105,15 @@ impl PubSubQueue {
             let once = RetryableErrors.with_attempt_limit(1).with_time_limit(deadline);
             publisher = publisher.with_retry_policy(once);
         }
-        if let Some(endpoint) = endpoint {
-            publisher = publisher.with_endpoint(endpoint).with_credentials(no_credentials());
+        if let Some(url) = endpoint.url() {
+            publisher = publisher.with_endpoint(url);
+        }
+        if endpoint.is_emulator() {
+            publisher = publisher.with_credentials(no_credentials());
         }
         let publisher = publisher.build().await?;
         let subscription = format!("projects/{project}/subscriptions/{subscription}");
-        Ok(Self { publisher, pull: Pull::new(endpoint, &subscription)? })
+        Ok(Self { publisher, pull: Pull::new(&endpoint, &subscription)? })
     }
 }
 
@@ -108,5 +150,22 @@ fn publish_error(error: &PublishError) -> PortError {
     match error {
         PublishError::Rpc(error) => crate::error::port_error(SERVICE, "Publish", error),
         _ => PortError::new(SERVICE, "Publish", Fault::Unknown, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_emulator_is_asked_without_credentials() {
+        let region = Endpoint::of(None, Some("europe-west1"));
+        assert_eq!(region.url(), Some("https://europe-west1-pubsub.googleapis.com"));
+        let emulator = Endpoint::of(Some("http://127.0.0.1:1/"), Some("europe-west1"));
+        assert_eq!(emulator.url(), Some("http://127.0.0.1:1"));
+        let global = Endpoint::of(None, None);
+        assert_eq!(global.url(), None);
+        let asked = [region, emulator, global].map(|endpoint| endpoint.is_emulator());
+        assert_eq!(asked, [false, true, false]);
     }
 }

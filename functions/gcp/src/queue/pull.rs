@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::SERVICE;
+use super::{Endpoint, SERVICE};
 use crate::clients::{headers, no_credentials};
 
 const API: &str = "https://pubsub.googleapis.com";
@@ -63,11 +63,12 @@ struct Message {
 }
 
 impl Pull {
-    pub(super) fn new(endpoint: Option<&str>, subscription: &str) -> reqwest::Result<Self> {
-        let http = outbound::client(endpoint.unwrap_or(API), ANSWER)?;
-        let credentials = OnceCell::new_with(endpoint.map(|_| no_credentials()));
-        let url = format!("{}/v1/{subscription}", endpoint.unwrap_or(API).trim_end_matches('/'));
-        Ok(Self { http, credentials, waits: endpoint.is_none(), url })
+    pub(super) fn new(endpoint: &Endpoint, subscription: &str) -> reqwest::Result<Self> {
+        let api = endpoint.url().unwrap_or(API);
+        let is_emulator = endpoint.is_emulator();
+        let credentials = OnceCell::new_with(is_emulator.then(no_credentials));
+        let (http, url) = (outbound::client(api, ANSWER)?, format!("{api}/v1/{subscription}"));
+        Ok(Self { http, credentials, waits: !is_emulator, url })
     }
 
     /// The messages that come within a moment, which may be none although some are there.
@@ -170,7 +171,8 @@ mod tests {
     async fn the_service_is_asked_to_wait_and_an_emulator_is_not() {
         for waits in [true, false] {
             let (endpoint, request) = service("200 OK", ONE).await;
-            let pull = Pull::new(Some(&endpoint), "projects/p/subscriptions/s").expect("a client");
+            let pull = Pull::new(&Endpoint::Emulator(endpoint), "projects/p/subscriptions/s")
+                .expect("a client");
             let received = Pull { waits, ..pull }.pull(10).await.expect("received");
             assert_eq!(received.len(), 1);
             let request = request.await.expect("a request");
@@ -183,7 +185,8 @@ mod tests {
     async fn a_wait_that_is_over_is_an_empty_answer_and_a_service_that_is_away_is_not() {
         let pull = async |status| {
             let (endpoint, _request) = service(status, "{}").await;
-            let pull = Pull::new(Some(&endpoint), "projects/p/subscriptions/s").expect("a client");
+            let pull = Pull::new(&Endpoint::Emulator(endpoint), "projects/p/subscriptions/s")
+                .expect("a client");
             let pulled = Pull { waits: true, ..pull }.pull(10).await;
             pulled.map(|received| received.len()).map_err(|error| error.fault)
         };

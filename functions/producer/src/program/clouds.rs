@@ -107,11 +107,11 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
             config.aws.queue_in(&target.region),
         )));
     }
-    // A topic is one in all regions; a regional endpoint keeps its messages there.
-    let regional = region.map(|region| format!("https://{region}-pubsub.googleapis.com"));
-    let endpoint = endpoints().pubsub.or(regional);
+    // A topic is one in all regions.
     let (project, topic) = (&config.gcp.project, &config.gcp.topic);
-    let queue = PubSubQueue::connect_once(endpoint.as_deref(), project, topic, deadline).await?;
+    let emulator = endpoints().pubsub;
+    let queue =
+        PubSubQueue::connect_once(emulator.as_deref(), region, project, topic, deadline).await?;
     Ok(CloudQueue::Gcp(Box::new(queue)))
 }
 
