@@ -433,11 +433,18 @@ locals {
         # The names of this root's roles start as the stack's do.
         Sid       = "SpareFoundation"
         Effect    = "Deny"
-        NotAction = ["iam:Get*", "iam:List*"]
+        NotAction = ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]
         Resource  = [for role in ["deploy", "google-producer", "google-reader", "plan", "producer"] : "arn:${local.partition}:iam::${local.account}:role/${local.name}-${role}"]
       },
     ],
     var.allow_destroy ? [
+      {
+        # A destroy asks first whether it may delete all of it.
+        Sid      = "SimulateOwnRights"
+        Effect   = "Allow"
+        Action   = ["iam:SimulatePrincipalPolicy"]
+        Resource = ["arn:${local.partition}:iam::${local.account}:role/${local.name}-deploy"]
+      },
       {
         Sid      = "EmptyArchive"
         Effect   = "Allow"

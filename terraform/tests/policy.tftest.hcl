@@ -244,7 +244,7 @@ run "deploy_cant_change_the_foundation" {
     condition = anytrue([
       for statement in jsondecode(aws_iam_role_policy.deploy[0].policy).Statement :
       statement.Effect == "Deny"
-      && try(statement.NotAction == ["iam:Get*", "iam:List*"], false)
+      && try(statement.NotAction == ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"], false)
       && contains(flatten([statement.Resource]), "arn:aws:iam::123456789012:role/blockchain-core-dev-deploy")
       && contains(flatten([statement.Resource]), "arn:aws:iam::123456789012:role/blockchain-core-dev-google-reader")
     ])

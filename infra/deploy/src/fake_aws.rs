@@ -172,7 +172,7 @@ impl FakeAws {
 }
 
 fn reads(action: &str) -> bool {
-    let words = ["Describe", "Detect", "Get", "GET ", "HEAD ", "List", "Query"];
+    let words = ["Describe", "Simulate", "Detect", "Get", "GET ", "HEAD ", "List", "Query"];
     words.iter().any(|word| action.starts_with(word))
 }
 

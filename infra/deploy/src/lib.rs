@@ -17,6 +17,7 @@ pub mod local;
 pub mod lock;
 pub mod plan;
 pub mod progress;
+mod rights;
 #[cfg(test)]
 mod served;
 pub mod smoke;

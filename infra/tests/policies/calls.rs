@@ -172,6 +172,8 @@ struct Finder<'a> {
     operations: &'a BTreeMap<String, BTreeSet<String>>,
     /// Services whose SDK the file names; a call of an operation that several have is of one of them.
     named: &'a BTreeSet<String>,
+    /// The file signs requests itself.
+    signs: bool,
     calls: &'a mut Vec<Call>,
 }
 
@@ -204,6 +206,24 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         visit::visit_expr_method_call(self, call);
     }
 
+    /// A request that is signed without an SDK: `ask(…, "Operation", …)` is one of IAM.
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        let is_ask = matches!(&*call.func, syn::Expr::Path(path) if path.path.is_ident("ask"));
+        if let Some(syn::Expr::Lit(literal)) = call.args.get(1)
+            && let syn::Lit::Str(operation) = &literal.lit
+            && is_ask
+            && self.signs
+        {
+            self.calls.push(Call {
+                file: self.file.to_owned(),
+                function: self.function.to_owned(),
+                service: "iam".to_owned(),
+                operation: operation.value(),
+            });
+        }
+        visit::visit_expr_call(self, call);
+    }
+
     fn visit_macro(&mut self, arguments: &'ast syn::Macro) {
         for (method, without_arguments) in methods_in(arguments) {
             if without_arguments {
@@ -217,9 +237,11 @@ fn calls_of(file: &str, code: &str, operations: &BTreeMap<String, BTreeSet<Strin
     let services: BTreeSet<&String> = operations.values().flatten().collect();
     let named = services.into_iter().filter(|service| code.contains(&format!("aws_sdk_{service}")));
     let named = &named.cloned().collect();
+    let signs = code.contains("use aws_sigv4");
     let mut calls = Vec::new();
     each_function(file, code, &mut |function, block| {
-        Finder { file, function, operations, named, calls: &mut calls }.visit_block(block);
+        let calls = &mut calls;
+        Finder { file, function, operations, named, signs, calls }.visit_block(block);
     });
     calls
 }
@@ -268,6 +290,8 @@ fn missing(principal: &Principal, calls: &[Call], statements: &[Statement]) -> B
 fn each_call_has_its_right_in_the_policy_of_who_makes_it() {
     let (calls, statements) = (calls(), all());
     assert!(calls.len() > 30, "{calls:#?}");
+    let simulated = |call: &&Call| call.operation == "SimulatePrincipalPolicy";
+    assert_eq!(calls.iter().filter(simulated).count(), 1, "the signed request is found");
     let orphans: Vec<_> = calls
         .iter()
         .filter(|call| !PRINCIPALS.iter().any(|principal| principal.makes(call)))

@@ -316,11 +316,14 @@ mod tests {
         assert_eq!(connections.part, Some(Part::Gcp));
     }
 
+    /// A change to what is known after a deploy.
+    type Change = fn(&mut Parts);
+
     #[test]
     fn a_producer_that_was_deployed_with_something_else_is_not_connected() {
         let at_gcp = "the producer on Google Cloud does not send to AWS";
         let at_aws = "the producer on AWS does not send to Google Cloud";
-        let cases: [(&str, fn(&mut Parts), &str, Part); 4] = [
+        let cases: [(&str, Change, &str, Part); 4] = [
             (
                 "gcp",
                 |parts| parts.known.producer.google_role_arn = Some("another".to_owned()),

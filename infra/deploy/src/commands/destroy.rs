@@ -8,6 +8,7 @@ use args::{Destroy, Part};
 use infra::render;
 use serde::Serialize;
 
+mod deletions;
 mod ready;
 mod stack;
 #[cfg(test)]

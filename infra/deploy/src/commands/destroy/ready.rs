@@ -6,8 +6,10 @@ use super::super::aws::Aws;
 use super::super::failure::Failure;
 use super::super::site::Site;
 use super::super::terraform;
+use super::deletions::Place;
 use crate::aws::in_words;
 use crate::progress::Progress;
+use crate::rights::{self, Rights};
 use crate::{bucket, cloudformation as cfn};
 
 /// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
@@ -16,13 +18,20 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     let aws = Aws::open(site).await?;
     progress.now("looking for what would stop it half-way");
     let mut obstacles = Vec::new();
+    let mut deletions = Vec::new();
     let mut stacks = vec![aws.stack()];
     // With Terraform's state in it, it stays.
     if !terraform::has_state(&aws).await? {
         stacks.push(aws.bootstrap());
     }
     for stack in stacks {
-        obstacles.extend(of_stack(&aws, &stack, is_named).await?);
+        obstacles.extend(of_stack(&aws, &stack, is_named, &mut deletions).await?);
+    }
+    match rights::denied(&aws.config, &deletions).await {
+        Ok(denied) => obstacles.extend(denied.iter().map(ToString::to_string)),
+        Err(why) => progress.note(format!(
+            "note: whether these credentials may delete all of it was not asked: {why}"
+        )),
     }
     if obstacles.is_empty() {
         return Ok(());
@@ -34,7 +43,13 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     )))
 }
 
-async fn of_stack(aws: &Aws<'_>, stack: &str, is_named: bool) -> Result<Vec<String>, Failure> {
+/// What stands in the way of deleting a stack; the rights that it takes are added to `deletions`.
+async fn of_stack(
+    aws: &Aws<'_>,
+    stack: &str,
+    is_named: bool,
+    deletions: &mut Vec<Rights>,
+) -> Result<Vec<String>, Failure> {
     let deployed = match cfn::deployed(&aws.client, stack).await {
         Ok(deployed) => deployed,
         Err(cfn::Error::NoStack { .. }) => return Ok(Vec::new()),
@@ -47,6 +62,15 @@ async fn of_stack(aws: &Aws<'_>, stack: &str, is_named: bool) -> Result<Vec<Stri
     }
     let mut resources = cfn::resources(&aws.client, stack).await?;
     resources.retain(cfn::Resource::is_there);
+    let mut arn = deployed.id.splitn(6, ':');
+    let place = Place {
+        partition: arn.nth(1).unwrap_or("aws"),
+        region: &aws.site.settings.aws.region,
+        account: &aws.account,
+    };
+    deletions
+        .push(Rights { actions: &["cloudformation:DeleteStack"], resource: deployed.id.clone() });
+    deletions.extend(resources.iter().filter_map(|resource| place.to_delete(resource)));
     for resource in resources {
         let name = &resource.physical_id;
         match resource.resource_type.as_str() {

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::fake_aws::stacks::Stacks;
+use crate::fake_aws::stacks::{ACCOUNT, Stacks};
 use crate::fake_aws::{Answer, FakeAws};
 
 const STACK: &str = "blockchain-core-dev";
@@ -16,6 +16,8 @@ struct Cloud {
     deletion_protection: bool,
     may_not_empty: bool,
     may_not_list: bool,
+    may_not_delete_table: bool,
+    may_not_simulate: bool,
     /// Versions are listed and can't be deleted, which the look before did not find.
     keeps_objects: bool,
     is_empty: bool,
@@ -38,6 +40,20 @@ fn deployed(cloud: Cloud) -> FakeAws {
     let objects = Arc::new(Mutex::new(!cloud.is_empty));
     let mut state = "Enabled";
     FakeAws::start(move |call| match (call.service.as_str(), call.action.as_str()) {
+        ("iam", "SimulatePrincipalPolicy") if cloud.may_not_simulate => {
+            Answer::error("AccessDenied", "may not")
+        }
+        ("iam", "SimulatePrincipalPolicy") => {
+            let action = call.field("ActionNames.member.1").expect("an action");
+            let denied = action == "dynamodb:DeleteTable" && cloud.may_not_delete_table;
+            Answer::result(
+                "SimulatePrincipalPolicy",
+                format!(
+                    "<EvaluationResults><member><EvalActionName>{action}</EvalActionName><EvalDecision>{}</EvalDecision></member></EvaluationResults>",
+                    if denied { "implicitDeny" } else { "allowed" }
+                ),
+            )
+        }
         ("cloudformation" | "sts", _) => stacks.answer(call),
         ("s3", action) => s3(cloud, &objects, action),
         ("lambda", action) if action.starts_with("PUT ") => {
@@ -130,6 +146,13 @@ async fn what_would_stop_it_half_way_is_found_before_anything_is_touched() {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
+    let denied = Cloud { may_not_delete_table: true, ..Cloud::default() };
+    let error = ready(denied, true).await.expect_err("it can't be deleted");
+    let table = format!("arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/older-candles");
+    let line = format!("\n  - these credentials may not dynamodb:DeleteTable {table}");
+    assert!(error.ends_with(&line), "{error}");
+    let unknown = Cloud { may_not_simulate: true, ..Cloud::default() };
+    ready(unknown, true).await.expect("it is not known that anything is in the way");
     let empty = Cloud { may_not_empty: true, is_empty: true, ..Cloud::default() };
     ready(empty, false).await.expect("there is nothing to empty");
 }
