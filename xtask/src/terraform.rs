@@ -80,6 +80,12 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
             Failure::lacking(format!("copy {} to {}: {error}", lock.display(), copy.display()))
         })?;
         init.arg("-lockfile=readonly");
+    } else if let Err(error) = fs::remove_file(copy.join(LOCK))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        // That of an earlier run may have hashes of other providers.
+        let place = copy.join(LOCK);
+        return Err(Failure::lacking(format!("delete {}: {error}", place.display())));
     }
     if let Some(mirror) = env::var_os("TWINCLOUD_TERRAFORM__PLUGIN_DIR") {
         let mirror = workspace::root().join(mirror);
