@@ -226,8 +226,7 @@ struct ProducerHost {
 
 impl ProducerHost {
     fn of(settings: &Settings, known: &Known) -> Self {
-        let (at_aws, at_gcp) =
-            (settings.producer.host.is_at("aws"), settings.producer.host.is_at("gcp"));
+        let (at_aws, at_gcp) = (settings.has_producer_at("aws"), settings.has_producer_at("gcp"));
         let env = |is_there: bool| {
             if is_there { settings.producer_env() } else { BTreeMap::new() }
         };

@@ -305,6 +305,23 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
 }
 
 #[test]
+fn an_environment_in_another_region_has_no_producer_of_its_own() {
+    let more =
+        "[env.deveu.project]\nregion_of = \"dev\"\n[env.deveu.aws]\nregion = \"eu-west-1\"\n";
+    let text = format!("{}\n{more}", include_str!("../../twincloud.toml"));
+    for (env, has_one) in [("dev", true), ("deveu", false)] {
+        let sets = ["producer.host.clouds=aws,gcp".to_owned()];
+        let path = Path::new("twincloud.toml");
+        let settings = Settings::parse(path, &text, Some(env), &sets, std::iter::empty());
+        let settings = settings.expect("valid");
+        assert_eq!(["aws", "gcp"].map(|cloud| settings.has_producer_at(cloud)), [has_one; 2]);
+        let values =
+            json(&rendered(&settings, &Known::default()), "terraform/terraform.tfvars.json");
+        assert_eq!(values["producer_unit"].is_string(), has_one, "{env}");
+    }
+}
+
+#[test]
 fn the_producer_may_send_to_each_region_among_its_targets() {
     let regions = |sets: &[&str]| {
         let more = "[env.deveu.project]\nregion_of = \"dev\"\n[env.deveu.aws]\nregion = \"eu-west-1\"\ntable = \"candles-eu\"\n";

@@ -6,6 +6,7 @@ mod pull;
 use std::time::Duration;
 
 use futures::future::join_all;
+use google_cloud_auth::credentials::Credentials;
 use google_cloud_gax::retry_policy::RetryPolicyExt as _;
 use google_cloud_pubsub::client::Publisher;
 use google_cloud_pubsub::error::PublishError;
@@ -53,6 +54,11 @@ impl Endpoint {
             Self::Global => None,
             Self::Regional(url) | Self::Emulator(url) => Some(url),
         }
+    }
+
+    /// None: Application Default Credentials.
+    fn credentials(&self) -> Option<Credentials> {
+        self.is_emulator().then(no_credentials)
     }
 
     fn is_emulator(&self) -> bool {
@@ -108,8 +114,8 @@ impl PubSubQueue {
         if let Some(url) = endpoint.url() {
             publisher = publisher.with_endpoint(url);
         }
-        if endpoint.is_emulator() {
-            publisher = publisher.with_credentials(no_credentials());
+        if let Some(credentials) = endpoint.credentials() {
+            publisher = publisher.with_credentials(credentials);
         }
         let publisher = publisher.build().await?;
         let subscription = format!("projects/{project}/subscriptions/{subscription}");
@@ -165,7 +171,10 @@ mod tests {
         assert_eq!(emulator.url(), Some("http://127.0.0.1:1"));
         let global = Endpoint::of(None, None);
         assert_eq!(global.url(), None);
-        let asked = [region, emulator, global].map(|endpoint| endpoint.is_emulator());
-        assert_eq!(asked, [false, true, false]);
+        for (endpoint, anonymous) in [(region, false), (emulator, true), (global, false)] {
+            assert_eq!(endpoint.credentials().is_some(), anonymous, "{endpoint:?}");
+            let pull = Pull::new(&endpoint, "projects/p/subscriptions/s").expect("a client");
+            assert_eq!(pull.is_anonymous(), anonymous, "{endpoint:?}");
+        }
     }
 }

@@ -50,8 +50,16 @@ pub struct SignInError {
     problem: String,
 }
 
-/// The number of the account that the credentials are for: twelve digits.
-pub async fn account(config: &SdkConfig) -> Result<String, SignInError> {
+/// Who the credentials are.
+pub(crate) struct Identity {
+    /// The account's number: twelve digits.
+    pub(crate) account: String,
+    /// The ARN of the user or of the assumed role; empty where an emulator tells none.
+    pub(crate) arn: String,
+}
+
+/// Signs in.
+pub(crate) async fn identity(config: &SdkConfig) -> Result<Identity, SignInError> {
     let client = aws_sdk_sts::Client::new(config);
     let answer = client
         .get_caller_identity()
@@ -59,9 +67,16 @@ pub async fn account(config: &SdkConfig) -> Result<String, SignInError> {
         .await
         .map_err(|error| SignInError { problem: in_words(&error) })?;
     let account = answer.account().filter(|account| !account.is_empty());
-    account.map(str::to_owned).ok_or_else(|| SignInError {
+    let account = account.ok_or_else(|| SignInError {
         problem: "the answer has no account number; check the endpoint".to_owned(),
-    })
+    })?;
+    let arn = answer.arn().unwrap_or_default();
+    Ok(Identity { account: account.to_owned(), arn: arn.to_owned() })
+}
+
+/// The number of the account that the credentials are for: twelve digits.
+pub async fn account(config: &SdkConfig) -> Result<String, SignInError> {
+    Ok(identity(config).await?.account)
 }
 
 /// What emulators take as credentials: anything, and this means account 000000000000.

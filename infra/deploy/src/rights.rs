@@ -1,5 +1,7 @@
-//! Rights that the credentials lack, found by IAM's policy simulator before they are needed. It reads the policies and the
-//! boundary of the caller's role or user; service control policies of an organization it may not know.
+//! Rights that the credentials lack, found by IAM's policy simulator before they are needed.
+//!
+//! The simulator reads the policies and the boundary of the caller's role or user. It does not know policies of resources and of
+//! sessions, nor all values that conditions compare, so a denial is a finding that an operator may overrule.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,15 +10,14 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
+use pipeline::Backoff;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::aws::in_words;
+use crate::aws::identity;
 
-/// IAM has one endpoint for all regions, with requests signed for this one.
-const ENDPOINT: &str = "https://iam.amazonaws.com";
-const REGION: &str = "us-east-1";
 const TIMEOUT: Duration = Duration::from_secs(15);
 const VERSION: &str = "2010-05-08";
 const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
@@ -24,147 +25,209 @@ const FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 /// Actions on a resource, by its ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rights {
-    pub(crate) actions: &'static [&'static str],
+    pub(crate) actions: Vec<&'static str>,
     pub(crate) resource: String,
 }
 
-/// An action that the caller may not do.
+/// Values that conditions of policies compare, by their keys, such as `aws:RequestedRegion`.
+pub(crate) type Context = [(&'static str, String)];
+
+/// An action on a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Denied {
-    action: String,
+pub(crate) struct Action {
+    name: String,
     resource: String,
 }
 
-impl fmt::Display for Denied {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "these credentials may not {} {}", self.action, self.resource)
+        write!(f, "{} on {}", self.name, self.resource)
     }
 }
 
-/// The simulator gave no decision.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Undecided(String);
+/// What the simulator said.
+#[derive(Debug, Default)]
+pub(crate) struct Simulated {
+    /// Actions that it denies to the caller.
+    pub(crate) denied: Vec<Action>,
+    /// Why other denials, or the rest of the actions, are not decided.
+    pub(crate) undecided: Vec<String>,
+}
 
-/// Which of the actions the simulator denies to the caller.
-pub(crate) async fn denied(
+/// Asks the simulator about each of the actions.
+pub(crate) async fn simulate(
     config: &SdkConfig,
     wanted: &[Rights],
-) -> Result<Vec<Denied>, Undecided> {
-    let Some(principal) = principal(config).await? else { return Ok(Vec::new()) };
-    let mut denied = Vec::new();
+    context: &Context,
+) -> Simulated {
+    let mut simulated = Simulated::default();
+    if let Err(why) = simulate_into(&mut simulated, config, wanted, context).await {
+        simulated.undecided.push(why.0);
+    }
+    simulated
+}
+
+async fn simulate_into(
+    simulated: &mut Simulated,
+    config: &SdkConfig,
+    wanted: &[Rights],
+    context: &Context,
+) -> Result<(), Undecided> {
+    let caller = identity(config).await.map_err(|error| Undecided(error.to_string()))?;
+    let iam = Iam::open(config, &caller.arn)?;
+    let Some(principal) = iam.principal(&caller.arn).await? else { return Ok(()) };
     for rights in wanted {
         let mut fields = vec![
             ("PolicySourceArn".to_owned(), principal.clone()),
             ("ResourceArns.member.1".to_owned(), rights.resource.clone()),
         ];
-        let actions = rights.actions.iter().zip(1..);
-        fields.extend(
-            actions.map(|(action, n)| (format!("ActionNames.member.{n}"), (*action).to_owned())),
-        );
-        let simulated: Simulated = ask(config, "SimulatePrincipalPolicy", &fields).await?;
-        let resource = &rights.resource;
-        let denials = denials(simulated).into_iter();
-        denied.extend(denials.map(|action| Denied { action, resource: resource.clone() }));
+        for (n, action) in (1..).zip(&rights.actions) {
+            fields.push((format!("ActionNames.member.{n}"), (*action).to_owned()));
+        }
+        for (n, (key, value)) in (1..).zip(context) {
+            let entry = format!("ContextEntries.member.{n}");
+            fields.push((format!("{entry}.ContextKeyName"), (*key).to_owned()));
+            fields.push((format!("{entry}.ContextKeyType"), "string".to_owned()));
+            fields.push((format!("{entry}.ContextKeyValues.member.1"), value.clone()));
+        }
+        let answer: SimulateAnswer = iam.ask("SimulatePrincipalPolicy", &fields).await?;
+        for evaluation in answer.result.results.members {
+            let (doubt, is_denied) = (evaluation.doubt(), evaluation.decision != "allowed");
+            let action = Action { name: evaluation.action, resource: rights.resource.clone() };
+            match doubt {
+                _ if !is_denied => {}
+                None => simulated.denied.push(action),
+                Some(doubt) => simulated.undecided.push(format!("{action}: {doubt}")),
+            }
+        }
     }
-    Ok(denied)
+    Ok(())
 }
 
-/// The ARN of the caller's role or user; none for the account itself, which may do everything.
-async fn principal(config: &SdkConfig) -> Result<Option<String>, Undecided> {
-    let identity = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let identity = identity.map_err(|error| Undecided(in_words(&error)))?;
-    let arn = identity.arn().unwrap_or_default();
-    let name = arn.splitn(6, ':').nth(5).unwrap_or_default();
-    if name == "root" {
-        return Ok(None);
-    }
-    if name.starts_with("user/") {
-        return Ok(Some(arn.to_owned()));
-    }
-    let role = name.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
-    let role = role.ok_or_else(|| Undecided(format!("`{arn}` is neither a role nor a user")))?;
-    // An assumed role's ARN lacks the path of the role.
-    let fields = [("RoleName".to_owned(), role.to_owned())];
-    let answer: Role = ask(config, "GetRole", &fields).await?;
-    Ok(Some(answer.result.role.arn))
+/// The simulator gave no decision.
+#[derive(Debug)]
+struct Undecided(String);
+
+/// The query API of IAM. Its SDK would add a minute to each build, for two calls.
+struct Iam<'c> {
+    config: &'c SdkConfig,
+    client: reqwest::Client,
+    endpoint: String,
+    /// Requests are signed for it.
+    region: &'static str,
 }
 
-/// The answer of IAM to a request of its query API. Its SDK would be as large as all else that signs in; two calls are asked.
-async fn ask<T: DeserializeOwned>(
-    config: &SdkConfig,
-    action: &str,
-    fields: &[(String, String)],
-) -> Result<T, Undecided> {
-    let failed = |why: &dyn fmt::Display| Undecided(format!("{action} of IAM: {why}"));
-    let endpoint = config.endpoint_url().unwrap_or(ENDPOINT);
-    let provider = config.credentials_provider().ok_or_else(|| failed(&"no credentials"))?;
-    let credentials = provider.provide_credentials().await.map_err(|error| failed(&error))?;
-    let identity = credentials.into();
-    let fixed = [("Action", action), ("Version", VERSION)];
-    let given = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let body = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fixed.into_iter().chain(given))
-        .finish();
-    let client = outbound::client(endpoint, TIMEOUT).map_err(|error| failed(&error))?;
-    let mut request = client
-        .post(endpoint)
-        .header(CONTENT_TYPE, FORM)
-        .body(body.clone())
-        .build()
-        .map_err(|error| failed(&error))?;
-
-    let params = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(REGION)
-        .name("iam")
-        .time(SystemTime::now())
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| failed(&error))?
-        .into();
-    let headers = [(CONTENT_TYPE.as_str(), FORM)].into_iter();
-    let content = SignableBody::Bytes(body.as_bytes());
-    let signable = SignableRequest::new("POST", request.url().as_str(), headers, content)
-        .map_err(|error| failed(&error))?;
-    let (signed, _) = sign(signable, &params).map_err(|error| failed(&error))?.into_parts();
-    for (name, value) in signed.headers() {
-        let name = HeaderName::try_from(name).map_err(|error| failed(&error))?;
-        let value = value.parse().map_err(|error| failed(&error))?;
-        request.headers_mut().insert(name, value);
+impl<'c> Iam<'c> {
+    /// That of the partition in `arn`.
+    fn open(config: &'c SdkConfig, arn: &str) -> Result<Self, Undecided> {
+        // IAM has one endpoint in a partition.
+        let (endpoint, region) = match arn.split(':').nth(1).unwrap_or_default() {
+            "aws-cn" => ("https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            "aws-us-gov" => ("https://iam.us-gov.amazonaws.com", "us-gov-west-1"),
+            _ => ("https://iam.amazonaws.com", "us-east-1"),
+        };
+        let endpoint = config.endpoint_url().unwrap_or(endpoint).to_owned();
+        let client = outbound::client(&endpoint, TIMEOUT)
+            .map_err(|error| Undecided(format!("call {endpoint}: {error}")))?;
+        Ok(Self { config, client, endpoint, region })
     }
 
-    let answer = client.execute(request).await.map_err(|error| failed(&error))?;
-    let status = answer.status();
-    let text = answer.text().await.map_err(|error| failed(&error))?;
-    if status.is_success() {
-        return quick_xml::de::from_str(&text)
-            .map_err(|error| failed(&format!("read its answer: {error}")));
+    /// The ARN of the caller's role or user; none for the account itself, which may do everything.
+    async fn principal(&self, caller: &str) -> Result<Option<String>, Undecided> {
+        let name = caller.splitn(6, ':').nth(5).unwrap_or_default();
+        if name == "root" {
+            return Ok(None);
+        }
+        if name.starts_with("user/") {
+            return Ok(Some(caller.to_owned()));
+        }
+        let role = name.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
+        let role =
+            role.ok_or_else(|| Undecided(format!("`{caller}` is neither a role nor a user")))?;
+        // An assumed role's ARN lacks the path of the role.
+        let fields = [("RoleName".to_owned(), role.to_owned())];
+        let answer: RoleAnswer = self.ask("GetRole", &fields).await?;
+        Ok(Some(answer.result.role.arn))
     }
-    let refused: Result<Refused, _> = quick_xml::de::from_str(&text);
-    Err(match refused {
-        Ok(Refused { error }) => failed(&format!("{} ({})", error.message, error.code)),
-        Err(_) => failed(&format!("an answer {status} that is no error of IAM's")),
-    })
-}
 
-/// The actions that the simulator denies. A denial for want of a condition's value does not count.
-fn denials(simulated: Simulated) -> Vec<String> {
-    let evaluations = simulated.result.results.members.into_iter();
-    let is_denied = |evaluation: &Evaluation| {
-        evaluation.decision != "allowed" && evaluation.missing.members.is_empty()
-    };
-    evaluations.filter(is_denied).map(|evaluation| evaluation.action).collect()
+    /// The answer to an operation, which is repeated while IAM is busy.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        action: &str,
+        fields: &[(String, String)],
+    ) -> Result<T, Undecided> {
+        let failed = |why: String| Undecided(format!("{action} of IAM: {why}"));
+        let backoff = Backoff::new(4, Duration::from_millis(500), Duration::from_secs(5), 1);
+        let mut attempt = 0;
+        let (status, text) = loop {
+            let (status, text) = self.send(action, fields).await.map_err(failed)?;
+            let is_busy = status.is_server_error() || text.contains("Throttling");
+            attempt += 1;
+            if !is_busy || attempt == backoff.attempts() {
+                break (status, text);
+            }
+            backoff.wait(attempt - 1).await;
+        };
+        if status.is_success() {
+            return quick_xml::de::from_str(&text)
+                .map_err(|error| failed(format!("read its answer: {error}")));
+        }
+        let refused: Result<Refused, _> = quick_xml::de::from_str(&text);
+        Err(failed(match refused {
+            Ok(Refused { error }) => format!("{} ({})", error.message, error.code),
+            Err(_) => format!("an answer {status} that is no error of IAM's"),
+        }))
+    }
+
+    async fn send(
+        &self,
+        action: &str,
+        fields: &[(String, String)],
+    ) -> Result<(StatusCode, String), String> {
+        let fixed = [("Action", action), ("Version", VERSION)];
+        let given = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fixed.into_iter().chain(given))
+            .finish();
+        let request = self.client.post(&self.endpoint).header(CONTENT_TYPE, FORM);
+        let mut request = request.body(body.clone()).build().map_err(|e| e.to_string())?;
+
+        let provider = self.config.credentials_provider().ok_or("no credentials")?;
+        let credentials = provider.provide_credentials().await.map_err(|e| e.to_string())?;
+        let identity = credentials.into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.region)
+            .name("iam")
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|e| e.to_string())?
+            .into();
+        let headers = [(CONTENT_TYPE.as_str(), FORM)].into_iter();
+        let content = SignableBody::Bytes(body.as_bytes());
+        let signable = SignableRequest::new("POST", request.url().as_str(), headers, content)
+            .map_err(|e| e.to_string())?;
+        let (signed, _) = sign(signable, &params).map_err(|e| e.to_string())?.into_parts();
+        for (name, value) in signed.headers() {
+            let name = HeaderName::try_from(name).map_err(|e| e.to_string())?;
+            request.headers_mut().insert(name, value.parse().map_err(|_| "a header's value")?);
+        }
+
+        let answer = self.client.execute(request).await.map_err(|e| e.to_string())?;
+        let status = answer.status();
+        Ok((status, answer.text().await.map_err(|e| e.to_string())?))
+    }
 }
 
 #[derive(Deserialize)]
-struct Simulated {
+struct SimulateAnswer {
     #[serde(rename = "SimulatePrincipalPolicyResult")]
-    result: Simulation,
+    result: Evaluations,
 }
 
 #[derive(Deserialize)]
-struct Simulation {
+struct Evaluations {
     #[serde(rename = "EvaluationResults", default)]
     results: Members<Evaluation>,
 }
@@ -175,8 +238,44 @@ struct Evaluation {
     action: String,
     #[serde(rename = "EvalDecision")]
     decision: String,
+    /// Keys of conditions whose values the simulator was not given. They may be here or below the resource's own result, and
+    /// may be those of statements for other actions.
     #[serde(rename = "MissingContextValues", default)]
     missing: Members<String>,
+    #[serde(rename = "ResourceSpecificResults", default)]
+    by_resource: Members<ByResource>,
+    #[serde(rename = "OrganizationsDecisionDetail")]
+    organization: Option<Organization>,
+}
+
+impl Evaluation {
+    /// Why a denial may not be one.
+    fn doubt(&self) -> Option<String> {
+        let organization = self.organization.as_ref();
+        if organization.is_some_and(|organization| !organization.allows) {
+            return Some(
+                "a policy of the organization, whose conditions are not simulated".to_owned(),
+            );
+        }
+        let below = self.by_resource.members.iter().flat_map(|result| &result.missing.members);
+        let mut keys: Vec<&str> =
+            self.missing.members.iter().chain(below).map(String::as_str).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        (!keys.is_empty()).then(|| format!("it depends on {}", keys.join(", ")))
+    }
+}
+
+#[derive(Deserialize)]
+struct ByResource {
+    #[serde(rename = "MissingContextValues", default)]
+    missing: Members<String>,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    #[serde(rename = "AllowedByOrganizations")]
+    allows: bool,
 }
 
 #[derive(Deserialize)]
@@ -192,7 +291,7 @@ impl<T> Default for Members<T> {
 }
 
 #[derive(Deserialize)]
-struct Role {
+struct RoleAnswer {
     #[serde(rename = "GetRoleResult")]
     result: RoleResult,
 }
@@ -200,11 +299,11 @@ struct Role {
 #[derive(Deserialize)]
 struct RoleResult {
     #[serde(rename = "Role")]
-    role: RoleArn,
+    role: Role,
 }
 
 #[derive(Deserialize)]
-struct RoleArn {
+struct Role {
     #[serde(rename = "Arn")]
     arn: String,
 }
@@ -228,79 +327,118 @@ mod tests {
     use super::*;
     use crate::fake_aws::{Answer, FakeAws};
 
-    /// An account whose caller is `caller`; the simulator's results are `results`.
+    const USER: &str = "arn:aws:iam::123456789012:user/somebody";
+    const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:q&1";
+
+    /// An account whose caller is `caller`. The simulator refuses where there are no `results`, and the first time with a
+    /// throttle.
     fn account(caller: &'static str, results: &'static str) -> FakeAws {
+        let mut simulations = 0;
         FakeAws::start(move |call| match call.name().as_str() {
             "sts GetCallerIdentity" => Answer::result(
                 "GetCallerIdentity",
                 format!("<Arn>{caller}</Arn><Account>123456789012</Account>"),
             ),
-            "iam GetRole" => Answer::result(
-                "GetRole",
-                format!(
-                    "<Role><Path>/team/</Path><Arn>arn:aws:iam::123456789012:role/team/{}</Arn></Role>",
-                    call.field("RoleName").expect("a role")
-                ),
-            ),
-            "iam SimulatePrincipalPolicy" if results.is_empty() => {
-                Answer::error("AccessDenied", "may not simulate")
+            "iam GetRole" => {
+                let name = call.field("RoleName").expect("a role");
+                let arn = format!("arn:aws:iam::123456789012:role/team/{name}");
+                Answer::result(
+                    "GetRole",
+                    format!("<Role><Path>/team/</Path><Arn>{arn}</Arn></Role>"),
+                )
             }
             "iam SimulatePrincipalPolicy" => {
-                let results = format!("<EvaluationResults>{results}</EvaluationResults>");
-                Answer::result("SimulatePrincipalPolicy", results)
+                simulations += 1;
+                match (simulations, results) {
+                    (1, _) => Answer::error("Throttling", "Rate exceeded"),
+                    (_, "") => Answer::error("AccessDenied", "may not simulate"),
+                    _ => Answer::result(
+                        "SimulatePrincipalPolicy",
+                        format!("<EvaluationResults>{results}</EvaluationResults>"),
+                    ),
+                }
             }
             other => panic!("not expected: {other}"),
         })
     }
 
-    fn wanted() -> [Rights; 1] {
-        let actions = &["sqs:DeleteQueue", "sqs:SetQueueAttributes"];
-        [Rights { actions, resource: "arn:aws:sqs:us-east-1:123456789012:q&1".to_owned() }]
+    fn evaluation(action: &str, decision: &str, more: &str) -> &'static str {
+        let text = format!(
+            "<member><EvalActionName>{action}</EvalActionName><EvalDecision>{decision}</EvalDecision>{more}</member>"
+        );
+        text.leak()
     }
 
-    const RESULTS: &str = "<member><EvalActionName>sqs:DeleteQueue</EvalActionName><EvalDecision>implicitDeny</EvalDecision>\
-        <MissingContextValues/></member>\
-        <member><EvalActionName>sqs:SetQueueAttributes</EvalActionName><EvalDecision>allowed</EvalDecision></member>\
-        <member><EvalActionName>sqs:X</EvalActionName><EvalDecision>implicitDeny</EvalDecision>\
-        <MissingContextValues><member>aws:ResourceTag/a</member></MissingContextValues></member>";
+    async fn simulated(aws: &FakeAws) -> Simulated {
+        let actions = vec!["sqs:DeleteQueue", "sqs:SetQueueAttributes"];
+        let wanted = [Rights { actions, resource: QUEUE.to_owned() }];
+        let context = [("aws:RequestedRegion", "us-east-1".to_owned())];
+        simulate(&aws.config().await, &wanted, &context).await
+    }
 
     #[tokio::test]
     async fn what_the_simulator_denies_to_the_callers_role_is_named() {
-        let aws = account("arn:aws:sts::123456789012:assumed-role/deployer/session", RESULTS);
-        let denied = denied(&aws.config().await, &wanted()).await.expect("decided");
-        let text: Vec<String> = denied.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            text,
-            ["these credentials may not sqs:DeleteQueue arn:aws:sqs:us-east-1:123456789012:q&1"]
+        let results = [
+            evaluation("sqs:DeleteQueue", "implicitDeny", "<MissingContextValues/>"),
+            evaluation("sqs:SetQueueAttributes", "allowed", ""),
+        ];
+        let aws = account(
+            "arn:aws:sts::123456789012:assumed-role/deployer/session",
+            results.concat().leak(),
         );
+        let Simulated { denied, undecided } = simulated(&aws).await;
+        let denied: Vec<String> = denied.iter().map(ToString::to_string).collect();
+        assert_eq!(denied, [format!("sqs:DeleteQueue on {QUEUE}")]);
+        assert_eq!(undecided, [""; 0]);
+
         let calls = aws.calls();
         let call = calls.last().expect("a call");
         let field = |name: &str| call.field(name).expect("the field is given");
         assert_eq!(field("PolicySourceArn"), "arn:aws:iam::123456789012:role/team/deployer");
-        assert_eq!(field("ResourceArns.member.1"), wanted()[0].resource);
+        assert_eq!(field("ResourceArns.member.1"), QUEUE);
         assert_eq!(field("ActionNames.member.2"), "sqs:SetQueueAttributes");
+        assert_eq!(field("ContextEntries.member.1.ContextKeyName"), "aws:RequestedRegion");
+        assert_eq!(field("ContextEntries.member.1.ContextKeyValues.member.1"), "us-east-1");
     }
 
     #[tokio::test]
-    async fn the_account_itself_is_not_asked_for_and_what_can_not_be_told_says_why() {
-        let root = account("arn:aws:iam::123456789012:root", RESULTS);
-        assert_eq!(denied(&root.config().await, &wanted()).await.expect("decided"), []);
-        let user = account("arn:aws:iam::123456789012:user/somebody", RESULTS);
-        assert_eq!(denied(&user.config().await, &wanted()).await.expect("decided").len(), 1);
+    async fn a_denial_that_may_not_be_one_is_not_decided() {
+        let key = "<MissingContextValues><member>aws:MultiFactorAuthPresent</member></MissingContextValues>";
+        let of_resource =
+            format!("<ResourceSpecificResults><member>{key}</member></ResourceSpecificResults>");
+        let organization = "<MissingContextValues/><OrganizationsDecisionDetail>\
+            <AllowedByOrganizations>false</AllowedByOrganizations></OrganizationsDecisionDetail>";
+        for (more, doubt) in [
+            (key, "it depends on aws:MultiFactorAuthPresent"),
+            (&of_resource, "it depends on aws:MultiFactorAuthPresent"),
+            (organization, "a policy of the organization, whose conditions are not simulated"),
+        ] {
+            let aws = account(USER, evaluation("sqs:DeleteQueue", "explicitDeny", more));
+            let Simulated { denied, undecided } = simulated(&aws).await;
+            assert_eq!(denied, []);
+            assert_eq!(undecided, [format!("sqs:DeleteQueue on {QUEUE}: {doubt}")]);
+            let aws = account(USER, evaluation("sqs:DeleteQueue", "allowed", more));
+            assert_eq!(simulated(&aws).await.undecided, [""; 0]);
+        }
+    }
 
-        let why = async |caller, results| {
-            let aws = account(caller, results);
-            denied(&aws.config().await, &wanted()).await.expect_err("undecided").to_string()
-        };
-        assert_eq!(
-            why("arn:aws:iam::123456789012:user/somebody", "").await,
-            "SimulatePrincipalPolicy of IAM: may not simulate (AccessDenied)"
-        );
-        assert_eq!(
-            why("arn:aws:sts::123456789012:federated-user/somebody", RESULTS).await,
-            "`arn:aws:sts::123456789012:federated-user/somebody` is neither a role nor a user"
-        );
-        let unreadable = why("arn:aws:iam::123456789012:user/somebody", "<member>").await;
-        assert!(unreadable.starts_with("SimulatePrincipalPolicy of IAM: read its answer: "));
+    #[tokio::test]
+    async fn the_account_itself_is_not_asked_about_and_no_decision_has_its_reason() {
+        let denied = evaluation("sqs:DeleteQueue", "implicitDeny", "");
+        let root = account("arn:aws:iam::123456789012:root", denied);
+        let Simulated { denied: none, undecided } = simulated(&root).await;
+        assert_eq!((none, undecided), (Vec::new(), Vec::new()));
+        assert_eq!(simulated(&account(USER, denied)).await.denied.len(), 1);
+
+        let federated = "arn:aws:sts::123456789012:federated-user/somebody";
+        for (caller, results, reason) in [
+            (USER, "", "SimulatePrincipalPolicy of IAM: may not simulate (AccessDenied)"),
+            (federated, denied, "`arn:aws:sts::123456789012:federated-user/somebody` is neither"),
+            (USER, "<member>", "SimulatePrincipalPolicy of IAM: read its answer: "),
+        ] {
+            let Simulated { denied, undecided } = simulated(&account(caller, results)).await;
+            assert!(denied.is_empty() && undecided.len() == 1, "{undecided:?}");
+            assert!(undecided[0].starts_with(reason), "{undecided:?}");
+        }
     }
 }

@@ -56,6 +56,13 @@ impl Settings {
         self.project.region_of.as_deref().unwrap_or(&self.project.environment)
     }
 
+    /// True if the producer has an instance in this cloud. An environment in another region has none: the producer is its home's.
+    #[must_use]
+    pub fn has_producer_at(&self, cloud: &str) -> bool {
+        self.project.region_of.is_none()
+            && self.producer.host.clouds.iter().any(|named| named == cloud)
+    }
+
     /// A protected environment is destroyed only by its name, typed, and deployed by its own reviewed jobs.
     #[must_use]
     pub fn is_protected(&self) -> bool {
@@ -167,14 +174,6 @@ pub struct Host {
 impl Default for Host {
     fn default() -> Self {
         Self { clouds: Vec::new(), disk_gb: 10, aws_subnet: None, gcp_zone: None }
-    }
-}
-
-impl Host {
-    /// True if this cloud has a producer instance.
-    #[must_use]
-    pub fn is_at(&self, cloud: &str) -> bool {
-        self.clouds.iter().any(|named| named == cloud)
     }
 }
 

@@ -203,15 +203,10 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if call.args.is_empty() {
             self.see(&call.method.to_string());
         }
-        visit::visit_expr_method_call(self, call);
-    }
-
-    /// A request that is signed without an SDK: `ask(…, "Operation", …)` is one of IAM.
-    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
-        let is_ask = matches!(&*call.func, syn::Expr::Path(path) if path.path.is_ident("ask"));
-        if let Some(syn::Expr::Lit(literal)) = call.args.get(1)
+        // A request that is signed without an SDK is one of IAM.
+        if let Some(syn::Expr::Lit(literal)) = call.args.first()
             && let syn::Lit::Str(operation) = &literal.lit
-            && is_ask
+            && call.method == "ask"
             && self.signs
         {
             self.calls.push(Call {
@@ -221,7 +216,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
                 operation: operation.value(),
             });
         }
-        visit::visit_expr_call(self, call);
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_macro(&mut self, arguments: &'ast syn::Macro) {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{Endpoint, SERVICE};
-use crate::clients::{headers, no_credentials};
+use crate::clients::headers;
 
 const API: &str = "https://pubsub.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(10);
@@ -66,9 +66,15 @@ impl Pull {
     pub(super) fn new(endpoint: &Endpoint, subscription: &str) -> reqwest::Result<Self> {
         let api = endpoint.url().unwrap_or(API);
         let is_emulator = endpoint.is_emulator();
-        let credentials = OnceCell::new_with(is_emulator.then(no_credentials));
+        let credentials = OnceCell::new_with(endpoint.credentials());
         let (http, url) = (outbound::client(api, ANSWER)?, format!("{api}/v1/{subscription}"));
         Ok(Self { http, credentials, waits: !is_emulator, url })
+    }
+
+    /// True where no credentials are looked for.
+    #[cfg(test)]
+    pub(super) fn is_anonymous(&self) -> bool {
+        self.credentials.initialized() && !self.waits
     }
 
     /// The messages that come within a moment, which may be none although some are there.

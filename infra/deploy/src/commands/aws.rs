@@ -94,7 +94,7 @@ impl<'s> Aws<'s> {
 
     /// The object key of the producer's program; none without a producer instance on AWS.
     pub(super) fn producer_program(&self) -> Result<Option<String>, Failure> {
-        if !self.site.settings.producer.host.is_at("aws") {
+        if !self.site.settings.has_producer_at("aws") {
             return Ok(None);
         }
         let artifacts = Artifacts::read(self.site)?;
@@ -113,7 +113,7 @@ impl<'s> Aws<'s> {
 
     /// Uploads the producer's program; its object key, none without a producer instance on AWS.
     pub(super) async fn upload_producer(&self) -> Result<Option<String>, Failure> {
-        if !self.site.settings.producer.host.is_at("aws") {
+        if !self.site.settings.has_producer_at("aws") {
             return Ok(None);
         }
         let artifacts = Artifacts::read(self.site)?;

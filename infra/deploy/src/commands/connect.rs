@@ -48,9 +48,9 @@ struct Parts {
     gcp: Option<Outputs>,
     foundation: Option<Outputs>,
     aws_replicates: bool,
-    /// Whether the producer has an instance on Google Cloud.
+    /// Whether the producer has an instance on Google Cloud that sends to AWS.
     producer_at_gcp: bool,
-    /// The role of the producer's instance on AWS, if it has one.
+    /// The role of the producer's instance on AWS, if it has one that sends to Google Cloud.
     producer_at_aws: Option<String>,
 }
 
@@ -60,15 +60,20 @@ pub(super) fn of(site: &Site) -> Result<Connections, Failure> {
         return Ok(Connections::default());
     }
     let home = site.of(site.settings.home())?;
-    let host = &site.settings.producer.host;
+    let settings = &site.settings;
+    // It needs no right where it sends nothing.
+    let sends_from = |cloud: &str, to: &str| {
+        let is_target = |target: &String| target.split('-').next() == Some(to);
+        settings.has_producer_at(cloud) && settings.route.targets.iter().any(is_target)
+    };
     let parts = Parts {
         known: known::known(site)?,
         aws: known::read(site, Part::Aws)?,
         gcp: known::read(&home, Part::Gcp)?,
         foundation: known::read(site, Part::Foundation)?,
         aws_replicates: site.settings.aws.replicate.enabled,
-        producer_at_gcp: host.is_at("gcp"),
-        producer_at_aws: host.is_at("aws").then(|| names::aws_producer_role(&site.settings)),
+        producer_at_gcp: sends_from("gcp", "aws"),
+        producer_at_aws: sends_from("aws", "gcp").then(|| names::aws_producer_role(settings)),
     };
     let mut connections = parts.connections();
     let environment = |part| match part {

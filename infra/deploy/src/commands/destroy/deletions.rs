@@ -1,4 +1,7 @@
-//! The rights that `CloudFormation` needs of the caller to delete a stack's resources.
+//! The rights that a destroy needs to delete a stack's resources: those that `CloudFormation` uses on the caller's behalf, and
+//! those to take protection off.
+
+use std::collections::BTreeSet;
 
 use crate::cloudformation::Resource;
 use crate::rights::Rights;
@@ -10,19 +13,36 @@ pub(super) struct Place<'p> {
     pub(super) account: &'p str,
 }
 
-/// Types of resources whose deletion is not asked about, since their id tells no ARN. They go with another resource of the
-/// stack: a function, a log group, a queue.
-#[cfg(test)]
-const NOT_ASKED: [&str; 4] = [
-    "AWS::Lambda::EventInvokeConfig",
-    "AWS::Lambda::Permission",
-    "AWS::Logs::MetricFilter",
-    "AWS::SQS::QueuePolicy",
+/// Types of resources whose ids tell no ARN: deleting one is an action on the resource that it is attached to.
+const ATTACHED: [(&str, &str, &str); 4] = [
+    (
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Function",
+        "lambda:DeleteFunctionEventInvokeConfig",
+    ),
+    ("AWS::Lambda::Permission", "AWS::Lambda::Function", "lambda:RemovePermission"),
+    ("AWS::Logs::MetricFilter", "AWS::Logs::LogGroup", "logs:DeleteMetricFilter"),
+    ("AWS::SQS::QueuePolicy", "AWS::SQS::Queue", "sqs:SetQueueAttributes"),
 ];
 
 impl Place<'_> {
-    /// The rights to delete a resource; none if its type is not asked about.
-    pub(super) fn to_delete(&self, resource: &Resource) -> Option<Rights> {
+    /// The rights to delete all of these resources of a stack.
+    pub(super) fn to_delete_all(&self, resources: &[Resource]) -> Vec<Rights> {
+        let types: BTreeSet<&str> =
+            resources.iter().map(|resource| resource.resource_type.as_str()).collect();
+        let of = |resource: &Resource| {
+            let mut rights = self.to_delete(resource)?;
+            let attached = ATTACHED.into_iter().filter(|(attached, owner, _)| {
+                types.contains(attached) && *owner == resource.resource_type
+            });
+            rights.actions.extend(attached.map(|(_, _, action)| action));
+            Some(rights)
+        };
+        resources.iter().filter_map(of).collect()
+    }
+
+    /// The rights to delete a resource; none if it is attached to another one.
+    fn to_delete(&self, resource: &Resource) -> Option<Rights> {
         let id = resource.physical_id.as_str();
         let name = id.rsplit('/').next().unwrap_or(id);
         let (actions, resource): (&'static [&'static str], String) =
@@ -30,9 +50,10 @@ impl Place<'_> {
                 "AWS::CloudWatch::Alarm" => {
                     (&["cloudwatch:DeleteAlarms"], self.arn("cloudwatch", "alarm:", id))
                 }
-                "AWS::DynamoDB::Table" => {
-                    (&["dynamodb:DeleteTable"], self.arn("dynamodb", "table/", id))
-                }
+                "AWS::DynamoDB::Table" => (
+                    &["dynamodb:DeleteTable", "dynamodb:UpdateTable"],
+                    self.arn("dynamodb", "table/", id),
+                ),
                 "AWS::Events::Rule" => (
                     &["events:DeleteRule", "events:RemoveTargets"],
                     self.arn("events", "rule/", name),
@@ -60,7 +81,13 @@ impl Place<'_> {
                 "AWS::SQS::Queue" => (&["sqs:DeleteQueue"], self.arn("sqs", "", name)),
                 _ => return None,
             };
-        Some(Rights { actions, resource })
+        Some(Rights { actions: actions.to_vec(), resource })
+    }
+
+    /// The ARN of a function.
+    pub(super) fn function(&self, resource: &Resource) -> Option<String> {
+        let is_function = resource.resource_type == "AWS::Lambda::Function";
+        is_function.then(|| self.arn("lambda", "function:", &resource.physical_id))
     }
 
     fn arn(&self, service: &str, kind: &str, name: &str) -> String {
@@ -97,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_of_the_templates_is_asked_about_or_known_not_to_be() {
+    fn each_type_of_the_templates_is_asked_about_by_itself_or_with_another_one() {
         for template in [infra::render::STACK_TEMPLATE, infra::render::BOOTSTRAP_TEMPLATE] {
             let parsed = Yaml::load_from_str(template).expect("YAML");
             let resources = parsed[0]["Resources"].as_mapping().expect("resources");
@@ -106,7 +133,7 @@ mod tests {
                 let resource_type = resource["Type"].as_str().expect("a type");
                 assert_ne!(
                     rights(resource_type, "id").is_some(),
-                    NOT_ASKED.contains(&resource_type),
+                    ATTACHED.iter().any(|(attached, ..)| *attached == resource_type),
                     "{name:?} {resource_type}"
                 );
             }
@@ -131,5 +158,22 @@ mod tests {
             arn("AWS::Logs::LogGroup", "/aws/lambda/ingest"),
             "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/ingest:*"
         );
+    }
+
+    #[test]
+    fn an_attached_resource_is_an_action_on_its_owner() {
+        let resource = |resource_type: &str, id: &str| Resource {
+            logical_id: "Any".to_owned(),
+            resource_type: resource_type.to_owned(),
+            physical_id: id.to_owned(),
+            status: "CREATE_COMPLETE".to_owned(),
+            is_compared: false,
+        };
+        let queue = resource("AWS::SQS::Queue", "https://sqs/1/trades");
+        let actions = |resources: &[Resource]| PLACE.to_delete_all(resources)[0].actions.clone();
+        assert_eq!(actions(std::slice::from_ref(&queue)), ["sqs:DeleteQueue"]);
+        let with_policy = [queue, resource("AWS::SQS::QueuePolicy", "policy")];
+        assert_eq!(actions(&with_policy), ["sqs:DeleteQueue", "sqs:SetQueueAttributes"]);
+        assert_eq!(PLACE.to_delete_all(&with_policy).len(), 1);
     }
 }

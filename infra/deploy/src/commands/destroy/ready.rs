@@ -9,7 +9,7 @@ use super::super::terraform;
 use super::deletions::Place;
 use crate::aws::in_words;
 use crate::progress::Progress;
-use crate::rights::{self, Rights};
+use crate::rights::{self, Rights, Simulated};
 use crate::{bucket, cloudformation as cfn};
 
 /// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
@@ -18,7 +18,7 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     let aws = Aws::open(site).await?;
     progress.now("looking for what would stop it half-way");
     let mut obstacles = Vec::new();
-    let mut deletions = Vec::new();
+    let mut deletions = Deletions::default();
     let mut stacks = vec![aws.stack()];
     // With Terraform's state in it, it stays.
     if !terraform::has_state(&aws).await? {
@@ -27,11 +27,24 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     for stack in stacks {
         obstacles.extend(of_stack(&aws, &stack, is_named, &mut deletions).await?);
     }
-    match rights::denied(&aws.config, &deletions).await {
-        Ok(denied) => obstacles.extend(denied.iter().map(ToString::to_string)),
-        Err(why) => progress.note(format!(
-            "note: whether these credentials may delete all of it was not asked: {why}"
-        )),
+    let Simulated { denied, undecided } =
+        rights::simulate(&aws.config, &deletions.rights, &deletions.context).await;
+    for action in denied {
+        let found = format!("IAM's policy simulator denies these credentials {action}");
+        if is_named {
+            progress.note(format!("note: {found}"));
+        } else {
+            let stack = aws.stack();
+            obstacles.push(format!(
+                "{found}: ask for it, or pass --confirm {stack} to go on if the simulator is wrong"
+            ));
+        }
+    }
+    if let Some(first) = undecided.first() {
+        progress.note(format!(
+            "note: whether these credentials may delete all of it is not known ({} of it not decided): {first}",
+            undecided.len()
+        ));
     }
     if obstacles.is_empty() {
         return Ok(());
@@ -43,12 +56,19 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     )))
 }
 
+/// The rights that it takes, and what their conditions compare.
+#[derive(Default)]
+struct Deletions {
+    rights: Vec<Rights>,
+    context: Vec<(&'static str, String)>,
+}
+
 /// What stands in the way of deleting a stack; the rights that it takes are added to `deletions`.
 async fn of_stack(
     aws: &Aws<'_>,
     stack: &str,
     is_named: bool,
-    deletions: &mut Vec<Rights>,
+    deletions: &mut Deletions,
 ) -> Result<Vec<String>, Failure> {
     let deployed = match cfn::deployed(&aws.client, stack).await {
         Ok(deployed) => deployed,
@@ -68,9 +88,20 @@ async fn of_stack(
         region: &aws.site.settings.aws.region,
         account: &aws.account,
     };
-    deletions
-        .push(Rights { actions: &["cloudformation:DeleteStack"], resource: deployed.id.clone() });
-    deletions.extend(resources.iter().filter_map(|resource| place.to_delete(resource)));
+    let mut actions = vec!["cloudformation:DeleteStack"];
+    if deployed.is_protected {
+        actions.push("cloudformation:UpdateTerminationProtection");
+    }
+    deletions.rights.push(Rights { actions, resource: deployed.id.clone() });
+    deletions.rights.extend(place.to_delete_all(&resources));
+    if deletions.context.is_empty() {
+        deletions.context.push(("aws:RequestedRegion", place.region.to_owned()));
+        let boundary = deployed.parameters.get("PermissionsBoundaryArn").cloned();
+        let boundary = boundary.filter(|arn| !arn.is_empty());
+        deletions.context.extend(boundary.map(|arn| ("iam:PermissionsBoundary", arn)));
+        let function = resources.iter().find_map(|resource| place.function(resource));
+        deletions.context.extend(function.map(|arn| ("lambda:FunctionArn", arn)));
+    }
     for resource in resources {
         let name = &resource.physical_id;
         match resource.resource_type.as_str() {

@@ -16,7 +16,7 @@ struct Cloud {
     deletion_protection: bool,
     may_not_empty: bool,
     may_not_list: bool,
-    may_not_delete_table: bool,
+    may_not_unprotect_table: bool,
     may_not_simulate: bool,
     /// Versions are listed and can't be deleted, which the look before did not find.
     keeps_objects: bool,
@@ -44,15 +44,17 @@ fn deployed(cloud: Cloud) -> FakeAws {
             Answer::error("AccessDenied", "may not")
         }
         ("iam", "SimulatePrincipalPolicy") => {
-            let action = call.field("ActionNames.member.1").expect("an action");
-            let denied = action == "dynamodb:DeleteTable" && cloud.may_not_delete_table;
-            Answer::result(
-                "SimulatePrincipalPolicy",
+            let actions = (1..).map_while(|n| call.field(&format!("ActionNames.member.{n}")));
+            let results = actions.map(|action| {
+                let denied = action == "dynamodb:UpdateTable" && cloud.may_not_unprotect_table;
+                let decision = if denied { "implicitDeny" } else { "allowed" };
                 format!(
-                    "<EvaluationResults><member><EvalActionName>{action}</EvalActionName><EvalDecision>{}</EvalDecision></member></EvaluationResults>",
-                    if denied { "implicitDeny" } else { "allowed" }
-                ),
-            )
+                    "<member><EvalActionName>{action}</EvalActionName><EvalDecision>{decision}</EvalDecision></member>"
+                )
+            });
+            let results =
+                format!("<EvaluationResults>{}</EvaluationResults>", results.collect::<String>());
+            Answer::result("SimulatePrincipalPolicy", results)
         }
         ("cloudformation" | "sts", _) => stacks.answer(call),
         ("s3", action) => s3(cloud, &objects, action),
@@ -146,13 +148,17 @@ async fn what_would_stop_it_half_way_is_found_before_anything_is_touched() {
             assert!(error.contains(part), "{part}: {error}");
         }
     }
-    let denied = Cloud { may_not_delete_table: true, ..Cloud::default() };
-    let error = ready(denied, true).await.expect_err("it can't be deleted");
-    let table = format!("arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/older-candles");
-    let line = format!("\n  - these credentials may not dynamodb:DeleteTable {table}");
+    let denied = Cloud { may_not_unprotect_table: true, ..Cloud::default() };
+    let error = ready(denied, false).await.expect_err("it can't be deleted");
+    let line = format!(
+        "\n  - IAM's policy simulator denies these credentials dynamodb:UpdateTable on \
+         arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/older-candles: ask for it, or pass --confirm {STACK} to go on if the \
+         simulator is wrong"
+    );
     assert!(error.ends_with(&line), "{error}");
+    ready(denied, true).await.expect("it was overruled");
     let unknown = Cloud { may_not_simulate: true, ..Cloud::default() };
-    ready(unknown, true).await.expect("it is not known that anything is in the way");
+    ready(unknown, false).await.expect("it is not known that anything is in the way");
     let empty = Cloud { may_not_empty: true, is_empty: true, ..Cloud::default() };
     ready(empty, false).await.expect("there is nothing to empty");
 }

@@ -17,7 +17,7 @@ pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<
     let to: Repository = repository.parse().map_err(images::Error::from)?;
     let artifacts = Artifacts::read(site)?;
     let mut named = Vec::new();
-    for service in Service::ALL {
+    for service in deployed(site) {
         let Some(digest) = artifacts.service(&service)?.image_digest.clone() else { continue };
         let repository = to.below(service.name);
         named.push((service.name, ImageReference { repository, digest }.to_string()));
@@ -35,8 +35,8 @@ pub(super) async fn push(
     progress.now(format!("pushing the images to {repository}"));
     let to: Repository = repository.parse().map_err(images::Error::from)?;
     let artifacts = Artifacts::read(site)?;
-    for service in &Service::ALL {
-        artifacts.service(service)?;
+    for service in deployed(site) {
+        artifacts.service(&service)?;
     }
     let pushed = images::push_services(&site.checkout.artifacts, &to).await.map_err(|error| {
         if error.is_environment() { Failure::lacking(error) } else { error.into() }
@@ -46,6 +46,13 @@ pub(super) async fn push(
     }
     let named = pushed.into_iter().map(|service| (service.service, service.image)).collect();
     Ok(with(named, known))
+}
+
+/// The services that are deployed to Google Cloud; the producer only where it has an instance there.
+fn deployed(site: &Site) -> impl Iterator<Item = Service> {
+    let at_gcp = site.settings.has_producer_at("gcp");
+    let is_producer = |service: &Service| service.name == Service::PRODUCER.name;
+    Service::ALL.into_iter().filter(move |service| at_gcp || !is_producer(service))
 }
 
 fn with(images: Vec<(&'static str, String)>, mut known: Known) -> Known {
