@@ -147,6 +147,13 @@ pub enum Event {
         /// Why not.
         why: String,
     },
+    /// The stream has a connection, but no trade has come: told once until a trade comes.
+    Quiet {
+        /// The seconds since the last trade, or since the start, over all connections.
+        lasting_s: u64,
+    },
+    /// After `quiet`, the stream has brought a trade.
+    Trading,
     /// The lines of a recording that has ended, by what became of them.
     Read(Counts),
     /// The source has ended and the route's targets have all of it.
@@ -238,6 +245,8 @@ mod tests {
             Event::Gap { symbol: symbol.clone(), ids: ids.clone(), filled: true, why: why.clone() },
             Event::PassedOver { symbol, ids, why: why.clone() },
             Event::Stream { connected: false, why },
+            Event::Quiet { lasting_s: 1_800 },
+            Event::Trading,
             Event::Read(counts()),
             Event::Done { trades: 8, messages: 9 },
             Event::Stopped { signal: "SIGINT".to_owned() },

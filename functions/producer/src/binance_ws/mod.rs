@@ -59,7 +59,8 @@ pub struct BinanceConfig {
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
     pub silence: Duration,
-    /// A connection that has brought no trade for so long is told as quiet; it stays, as its pings come.
+    /// A stream that has brought no trade for so long, over however many connections, is told as quiet; a connection
+    /// whose pings come stays.
     pub quiet: Duration,
     /// A connection is renewed after so long: before Binance ends it, which it does after 24 h.
     pub lifetime: Duration,
@@ -97,12 +98,13 @@ pub enum BinanceEvent<'a> {
         /// Why.
         why: String,
     },
-    /// The connection has brought no trade for this long, though pings may come. Told once until a trade comes.
+    /// There is a connection, but no trade has come for this long, over this connection or those before it. Told once
+    /// until a trade comes.
     Quiet {
-        /// The time without a trade.
+        /// The time since the last trade, or since the start.
         lasting: Duration,
     },
-    /// After `Quiet`, the connection has brought a trade.
+    /// After `Quiet`, the stream has brought a trade.
     Trading,
     /// Trades that did not come with the stream were fetched.
     Filled {
@@ -173,7 +175,8 @@ pub async fn listen(
         Backoff::new(u32::MAX, config.again_base, config.again_cap, config.seed.wrapping_add(1));
     let last = LastIds::behind(config.last_ids.clone());
     let filler = Filler { config, rest, limits, trades, tell, unfilled, again, settled };
-    let listener = Listener { config, filler: &filler, last };
+    let (traded_at, is_quiet) = (Instant::now(), false);
+    let listener = Listener { config, filler: &filler, last, traded_at, is_quiet };
     tokio::select! {
         () = listener.listen() => {}
         () = filler.ask_again() => {}
@@ -186,6 +189,10 @@ struct Listener<'a, T> {
     config: &'a BinanceConfig,
     filler: &'a Filler<'a, T>,
     last: LastIds,
+    /// When the stream last brought a trade, over any connection; at first, the start.
+    traded_at: Instant,
+    /// `Quiet` was told, and no trade has come since.
+    is_quiet: bool,
 }
 
 impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
@@ -220,9 +227,8 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         };
         (self.filler.tell)(BinanceEvent::Connected);
         let renew_at = Instant::now() + self.config.lifetime;
-        let mut quiet_at = Some(Instant::now() + self.config.quiet);
         loop {
-            let message = match self.next(&mut socket, renew_at, &mut quiet_at).await {
+            let message = match self.next(&mut socket, renew_at).await {
                 Ok(message) => message,
                 Err(end) => return end,
             };
@@ -238,23 +244,18 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
                 // A ping is answered by the library with the next read.
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
-            if let Some(end) = self.take(frame, &mut quiet_at).await {
+            if let Some(end) = self.take(frame).await {
                 return end;
             }
         }
     }
 
-    /// The next message of the connection, or its end. At `quiet_at` it tells that no trade has come, and takes the time
-    /// out.
-    async fn next(
-        &self,
-        socket: &mut Socket,
-        renew_at: Instant,
-        quiet_at: &mut Option<Instant>,
-    ) -> Result<Message, End> {
+    /// The next message of the connection, or its end. Tells when no trade has come for too long.
+    async fn next(&mut self, socket: &mut Socket, renew_at: Instant) -> Result<Message, End> {
         let ends_at = renew_at.min(Instant::now() + self.config.silence);
         loop {
-            let until = quiet_at.map_or(ends_at, |at| at.min(ends_at));
+            let quiet_at = self.traded_at + self.config.quiet;
+            let until = if self.is_quiet { ends_at } else { ends_at.min(quiet_at) };
             let next = tokio::select! {
                 next = timeout_at(until, socket.next()) => next,
                 () = self.filler.trades.closed() => return Err(End::Closed),
@@ -270,8 +271,8 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
                     format!("nothing came for {:?}", self.config.silence)
                 }
                 Err(_) => {
-                    *quiet_at = None;
-                    (self.filler.tell)(BinanceEvent::Quiet { lasting: self.config.quiet });
+                    self.is_quiet = true;
+                    (self.filler.tell)(BinanceEvent::Quiet { lasting: self.traded_at.elapsed() });
                     continue;
                 }
             };
@@ -279,15 +280,16 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
         }
     }
 
-    /// Takes in what came. A trade moves `quiet_at`.
-    async fn take(&mut self, frame: &[u8], quiet_at: &mut Option<Instant>) -> Option<End> {
+    /// Takes in what came.
+    async fn take(&mut self, frame: &[u8]) -> Option<End> {
         match binance::decode(frame) {
             Ok(Frame::Trade { symbol, trade }) => {
-                let end = self.pass_on(SourceTrade { symbol, trade }).await;
-                // After the wait for the receiver, in which nothing is read.
-                if quiet_at.replace(Instant::now() + self.config.quiet).is_none() {
+                if std::mem::take(&mut self.is_quiet) {
                     (self.filler.tell)(BinanceEvent::Trading);
                 }
+                let end = self.pass_on(SourceTrade { symbol, trade }).await;
+                // After the wait for the receiver, in which nothing is read.
+                self.traded_at = Instant::now();
                 return end;
             }
             Ok(Frame::PassedOver { kind, trade: Some((symbol, id)) })

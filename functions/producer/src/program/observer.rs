@@ -60,7 +60,7 @@ struct Heard {
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
     /// Why the stream is not connected; none if it is, or if the source needs no connection.
     no_stream: Option<String>,
-    /// How long the stream has been connected without a trade; none if trades come, or if it is not connected.
+    /// How long the stream had brought no trade when that was told; none if trades come. Only a trade clears it.
     quiet: Option<Duration>,
     /// Why the spool accepts no messages.
     full: Option<String>,
@@ -219,18 +219,19 @@ impl Observer {
                 self.say("connected to the stream");
             }
             BinanceEvent::Disconnected { why } => {
-                let mut heard = self.heard();
-                (heard.no_stream, heard.quiet) = (Some(why.clone()), None);
-                drop(heard);
+                self.heard().no_stream = Some(why.clone());
                 self.log(Event::Stream { connected: false, why: why.clone() });
                 self.say(&format!("disconnected from the stream: {why}"));
             }
             BinanceEvent::Quiet { lasting } => {
+                let lasting_s = lasting.as_secs();
                 self.heard().quiet = Some(*lasting);
-                self.say(&format!("the stream has brought no trade for {} s", lasting.as_secs()));
+                self.log(Event::Quiet { lasting_s });
+                self.say(&format!("the stream has brought no trade for {lasting_s} s"));
             }
             BinanceEvent::Trading => {
                 self.heard().quiet = None;
+                self.log(Event::Trading);
                 self.say("the stream brings trades again");
             }
             BinanceEvent::Filled { symbol, ids } => self.gap(symbol, ids, None),
@@ -431,8 +432,7 @@ impl Heard {
             self.no_stream.as_ref().map(|why| format!("no connection to the stream: {why}"));
         let quiet = self.quiet.map(|quiet| {
             format!(
-                "the stream is connected, but no trade has come for {} s or longer: see whether Binance trades the \
-                 symbols",
+                "the stream has brought no trade for {} s or longer: see whether Binance trades the symbols",
                 quiet.as_secs()
             )
         });
@@ -601,21 +601,43 @@ pub(super) mod tests {
     #[test]
     fn a_stream_that_is_away_or_brings_no_trade_is_in_the_health() {
         let observer = observer("/nonexistent/status.json".into());
-        let away = |why: &str| [format!("no connection to the stream: {why}")];
-        let quiet = BinanceEvent::Quiet { lasting: Duration::from_mins(30) };
-        let told = "the stream is connected, but no trade has come for 1800 s or longer: see whether Binance trades \
-                    the symbols";
-        assert_eq!(troubles(&observer), away("it is not connected yet"));
+        let away = |why: &str| format!("no connection to the stream: {why}");
+        let quiet = "the stream has brought no trade for 1800 s or longer: see whether Binance trades the symbols";
+        assert_eq!(troubles(&observer), [away("it is not connected yet")]);
         observer.binance(&BinanceEvent::Connected);
         assert!(troubles(&observer).is_empty());
-        observer.binance(&quiet);
-        assert_eq!(troubles(&observer), [told]);
+        observer.binance(&BinanceEvent::Quiet { lasting: Duration::from_mins(30) });
+        assert_eq!(troubles(&observer), [quiet]);
+        // Another connection is no trade.
+        observer.binance(&BinanceEvent::Disconnected { why: "cut".to_owned() });
+        assert_eq!(troubles(&observer), [away("cut").as_str(), quiet]);
+        observer.binance(&BinanceEvent::Connected);
+        assert_eq!(troubles(&observer), [quiet]);
         observer.binance(&BinanceEvent::Trading);
         assert!(troubles(&observer).is_empty());
-        observer.binance(&quiet);
-        observer.binance(&BinanceEvent::Disconnected { why: "cut".to_owned() });
-        assert_eq!(troubles(&observer), away("cut"));
+    }
+
+    #[test]
+    fn every_change_of_the_stream_is_an_event() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        let observer = observer("/nonexistent/status.json".into());
+        observer.heard().log = Some(Log::open(&path).unwrap());
         observer.binance(&BinanceEvent::Connected);
-        assert!(troubles(&observer).is_empty());
+        observer.binance(&BinanceEvent::Quiet { lasting: Duration::from_mins(30) });
+        observer.binance(&BinanceEvent::Disconnected { why: "cut".to_owned() });
+        observer.binance(&BinanceEvent::Trading);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let events: Vec<_> =
+            text.lines().map(|line| line.split_once(",\"event\":").unwrap().1).collect();
+        assert_eq!(
+            events,
+            [
+                r#""stream","connected":true,"why":""}"#,
+                r#""quiet","lasting_s":1800}"#,
+                r#""stream","connected":false,"why":"cut"}"#,
+                r#""trading"}"#,
+            ]
+        );
     }
 }

@@ -37,6 +37,8 @@ const STATUS: Duration = Duration::from_secs(1);
 const STATUS_LEAST: Duration = Duration::from_millis(100);
 /// A connection to the stream on which nothing comes for so long, not even a ping, is given up.
 const SILENCE: Duration = Duration::from_mins(1);
+/// A stream that has brought no trade for so long is told, in the health check too.
+const QUIET: Duration = Duration::from_mins(30);
 /// How long what was taken may take to be spooled after a signal: a full disk, or a full spool, would take for ever.
 const STOP: Duration = Duration::from_secs(2);
 
@@ -330,7 +332,7 @@ fn binance(exchange: &Exchange, symbols: &Symbols, position: Position, seed: u64
         missing: position.missing,
         connect_timeout: Duration::from_secs(10),
         silence: SILENCE,
-        quiet: SILENCE * 30,
+        quiet: QUIET,
         lifetime: Duration::from_hours(23),
         backoff_base: Duration::from_millis(500),
         backoff_cap: Duration::from_secs(30),

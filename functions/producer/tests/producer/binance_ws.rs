@@ -40,6 +40,10 @@ enum End {
     Silence,
     /// Pings alone come for a second; then comes a trade, and the TCP connection goes.
     Pings,
+    /// Pings alone come for 100 ms; then the TCP connection goes.
+    Idle,
+    /// A trade comes, and the TCP connection goes.
+    Trade,
     /// It is not taken.
     Refuse,
 }
@@ -154,15 +158,26 @@ async fn finish(mut socket: WebSocketStream<TcpStream>, end: End, market: &Marke
             let _ = socket.send(Message::binary(vec![0xff, 0xfe])).await;
         }
         End::Pings => {
-            for _ in 0..20 {
-                let _ = socket.send(Message::Ping("still there".into())).await;
-                sleep(Duration::from_millis(50)).await;
-            }
-            let made = market.happen().expect("the market is not over");
-            let _ = socket.send(Message::text(Generator::frame(made))).await;
+            ping(&mut socket, 20).await;
+            trade(&mut socket, market).await;
         }
+        End::Idle => ping(&mut socket, 2).await,
+        End::Trade => trade(&mut socket, market).await,
         End::Silence => while let Some(Ok(_)) = socket.next().await {},
     }
+}
+
+/// Sends a ping every 50 ms.
+async fn ping(socket: &mut WebSocketStream<TcpStream>, times: u64) {
+    for _ in 0..times {
+        let _ = socket.send(Message::Ping("still there".into())).await;
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn trade(socket: &mut WebSocketStream<TcpStream>, market: &Market) {
+    let made = market.happen().expect("the market is not over");
+    let _ = socket.send(Message::text(Generator::frame(made))).await;
 }
 
 /// `historicalTrades` over what has happened; `failing` requests of ten are answered by 500, and ids that it
@@ -466,9 +481,29 @@ async fn a_connection_with_pings_alone_stays_and_is_told_once_as_quiet() {
     assert_eq!(heard.trades, market.trades);
     let times = usize::try_from(heard.connected).unwrap() - 1;
     assert!(times >= 2, "{times}");
-    assert_eq!(heard.quiet, [Some(quiet), None].repeat(times), "told, and trades again");
+    assert_quiet(&heard, quiet, times);
     let whys = heard.whys.join("\n");
     assert!(!whys.contains("came for") && !whys.contains("renewed"), "{whys}");
+}
+
+/// A time without a trade is told, and then trades again: so many times.
+fn assert_quiet(heard: &Heard, quiet: Duration, times: usize) {
+    let told: Vec<_> = heard.quiet.iter().map(Option::is_some).collect();
+    assert_eq!(told, [true, false].repeat(times), "{:?}", heard.quiet);
+    assert!(heard.quiet.iter().flatten().all(|lasting| *lasting >= quiet), "{:?}", heard.quiet);
+}
+
+#[tokio::test]
+async fn the_time_without_a_trade_counts_over_connections_and_is_told_once() {
+    use End::{Idle, Trade};
+    // No connection lasts for the time; together they last for twice as long before a trade comes.
+    let quiet = Duration::from_millis(250);
+    let ends = &[Idle, Idle, Idle, Idle, Idle, Idle, Trade];
+    let market = Market::new(generated(30));
+    let heard = run(&market, Setting { per_connection: 0, quiet, ..setting(ends) }).await;
+    let times = usize::try_from(heard.connected).unwrap() / ends.len();
+    assert!(times >= 2, "{times}");
+    assert_quiet(&heard, quiet, times);
 }
 
 #[tokio::test]
