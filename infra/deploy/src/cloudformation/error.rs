@@ -155,7 +155,10 @@ where
     R: std::fmt::Debug + 'static,
 {
     let stack = stack.to_owned();
-    if error.code() == Some("AlreadyExistsException") {
+    // With a change set that creates, an error of validation whose message alone tells.
+    let said = error.message().unwrap_or_default();
+    let exists = said.contains("already exists and cannot be created with the changeSet");
+    if error.code() == Some("AlreadyExistsException") || exists {
         return Error::Overtaken { stack };
     }
     Error::Call { action: "plan", stack, problem: in_words(error) }

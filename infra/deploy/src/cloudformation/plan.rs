@@ -240,7 +240,11 @@ pub(super) async fn make(
         // What failed can't be executed and would only lie there.
         discard(client, &plan, limits).await?;
         let reason = ready.status_reason().unwrap_or("no reason was given").to_owned();
-        if is_empty(&reason) && !creates {
+        if is_empty(&reason) {
+            // Another deploy has made the stack since.
+            if creates {
+                return Err(Error::Overtaken { stack: plan.stack });
+            }
             plan.change_set = None;
             return Ok(plan);
         }

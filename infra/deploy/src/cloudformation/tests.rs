@@ -43,6 +43,25 @@ async fn of_two_deploys_that_overtake_each_other_one_waits() {
     assert_eq!(gave_up.count(), 1, "{ended:?}");
 }
 
+/// The stack is made by another deploy after the plan began.
+#[tokio::test]
+async fn a_stack_that_is_there_by_now_is_planned_anew() {
+    let none = BTreeMap::new();
+    let request = StackRequest { name: NAME, template: TEMPLATE, parameters: &none, tags: &none };
+    for made_before in ["CreateChangeSet", "DescribeChangeSet"] {
+        let mut stacks = Stacks::default();
+        let stub = FakeAws::start(move |call| {
+            if call.action == made_before {
+                stacks.add(NAME, "CREATE_COMPLETE");
+            }
+            stacks.answer(call)
+        });
+        let client = Client::new(&stub.config().await);
+        let planned = plan(&client, &request, &limits(Duration::ZERO), &mut |_| ()).await;
+        assert!(matches!(planned, Err(Error::Overtaken { .. })), "{made_before}: {planned:?}");
+    }
+}
+
 #[test]
 fn pauses_grow_are_bounded_and_differ() {
     let limits = limits(Duration::from_secs(1));

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use super::{Answer, Call};
 
 pub(crate) const ACCOUNT: &str = "000000000000";
+/// The status of a stack that was not made yet.
+const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
 /// All stacks of an account.
 #[derive(Default)]
@@ -70,7 +72,20 @@ impl Stacks {
             "GetCallerIdentity" => of(&format!(
                 "<Account>{ACCOUNT}</Account><Arn>arn:aws:iam::{ACCOUNT}:user/someone</Arn>"
             )),
-            "CreateChangeSet" => self.create(&name, &field("ChangeSetName"), action),
+            "CreateChangeSet" => {
+                let set = field("ChangeSetName");
+                let creates = field("ChangeSetType") == "CREATE";
+                let is_there = self.by_name.get(&name).is_some_and(|stack| stack.status != REVIEW);
+                if creates && is_there {
+                    return Answer::error(
+                        "ValidationError",
+                        &format!(
+                            "Stack [{name}] already exists and cannot be created with the changeSet [{set}]."
+                        ),
+                    );
+                }
+                self.create(&name, &set, action)
+            }
             "DescribeChangeSet" => self.look(&field("ChangeSetName"), action),
             "ListChangeSets" => {
                 // By name only, as the emulator.
@@ -98,7 +113,7 @@ impl Stacks {
 
     fn create(&mut self, name: &str, set: &str, action: &str) -> Answer {
         if !self.by_name.contains_key(name) {
-            self.add(name, "REVIEW_IN_PROGRESS");
+            self.add(name, REVIEW);
         }
         if self.one_set_a_stack {
             self.sets.retain(|_, set| set.stack != name);
@@ -137,7 +152,7 @@ impl Stacks {
         let number = self.numbers;
         let Some(stack) = self.by_name.get_mut(name) else { return absent(name) };
         let status = match stack.status.as_str() {
-            "REVIEW_IN_PROGRESS" => "CREATE_COMPLETE",
+            REVIEW => "CREATE_COMPLETE",
             _ => "UPDATE_COMPLETE",
         };
         status.clone_into(&mut stack.status);
