@@ -226,7 +226,7 @@ variable "require_functions_boundary" {
 }
 
 variable "allow_destroy" {
-  description = "Whether the deploy role may empty the raw archive. Without it `destroy` ends at the full bucket."
+  description = "Whether the deploy role may empty the raw archive, and ask IAM about its own rights. Without it `destroy` ends at the full bucket."
   type        = bool
   default     = false
 }
