@@ -40,6 +40,24 @@ async fn deployed_compared_and_destroyed() {
     up.ok(&["deploy", "all", "--yes"]);
     let plan = up.json(&["plan", "all"]);
     assert_eq!(plan["changes"], 0, "{plan:#}");
+    // In another checkout, a file that is older than what a colleague has deployed since undoes nothing.
+    let kept = up.checkout.dir.path().join("outputs/local");
+    let aws = || -> Value {
+        let text = std::fs::read_to_string(kept.join("aws.json")).expect("it was deployed");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let topic = aws()["AlertTopicArn"].clone();
+    assert!(topic.as_str().is_some_and(|arn| arn.starts_with("arn:aws:sns:")), "{topic}");
+    let foundation = kept.join("foundation.json");
+    let text = std::fs::read_to_string(&foundation).expect("it was deployed");
+    let old = text.replace(topic.as_str().expect("an ARN"), "arn:aws:sns:us-east-1:1:older");
+    assert_ne!(old, text);
+    std::fs::write(&foundation, old).expect("written");
+    let plan = up.json(&["plan", "all"]);
+    assert_eq!(plan["changes"], 0, "{plan:#}");
+    up.ok(&["deploy", "aws", "--yes"]);
+    assert_eq!(aws()["AlertTopicArn"], topic);
+
     let forget = || {
         let kept = up.checkout.dir.path().join("outputs");
         std::fs::remove_dir_all(kept).expect("nothing is kept");
