@@ -88,9 +88,9 @@ struct Counts {
 }
 
 impl Observer {
-    pub(super) fn new(fixed: Fixed, log: Option<Log>) -> Self {
+    pub(super) fn new(fixed: Fixed) -> Self {
         let heard = Heard {
-            log,
+            log: None,
             phase: Phase::Running,
             why: String::new(),
             symbols: BTreeMap::new(),
@@ -107,6 +107,11 @@ impl Observer {
             health: None,
         };
         Self { fixed, started_at_us: now_us(), heard: Mutex::new(heard), news: Notify::new() }
+    }
+
+    /// Events are written to this file from now on.
+    pub(super) fn log_to(&self, log: Log) {
+        self.heard().log = Some(log);
     }
 
     /// Writes an event down.
@@ -494,7 +499,7 @@ pub(super) mod tests {
             spool_max_bytes: 1,
             status,
         };
-        Observer::new(fixed, None)
+        Observer::new(fixed)
     }
 
     /// A relay's view without targets.
@@ -622,7 +627,7 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         let observer = observer("/nonexistent/status.json".into());
-        observer.heard().log = Some(Log::open(&path).unwrap());
+        observer.log_to(Log::open(&path).unwrap());
         observer.binance(&BinanceEvent::Connected);
         observer.binance(&BinanceEvent::Quiet { lasting: Duration::from_mins(30) });
         observer.binance(&BinanceEvent::Disconnected { why: "cut".to_owned() });

@@ -10,10 +10,9 @@ use candle::message::{self, Batch};
 use candle::{Symbol, Symbols};
 use outbound::Proxies;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::args::{Args, Source};
@@ -62,10 +61,10 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let identity = source::identity(&args.source, &symbols).map_err(Failure::Usage)?;
     let trades = source::trades(&args, &symbols).map_err(|e| Failure::Usage(e.into()))?;
 
-    let (listener, spool, recovery) = open(&args, config.spool.clone()).await?;
-    let observer = Arc::new(observer(&args, &config).map_err(Failure::Environment)?);
-    if let Some(listener) = listener {
-        tokio::spawn(health::serve(listener, Arc::clone(&observer)));
+    let observer = Arc::new(observer(&args, &config));
+    let (spool, recovery) = open(&args, config.spool.clone(), &observer).await?;
+    if let Some(log) = log(&args).map_err(Failure::Environment)? {
+        observer.log_to(log);
     }
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
     let mut run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
@@ -79,7 +78,7 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let feed = if let Some(Stock { trades, counts }) = trades {
         let (pace, stop) = (Pace::of(&args), Arc::clone(&stop));
         let observer = Arc::clone(&observer);
-        tokio::task::spawn_blocking(move || {
+        spawn_blocking(move || {
             let fed = source::feed(trades, position.taken, pace, &sender, &stop);
             if let Some(counts) = counts.filter(|_| !stop.load(Ordering::Relaxed)) {
                 observer.read(&counts.lock().unwrap_or_else(PoisonError::into_inner));
@@ -93,18 +92,21 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
     run.all(receiver, feed, &stop, &mut signals).await
 }
 
-/// Binds the address of the health check, if there is one, and then opens the spool: an address in use is reported
-/// before the spool is changed.
+/// Binds the address of the health check, if there is one, serves it, and then opens the spool: an address in use is
+/// reported before the spool is changed, and a probe is answered while the spool is opened, which takes the longer the
+/// more is in it.
 async fn open(
     args: &Args,
     config: SpoolConfig,
-) -> Result<(Option<TcpListener>, Spool, Recovery), Failure> {
-    let listener = match args.listen {
-        Some(address) => Some(health::bind(address).await.map_err(Failure::Environment)?),
-        None => None,
-    };
-    let (spool, recovery) = Spool::open(&args.spool, config).map_err(environment)?;
-    Ok((listener, spool, recovery))
+    observer: &Arc<Observer>,
+) -> Result<(Spool, Recovery), Failure> {
+    if let Some(address) = args.listen {
+        let listener = health::bind(address).await.map_err(Failure::Environment)?;
+        tokio::spawn(health::serve(listener, Arc::clone(observer)));
+    }
+    let path = args.spool.clone();
+    let opened = spawn_blocking(move || Spool::open(&path, config)).await;
+    opened.context("open the spool").map_err(Failure::Other)?.map_err(environment)
 }
 
 impl Run {
@@ -252,11 +254,7 @@ fn check(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn observer(args: &Args, config: &ProducerConfig) -> anyhow::Result<Observer> {
-    let log = args
-        .events
-        .as_deref()
-        .map(|path| Log::open(path).with_context(|| format!("open the events {}", path.display())));
+fn observer(args: &Args, config: &ProducerConfig) -> Observer {
     let fixed = Fixed {
         source: args.source.to_string(),
         is_stream: args.source == Source::Binance,
@@ -264,7 +262,16 @@ fn observer(args: &Args, config: &ProducerConfig) -> anyhow::Result<Observer> {
         spool_max_bytes: config.spool.max_bytes,
         status: args.status.clone().unwrap_or_else(|| args.spool.join("status.json")),
     };
-    Ok(Observer::new(fixed, log.transpose()?))
+    Observer::new(fixed)
+}
+
+/// The file of events, if there is to be one. Opened after the spool: another producer that has the spool may write to it.
+fn log(args: &Args) -> anyhow::Result<Option<Log>> {
+    let log = args
+        .events
+        .as_deref()
+        .map(|path| Log::open(path).with_context(|| format!("open the events {}", path.display())));
+    log.transpose()
 }
 
 /// Tells of what an earlier producer has left, and says where the source goes on.
@@ -388,36 +395,85 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+    use std::path::Path;
+
     use clap::Parser as _;
 
+    use super::super::observer::tests::observer;
     use super::*;
     use crate::spool::Sync;
 
-    #[tokio::test]
-    async fn an_address_in_use_is_reported_before_the_spool_is_changed() {
-        let dir = tempfile::tempdir().unwrap();
-        let spool = dir.path().join("spool");
-        let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = used.local_addr().unwrap().to_string();
-        let words = ["producer", "--source", "binance", "--listen", &address, "--spool"];
-        let words = words.map(str::to_owned).into_iter().chain([spool.display().to_string()]);
-        let args = Args::parse_from(words);
-        let config = || SpoolConfig {
+    /// The arguments of a producer with a health check.
+    fn args(address: SocketAddr, spool: &Path) -> Args {
+        let words = ["producer", "--source", "binance", "--listen", &address.to_string()];
+        let words = words.map(str::to_owned).into_iter();
+        Args::parse_from(words.chain(["--spool".to_owned(), spool.display().to_string()]))
+    }
+
+    fn config() -> SpoolConfig {
+        SpoolConfig {
             sync: Sync::Never,
             max_bytes: 10_000,
             segment_bytes: 1_000,
             window: Duration::from_mins(1),
             targets: vec!["aws".to_owned()],
-        };
-        let Err(Failure::Environment(error)) = open(&args, config()).await else {
+        }
+    }
+
+    /// The status code and the body that the health check answers with.
+    async fn probe(address: SocketAddr) -> reqwest::Result<(u16, String)> {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
+        let url = format!("http://{address}{}", health::PATH);
+        let response = client.build()?.get(url).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_reported_before_the_spool_is_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = dir.path().join("spool");
+        let observer = Arc::new(observer(dir.path().join("status.json")));
+        let used = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = used.local_addr().unwrap();
+        let args = args(address, &spool);
+        let Err(Failure::Environment(error)) = open(&args, config(), &observer).await else {
             panic!("the address is in use")
         };
         let text = format!("{error:#}");
         assert!(text.starts_with(&format!("listen on {address} (--listen")), "{text}");
         assert!(!spool.exists(), "no spool is made");
         drop(used);
-        let (listener, ..) = open(&args, config()).await.unwrap();
-        assert_eq!(listener.unwrap().local_addr().unwrap().to_string(), address);
+        open(&args, config(), &observer).await.unwrap();
+        assert_eq!(probe(address).await.unwrap().0, 503);
         assert!(spool.exists());
+    }
+
+    #[tokio::test]
+    async fn the_health_check_answers_while_the_spool_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = dir.path().join("spool");
+        std::fs::create_dir(&spool).unwrap();
+        // The spool reads its acknowledgements from a pipe, so opening it takes until the pipe is closed here.
+        let acks = spool.join("acks");
+        assert!(std::process::Command::new("mkfifo").arg(&acks).status().unwrap().success());
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let args = args(address, &spool);
+        let observer = Arc::new(observer(dir.path().join("status.json")));
+        let opening = tokio::spawn(async move { open(&args, config(), &observer).await });
+        // A pipe is opened for writing once it is opened for reading: the spool is being opened.
+        let (sender, pipe) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || sender.send(std::fs::OpenOptions::new().write(true).open(acks)));
+        let pipe = timeout(Duration::from_secs(5), pipe).await.unwrap().unwrap().unwrap();
+        let answer = probe(address).await;
+        let is_opening = !opening.is_finished();
+        drop(pipe);
+        opening.await.unwrap().unwrap();
+        let (code, body) = answer.unwrap();
+        assert_eq!(code, 503);
+        assert!(body.contains(r#""troubles":["it starts"]"#), "{body}");
+        assert!(is_opening);
     }
 }
