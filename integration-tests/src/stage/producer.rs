@@ -195,6 +195,8 @@ impl Follower {
             Told::Resumed { .. }
             | Told::Gap { .. }
             | Told::Stream { .. }
+            | Told::Quiet { .. }
+            | Told::Trading
             | Told::Read(_)
             | Told::PassedOver { .. }
             | Told::Stopped { .. } => {
