@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(20);
 /// How long a message waits for others of the same call.
 const BATCH_DELAY: Duration = Duration::from_millis(1);
 
-/// Where Pub/Sub is asked.
+/// The endpoint of Pub/Sub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Endpoint {
     /// The real service, with Application Default Credentials.

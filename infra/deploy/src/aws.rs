@@ -50,7 +50,7 @@ pub struct SignInError {
     problem: String,
 }
 
-/// Who the credentials are.
+/// The identity that the credentials belong to.
 pub(crate) struct Identity {
     /// The account's number: twelve digits.
     pub(crate) account: String,

@@ -45,7 +45,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// What the simulator said.
+/// The simulator's decisions.
 #[derive(Debug, Default)]
 pub(crate) struct Simulated {
     /// Actions that it denies to the caller.

@@ -190,7 +190,7 @@ fn pinned(name: &str) -> String {
     format!(".ci/checkers ~/.local {name}")
 }
 
-/// How one of the programs is had on this platform; none if it is not one of them.
+/// The command or address that installs a program on this platform; none for a program that is not in the list.
 #[must_use]
 pub fn how_to_get(name: &str, platform: Platform) -> Option<String> {
     let program = ALL.iter().find(|program| program.name == name);

@@ -60,7 +60,7 @@ struct Heard {
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
     /// Why the stream is not connected; none if it is, or if the source needs no connection.
     no_stream: Option<String>,
-    /// How long the stream had brought no trade when that was told; none if trades come. Only a trade clears it.
+    /// The time without a trade when the stream was told to be quiet; none if trades come. Only a trade clears it.
     quiet: Option<Duration>,
     /// Why the spool accepts no messages.
     full: Option<String>,

@@ -48,7 +48,7 @@ struct Parts {
     gcp: Option<Outputs>,
     foundation: Option<Outputs>,
     aws_replicates: bool,
-    /// Whether the producer has an instance on Google Cloud that sends to AWS.
+    /// True if the producer has an instance on Google Cloud that sends to AWS.
     producer_at_gcp: bool,
     /// The role of the producer's instance on AWS, if it has one that sends to Google Cloud.
     producer_at_aws: Option<String>,

@@ -6,6 +6,7 @@ mod errors;
 mod foundation;
 mod gcp;
 mod interrupted;
+mod rights;
 
 use std::collections::BTreeMap;
 

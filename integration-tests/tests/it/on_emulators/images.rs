@@ -239,7 +239,7 @@ async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
         .map(|variable| format!("{variable}=http://127.0.0.1:1"));
     let keys = ["AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test"].map(str::to_owned);
     let env: Vec<_> = nowhere.iter().chain(&keys).flat_map(|env| ["--env", env]).collect();
-    // What the status in the volume says of the start of its producer.
+    // The start time of its producer, from the status in the volume.
     let started_at = || {
         let status = docker(&["cp", &format!("{name}:/spool/status.json"), "-"]);
         let line = status.lines().find(|line| line.contains("started_at_us"));

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::cloudformation::Resource;
 use crate::rights::Rights;
 
-/// Where a stack is.
+/// The partition, region and account of a stack, for the ARNs of its resources.
 pub(super) struct Place<'p> {
     pub(super) partition: &'p str,
     pub(super) region: &'p str,

@@ -56,14 +56,14 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     )))
 }
 
-/// The rights that it takes, and what their conditions compare.
+/// The rights that a deletion takes, and the values that conditions compare.
 #[derive(Default)]
 struct Deletions {
     rights: Vec<Rights>,
     context: Vec<(&'static str, String)>,
 }
 
-/// What stands in the way of deleting a stack; the rights that it takes are added to `deletions`.
+/// The obstacles to the deletion of a stack; the rights that it takes are added to `deletions`.
 async fn of_stack(
     aws: &Aws<'_>,
     stack: &str,
