@@ -158,12 +158,14 @@ fn is_near(uri: &str) -> bool {
 mod tests {
     use std::collections::BTreeMap;
     use std::error::Error as _;
+    use std::io::{Read as _, Write as _};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use aws_sdk_sqs::config::retry::RetryConfig;
     use aws_sdk_sqs::config::timeout::TimeoutConfig;
     use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+    use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -187,6 +189,43 @@ mod tests {
             }
         });
         (address, lines)
+    }
+
+    /// A server with a certificate for `localhost` from an authority of its own, which refuses each request; its endpoint, and
+    /// the authority's certificate in PEM.
+    fn behind_tls() -> (String, String) {
+        let authority_key = rcgen::KeyPair::generate().unwrap();
+        let mut authority = rcgen::CertificateParams::default();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let pem = authority.self_signed(&authority_key).unwrap().pem();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = server.signed_by(&key, &issuer).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+                let mut request = [0; 4096];
+                // A client that does not trust it ends the handshake.
+                if stream.read(&mut request).is_ok_and(|read| read > 0) {
+                    let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n";
+                    let _ = stream.write_all(refusal);
+                }
+            }
+        });
+        (format!("https://localhost:{port}"), pem)
     }
 
     /// Lists the queues with a client of this environment; gives why that failed.
@@ -234,6 +273,26 @@ mod tests {
         let spared = [("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", "10.0.0.0/8,invalid")];
         call(Some("https://sqs.invalid"), &spared).await;
         assert_eq!(*lines.lock().unwrap(), [""; 0], "NO_PROXY counts");
+    }
+
+    #[tokio::test]
+    async fn a_private_authority_is_trusted_where_the_environment_names_it() {
+        let (endpoint, pem) = behind_tls();
+        let folder = std::env::temp_dir().join(format!("twincloud-ca-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, content: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, content).unwrap();
+            path.display().to_string()
+        };
+        let (own, other) = (write("own.pem", &pem), write("other.pem", AMAZON_ROOTS));
+        let answered = call(Some(&endpoint), &[("AWS_CA_BUNDLE", &own)]).await;
+        assert!(answered.contains("service error"), "the server's answer: {answered}");
+        for environment in [&[][..], &[("AWS_CA_BUNDLE", other.as_str())]] {
+            let failed = call(Some(&endpoint), environment).await;
+            assert!(failed.contains("UnknownIssuer"), "{environment:?}: {failed}");
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[tokio::test]
