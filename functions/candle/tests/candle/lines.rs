@@ -216,6 +216,21 @@ fn a_time_of_a_row_is_digits() {
     }
 }
 
+/// A column of another table is a number, which has a digit and no other letter than that of its exponent, or a flag.
+#[test]
+fn a_row_of_another_table_has_numbers_and_flags_only() {
+    for (column, kind) in [
+        ("-1.5E+3", Kind::OtherRow),
+        ("FALSE", Kind::OtherRow),
+        ("5a", Kind::Garbage),
+        ("-", Kind::Garbage),
+        ("e", Kind::Garbage),
+    ] {
+        let line = format!("1,2,3,4,{column},6,7,8");
+        assert_eq!(kinds(&mut Lines::new(known()), &line, true), [kind], "{line}");
+    }
+}
+
 #[test]
 fn a_header_is_made_of_words() {
     let header = "time,id,is_buyer_maker,price,qty,quote_qty";
