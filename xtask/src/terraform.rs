@@ -15,6 +15,8 @@ const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
 /// What `bench stack` has Terraform make; nobody deploys it, and it has no tests of its own.
 const BENCH: &str = "integration-tests/benches/stack";
 const LOCK: &str = ".terraform.lock.hcl";
+/// Set where all providers are known to be there: `--require-providers`.
+const REQUIRE: &str = "TWINCLOUD_REQUIRE_PROVIDERS";
 /// What Terraform says where it can't get a provider.
 const NO_PROVIDER: [&str; 2] =
     ["Failed to query available provider packages", "Failed to install provider"];
@@ -36,7 +38,8 @@ pub(crate) enum Depth {
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
-    let said = check(Depth::Test, args.require_providers)?;
+    let require = args.require_providers || env::var_os(REQUIRE).is_some();
+    let said = check(Depth::Test, require)?;
     println!("{}", said.trim_end());
     Ok(())
 }
