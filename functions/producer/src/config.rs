@@ -73,7 +73,7 @@ pub struct AwsPlace {
     pub region_queues: BTreeMap<String, String>,
     /// Their tables.
     pub region_tables: BTreeMap<String, String>,
-    /// How a virtual machine on Google Cloud signs in to AWS.
+    /// The sign-in of a virtual machine on Google Cloud to AWS.
     pub sign_in: Option<SignIn>,
 }
 

@@ -24,7 +24,7 @@ use crate::status::{
 /// Gaps that the status lists, of each symbol.
 const GAPS_MAX: usize = 100;
 
-/// How long messages may wait without any target accepting one before the producer is unhealthy.
+/// The longest wait of messages of which no target accepts one; after it, the producer is unhealthy.
 const STUCK: Duration = Duration::from_mins(1);
 
 /// What a status says from the start to the end.
