@@ -42,7 +42,7 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     }
     if let Some(first) = undecided.first() {
         progress.note(format!(
-            "note: whether these credentials may delete all of it is not known ({} of it not decided): {first}",
+            "note: IAM's policy simulator does not decide whether these credentials may delete all of it; the first of {} reasons: {first}",
             undecided.len()
         ));
     }
