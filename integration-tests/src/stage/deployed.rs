@@ -148,7 +148,7 @@ impl Stage<DeployedClouds> {
         let options = producer::Options {
             guard: play.guard,
             program: producer::Options::own_program()?,
-            source: play.run_dir.join("trades.jsonl").display().to_string(),
+            workload: Arc::clone(&play.workload),
             run_dir: play.run_dir,
             rate: Some(play.rate),
             env: clouds.producer_env.clone(),

@@ -2,6 +2,7 @@
 //! history in which all of it is written down.
 
 mod deployed;
+mod feed;
 mod own;
 mod producer;
 
@@ -120,6 +121,9 @@ impl<C: Clouds> Stage<C> {
 
     /// Waits until so many per cent of the trades are accepted by any cloud.
     pub async fn until_accepted(&self, percent: usize) -> anyhow::Result<()> {
+        if percent > feed::FULL_RATE_PERCENT {
+            self.producer.release();
+        }
         let all = self.workload().unique;
         let wanted = (all * percent / 100) as u64;
         let what = format!("{wanted} of {all} trades to be accepted");

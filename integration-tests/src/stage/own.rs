@@ -103,7 +103,7 @@ impl Stage<OwnClouds> {
             guard: deployment.guard.clone(),
             program: producer::Options::own_program()?,
             run_dir: deployment.run_dir.clone(),
-            source: deployment.run_dir.join("trades.jsonl").display().to_string(),
+            workload: Arc::clone(&script.workload),
             rate: script.rate,
             env: emulated.producer_env(),
         };

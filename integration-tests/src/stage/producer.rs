@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,8 +12,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::feed::Feed;
 use crate::history::{CloudName, Event, History};
 use crate::processes::supervised::{Exit, GuardProgram, Spec, Supervised};
+use crate::workload::Workload;
 
 /// How often its events are looked for.
 const POLL: Duration = Duration::from_millis(5);
@@ -26,8 +29,8 @@ pub(super) struct Options {
     pub(super) program: PathBuf,
     /// The run's folder: spool, events and status are in it.
     pub(super) run_dir: PathBuf,
-    /// What `--source` is given.
-    pub(super) source: String,
+    /// What it sends.
+    pub(super) workload: Arc<Workload>,
     /// Trades a second; `None`: as fast as they go.
     pub(super) rate: Option<u32>,
     /// Its environment.
@@ -50,6 +53,8 @@ impl Options {
 #[derive(Debug)]
 pub(super) struct Producer {
     options: Options,
+    /// Its source, if it has a rate.
+    feed: Option<Feed>,
     process: Supervised,
     follower: JoinHandle<()>,
 }
@@ -57,10 +62,12 @@ pub(super) struct Producer {
 impl Producer {
     /// Starts it; what it tells goes into the history.
     pub(super) async fn start(options: Options, history: &History) -> anyhow::Result<Self> {
-        let process = spawn(&options).await?;
+        let feed = |rate| Feed::new(&options.run_dir, Arc::clone(&options.workload), rate);
+        let mut feed = options.rate.map(feed);
+        let process = spawn(&options, feed.as_mut()).await?;
         let follower = Follower { history: history.clone(), messages: BTreeMap::new() };
         let follower = tokio::spawn(follower.follow(options.events()));
-        Ok(Self { options, process, follower })
+        Ok(Self { options, feed, process, follower })
     }
 
     /// `kill -9`, and says what it hit. It stays dead until [`Self::start_again`].
@@ -72,12 +79,20 @@ impl Producer {
 
     /// Starts another one on the same spool.
     pub(super) async fn start_again(&mut self) -> anyhow::Result<()> {
-        self.process = spawn(&self.options).await?;
+        self.process = spawn(&self.options, self.feed.as_mut()).await?;
         Ok(())
+    }
+
+    /// Slows its source down no longer.
+    pub(super) fn release(&self) {
+        if let Some(feed) = &self.feed {
+            feed.release();
+        }
     }
 
     /// Waits until it has published everything.
     pub(super) async fn done(&mut self, history: &History) -> anyhow::Result<()> {
+        self.release();
         let exit = self.process.wait().await;
         if exit != Exit::Code(0) {
             return Err(self.process.ended().into());
@@ -99,6 +114,8 @@ impl Producer {
     /// Ends it.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
         self.follower.abort();
+        // It would wait for its source.
+        drop(self.feed.take());
         self.process.stop().await?;
         Ok(())
     }
@@ -110,10 +127,17 @@ impl Drop for Producer {
     }
 }
 
-async fn spawn(options: &Options) -> anyhow::Result<Supervised> {
+async fn spawn(options: &Options, feed: Option<&mut Feed>) -> anyhow::Result<Supervised> {
     let path = |path: PathBuf| path.display().to_string();
+    let source = match feed {
+        Some(feed) => {
+            feed.start()?;
+            feed.source()
+        }
+        None => path(options.run_dir.join("trades.jsonl")),
+    };
     let mut spec = Spec::new("producer", &options.program, &options.run_dir)
-        .args(["--source", options.source.as_str()])
+        .args(["--source", source.as_str()])
         .args(["--spool".to_owned(), path(options.run_dir.join("spool"))])
         .args(["--events".to_owned(), path(options.events())]);
     if let Some(rate) = options.rate {

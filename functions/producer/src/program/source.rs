@@ -18,7 +18,8 @@ const NAP: Duration = Duration::from_millis(20);
 type Trades = Box<dyn Iterator<Item = Result<SourceTrade, SourceError>> + Send>;
 
 /// What a source is, so that its position can be told from that of another one. A file is another one once it was
-/// changed: what it has then is sent from its start, which changes nothing that was sent before.
+/// changed: what it has then is sent from its start, which changes nothing that was sent before. A named pipe is the same one as
+/// long as its path is: whoever writes into it begins at the same trade for each producer.
 pub(super) fn identity(source: &Source, symbols: &Symbols) -> anyhow::Result<String> {
     let names: Vec<_> = symbols.iter().map(Symbol::as_str).collect();
     let what = match source {
@@ -34,6 +35,10 @@ fn file_identity(path: &Path) -> anyhow::Result<String> {
     let found = path.canonicalize().and_then(|whole| Ok((whole.metadata()?, whole)));
     let (metadata, whole) =
         found.with_context(|| format!("read the recording {}", path.display()))?;
+    if !metadata.is_file() {
+        // The time of a pipe changes as it is written to, and it has no length.
+        return Ok(whole.display().to_string());
+    }
     let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let changed_ns = changed.unwrap_or_default().as_nanos();
     Ok(format!("{}, {} bytes, changed at {changed_ns} ns", whole.display(), metadata.len()))
