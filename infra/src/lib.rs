@@ -1,6 +1,7 @@
 //! What a deployment is made of, without any cloud SDK: the settings, the names and values that are
 //! rendered from them, and the artifacts that are deployed. The engines that apply it are in `deploy`.
 
+mod checkout;
 pub mod files;
 pub mod names;
 pub mod package;
@@ -8,4 +9,5 @@ pub mod render;
 pub mod settings;
 pub mod template;
 
+pub use checkout::{Checkout, LOCAL};
 pub use settings::Settings;

@@ -23,10 +23,11 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::docker;
-use crate::outcome::Failure;
+use crate::processes::tools;
 use crate::processes::{LocalClouds, Options};
-use crate::progress::Progress;
-use crate::run::{Checkout, interrupted, tools};
+use crate::run::{Checkout, interrupted};
+use cli::Failure;
+use cli::Progress;
 
 pub use control::Control;
 
@@ -90,7 +91,7 @@ pub fn up(args: &args::Up, checkout: &Checkout) -> Result<(), Failure> {
 fn start(enforces_policies: bool, checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
     let progress = Progress::default();
     // Fetches what is missing while somebody looks.
-    tools(&progress).map_err(Failure::Lacking)?;
+    tools(&progress).map_err(Failure::MissingPrerequisite)?;
     fs::create_dir_all(&files.dir).context("create the folder of the local clouds")?;
     let log = File::create(files.log()).context("create the log of the local clouds")?;
     let mut serve = Command::new(std::env::current_exe().context("find this program")?);
@@ -113,7 +114,9 @@ fn start(enforces_policies: bool, checkout: &Checkout, files: &Files) -> Result<
         if ended.is_some() || begun.elapsed() > START_LIMIT {
             let _ = serve.kill();
             let log = fs::read_to_string(files.log()).unwrap_or_default();
-            return Err(Failure::Lacking(anyhow!("the local clouds did not start:\n{log}")));
+            return Err(Failure::MissingPrerequisite(anyhow!(
+                "the local clouds did not start:\n{log}"
+            )));
         }
         std::thread::sleep(POLL);
     }
@@ -156,7 +159,7 @@ fn reap_containers() -> Result<(), Failure> {
 /// Holds the emulators until SIGTERM or Ctrl-C.
 pub fn serve(args: &Serve, checkout: &Checkout) -> Result<(), Failure> {
     let files = Files::of(checkout);
-    let tools = tools(&Progress::default()).map_err(Failure::Lacking)?;
+    let tools = tools(&Progress::default()).map_err(Failure::MissingPrerequisite)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(async {
         let mut options = Options::new(tools, &files.dir);

@@ -1,17 +1,16 @@
-//! The program behind `cargo xtask e2e`, `up`, `down` and `bench`.
+//! The program behind `cargo xtask e2e`, `chaos`, `up`, `down`, `images` and `bench`, on emulators and on deployed clouds.
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use cli::Failure;
 use harness::containers::{self, reaper};
 use harness::game_day::mender;
-use harness::outcome::Failure;
 use harness::processes::{container, guard};
-use harness::run::Checkout;
 use harness::{chaos, cold_start, e2e, local, stack_bench};
+use infra::Checkout;
 
 /// The harness; `cargo xtask` lists what it does and runs it.
 #[derive(Parser)]
@@ -27,8 +26,6 @@ enum Command {
     E2e(args::E2e),
     /// Break a cloud, or something in it, while trades flow, and give a verdict.
     Chaos(Box<args::Chaos>),
-    /// Give the verdict on a run again, from the files that it left.
-    Verify(args::Verify),
     /// Start local clouds that stay until `down`.
     Up(args::Up),
     /// Stop the local clouds that `up` started.
@@ -62,14 +59,10 @@ fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == "guard") {
         return guard::run(words.collect::<Vec<OsString>>());
     }
-    let checkout = Checkout {
-        root: folder("TWINCLOUD_ROOT", "."),
-        artifacts: folder("TWINCLOUD_ARTIFACTS", "target/artifacts"),
-    };
+    let checkout = Checkout::from_vars();
     let done = match Cli::parse().command {
         Command::E2e(args) => e2e::run(&args, &checkout),
         Command::Chaos(args) => chaos::run(&args, &checkout),
-        Command::Verify(args) => chaos::verify(&args),
         Command::Up(args) => local::up(&args, &checkout),
         Command::Down(_) => local::down(&checkout),
         Command::Images(args) => containers::images::run(&args),
@@ -81,10 +74,4 @@ fn main() -> ExitCode {
         Command::BenchStack(args) => stack_bench::run(&args, &checkout),
     };
     done.map_or_else(|failure| failure.exit_code(), |()| ExitCode::SUCCESS)
-}
-
-fn folder(variable: &str, default: &str) -> PathBuf {
-    let folder = env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from);
-    // Programs are started from it in other folders.
-    std::path::absolute(&folder).unwrap_or(folder)
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         &["test", "--require-emulators"],
     ];
     let xtask =
-        env::current_exe().map_err(|error| Failure::lacking(format!("find xtask: {error}")))?;
+        env::current_exe().map_err(|error| Failure::missing(format!("find xtask: {error}")))?;
     let mut took = Vec::new();
     let mut done = Ok(());
     for step in steps {

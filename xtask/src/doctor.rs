@@ -17,7 +17,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     report.items.extend(toolbox::github::item(&env));
     if args.json {
         let json = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::lacking(format!("write the report as JSON: {error}")))?;
+            .map_err(|error| Failure::missing(format!("write the report as JSON: {error}")))?;
         println!("{json}");
     } else {
         println!("{report}");

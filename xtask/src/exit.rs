@@ -6,27 +6,27 @@ use std::process::ExitCode;
 /// What a command came to.
 pub(crate) enum Failure {
     /// A check failed, and said so: exit code 1.
-    Broken(String),
+    Failed(String),
     /// The environment lacks something: exit code 3.
-    Lacking(String),
+    MissingPrerequisite(String),
     /// A program of ours said it all; its exit code is ours.
     Passed(u8),
 }
 
 impl Failure {
-    pub(crate) fn lacking(what: impl fmt::Display) -> Self {
-        Self::Lacking(what.to_string())
+    pub(crate) fn missing(what: impl fmt::Display) -> Self {
+        Self::MissingPrerequisite(what.to_string())
     }
 }
 
 pub(crate) fn code(done: Result<(), Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Broken(why)) => {
+        Err(Failure::Failed(why)) => {
             eprintln!("error: {why}");
             ExitCode::from(1)
         }
-        Err(Failure::Lacking(why)) => {
+        Err(Failure::MissingPrerequisite(why)) => {
             eprintln!("error: {why}");
             ExitCode::from(3)
         }

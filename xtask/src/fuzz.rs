@@ -22,7 +22,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             eprintln!("note: no fuzzing: {lacking}");
             return Ok(());
         }
-        return Err(Failure::Lacking(lacking));
+        return Err(Failure::MissingPrerequisite(lacking));
     }
     for target in targets()? {
         eprintln!("fuzzing {target} for {} s", args.seconds);
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let seeds = format!("fuzz/seeds/{target}");
         let corpus_dir = workspace::root().join(&corpus);
         fs::create_dir_all(&corpus_dir).map_err(|error| {
-            Failure::lacking(format!("create {}: {error}", corpus_dir.display()))
+            Failure::missing(format!("create {}: {error}", corpus_dir.display()))
         })?;
         let mut fuzz = Command::new("cargo");
         fuzz.current_dir(workspace::root());
@@ -65,7 +65,7 @@ fn available() -> Result<(), String> {
 fn targets() -> Result<Vec<String>, Failure> {
     let dir = workspace::root().join("fuzz/fuzz_targets");
     let entries = fs::read_dir(&dir)
-        .map_err(|error| Failure::lacking(format!("read {}: {error}", dir.display())))?;
+        .map_err(|error| Failure::missing(format!("read {}: {error}", dir.display())))?;
     let mut targets: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.path().file_stem()?.to_str().map(ToOwned::to_owned))
         .collect();

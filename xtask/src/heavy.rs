@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use args::{DeployTarget, Target};
@@ -17,32 +18,107 @@ use crate::workspace;
 
 /// The programs that are packed as Lambda functions.
 const LAMBDA_BOOTSTRAPS: [&str; 2] = ["aws-ingest", "aws-replicate"];
+/// Of a first build of all programs and functions, measured; README has the table.
+const FIRST_BUILD_CPU_MIN: usize = 74;
 /// See `[profile.function]`.
 const FUNCTION_PROFILE: &str = "function";
 
-/// `e2e` sends messages through the packed functions, so it packs them first; on `sim` there are none.
+/// `e2e` sends messages through the packed functions, so it packs them first; simulated clouds have none. Where the target
+/// is left open, a run on simulated clouds comes first: its program is built within a minute, the others take long.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
-    let on_emulators = match args.target {
-        Target::Processes | Target::Containers => true,
+    let report = || Report::collect(&Env::from_process());
+    match args.target {
+        Target::Sim => return sim(Build::Quick),
+        Target::Processes | Target::Containers => {}
         // There is nothing for it to do, and the harness says so.
-        Target::Sim | Target::Cloud | Target::Up => false,
-        Target::Auto => Report::collect(&Env::from_process()).processes_target().is_ok(),
-    };
-    if on_emulators {
-        build_and_package(destination(args.target), args.json, Print::Nothing)?;
-    } else {
-        build_programs(args.json)?;
-    }
-    exec("harness")
-}
-
-/// `chaos` breaks what runs the packed functions, so it packs them first; a list needs none, nor does what is deployed.
-pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
-    if args.list || args.command.is_some() || args.target.is_deployed() {
-        return harness();
+        Target::Cloud | Target::Up => return harness(),
+        // A certain image can't be run on simulated clouds.
+        Target::Auto if args.gcp_image.is_some() => {}
+        Target::Auto if report().processes_target().is_err() => return sim(Build::Quick),
+        Target::Auto => first_verdict(args)?,
     }
     build_and_package(destination(args.target), args.json, Print::Nothing)?;
     exec("harness")
+}
+
+/// Runs the same trades through simulated clouds; the report goes to standard error, as that of the run that follows is the
+/// command's output. A verdict that does not hold ends the command.
+fn first_verdict(args: &args::E2e) -> Result<(), Failure> {
+    build_sim(Build::Quick)?;
+    let mut sim = sim_program(Build::Quick);
+    sim.args(["e2e", "--target", "sim", "--trades"]).arg(args.trades.to_string());
+    sim.args(args.symbols.iter().map(|symbol| format!("--symbol={symbol}")));
+    sim.args(args.sets.iter().map(|set| format!("--set={set}")));
+    sim.args(args.strict_input.then_some("--strict-input"));
+    sim.args(args.rate.map(|rate| format!("--rate={rate}")));
+    sim.arg(format!("--poison={}", args.poison));
+    sim.arg(format!("--kill-functions={}", args.kill_functions));
+    run(sim.stdout(std::io::stderr()))?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let time = if workspace::bin_dir().join("harness").is_file() {
+        "what has changed is built".to_owned()
+    } else {
+        let minutes = FIRST_BUILD_CPU_MIN.div_ceil(cores);
+        format!(
+            "the first build takes about {minutes} minutes on the {cores} cores of this machine"
+        )
+    };
+    eprintln!(
+        "\nnext       the same on emulators, as local processes, with the optimised programs: {time}"
+    );
+    Ok(())
+}
+
+/// `chaos` breaks what runs the packed functions, so it packs them first; what needs no cloud is a program of its own.
+pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
+    if args.command.is_some() || args.target.is_deployed() {
+        return harness();
+    }
+    let is_schedule = args.schedule.is_some() || args.schedules.is_some() || args.plant.is_some();
+    if args.list || args.planted || is_schedule || args.target == Target::Sim {
+        // A thousand schedules are worth an optimised build.
+        let build = if args.schedules.is_some() { Build::Optimised } else { Build::Quick };
+        return sim(build);
+    }
+    build_and_package(destination(args.target), args.json, Print::Nothing)?;
+    exec("harness")
+}
+
+/// Gives the verdict on a run's files.
+pub(crate) fn verify() -> Result<(), Failure> {
+    sim(Build::Quick)
+}
+
+/// How the program `sim` is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Build {
+    /// Soon there.
+    Quick,
+    /// Soon done.
+    Optimised,
+}
+
+/// Runs `sim` with our own arguments.
+fn sim(build: Build) -> Result<(), Failure> {
+    build_sim(build)?;
+    let mut sim = sim_program(build);
+    let error = sim.args(env::args_os().skip(1)).exec();
+    Err(Failure::MissingPrerequisite(format!("run {}: {error}", sim.get_program().display())))
+}
+
+/// Of a package selection of its own, so that no SDK is built for it.
+fn build_sim(build: Build) -> Result<(), Failure> {
+    let mut cargo = cargo();
+    cargo.args(["build", "--package", "sim", "--bin", "sim"]);
+    if build == Build::Optimised {
+        cargo.arg("--release");
+    }
+    build_with(&mut cargo)
+}
+
+fn sim_program(build: Build) -> Command {
+    let profile = if build == Build::Optimised { "release" } else { "debug" };
+    ours(&workspace::built_dir().join(profile).join("sim"))
 }
 
 /// Functions in containers meet the C library of an image, not that of this machine.
@@ -126,7 +202,7 @@ fn can_be_static(destination: Destination, host: &str) -> Result<bool, Failure> 
     let Err(why) = toolbox::static_libc::find(&env) else { return Ok(true) };
     let get = toolbox::static_libc::how_to_get(env.platform());
     match destination {
-        Destination::Anywhere => Err(Failure::Lacking(format!(
+        Destination::Anywhere => Err(Failure::MissingPrerequisite(format!(
             "the functions are linked statically, for which this machine lacks the C library: {why}\nget it: {get}"
         ))),
         Destination::ThisMachine => {
@@ -187,7 +263,7 @@ pub(crate) fn host() -> Result<String, Failure> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let about = captured(Command::new(rustc).arg("-vV").current_dir(workspace::root()))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host: "));
-    let host = host.ok_or_else(|| Failure::lacking(format!("`rustc -vV` names no host: {about}")));
+    let host = host.ok_or_else(|| Failure::missing(format!("`rustc -vV` names no host: {about}")));
     host.map(ToOwned::to_owned)
 }
 
@@ -195,13 +271,13 @@ fn services() -> Result<Value, Failure> {
     let mut deploy = program("deploy");
     let output = deploy.arg("services").stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| {
-        Failure::Lacking(format!("run {}: {error}", deploy.get_program().display()))
+        Failure::MissingPrerequisite(format!("run {}: {error}", deploy.get_program().display()))
     })?;
     if !output.status.success() {
         return Err(passed(output.status));
     }
     serde_json::from_slice(&output.stdout)
-        .map_err(|error| Failure::Broken(format!("read what `deploy services` says: {error}")))
+        .map_err(|error| Failure::Failed(format!("read what `deploy services` says: {error}")))
 }
 
 fn build_programs(quiet: bool) -> Result<(), Failure> {
@@ -214,11 +290,11 @@ fn build_programs(quiet: bool) -> Result<(), Failure> {
 }
 
 fn build_with(build: &mut Command) -> Result<(), Failure> {
-    let status = build.status().map_err(|error| Failure::lacking(format!("run cargo: {error}")))?;
+    let status = build.status().map_err(|error| Failure::missing(format!("run cargo: {error}")))?;
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Lacking("the build failed; see above".to_owned()))
+    Err(Failure::MissingPrerequisite("the build failed; see above".to_owned()))
 }
 
 /// What the packer prints.
@@ -271,7 +347,7 @@ pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
     if status.success() {
         return Ok(());
     }
-    Err(Failure::Broken(format!("{} failed: {status}", words(command))))
+    Err(Failure::Failed(format!("{} failed: {status}", words(command))))
 }
 
 /// Runs somebody else's program to its end, and gives what it said instead of showing it.
@@ -280,13 +356,13 @@ pub(crate) fn captured(command: &mut Command) -> Result<String, Failure> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| Failure::Lacking(format!("run {shown}: {error}")))?;
+        .map_err(|error| Failure::MissingPrerequisite(format!("run {shown}: {error}")))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let said = text(&output.stdout) + &text(&output.stderr);
     if output.status.success() {
         return Ok(said);
     }
-    Err(Failure::Broken(format!("{shown} failed: {}\n{}", output.status, said.trim())))
+    Err(Failure::Failed(format!("{shown} failed: {}\n{}", output.status, said.trim())))
 }
 
 fn words(command: &Command) -> String {
@@ -296,9 +372,9 @@ fn words(command: &Command) -> String {
 
 fn status(command: &mut Command) -> Result<ExitStatus, Failure> {
     let program = command.get_program().to_owned();
-    command
-        .status()
-        .map_err(|error| Failure::Lacking(format!("run {}: {error}", program.display())))
+    command.status().map_err(|error| {
+        Failure::MissingPrerequisite(format!("run {}: {error}", program.display()))
+    })
 }
 
 /// The cargo that runs us, in the workspace.
@@ -327,12 +403,16 @@ pub(crate) fn cargo() -> Command {
 pub(crate) fn exec(name: &str) -> Result<(), Failure> {
     let mut command = program(name);
     let error = command.args(env::args_os().skip(1)).exec();
-    Err(Failure::Lacking(format!("run {}: {error}", command.get_program().display())))
+    Err(Failure::MissingPrerequisite(format!("run {}: {error}", command.get_program().display())))
 }
 
 /// A program of ours, which is told where this checkout is.
 pub(crate) fn program(name: &str) -> Command {
-    let mut command = Command::new(workspace::bin_dir().join(name));
+    ours(&workspace::bin_dir().join(name))
+}
+
+fn ours(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.env("TWINCLOUD_ROOT", workspace::root());
     command.env("TWINCLOUD_ARTIFACTS", workspace::artifacts_dir());
     docker_host(&mut command);

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         (slow.join(), quick)
     });
     // It doesn't panic; if it did, its trace is on the screen.
-    let slow = slow.map_err(|_| Failure::lacking("run checkov: its thread panicked"))?;
+    let slow = slow.map_err(|_| Failure::missing("run checkov: its thread panicked"))?;
     let mut failures = Vec::new();
     for outcome in quick.into_iter().chain(slow) {
         match outcome {
@@ -110,7 +110,7 @@ fn checked(check: &Check, require: bool) -> Vec<Result<String, Failure>> {
         let how = toolbox::how_to_get(program, toolbox::Env::from_process().platform());
         let missing = format!("no {program} (`{}`)", how.unwrap_or_default());
         return vec![if require {
-            Err(Failure::Lacking(missing))
+            Err(Failure::MissingPrerequisite(missing))
         } else {
             Ok(format!("note: not checked: {missing}\n"))
         }];
@@ -131,9 +131,9 @@ fn all(failures: Vec<Failure>) -> Result<(), Failure> {
     let mut other = Ok(());
     for failure in failures {
         match failure {
-            Failure::Broken(why) => broken.push(why),
+            Failure::Failed(why) => broken.push(why),
             failure => other = other.and(Err(failure)),
         }
     }
-    if broken.is_empty() { other } else { Err(Failure::Broken(broken.join("\n\n"))) }
+    if broken.is_empty() { other } else { Err(Failure::Failed(broken.join("\n\n"))) }
 }

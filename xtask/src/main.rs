@@ -93,9 +93,8 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Doctor(args) => doctor::run(args),
         Command::Build(args) => build::run(args),
-        Command::Up(_) | Command::Down(_) | Command::Verify(_) | Command::Images(_) => {
-            heavy::harness()
-        }
+        Command::Up(_) | Command::Down(_) | Command::Images(_) => heavy::harness(),
+        Command::Verify(_) => heavy::verify(),
         Command::E2e(args) => heavy::e2e(args),
         Command::Chaos(args) => heavy::chaos(args),
         Command::Render(args) => render::run(args),

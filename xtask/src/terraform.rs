@@ -50,7 +50,7 @@ pub(crate) fn check(depth: Depth, require: bool) -> Result<String, Failure> {
         let missing =
             "no terraform or tofu on PATH: https://developer.hashicorp.com/terraform/install";
         return if require {
-            Err(Failure::lacking(missing))
+            Err(Failure::missing(missing))
         } else {
             Ok(format!("note: not checked: {missing}\n"))
         };
@@ -68,7 +68,7 @@ pub(crate) fn check(depth: Depth, require: bool) -> Result<String, Failure> {
 fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<String, Failure> {
     let copy = workspace::target_dir().join("terraform").join(root);
     copy_root(&workspace::root().join(root), &copy)
-        .map_err(|error| Failure::lacking(format!("copy {root} to {}: {error}", copy.display())))?;
+        .map_err(|error| Failure::missing(format!("copy {root} to {}: {error}", copy.display())))?;
     let terraform = |args: &[&str]| {
         let mut command = Command::new(program);
         command.args(args).current_dir(&copy);
@@ -80,7 +80,7 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     let lock = workspace::root().join(root).join(LOCK);
     if pinned(program, &fs::read_to_string(&lock).unwrap_or_default()) {
         fs::copy(&lock, copy.join(LOCK)).map_err(|error| {
-            Failure::lacking(format!("copy {} to {}: {error}", lock.display(), copy.display()))
+            Failure::missing(format!("copy {} to {}: {error}", lock.display(), copy.display()))
         })?;
         init.arg("-lockfile=readonly");
     } else if let Err(error) = fs::remove_file(copy.join(LOCK))
@@ -88,7 +88,7 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     {
         // That of an earlier run may have hashes of other providers.
         let place = copy.join(LOCK);
-        return Err(Failure::lacking(format!("delete {}: {error}", place.display())));
+        return Err(Failure::missing(format!("delete {}: {error}", place.display())));
     }
     if let Some(mirror) = env::var_os("TWINCLOUD_TERRAFORM__PLUGIN_DIR") {
         let mirror = workspace::root().join(mirror);
@@ -96,12 +96,12 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     }
     match heavy::captured(&mut init) {
         Ok(_) => {}
-        Err(Failure::Broken(why)) if NO_PROVIDER.iter().any(|words| why.contains(words)) => {
+        Err(Failure::Failed(why)) if NO_PROVIDER.iter().any(|words| why.contains(words)) => {
             let missing = format!(
                 "{root}: its provider can't be had here (a mirror of providers: TWINCLOUD_TERRAFORM__PLUGIN_DIR=DIR)"
             );
             return if require {
-                Err(Failure::Lacking(format!("{missing}\n{why}")))
+                Err(Failure::MissingPrerequisite(format!("{missing}\n{why}")))
             } else {
                 Ok(format!("note: not validated: {missing}\n"))
             };

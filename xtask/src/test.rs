@@ -23,14 +23,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let names: Vec<_> = lacking.iter().map(|item| item.name.as_str()).collect();
         let names = names.join(", ");
         if args.require_emulators {
-            return Err(Failure::Lacking(format!(
+            return Err(Failure::MissingPrerequisite(format!(
                 "the emulators' tests need {names}; see `cargo xtask doctor`"
             )));
         }
         eprintln!("note: the tests on emulators are left out: no {names} (`cargo xtask doctor`)");
     }
     if args.require_emulators && !heavy::has("docker-registry", &["--version"]) {
-        return Err(Failure::Lacking(
+        return Err(Failure::MissingPrerequisite(
             "the images' tests need docker-registry; see `cargo xtask doctor`".to_owned(),
         ));
     }

@@ -67,7 +67,7 @@ fn the_workload_knows_nothing_of_the_workspace_and_is_pure() {
 #[test]
 fn the_machinery_knows_the_workload_and_no_cloud() {
     let all = dependencies();
-    for name in ["candle", "pipeline", "cloud-memory", "conformance"] {
+    for name in ["candle", "pipeline", "producer", "cloud-memory", "conformance"] {
         let sdks: Vec<_> = all[name].iter().filter(|dependency| is_sdk(dependency)).collect();
         assert!(sdks.is_empty(), "{name} depends on {sdks:?}");
     }
@@ -103,7 +103,14 @@ fn only_few_know_both_clouds() {
         reached.contains("cloud-aws") && reached.contains("cloud-gcp")
     };
     let know_both: BTreeSet<&str> = all.keys().filter(both).map(String::as_str).collect();
-    let may = BTreeSet::from(["replicate", "programs", "deploy", "operate", "producer", "harness"]);
+    let may = BTreeSet::from([
+        "replicate",
+        "programs",
+        "deploy",
+        "operate",
+        "producer-program",
+        "harness",
+    ]);
     assert!(know_both.is_subset(&may), "{know_both:?} know both clouds; only {may:?} may");
     assert!(know_both.contains("replicate"));
 }
@@ -119,12 +126,13 @@ fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
         "replicate",
         "programs",
         "producer",
+        "producer-program",
         "infra",
         "deploy",
         "operate",
         "toolbox",
     ] {
-        for above in ["harness", "conformance", "cloud-memory"] {
+        for above in ["harness", "sim", "conformance", "cloud-memory"] {
             assert!(!reach(&all, name).contains(above), "{name} reaches {above}");
         }
     }
@@ -143,6 +151,23 @@ fn xtask_is_light() {
             all[&name].iter().filter(|d| is_sdk(d) || d.as_str() == "tokio").collect();
         assert!(heavy.is_empty(), "{name}, which xtask needs, depends on {heavy:?}");
     }
+}
+
+/// Everything that is built for it, at any depth: it has to be there within a minute of a fresh clone.
+#[test]
+fn the_program_of_simulated_clouds_links_no_sdk_and_no_network() {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--package", "sim", "--offline", "--prefix", "none"]);
+    tree.args(["--edges", "normal,build", "--format", "{p}"]);
+    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("run cargo");
+    let text = String::from_utf8(output.stdout).expect("cargo tree is UTF-8");
+    let names: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains("cloud-memory") && names.contains("tokio"), "{names:?}");
+    let network = ["hyper", "h2", "rustls", "tungstenite", "tokio-tungstenite", "ring"];
+    let heavy: Vec<_> =
+        names.iter().filter(|name| is_sdk(name) || network.contains(name)).collect();
+    assert!(heavy.is_empty(), "sim, at some depth, needs {heavy:?}");
 }
 
 /// Packages and the features they are built with, for programs (`dev` false) or for programs and tests.

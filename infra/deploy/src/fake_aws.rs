@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use aws_config::SdkConfig;
-use infra::Settings;
 use infra::package::{Artifact, Manifest};
+use infra::{Checkout, Settings};
 
 use crate::aws::{aws_config, emulator_credentials};
 use crate::commands::{Checkout, Site};

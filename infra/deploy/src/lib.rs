@@ -16,7 +16,6 @@ pub mod inventory;
 pub mod local;
 pub mod lock;
 pub mod plan;
-pub mod progress;
 mod rights;
 #[cfg(test)]
 mod served;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use deploy::commands::{self, Checkout};
+use deploy::commands;
+use infra::Checkout;
 use infra::package::{BinDirs, Destination};
 
 mod image;

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use deploy::commands::Checkout;
+use infra::Checkout;
 use infra::Settings;
 use infra::settings::{Error, FILE};
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use deploy::commands::Checkout;
+use infra::Checkout;
 use operate::commands::{self, Command};
 
 #[derive(Parser)]

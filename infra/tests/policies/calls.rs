@@ -55,7 +55,7 @@ const PRINCIPALS: [Principal; 7] = [
             "functions/aws/src/queue.rs#url,publish_batch",
             "functions/aws/src/item.rs#read",
             "functions/federation/src",
-            "functions/producer/src",
+            "functions/producer-program/src",
         ],
         statements: &["terraform/producer.tf aws_iam_policy.producer"],
     },
@@ -312,7 +312,7 @@ fn a_call_without_its_right_is_found() {
     for body in ["client.purge_queue().send().await;", "join!(client.purge_queue().send(), wait())"]
     {
         let code = format!("use aws_sdk_sqs::Client; async fn clear(client: &Client) {{ {body} }}");
-        let calls = calls_of("functions/producer/src/clear.rs", &code, &operations);
+        let calls = calls_of("functions/producer-program/src/clear.rs", &code, &operations);
         assert_eq!(calls.len(), 1, "{calls:?}");
         let producer = PRINCIPALS.iter().find(|principal| principal.name == "a producer");
         let missing = missing(producer.expect("a producer"), &calls, &all());

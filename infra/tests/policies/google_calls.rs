@@ -94,7 +94,7 @@ const PRINCIPALS: [Principal; 8] = [
 const UNASSIGNED: [(&[&str], &str); 4] = [
     (&["infra/deploy/src/rights.rs"], "AWS, whose calls `calls.rs` reads"),
     (&["infra/deploy/src/google"], "emulators, which ask for no right"),
-    (&["functions/producer/src/binance_ws/rest.rs"], "Binance, which asks for no right"),
+    (&["functions/producer-program/src/binance_ws/rest.rs"], "Binance, which asks for no right"),
     (
         &[
             "infra/deploy/src/cloud_storage.rs#holds_anything",

@@ -170,6 +170,17 @@ impl Report {
         self.target(Need::Processes)
     }
 
+    /// What the clouds as local processes lack that a person has to get, and how; `None`: nothing.
+    #[must_use]
+    pub fn lacking_for_processes(&self) -> Option<String> {
+        let missing = self.processes_target().err()?;
+        // The rest is fetched once that is there.
+        let to_get = missing.iter().filter(|item| !item.how_to_get.starts_with("nothing to do"));
+        let to_get = to_get.map(|item| format!("{} ({})", item.name, item.how_to_get));
+        let to_get = to_get.collect::<Vec<_>>().join(", ");
+        Some(format!("this machine lacks {to_get}; `cargo xtask doctor` says more"))
+    }
+
     /// Whether the clouds can run in containers, or else what is missing.
     pub fn containers_target(&self) -> Result<(), Vec<&Item>> {
         self.target(Need::Containers)

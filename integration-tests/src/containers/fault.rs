@@ -4,7 +4,6 @@ use std::fmt;
 
 use super::images::Images;
 use super::program::Program;
-use crate::outcome::Failure;
 
 /// Something that happens to an emulator or to a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,13 +47,6 @@ pub struct Unsupported {
     pub image: String,
 }
 
-/// Never a run that passes without it: exit code 3.
-impl From<Unsupported> for Failure {
-    fn from(unsupported: Unsupported) -> Self {
-        Self::Lacking(unsupported.into())
-    }
-}
-
 impl Images {
     /// Whether a fault can be had with these images.
     #[must_use]
@@ -93,6 +85,6 @@ mod tests {
         let lacking = Fault::ALL.map(|fault| images.require(fault).err());
         let [None, None, None, Some(unsupported)] = lacking else { panic!("{lacking:?}") };
         assert!(unsupported.to_string().contains("LocalStack:1"), "{unsupported}");
-        assert!(matches!(unsupported.into(), Failure::Lacking(_)), "exit code 3");
+        assert!(matches!(unsupported.into(), Failure::MissingPrerequisite(_)), "exit code 3");
     }
 }

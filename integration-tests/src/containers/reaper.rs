@@ -8,10 +8,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::docker;
-use crate::outcome::Failure;
 use crate::processes::container::HOLDER_GRACE;
 use crate::processes::supervised::{GuardProgram, Spec, SuperviseError, Supervised};
 use crate::run::interrupted;
+use cli::Failure;
 
 /// Its name, in logs and errors.
 const NAME: &str = "reaper";

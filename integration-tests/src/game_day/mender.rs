@@ -11,9 +11,9 @@ use anyhow::Context as _;
 use operate::game_day;
 use tokio::time::sleep;
 
-use crate::outcome::Failure;
 use crate::processes::supervised::{GuardProgram, Spec, SuperviseError, Supervised};
 use crate::run::{Checkout, interrupted};
+use cli::Failure;
 
 /// Its name, in logs and errors.
 const NAME: &str = "mender";
@@ -37,7 +37,7 @@ pub fn run(args: &Args, checkout: &Checkout) -> Result<(), Failure> {
         interrupted().await?;
         sleep(SETTLE).await;
         let say = |what: &str| eprintln!("{what}");
-        let healed = Box::pin(game_day::heal(&checkout.deploy(), &args.environment, say)).await?;
+        let healed = Box::pin(game_day::heal(checkout, &args.environment, say)).await?;
         if let Some(healed) = healed {
             eprint!("{healed}");
         }

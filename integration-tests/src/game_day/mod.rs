@@ -23,17 +23,17 @@ use operate::commands::clouds::{self, Ports};
 use operate::game_day::{self, Outage, Record, Switch};
 use serde::Serialize;
 
-use crate::chaos::{self, conclude};
 use crate::cloud::{Cloud, View};
 use crate::evidence::About;
 use crate::history::CloudName;
-use crate::outcome::Failure;
 use crate::processes::supervised::GuardProgram;
-use crate::progress::Progress;
 use crate::report::Report;
 use crate::run::{self, Checkout, Order, Run};
-use crate::scenarios::Route;
 use crate::stage::{DeployedClouds, Pace, Play, Stage};
+use cli::Failure;
+use cli::Progress;
+use sim::chaos::{self, conclude};
+use sim::scenarios::Route;
 use window::Window;
 
 /// A scenario of a game day.
@@ -120,7 +120,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     check(args)?;
     let scenarios = chaos::of_those(ALL, |scenario| scenario.name, args)?;
-    let site = Site::open(&place(args), &checkout.deploy())?;
+    let site = Site::open(&place(args), checkout)?;
     Record::none(&site)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let progress = Progress::default();
@@ -154,7 +154,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
 
 /// Undoes what the record of a game day says.
 pub fn heal(args: &Heal, checkout: &Checkout) -> Result<(), Failure> {
-    let checkout = checkout.deploy();
+    let checkout = checkout.clone();
     let environment = match &args.env {
         Some(environment) => environment.clone(),
         None => {
@@ -170,14 +170,14 @@ pub fn heal(args: &Heal, checkout: &Checkout) -> Result<(), Failure> {
     }
     let healed = healed.unwrap_or_default();
     commands::print(&healed, args.json)?;
-    if healed.left.is_empty() { Ok(()) } else { Err(Failure::Verdict) }
+    if healed.left.is_empty() { Ok(()) } else { Err(Failure::CheckFailed) }
 }
 
 fn check(args: &Chaos) -> Result<(), Failure> {
     run::check_aws_emulator(args.aws_emulator, args.target)?;
     if args.schedule.is_some() || args.schedules.is_some() || args.planted || args.plant.is_some() {
         let why = anyhow!("schedules and planted bugs are for sim only; add --target sim");
-        return Err(Failure::Lacking(why));
+        return Err(Failure::MissingPrerequisite(why));
     }
     if args.trades.is_some() {
         return Err(Failure::Usage(anyhow!(
@@ -246,7 +246,7 @@ async fn one(
         gcp: cloud(CloudName::Gcp, gcp, view),
         producer_env: producer_env(site, &run),
         pace,
-        checkout: checkout.deploy(),
+        checkout: checkout.clone(),
         environment: site.settings.project.environment.clone(),
         symbols: run.workload.symbols.clone(),
     };
@@ -280,10 +280,10 @@ async fn one(
         give_back(site, checkout, &progress).await;
     }
     done.map_err(|failure| match failure {
-        Failure::Broken(error) => {
+        Failure::Failed(error) => {
             let folder = run.dir.path.display();
             let what = format!("{}; what happened is in {folder}", scenario.name);
-            Failure::Broken(error.context(what))
+            Failure::Failed(error.context(what))
         }
         other => other,
     })
@@ -323,7 +323,7 @@ async fn give_back(site: &Site, checkout: &Checkout, progress: &Progress) {
     progress.now("giving back what was taken away; this is not to be interrupted");
     let environment = &site.settings.project.environment;
     let say = |what: &str| progress.note(what);
-    let healed = Box::pin(game_day::heal(&checkout.deploy(), environment, say)).await;
+    let healed = Box::pin(game_day::heal(checkout, environment, say)).await;
     let left = match healed {
         Ok(healed) => healed.is_some_and(|healed| !healed.left.is_empty()),
         Err(_) => true,
@@ -366,16 +366,4 @@ fn reproduce(scenario: &Scenario, args: &Chaos, seed: u64) -> String {
     words.extend(args.env.iter().map(|env| format!("--env {env}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.join(" ")
-}
-
-impl From<commands::Failure> for Failure {
-    fn from(failure: commands::Failure) -> Self {
-        match failure {
-            commands::Failure::Failed(error) => Self::Broken(error),
-            commands::Failure::Usage(error) => Self::Usage(error),
-            commands::Failure::Lacking(error) => Self::Lacking(error),
-            commands::Failure::Interrupted(_) => Self::Interrupted,
-            commands::Failure::Found => Self::Verdict,
-        }
-    }
 }

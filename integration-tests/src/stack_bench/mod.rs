@@ -27,10 +27,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::outcome::Failure;
 use crate::processes::supervised::{GuardProgram, Spec, Supervised};
-use crate::progress::Progress;
-use crate::run::{Checkout, tools, until_interrupted};
+use crate::processes::tools;
+use crate::run::{Checkout, until_interrupted};
+use cli::Failure;
+use cli::Progress;
 
 use report::{Report, Round};
 use terraform::Terraform;
@@ -62,7 +63,7 @@ pub fn run(args: &Args, checkout: &Checkout) -> Result<(), Failure> {
     let settings = checkout.settings(&[])?;
     let progress = Progress::default();
     // Fetches what is missing while somebody looks.
-    tools(&progress).map_err(Failure::Lacking)?;
+    tools(&progress).map_err(Failure::MissingPrerequisite)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let measured = measure(args, checkout, &settings, &progress);
     let report = runtime.block_on(until_interrupted(measured))?;
@@ -95,8 +96,10 @@ async fn measure(
         let (created, deploy) = clouds.deploy(settings).await?;
         clouds.destroy().await?;
         progress.now(format!("round {name}: terraform, which takes a minute or so"));
-        let init =
-            terraform.init().await.map_err(|error| Failure::Lacking(error.context(NO_INIT)))?;
+        let init = terraform
+            .init()
+            .await
+            .map_err(|error| Failure::MissingPrerequisite(error.context(NO_INIT)))?;
         let apply = terraform.apply().await?;
         let round = Round::of(created, deploy, init, apply.took, apply.slowest);
         progress.note(format!("round {name}: {round}"));
@@ -110,7 +113,7 @@ async fn measure(
 }
 
 fn lacking(error: TerraformError) -> Failure {
-    Failure::Lacking(error.into())
+    Failure::MissingPrerequisite(error.into())
 }
 
 /// Hands those of our own variables on whose names are `wanted`.
@@ -167,7 +170,7 @@ impl Clouds {
         let account = account(&config).await.context("ask the emulator for its account")?;
         let bucket = format!("{}-bench", names::aws_artifact_bucket(settings, &account));
         let manifest = Manifest::read(&checkout.artifacts);
-        let manifest = manifest.map_err(|error| Failure::Lacking(error.into()))?;
+        let manifest = manifest.map_err(|error| Failure::MissingPrerequisite(error.into()))?;
         create_bucket(&config, &bucket).await.context("create a bucket for code")?;
         let mut objects = Vec::new();
         for name in ["aws-ingest", "aws-replicate"] {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, ensure};
 use candle::{Interval, Symbols};
-use deploy::commands::Checkout;
+use infra::Checkout;
 use operate::game_day;
 use pipeline::ports::{Archive, CandleStore, Fault, Queue};
 use tokio::time::{Instant, sleep};

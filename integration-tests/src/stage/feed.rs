@@ -147,7 +147,9 @@ impl Writer {
     async fn open(&self) -> io::Result<pipe::Sender> {
         loop {
             match pipe::OpenOptions::new().open_sender(&self.path) {
-                Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => sleep(POLL).await,
+                Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
+                    sleep(POLL).await
+                }
                 opened => return opened,
             }
         }

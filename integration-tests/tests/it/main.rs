@@ -4,9 +4,9 @@
 mod command;
 mod guard;
 mod interrupted;
+mod lacking;
 mod names;
 mod on_emulators;
 mod settings;
-mod sim;
 mod supervised;
 mod trees;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    producer::program::main()
+    producer_program::main()
 }

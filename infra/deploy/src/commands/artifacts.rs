@@ -4,8 +4,8 @@ use anyhow::anyhow;
 use infra::package::{Artifact, Manifest, Service};
 use infra::settings::Architecture;
 
-use super::failure::Failure;
 use super::site::Site;
+use cli::Failure;
 
 /// The manifest of the artifacts, as one command sees it.
 pub(super) struct Artifacts<'s> {
@@ -34,7 +34,7 @@ impl<'s> Artifacts<'s> {
     fn get(&self, name: &str, wanted: Architecture, next: &str) -> Result<&Artifact, Failure> {
         let artifact = self.manifest.artifact(name).ok_or_else(|| {
             let folder = self.site.checkout.artifacts.display();
-            Failure::lacking(anyhow!(
+            Failure::missing(anyhow!(
                 "find {name} in {folder}/{}; run `cargo xtask build`",
                 Manifest::FILE
             ))
@@ -42,7 +42,7 @@ impl<'s> Artifacts<'s> {
         // Emulators run it on this machine's processor, whatever the clouds have.
         if self.site.local.is_none() && artifact.arch != wanted.as_str() {
             let (built, wanted) = (&artifact.arch, wanted.as_str());
-            return Err(Failure::lacking(anyhow!(
+            return Err(Failure::missing(anyhow!(
                 "{name} is built for {built}, and it is to run on {wanted}: {next}"
             )));
         }
@@ -57,8 +57,8 @@ mod tests {
     use infra::Settings;
     use serde_json::json;
 
-    use super::super::site::Checkout;
     use super::*;
+    use infra::Checkout;
 
     /// Of artifacts for `arch`, where functions on AWS are to run on `lambda`.
     fn site(folder: &std::path::Path, arch: &str, lambda: &str) -> Site {

@@ -7,8 +7,8 @@ use anyhow::anyhow;
 use infra::names;
 
 use super::clouds::Clouds;
-use super::failure::Failure;
 use super::site::Site;
+use cli::Failure;
 
 /// Whether the plan is to be carried out.
 pub(super) fn apply(clouds: &Clouds, yes: bool) -> Result<(), Failure> {

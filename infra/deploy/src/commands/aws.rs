@@ -14,14 +14,14 @@ use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
 use super::artifacts::Artifacts;
 use super::clouds::check_account;
 use super::connect::TOLD;
-use super::failure::Failure;
 use super::known::Outputs;
 use super::report;
 use super::site::{Site, now_ms};
 use crate::aws::account;
 use crate::cloudformation::{self as cfn, Limits, Plan, StackRequest};
-use crate::progress::Progress;
 use crate::{artifact, smoke};
+use cli::Failure;
+use cli::Progress;
 
 /// The alias that messages go to.
 pub(super) const LIVE: &str = "live";

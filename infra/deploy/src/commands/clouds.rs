@@ -9,10 +9,10 @@ use args::Part;
 use infra::files;
 use serde::Serialize;
 
-use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::plan::Step;
 use super::site::Site;
+use cli::Failure;
 
 /// The account of every emulator of AWS.
 const EMULATED: &str = "000000000000";
@@ -159,9 +159,9 @@ pub(super) fn check_project(site: &Site, outputs: &Outputs) -> Result<(), Failur
 mod tests {
     use infra::Settings;
 
-    use super::super::site::Checkout;
     use super::*;
     use crate::local::LocalClouds;
+    use infra::Checkout;
 
     fn site(root: &std::path::Path, sets: &[&str]) -> Site {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();

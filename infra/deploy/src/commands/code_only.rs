@@ -9,13 +9,13 @@ use infra::render::{self, Code};
 
 use super::aws::{Aws, LIVE};
 use super::deploy::Deployed;
-use super::failure::Failure;
 use super::known;
 use super::site::Site;
 use crate::cloudformation as cfn;
-use crate::progress::Progress;
 use crate::smoke;
 use crate::versions::{Function, Version};
+use cli::Failure;
+use cli::Progress;
 
 pub(super) async fn run(site: &Site, part: Part, progress: &Progress) -> Result<Deployed, Failure> {
     if part != Part::Aws {

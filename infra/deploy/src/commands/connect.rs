@@ -8,9 +8,9 @@ use infra::files::Known;
 use infra::names;
 use serde::Serialize;
 
-use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::site::Site;
+use cli::Failure;
 
 /// The names of parameters that the stack gives again, as outputs of the same names.
 pub(super) const TOLD: [&str; 3] = ["PeerAudience", "AlertTopicArn", "PermissionsBoundaryArn"];

@@ -7,16 +7,17 @@ use args::Part;
 use serde::Serialize;
 
 use super::connect::{self, Connections};
-use super::failure::Failure;
 use super::gather::{Unreadable, gather};
 use super::known::{self, Outputs};
 use super::plan::{self, Plans, Step};
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{ask, aws::Aws, aws::Wanted, code_only, gcp, report, terraform};
 use crate::cloudformation as cfn;
 use crate::lock::Lock;
-use crate::progress::Progress;
 use crate::smoke;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 
 /// What a deploy gave.
 #[derive(Clone, Debug, Serialize)]

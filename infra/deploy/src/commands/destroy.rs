@@ -15,12 +15,13 @@ mod stack;
 mod tests;
 
 use super::clouds::Clouds;
-use super::failure::Failure;
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{ask, aws::Aws, gcp, known, terraform};
 use crate::cloudformation as cfn;
 use crate::inventory::{self, Item};
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 use stack::Gone;
 
 /// Deleted resources may be shown for a while; pauses between two looks grow.
@@ -100,7 +101,11 @@ pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failu
     if args.json {
         println!("{}", serde_json::to_string_pretty(&all)?);
     }
-    if all.iter().all(|destroyed| destroyed.left.is_empty()) { Ok(()) } else { Err(Failure::Found) }
+    if all.iter().all(|destroyed| destroyed.left.is_empty()) {
+        Ok(())
+    } else {
+        Err(Failure::CheckFailed)
+    }
 }
 
 async fn aws(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 mod own;
 
-use super::failure::Failure;
 use super::gather::{Unreadable, gather};
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{aws::Aws, gcp, report, terraform};
 use crate::cloudformation as cfn;
 use crate::plan::Change;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 
 /// What differs from what was deployed, seen as changes that somebody made.
 #[derive(Clone, Debug, Serialize)]
@@ -75,7 +76,7 @@ pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), F
     };
     report::print(&drift, args.json)?;
     let drifted = drift.parts.iter().any(|part| !part.found.changes.is_empty());
-    if drifted { Err(Failure::Found) } else { Ok(()) }
+    if drifted { Err(Failure::CheckFailed) } else { Ok(()) }
 }
 
 /// The drift of one part.

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use args::Part;
 
 use super::clouds::check_project;
-use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::site::Site;
 use super::{aws::Aws, gcp, terraform};
 use crate::cloudformation as cfn;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
 
 /// What to do where it can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ fn take(
                  brought here"
             );
             match unreadable {
-                Unreadable::Refused => Err(Failure::lacking(anyhow::anyhow!(problem))),
+                Unreadable::Refused => Err(Failure::missing(anyhow::anyhow!(problem))),
                 Unreadable::LeftOut => {
                     note(format!("note: left out: {problem}"));
                     Ok(())
@@ -177,8 +177,8 @@ mod tests {
     use anyhow::anyhow;
     use infra::Settings;
 
-    use super::super::site::Checkout;
     use super::*;
+    use infra::Checkout;
 
     fn site(root: &Path) -> Site {
         let text = include_str!("../../../../twincloud.toml");
@@ -232,7 +232,7 @@ mod tests {
         let refused = || Err(Failure::Failed(anyhow!("AccessDenied")));
         let mut none = |_| ();
         let error = take(&site, Part::Foundation, refused(), Unreadable::Refused, &mut none);
-        assert!(matches!(error, Err(Failure::Lacking(_))), "nothing is kept");
+        assert!(matches!(error, Err(Failure::MissingPrerequisite(_))), "nothing is kept");
 
         taken(&site, Ok(Found::Deployed(outputs("old"))));
         let long_ago = SystemTime::now() - Duration::from_hours(75);

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::clouds::check_project;
 use super::deploy::Deployed;
 use super::destroy::Destroyed;
-use super::failure::Failure;
 use super::gather::Found;
 use super::known::{self, Outputs};
 use super::plan::Step;
@@ -19,9 +18,10 @@ use super::status::{self, CloudStatus};
 use super::terraform::{Session, State};
 use crate::cloud_storage::{self, CloudStorage, Token};
 use crate::plan::Change;
-use crate::progress::Progress;
 use crate::smoke;
 use crate::terraform::{Plan, Purpose, Removed, Root};
+use cli::Failure;
+use cli::Progress;
 
 mod emulated;
 mod images;
@@ -86,7 +86,7 @@ async fn on_cloud(
              Default Credentials"
         );
         Token::find(told(ACCESS_TOKEN).as_deref())
-            .map_err(|error| Failure::lacking(anyhow!("{why}, and there are none: {error}")))?;
+            .map_err(|error| Failure::missing(anyhow!("{why}, and there are none: {error}")))?;
         progress.note(format!("note: {why}"));
     }
     let known = known::known(site)?;
@@ -197,7 +197,9 @@ fn other_sign_in(told: Told<'_>) -> Option<&'static str> {
 }
 
 fn lacks_token(failure: &Failure) -> bool {
-    let (Failure::Failed(error) | Failure::Lacking(error)) = failure else { return false };
+    let (Failure::Failed(error) | Failure::MissingPrerequisite(error)) = failure else {
+        return false;
+    };
     matches!(error.downcast_ref(), Some(cloud_storage::Error::NoCredentials(_)))
 }
 
@@ -205,7 +207,7 @@ fn lacks_token(failure: &Failure) -> bool {
 async fn state(site: &Site, bucket: &str, told: Told<'_>) -> Result<Option<State>, Failure> {
     if let Some(name) = other_sign_in(told) {
         let why = format!("{name} is set, which only Terraform reads");
-        return Err(Failure::lacking(cloud_storage::Error::NoCredentials(why)));
+        return Err(Failure::missing(cloud_storage::Error::NoCredentials(why)));
     }
     let name = format!("{}/default.tfstate", site.settings.gcp.state.prefix.trim_matches('/'));
     let Some(object) = storage(told)?.object(bucket, &name).await? else { return Ok(None) };
@@ -217,7 +219,7 @@ async fn state(site: &Site, bucket: &str, told: Told<'_>) -> Result<Option<State
 fn storage(told: Told<'_>) -> Result<CloudStorage, Failure> {
     let endpoint = told("GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT")
         .or_else(|| told("GOOGLE_STORAGE_CUSTOM_ENDPOINT"));
-    CloudStorage::open(endpoint.as_deref(), told(ACCESS_TOKEN).as_deref()).map_err(Failure::lacking)
+    CloudStorage::open(endpoint.as_deref(), told(ACCESS_TOKEN).as_deref()).map_err(Failure::missing)
 }
 
 /// Finds out whether a destroy can come to its end, and changes nothing.
@@ -235,7 +237,7 @@ pub(super) async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result
         return Ok(());
     }
     destroyable(&plan, Some(&storage(&told)?)).await?;
-    let token = Token::find(told(ACCESS_TOKEN).as_deref()).map_err(Failure::lacking)?;
+    let token = Token::find(told(ACCESS_TOKEN).as_deref()).map_err(Failure::missing)?;
     match rights::missing(rights::ENDPOINT, &token, &site.settings.gcp.project, &plan).await {
         Ok(missing) => permitted(&missing),
         Err(error) => {

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use args::Part;
 use infra::files::{self, Known, KnownProducer, KnownRegion};
 
-use super::failure::Failure;
 use super::site::Site;
+use cli::Failure;
 
 /// A part's outputs by name.
 pub(super) type Outputs = BTreeMap<String, String>;
@@ -124,7 +124,7 @@ fn regions(site: &Site, account: Option<&str>) -> anyhow::Result<BTreeMap<String
 pub(super) fn render(site: &Site, known: &Known) -> Result<PathBuf, Failure> {
     let folder = site.checkout.root.join(files::folder(&site.settings));
     let rendered = files::render(&site.settings, known)?;
-    files::write(&rendered, &folder).map_err(Failure::lacking)?;
+    files::write(&rendered, &folder).map_err(Failure::missing)?;
     Ok(folder)
 }
 
@@ -141,8 +141,8 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use infra::Settings;
 
-    use super::super::site::Checkout;
     use super::*;
+    use infra::Checkout;
 
     #[test]
     fn regions_are_known_by_their_outputs_and_share_an_account() {

@@ -12,7 +12,6 @@ mod connect;
 mod deploy;
 mod destroy;
 mod drift;
-mod failure;
 mod gather;
 mod gcp;
 mod known;
@@ -27,12 +26,13 @@ mod terraform;
 use std::env;
 use std::process::ExitCode;
 
+use cli::Failure;
+use infra::Checkout;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use ask::{agree, agree_on};
-pub use failure::Failure;
 pub use report::print;
-pub use site::{Checkout, Site, now_ms};
+pub use site::{Site, now_ms};
 pub use status::{CloudStatus, Row, basics, number, write_side_by_side};
 
 /// One of the commands.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use args::Part;
 
-use super::failure::Failure;
 use super::known::{self, Outputs};
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{aws::Aws, gcp, terraform};
 use crate::cloudformation as cfn;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 
 pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;

@@ -9,13 +9,14 @@ use serde::Serialize;
 mod tests;
 
 use super::clouds::Clouds;
-use super::failure::Failure;
 use super::gather::{Unreadable, gather};
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{aws::Aws, gcp, known, report, terraform};
 use crate::cloudformation;
 use crate::plan::Change;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 
 /// What one engine would change.
 #[derive(Clone, Debug, Serialize)]

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use args::{DeployTarget, Place, Render};
-use infra::Settings;
 use infra::files;
+use infra::{Checkout, Settings};
 use serde_json::json;
 
-use super::failure::Failure;
 use super::known;
-use super::site::{Checkout, Site};
+use super::site::Site;
+use cli::Failure;
 
 pub(super) fn run(args: &Render, checkout: &Checkout) -> Result<(), Failure> {
     let target = DeployTarget::Cloud;
@@ -20,7 +20,7 @@ pub(super) fn run(args: &Render, checkout: &Checkout) -> Result<(), Failure> {
     let folder = args.out.clone();
     let folder = folder.unwrap_or_else(|| checkout.root.join(files::folder(&site.settings)));
     let paths = files::write(&rendered, &folder).map_err(|error| {
-        if error.is_usage() { Failure::usage(error) } else { Failure::lacking(error) }
+        if error.is_usage() { Failure::usage(error) } else { Failure::missing(error) }
     })?;
     print(&site.settings, &paths, &known.missing(), args.json);
     Ok(())

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::failure::Failure;
 use crate::cloudformation::Progress as StackProgress;
-use crate::progress::Progress;
 use crate::terraform::Progress as TerraformProgress;
+use cli::Failure;
+use cli::Progress;
 
 /// What a stack operation does, line by line.
 pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {

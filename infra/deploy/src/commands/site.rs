@@ -1,7 +1,6 @@
 //! Where a command works: the checkout, the environment's settings, and the clouds.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,44 +8,17 @@ use anyhow::{Context as _, anyhow};
 use args::{DeployTarget, Part, Place};
 use aws_config::SdkConfig;
 use candle::{Interval, Symbol};
-use infra::Settings;
 use infra::package::Manifest;
 use infra::settings::FILE;
+use infra::{Checkout, LOCAL, Settings};
 
-use super::failure::Failure;
 use super::known;
 use crate::aws::{aws_config, emulator_credentials};
 use crate::local::LocalClouds;
 use crate::lock::{self, Lock};
-use crate::progress::Progress;
 use crate::smoke;
-
-/// The environment of the emulators.
-const LOCAL: &str = "local";
-
-/// Where the checkout and its artifacts are.
-#[derive(Clone, Debug)]
-pub struct Checkout {
-    /// The folder of twincloud.toml.
-    pub root: PathBuf,
-    /// Where `cargo xtask build` leaves the artifacts.
-    pub artifacts: PathBuf,
-}
-
-impl Checkout {
-    /// As `cargo xtask` tells it.
-    #[must_use]
-    pub fn from_vars() -> Self {
-        let folder = |variable, default: &str| {
-            let folder = env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
-            std::path::absolute(&folder).unwrap_or(folder)
-        };
-        Self {
-            root: folder("TWINCLOUD_ROOT", "."),
-            artifacts: folder("TWINCLOUD_ARTIFACTS", "target/artifacts"),
-        }
-    }
-}
+use cli::Failure;
+use cli::Progress;
 
 /// Where a command works.
 #[derive(Debug)]
@@ -67,7 +39,7 @@ impl Site {
         let local = match place.target {
             DeployTarget::Cloud => None,
             DeployTarget::Processes => {
-                Some(LocalClouds::find(&checkout.root).map_err(Failure::lacking)?)
+                Some(LocalClouds::find(&checkout.root).map_err(Failure::missing)?)
             }
         };
         let env = place.env.as_deref().or(local.is_some().then_some(LOCAL));
@@ -124,7 +96,7 @@ impl Site {
     /// What an earlier deploy of a part gave, by name.
     pub fn outputs(&self, part: Part) -> Result<BTreeMap<String, String>, Failure> {
         known::read(self, part)?.ok_or_else(|| {
-            Failure::lacking(anyhow!(
+            Failure::missing(anyhow!(
                 "{part} of {} was not deployed from here; `cargo xtask deploy {part}` does it, and `cargo xtask outputs \
                  {part}` reads what somebody else has deployed",
                 self.title()
@@ -146,7 +118,7 @@ impl Site {
 
     /// What `cargo xtask build` made.
     pub(super) fn manifest(&self) -> Result<Manifest, Failure> {
-        Manifest::read(&self.checkout.artifacts).map_err(Failure::lacking)
+        Manifest::read(&self.checkout.artifacts).map_err(Failure::missing)
     }
 
     /// The symbol of a smoke test's trade.

@@ -11,13 +11,14 @@ use futures::future::join;
 use pipeline::ports::CandleStore;
 use serde::Serialize;
 
-use super::failure::Failure;
-use super::site::{Checkout, Site};
+use super::site::Site;
 use super::{aws::Aws, aws::LIVE, drift, gcp, report};
 use crate::aws::in_words;
 use crate::cloudformation as cfn;
-use crate::progress::Progress;
 use crate::versions::Function;
+use cli::Failure;
+use cli::Progress;
+use infra::Checkout;
 
 /// Both clouds.
 #[derive(Clone, Debug, Serialize)]

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::aws::Aws;
 use super::deploy::{self, Deployed};
-use super::failure::Failure;
 use super::known::{self, Outputs};
 use super::plan::Step;
 use super::report;
@@ -20,8 +19,9 @@ use super::site::Site;
 use crate::aws::in_words;
 use crate::inventory::Item;
 use crate::plan::{Action, Change};
-use crate::progress::Progress;
 use crate::terraform::{self, Error, Phase, Plan, Purpose, Root, Terraform};
+use cli::Failure;
+use cli::Progress;
 
 /// Calls under way of a program that takes Ctrl-C itself.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -227,7 +227,7 @@ fn gives_rights(action: &str, address: &str) -> bool {
 }
 
 fn failed(error: Error) -> Failure {
-    if error.is_environment() { Failure::lacking(error) } else { error.into() }
+    if error.is_environment() { Failure::missing(error) } else { error.into() }
 }
 
 /// Outputs as texts; those that are null are left out.

@@ -5,9 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use args::Part;
 use candle::{Symbol, Symbols};
+use cli::Failure;
 use cloud_aws::{Clients, DynamoStore, S3Archive, SqsQueue};
 use cloud_gcp::{FirestoreStore, GcsArchive, PubSubQueue};
-use deploy::commands::{Failure, Site};
+use deploy::commands::Site;
 use infra::names;
 use pipeline::IngestConfig;
 

@@ -5,7 +5,9 @@ use std::fmt;
 use anyhow::anyhow;
 use args::{Cloud, DeadLettersCommand, DeadLettersOf, Which};
 use candle::Symbols;
-use deploy::commands::{Checkout, Failure, Site, agree, print};
+use cli::Failure;
+use deploy::commands::{Site, agree, print};
+use infra::Checkout;
 use pipeline::ports::Queue;
 use serde::Serialize;
 
@@ -224,6 +226,6 @@ impl Outcome {
 
     fn end(self, json: bool) -> Result<(), Failure> {
         print(&self, json)?;
-        if self.failed.is_empty() { Ok(()) } else { Err(Failure::Found) }
+        if self.failed.is_empty() { Ok(()) } else { Err(Failure::CheckFailed) }
     }
 }

@@ -5,12 +5,14 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use cli::Failure;
 use cloud_aws::{Clients, DynamoRegister};
 use cloud_gcp::FirestoreRegister;
-use deploy::commands::{Checkout, Failure, Site, now_ms, print};
+use deploy::commands::{Site, now_ms, print};
+use infra::Checkout;
 use pipeline::ports::{Fault, PortError};
 use pipeline::route::epoch::{Given, Order, Register, give};
-use producer::program::CloudRegister;
+use producer_program::CloudRegister;
 use serde::Serialize;
 use tokio::time::timeout;
 

@@ -11,7 +11,9 @@ mod sync;
 use std::process::ExitCode;
 
 use args::{SyncCommand, SyncPlace};
-use deploy::commands::{Checkout, Failure, to_end};
+use cli::Failure;
+use deploy::commands::to_end;
+use infra::Checkout;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// One of the commands.

@@ -8,7 +8,9 @@ use std::process::Command;
 
 use anyhow::{Context as _, anyhow};
 use args::DeployTarget;
-use deploy::commands::{Checkout, Failure, Site};
+use cli::Failure;
+use deploy::commands::Site;
+use infra::Checkout;
 
 /// Becomes the producer.
 pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failure> {
@@ -23,7 +25,7 @@ pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failu
     producer.args(words(args, &site));
     // Comes back only if it did not work.
     let error = producer.exec();
-    Err(Failure::lacking(anyhow!(
+    Err(Failure::missing(anyhow!(
         "run {}: {error}; `cargo xtask build` makes it",
         program.display()
     )))

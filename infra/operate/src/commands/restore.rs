@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use args::Cloud as Name;
 use candle::Hour;
-use deploy::commands::{Checkout, Failure, Site, now_ms, print};
-use deploy::progress::Progress as Shown;
+use cli::Failure;
+use cli::Progress as Shown;
+use deploy::commands::{Site, now_ms, print};
 use futures::future::try_join;
+use infra::Checkout;
 use pipeline::ports::{Archive, CandleStore};
 use serde::Serialize;
 
@@ -46,7 +48,7 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
         Name::Gcp => Box::pin(one(&site, args, &gcp.cloud, &aws.cloud)).await?,
     };
     print(&done, args.json)?;
-    if done.proved { Ok(()) } else { Err(Failure::Found) }
+    if done.proved { Ok(()) } else { Err(Failure::CheckFailed) }
 }
 
 async fn one<A, S, P, T>(
@@ -182,7 +184,7 @@ pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<()
     }
     print(&passes, args.at.json)?;
     let whole = passes.0.iter().all(|pass| pass.pulled.is_whole());
-    if whole { Ok(()) } else { Err(Failure::Found) }
+    if whole { Ok(()) } else { Err(Failure::CheckFailed) }
 }
 
 async fn pass<A, S, P>(

@@ -11,10 +11,12 @@ use anyhow::anyhow;
 use args::{Cloud, Part, Place};
 use aws_sdk_eventbridge::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::RuleState;
-use deploy::commands::{Checkout, Failure, Site, print};
+use cli::Failure;
+use deploy::commands::{Site, print};
 use deploy::google::{self, Run};
 use deploy::local::run::{Job, JobState};
 use futures::future::join;
+use infra::Checkout;
 use serde::Serialize;
 
 use scheduler::Scheduler;
@@ -87,7 +89,7 @@ pub(super) async fn set(
     print(&both, json)?;
     match (&both.aws, &both.gcp) {
         (Of::There(_), Of::There(_)) => Ok(()),
-        _ => Err(Failure::Found),
+        _ => Err(Failure::CheckFailed),
     }
 }
 
@@ -124,7 +126,7 @@ where
 }
 
 fn none(setting: &str) -> Failure {
-    Failure::lacking(anyhow!("nothing copies here: see {setting}, then deploy"))
+    Failure::missing(anyhow!("nothing copies here: see {setting}, then deploy"))
 }
 
 /// The job on Google Cloud, after what is wanted of it is done.

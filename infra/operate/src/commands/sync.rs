@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use candle::{Hour, IdRanges, Interval, Symbol, Symbols};
-use deploy::commands::{
-    Checkout, CloudStatus, Failure, Row, Site, basics, now_ms, number, print, write_side_by_side,
-};
-use deploy::progress::Progress;
+use cli::Failure;
+use cli::Progress;
+use deploy::commands::{CloudStatus, Row, Site, basics, now_ms, number, print, write_side_by_side};
 use futures::future::join;
+use infra::Checkout;
 use pipeline::ports::{Archive, CandleStore};
 use pipeline::route::epoch::{Order, Register};
 use serde::Serialize;

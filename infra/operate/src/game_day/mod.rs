@@ -24,7 +24,9 @@ use std::fmt;
 use std::time::Duration;
 
 use args::Cloud;
-use deploy::commands::{Checkout, Failure, Site};
+use cli::Failure;
+use deploy::commands::Site;
+use infra::Checkout;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -118,7 +120,7 @@ pub async fn plan(site: &Site, cloud: Cloud, outage: Outage) -> Result<Vec<Switc
             .await
             .map(|all| all.into_iter().map(Switch::Gcp).collect()),
     };
-    switches.map_err(Failure::lacking)
+    switches.map_err(Failure::missing)
 }
 
 /// Throws every switch of a record that was begun. If one can't be thrown, those before it are: [`heal`] undoes them.
@@ -174,7 +176,7 @@ pub async fn heal(
     let site = match Site::open(&record.place(), checkout) {
         Ok(site) => site,
         // Local clouds that are gone took everything with them.
-        Err(Failure::Lacking(_)) if record.is_local() => {
+        Err(Failure::MissingPrerequisite(_)) if record.is_local() => {
             record.remove()?;
             return Ok(Some(Healed::default()));
         }

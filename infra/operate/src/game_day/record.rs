@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use args::{Cloud, DeployTarget, Place};
-use deploy::commands::{Checkout, Failure, Site, now_ms};
+use cli::Failure;
+use deploy::commands::{Site, now_ms};
+use infra::Checkout;
 use serde::{Deserialize, Serialize};
 
 use super::Switch;
@@ -93,7 +95,7 @@ impl Record {
             switches: switches.into_iter().map(|before| Entry { undone: false, before }).collect(),
         };
         let record = Self { path: site.outputs_dir().join(FILE), content };
-        record.create().map_err(Failure::lacking)?;
+        record.create().map_err(Failure::missing)?;
         Ok(record)
     }
 
@@ -104,7 +106,7 @@ impl Record {
             None => Ok(()),
             Some(Self { path, .. }) => {
                 let environment = environment.clone();
-                Err(Failure::lacking(RecordError::Present { path, environment }))
+                Err(Failure::missing(RecordError::Present { path, environment }))
             }
         }
     }
@@ -115,10 +117,10 @@ impl Record {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::lacking(RecordError::file("read", &path, &error))),
+            Err(error) => return Err(Failure::missing(RecordError::file("read", &path, &error))),
         };
         let content: Content = serde_json::from_str(&text).map_err(|error| {
-            Failure::lacking(RecordError::file(
+            Failure::missing(RecordError::file(
                 "read",
                 &path,
                 &format!(

@@ -16,9 +16,9 @@ use toolbox::{Cache, Env};
 
 use super::INPUTS;
 use crate::docker::DockerError;
-use crate::outcome::Failure;
-use crate::progress::Progress;
 use crate::run::interrupted;
+use cli::Failure;
+use cli::Progress;
 
 /// A Debian, and what it has besides what is essential.
 pub(super) struct Debian {
@@ -69,12 +69,12 @@ impl Debian {
         progress: &Progress,
     ) -> Result<(), Failure> {
         let Some(debootstrap) = find_debootstrap(env) else {
-            return Err(Failure::Lacking(anyhow!(
+            return Err(Failure::MissingPrerequisite(anyhow!(
                 "no debootstrap, which makes what {image} stands on; on Debian and Ubuntu: sudo apt install debootstrap"
             )));
         };
         if !is_root() {
-            return Err(Failure::Lacking(anyhow!(
+            return Err(Failure::MissingPrerequisite(anyhow!(
                 "debootstrap needs root, to make {image}: run this command once with sudo --preserve-env=PATH,HOME; \
                  the images are then there for everybody who may use Docker"
             )));
@@ -107,7 +107,7 @@ fn keyring(env: &Env) -> Result<PathBuf, Failure> {
     if keyring.is_file() {
         return Ok(keyring);
     }
-    Err(Failure::Lacking(anyhow!(
+    Err(Failure::MissingPrerequisite(anyhow!(
         "no {}, by which packages of Debian are checked; on Debian and Ubuntu: sudo apt install debian-archive-keyring",
         keyring.display()
     )))
@@ -180,14 +180,16 @@ async fn run(mut command: Command, image: &str, progress: &Progress) -> Result<(
             let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM);
             let _ = timeout(GRACE, child.wait()).await;
         }
-        return Err(Failure::Interrupted);
+        return Err(Failure::Interrupted(String::new()));
     };
     let status = status.context("wait for debootstrap")?;
     if status.success() {
         return Ok(());
     }
     let said = last.join("\n");
-    Err(Failure::Lacking(anyhow!("debootstrap failed ({status}); it said last:\n{said}")))
+    Err(Failure::MissingPrerequisite(anyhow!(
+        "debootstrap failed ({status}); it said last:\n{said}"
+    )))
 }
 
 /// Whether debootstrap says what it does now, and not with which of the hundreds of packages.
@@ -275,7 +277,9 @@ mod tests {
 
         let folder = tempfile::tempdir().expect("a temporary folder");
         let env = Env::empty(toolbox::Platform::Debian).with_root(folder.path());
-        let Err(Failure::Lacking(why)) = keyring(&env) else { panic!("there are no keys") };
+        let Err(Failure::MissingPrerequisite(why)) = keyring(&env) else {
+            panic!("there are no keys")
+        };
         assert!(why.to_string().contains("apt install debian-archive-keyring"), "{why}");
         let file = env.system_path(KEYRING);
         std::fs::create_dir_all(file.parent().expect("it has a parent")).expect("create");

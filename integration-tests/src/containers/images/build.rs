@@ -18,10 +18,11 @@ use super::{
     FAKE_GCS_SERVER, FIRESTORE, IMAGE, INPUTS, LOCALSTACK_CODE, MINISTACK, PUBSUB, localstack,
 };
 use crate::docker::{self, docker};
-use crate::outcome::Failure;
 use crate::processes::emulators::firestore::MAIN_CLASS;
-use crate::progress::Progress;
-use crate::run::{interrupted, tools};
+use crate::processes::tools;
+use crate::run::interrupted;
+use cli::Failure;
+use cli::Progress;
 
 /// For one image on top of the base.
 const BUILD: Duration = Duration::from_mins(10);
@@ -35,13 +36,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let ImagesCommand::Build(args) = &args.command;
     let progress = Progress::default();
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(docker::version()).map_err(|error| Failure::Lacking(error.into()))?;
-    let tools = tools(&progress).map_err(Failure::Lacking)?;
+    runtime
+        .block_on(docker::version())
+        .map_err(|error| Failure::MissingPrerequisite(error.into()))?;
+    let tools = tools(&progress).map_err(Failure::MissingPrerequisite)?;
     let images = runtime.block_on(async {
         tokio::select! {
             images = build(args, &tools, &progress) => images,
             // debootstrap hears of it by itself, and is waited for.
-            told = late_interrupt() => { told?; Err(Failure::Interrupted) }
+            told = late_interrupt() => { told?; Err(Failure::Interrupted(String::new())) }
         }
     })?;
     progress.finish();
@@ -149,7 +152,7 @@ async fn build_localstack(
 /// Whether there is no such image, or one that was made of something else.
 async fn is_missing(reference: &str, inputs: &String) -> Result<bool, Failure> {
     let there = docker::image_label(reference, INPUTS).await;
-    Ok(there.map_err(|error| Failure::Lacking(error.into()))?.as_ref() != Some(inputs))
+    Ok(there.map_err(|error| Failure::MissingPrerequisite(error.into()))?.as_ref() != Some(inputs))
 }
 
 async fn ensure_base(env: &Env, cache: &Cache, progress: &Progress) -> Result<(), Failure> {

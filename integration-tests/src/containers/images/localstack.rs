@@ -11,8 +11,8 @@ use toolbox::{Cache, Env, pins};
 use super::base::{self, Root, TRIXIE};
 use super::packages::Packages;
 use super::{IMAGE, INPUTS, LABEL_OF_CODE, LOCALSTACK_CODE};
-use crate::outcome::Failure;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
 
 const PACKAGES: Packages = Packages {
     requirements: pins::LOCALSTACK.requirements,

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use args::{AwsEmulator, Target};
+use cli::Progress;
 use futures::future::try_join_all;
 use infra::Settings;
 use toolbox::Tools;
@@ -13,8 +14,6 @@ use crate::emulator::Emulator;
 use crate::history::CloudName;
 use crate::processes::emulators::{Launch, ministack};
 use crate::processes::{self, LocalClouds};
-use crate::progress::Progress;
-use crate::run;
 
 /// What the emulators are made of.
 #[derive(Clone, Debug)]
@@ -34,7 +33,7 @@ impl Backend {
         progress: &Progress,
     ) -> anyhow::Result<Self> {
         if target != Target::Containers {
-            let tools = run::tools(progress).context("the target processes can't be had")?;
+            let tools = processes::tools(progress).context("the target processes can't be had")?;
             return Ok(Self::Processes(Box::new(tools)));
         }
         let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;

@@ -30,7 +30,7 @@ fn aws_is_lost_and_failed_back_to() {
     // The verdict is in the files: it comes out again, and not if one of them is another.
     let run = checkout.dir.path().join("target/runs/latest");
     let folder = run.to_str().expect("a path in UTF-8");
-    let again = checkout.run(&["verify", folder, "--json"]);
+    let again = checkout.sim(&["verify", folder, "--json"]);
     again.assert_code(0);
     assert_eq!(again.json(), report);
     let page = checkout.latest("report.html");
@@ -44,7 +44,7 @@ fn aws_is_lost_and_failed_back_to() {
         .replace("\"trade_ids\":[[", "\"cloud\":\"aws\",\"is_first\":false,\"trade_ids\":[[1,1],[");
     lines.push(&more);
     fs::write(run.join("history.jsonl"), lines.join("\n")).expect("write");
-    let broken = checkout.run(&["verify", folder]);
+    let broken = checkout.sim(&["verify", folder]);
     broken.assert_code(1);
     assert!(broken.stdout.contains("BROKEN     nothing accepted is lost"), "{}", broken.stdout);
     assert!(broken.stdout.contains("reproduce  cargo xtask chaos --scenario kill-aws"));
@@ -115,7 +115,7 @@ fn what_cannot_be_broken_is_said_and_not_passed_over() {
     let ran = checkout.run(&["chaos", "--scenario", "clock-skew"]);
     ran.assert_code(3);
     assert!(ran.stderr.contains("--target sim"), "{}", ran.stderr);
-    let listed = checkout.run(&["chaos", "--list"]);
+    let listed = checkout.sim(&["chaos", "--list"]);
     listed.assert_code(0);
     let readme = fs::read_to_string(workspace().join("README.md")).expect("the README");
     assert!(readme.contains("chaos --list"), "a user finds the list");

@@ -333,7 +333,8 @@ fn an_image_is_not_silently_left_out() {
             image,
         ])
     };
-    e2e("sim", &image).assert_code(2);
+    let words = ["e2e", "--target", "sim", "--trades", "generate:10:1", "--gcp-image", &image];
+    checkout.sim(&words).assert_code(2);
     e2e("processes", "127.0.0.1:1/images/ingest:latest").assert_code(2);
     let absent = e2e("processes", &image);
     absent.assert_code(3);

@@ -22,8 +22,8 @@ use pipeline::health::State;
 use pipeline::route::epoch::{Given, give};
 use producer::BatchLimits;
 use producer::events::{Entry, Event};
-use producer::program::CloudRegister;
 use producer::status::{Phase, Status};
+use producer_program::CloudRegister;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 

@@ -3,14 +3,14 @@
 use anyhow::anyhow;
 
 use super::super::aws::Aws;
-use super::super::failure::Failure;
 use super::super::site::Site;
 use super::super::terraform;
 use super::deletions::Place;
 use crate::aws::in_words;
-use crate::progress::Progress;
 use crate::rights::{self, Rights, Simulated};
 use crate::{bucket, cloudformation as cfn};
+use cli::Failure;
+use cli::Progress;
 
 /// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
 /// as that takes it off.

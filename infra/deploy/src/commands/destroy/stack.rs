@@ -8,13 +8,13 @@ use anyhow::anyhow;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 
 use super::super::aws::Aws;
-use super::super::failure::Failure;
 use super::super::report;
 use crate::aws::in_words;
 use crate::bucket;
 use crate::cloudformation::{self as cfn, Resource};
 use crate::inventory::Item;
-use crate::progress::Progress;
+use cli::Failure;
+use cli::Progress;
 
 /// The longest time that a mapping takes to be off.
 const OFF_LIMIT: Duration = Duration::from_mins(5);

@@ -9,12 +9,12 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
 use super::super::aws::Aws;
-use super::super::failure::Failure;
 use super::Found;
 use crate::artifact;
 use crate::aws::in_words;
 use crate::cloudformation::{self as cfn, Resource};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
+use cli::Failure;
 
 /// Adds the drift of a stack.
 pub(super) async fn add(aws: &Aws<'_>, stack: &str, found: &mut Found) -> Result<(), Failure> {

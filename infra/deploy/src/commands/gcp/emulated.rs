@@ -14,7 +14,7 @@ use crate::inventory;
 use crate::plan::Change;
 
 fn failed(error: Error) -> Failure {
-    if error.is_environment() { Failure::lacking(error) } else { error.into() }
+    if error.is_environment() { Failure::missing(error) } else { error.into() }
 }
 
 fn endpoints(site: &Site) -> Result<Endpoints, Failure> {

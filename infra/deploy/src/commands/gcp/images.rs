@@ -7,7 +7,7 @@ use infra::package::image::{ImageReference, Repository};
 use super::super::artifacts::Artifacts;
 use super::{Failure, Site};
 use crate::images;
-use crate::progress::Progress;
+use cli::Progress;
 
 /// How much of a digest tells images apart, in a table.
 const SHORT: usize = 12;
@@ -39,7 +39,7 @@ pub(super) async fn push(
         artifacts.service(&service)?;
     }
     let pushed = images::push_services(&site.checkout.artifacts, &to).await.map_err(|error| {
-        if error.is_environment() { Failure::lacking(error) } else { error.into() }
+        if error.is_environment() { Failure::missing(error) } else { error.into() }
     })?;
     for service in &pushed {
         progress.note(format!("{}: {} blobs sent", service.image, service.blobs_sent));

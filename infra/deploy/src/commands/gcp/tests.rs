@@ -5,10 +5,10 @@ use std::path::Path;
 use infra::Settings;
 use serde_json::json;
 
-use super::super::site::Checkout;
 use super::*;
 use crate::served::Served;
 use crate::terraform::fake::Fake;
+use infra::Checkout;
 
 /// The output of a destroy, whose plan removes a database and a bucket; and how program and server were called.
 async fn destroyed(
@@ -179,7 +179,7 @@ async fn with_a_token_the_state_is_read_without_the_program() {
 #[test]
 fn a_client_without_a_token_is_told_from_one_that_is_refused() {
     let none = || cloud_storage::Error::NoCredentials("no file".to_owned());
-    assert!(lacks_token(&Failure::lacking(none())));
+    assert!(lacks_token(&Failure::missing(none())));
     assert!(lacks_token(&Failure::from(none())));
     let place = "states/x".to_owned();
     let status = reqwest::StatusCode::FORBIDDEN;

@@ -5,13 +5,13 @@ use std::path::Path;
 use infra::Settings;
 use serde_json::json;
 
-use super::super::site::Checkout;
 use super::*;
 use crate::fake_aws::FakeAws;
 use crate::fake_aws::stacks::Stacks;
 use crate::local::LocalClouds;
 use crate::served::Served;
 use crate::terraform::fake::{Fake, diagnostic};
+use infra::Checkout;
 
 /// As hashicorp/terraform-provider-google #11102 has it.
 const METRIC: &str = "Error creating AlertPolicy: googleapi: Error 404: Cannot find metric(s) that match type = \

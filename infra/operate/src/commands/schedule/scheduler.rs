@@ -1,7 +1,7 @@
 //! Cloud Scheduler's API, as far as a job is read, paused and resumed.
 
 use anyhow::Context as _;
-use deploy::commands::Failure;
+use cli::Failure;
 use reqwest::Method;
 use serde::Deserialize;
 

@@ -26,7 +26,7 @@ fn assert_left(checkout: &Checkout) -> Value {
     let about: Value = serde_json::from_str(&checkout.latest("run.json")).expect("JSON");
     assert_eq!(about["target"], "containers", "{about}");
     let folder = checkout.dir.path().join("target/runs/latest");
-    let again = checkout.run(&["verify", folder.to_str().expect("UTF-8"), "--json"]);
+    let again = checkout.sim(&["verify", folder.to_str().expect("UTF-8"), "--json"]);
     again.assert_code(0);
     assert_eq!(again.json(), report);
     for emulator in ["aws", "pubsub", "firestore", "storage"] {
@@ -63,7 +63,7 @@ async fn e2e_gives_the_verdict_that_it_gives_elsewhere() {
     assert_eq!(history.lines().filter(is_kill).count(), 2, "one in each cloud");
 
     let elsewhere = Checkout::new();
-    elsewhere.run(&[&workload[..], &["--target", "sim"]].concat()).assert_code(0);
+    elsewhere.sim(&[&workload[..], &["--target", "sim"]].concat()).assert_code(0);
     let file = |name: &str| (checkout.latest(name), elsewhere.latest(name));
     for name in ["candles-aws.jsonl", "candles-gcp.jsonl", "trades.jsonl"] {
         let (here, there) = file(name);

@@ -1,0 +1,170 @@
+//! The queues and the registers of orders of both clouds.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use cloud_aws::{Clients, DynamoRegister, SqsQueue, single_attempt_config};
+use cloud_gcp::{Endpoints, FirestoreRegister, PubSubQueue};
+use federation::AwsIdentity;
+use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
+use pipeline::route::Target;
+use pipeline::route::epoch::{Order, Register};
+
+use producer::config::{ProducerConfig, SignIn, store_of};
+
+/// A cloud's queue.
+#[derive(Clone, Debug)]
+pub enum CloudQueue {
+    /// SQS.
+    Aws(SqsQueue),
+    /// Pub/Sub.
+    Gcp(Box<PubSubQueue>),
+}
+
+impl Queue for CloudQueue {
+    async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
+        match self {
+            Self::Aws(queue) => queue.publish(bodies).await,
+            Self::Gcp(queue) => queue.publish(bodies).await,
+        }
+    }
+
+    async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
+        match self {
+            Self::Aws(queue) => queue.receive(max).await,
+            Self::Gcp(queue) => queue.receive(max).await,
+        }
+    }
+
+    async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
+        match self {
+            Self::Aws(queue) => queue.acknowledge(receipt).await,
+            Self::Gcp(queue) => queue.acknowledge(receipt).await,
+        }
+    }
+
+    async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
+        match self {
+            Self::Aws(queue) => queue.release(receipt).await,
+            Self::Gcp(queue) => queue.release(receipt).await,
+        }
+    }
+}
+
+/// A cloud's register of orders by hand.
+#[derive(Clone, Debug)]
+pub enum CloudRegister {
+    /// In `DynamoDB`.
+    Aws(DynamoRegister),
+    /// In Firestore.
+    Gcp(FirestoreRegister),
+}
+
+impl Register for CloudRegister {
+    async fn read(&self) -> Result<Option<Order>, PortError> {
+        match self {
+            Self::Aws(register) => register.read().await,
+            Self::Gcp(register) => register.read().await,
+        }
+    }
+
+    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+        match self {
+            Self::Aws(register) => register.replace(expected, order).await,
+            Self::Gcp(register) => register.replace(expected, order).await,
+        }
+    }
+
+    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+        match self {
+            Self::Aws(register) => register.birth_mark().await,
+            Self::Gcp(register) => register.birth_mark().await,
+        }
+    }
+}
+
+/// The queue of each target of the router, in its order. Nobody need be there yet.
+///
+/// The clients try once: the relay tries again by itself, and has to hear of each failure to know how a cloud is.
+pub(super) async fn queues(config: &ProducerConfig) -> anyhow::Result<Vec<CloudQueue>> {
+    let mut queues = Vec::new();
+    for target in &config.relay.router.targets {
+        let queue = queue(config, target).await;
+        queues.push(queue.with_context(|| format!("set up publishing to {}", target.name))?);
+    }
+    Ok(queues)
+}
+
+async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<CloudQueue> {
+    let deadline = config.relay.publish_deadline;
+    let region = region(target);
+    if target.cloud == "aws" {
+        let sdk = aws(config, region, deadline).await?;
+        return Ok(CloudQueue::Aws(SqsQueue::named(
+            Clients::new(&sdk).sqs,
+            config.aws.queue_in(&target.region),
+        )));
+    }
+    // A topic is one in all regions.
+    let (project, topic) = (&config.gcp.project, &config.gcp.topic);
+    let emulator = endpoints().pubsub;
+    let queue =
+        PubSubQueue::connect_once(emulator.as_deref(), region, project, topic, deadline).await?;
+    Ok(CloudQueue::Gcp(Box::new(queue)))
+}
+
+/// The register of each store that there is a target of, by its name: Google Cloud has one, AWS one in each region.
+/// Nobody need be there yet.
+pub(super) async fn registers(
+    config: &ProducerConfig,
+    patience: Duration,
+) -> anyhow::Result<Vec<(String, CloudRegister)>> {
+    let mut registers: Vec<(String, CloudRegister)> = Vec::new();
+    for target in &config.relay.router.targets {
+        let store = store_of(target);
+        if registers.iter().any(|(name, _)| name == store) {
+            continue;
+        }
+        let register = if target.cloud == "aws" {
+            let sdk = aws(config, region(target), patience).await?;
+            let table = config.aws.table_in(&target.region);
+            CloudRegister::Aws(DynamoRegister::new(Clients::new(&sdk).dynamodb, table))
+        } else {
+            let gcp = &config.gcp;
+            let endpoint = endpoints().firestore;
+            CloudRegister::Gcp(FirestoreRegister::new(
+                endpoint.as_deref(),
+                &gcp.project,
+                &gcp.database,
+                &gcp.collection,
+            ))
+        };
+        registers.push((store.to_owned(), register));
+    }
+    Ok(registers)
+}
+
+/// Opens AWS with the SDK's default credentials, or with the identity of a virtual machine on Google Cloud.
+async fn aws(
+    config: &ProducerConfig,
+    region: Option<&str>,
+    timeout: Duration,
+) -> anyhow::Result<SdkConfig> {
+    let sdk = single_attempt_config(region, timeout).await;
+    let Some(SignIn { role, audience }) = &config.aws.sign_in else { return Ok(sdk) };
+    let identity = AwsIdentity::new(audience, role, &sdk, None);
+    let identity = identity.with_context(|| format!("prepare to sign in at AWS as {role}"))?;
+    let credentials = SharedCredentialsProvider::new(identity);
+    Ok(sdk.into_builder().credentials_provider(credentials).build())
+}
+
+/// Where the target is, if it says.
+fn region(target: &Target) -> Option<&str> {
+    Some(target.region.as_str()).filter(|region| !region.is_empty())
+}
+
+fn endpoints() -> Endpoints {
+    Endpoints::from_vars(|name| std::env::var(name).ok())
+}
