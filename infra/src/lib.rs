@@ -3,6 +3,7 @@
 
 mod checkout;
 pub mod files;
+mod known;
 pub mod names;
 pub mod package;
 pub mod render;

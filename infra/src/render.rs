@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::files::Known;
+use crate::known::Known;
+pub use crate::known::{Code, CodeObject};
 use crate::names;
 use crate::settings::{Region, Settings};
 
@@ -16,28 +15,6 @@ pub const STACK_TEMPLATE: &str = include_str!("../aws/stack.yaml");
 
 /// `infra/aws/bootstrap.yaml`, the template of the two buckets that all else begins with.
 pub const BOOTSTRAP_TEMPLATE: &str = include_str!("../aws/bootstrap.yaml");
-
-/// The functions' code in a bucket, where `CloudFormation` finds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Code {
-    /// The bucket's name.
-    pub bucket: String,
-    /// The function that ingests.
-    pub ingest: CodeObject,
-    /// The function that copies from the peer; without its code it isn't made.
-    pub replicate: Option<CodeObject>,
-}
-
-/// One function's zip in that bucket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CodeObject {
-    /// The object's key; holds the content's hash, so another content is another key.
-    pub key: String,
-    /// SHA-256 of the zip in base64, as Lambda says it.
-    pub sha256_base64: String,
-}
 
 impl Settings {
     /// The environment of the AWS functions. `account` is the twelve-digit number of the account.

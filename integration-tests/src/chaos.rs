@@ -46,7 +46,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     let backend = Backend::find(args.target, &settings, args.aws_emulator, &progress)
         .map_err(Failure::MissingPrerequisite)?;
     if scenarios.iter().any(|scenario| scenario.kills_functions) {
-        backend.require(Fault::KillFunction).map_err(Failure::missing)?;
+        backend.require(Fault::KillFunction)?;
     }
     let args =
         &Chaos { target: backend.target(), aws_emulator: backend.aws_emulator(), ..args.clone() };

@@ -116,7 +116,7 @@ fn choose(args: &E2e, settings: &Settings, progress: &Progress) -> Result<Place,
                 progress.note("target: processes, the best that this machine can");
             }
             if args.kill_functions > 0 {
-                backend.require(Fault::KillFunction).map_err(Failure::missing)?;
+                backend.require(Fault::KillFunction)?;
             }
             Ok(Place::Emulators(backend))
         }

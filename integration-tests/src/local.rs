@@ -8,6 +8,7 @@ mod http;
 mod jobs;
 mod problem;
 mod services;
+mod shared;
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;

@@ -12,12 +12,14 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::observer::Observer;
+use record::Health;
+
+pub(super) mod record;
 
 /// The path of the health check.
 pub(super) const PATH: &str = "/healthz";
@@ -29,40 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The interval of the watchdog's checks.
 const LOOK: Duration = Duration::from_secs(1);
-/// The main loop records the health each second. An older record is reported as unhealthy.
-const LATE: Duration = Duration::from_secs(5);
 /// The watchdog aborts the process after this time without a new record.
 const HUNG: Duration = Duration::from_mins(1);
 
-/// The health of the producer as last recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Health {
-    /// The current faults, as text; empty if the producer is healthy.
-    pub(super) troubles: Vec<String>,
-    /// Messages that no target has accepted yet.
-    pub(super) messages_waiting: u64,
-    /// Seconds since a target last accepted a message; none if no message was accepted since the start.
-    pub(super) accepted_s_ago: Option<u64>,
-}
-
-impl Health {
-    /// The health at `now` from the last record and its time; without a record, the producer is starting.
-    pub(super) fn now(seen: Option<(Instant, Self)>, now: Instant) -> Self {
-        let Some((at, mut health)) = seen else {
-            return Self { troubles: vec!["it starts".to_owned()], ..Self::default() };
-        };
-        let age = now.saturating_duration_since(at);
-        if age > LATE {
-            health.troubles.push(format!("it has not looked at itself for {} s", age.as_secs()));
-        }
-        health
-    }
-
-    fn response(&self) -> Response<Full<Bytes>> {
-        let is_well = self.troubles.is_empty();
-        let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        answer(status, serde_json::to_vec(self).unwrap_or_default())
-    }
+/// The answer to a request: 200, or 503 with the faults.
+fn response(health: &Health) -> Response<Full<Bytes>> {
+    let status =
+        if health.troubles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    answer(status, serde_json::to_vec(health).unwrap_or_default())
 }
 
 /// Binds the address; called first, so that an address in use is reported at once.
@@ -97,7 +73,7 @@ pub(super) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
 fn respond(request: &Request<Incoming>, observer: &Observer) -> Response<Full<Bytes>> {
     let is_asked = request.uri().path() == PATH;
     match (is_asked, request.method()) {
-        (true, &Method::GET | &Method::HEAD) => observer.health().response(),
+        (true, &Method::GET | &Method::HEAD) => response(&observer.health()),
         (true, _) => answer(StatusCode::METHOD_NOT_ALLOWED, Vec::new()),
         (false, _) => answer(StatusCode::NOT_FOUND, Vec::new()),
     }
@@ -215,9 +191,9 @@ mod tests {
     #[test]
     fn the_answer_is_200_or_503_with_the_troubles() {
         let well = Health { accepted_s_ago: Some(1), ..Health::default() };
-        assert_eq!(well.response().status(), StatusCode::OK);
+        assert_eq!(response(&well).status(), StatusCode::OK);
         let ill = Health { troubles: vec!["no stream".to_owned()], ..well };
-        assert_eq!(ill.response().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response(&ill).status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(
             serde_json::to_string(&ill).unwrap(),
             r#"{"troubles":["no stream"],"messages_waiting":0,"accepted_s_ago":1}"#

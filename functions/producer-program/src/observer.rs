@@ -11,7 +11,7 @@ use pipeline::health::State;
 use pipeline::route::Route;
 use tokio::sync::Notify;
 
-use super::health::Health;
+use super::health::record::Health;
 use crate::binance_ws::BinanceEvent;
 use producer::Counts as Lines;
 use producer::events::{Event, Log, now_us};

@@ -13,7 +13,7 @@ use infra::package::{Artifact, Manifest};
 use infra::{Checkout, Settings};
 
 use crate::aws::{aws_config, emulator_credentials};
-use crate::commands::{Checkout, Site};
+use crate::commands::Site;
 use crate::local::LocalClouds;
 
 /// A call as it went out.

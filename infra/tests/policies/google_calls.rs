@@ -98,7 +98,7 @@ const UNASSIGNED: [(&[&str], &str); 4] = [
     (
         &[
             "infra/deploy/src/cloud_storage.rs#holds_anything",
-            "infra/deploy/src/commands/gcp/rights.rs",
+            "infra/deploy/src/commands/components/google/rights.rs",
         ],
         "before a destroy, which an administrator of the project does",
     ),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::report::{Item, Need, Source, Status};
+use crate::item::{Item, Need, Source, Status};
 use crate::{Env, process};
 
 /// A network that doesn't answer must not hold up the report.

@@ -11,6 +11,7 @@ pub mod docker;
 pub mod emulators;
 mod env;
 pub mod github;
+mod item;
 pub mod java;
 pub mod pins;
 mod process;
@@ -28,6 +29,7 @@ mod testing;
 
 pub use cache::Cache;
 pub use env::{Env, Platform};
+pub use item::{Item, Need, Source, Status};
 pub use programs::how_to_get;
-pub use report::{Item, Need, Report, STATIC_LIBC, Source, Status};
+pub use report::{Report, STATIC_LIBC};
 pub use tools::{NotPossible, Plan, Step, Tools};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::report::Need;
+use crate::item::Need;
 use crate::{Env, Platform, process};
 
 const LIMIT: Duration = Duration::from_secs(10);

@@ -6,40 +6,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::emulators::{Emulator, JarStatus};
+use crate::item::{Item, Need, Source, Status};
 use crate::pins::{self, PythonTool};
 use crate::programs::{self, Program};
 use crate::{Cache, Env, Platform, docker, java, python, static_libc, surroundings, venv};
-
-/// A thing that a person may want to do with the project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Need {
-    /// Compile it.
-    Build,
-    /// Run its tests as CI does.
-    Test,
-    /// Run its checks as CI does.
-    Check,
-    /// Run the clouds as local processes.
-    Processes,
-    /// Run the clouds in containers.
-    Containers,
-    /// Deploy to the real clouds.
-    Deploy,
-}
-
-impl Need {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Build => "build",
-            Self::Test => "test",
-            Self::Check => "check",
-            Self::Processes => "processes",
-            Self::Containers => "containers",
-            Self::Deploy => "deploy",
-        }
-    }
-}
 
 /// The line about the library that everything that is deployed is linked with.
 pub const STATIC_LIBC: &str = "static C library";
@@ -48,83 +18,6 @@ const IMAGES: [&str; 4] = ["fake-gcs-server", "firestore-emulator", "ministack",
 /// About how much the published ones are: Google's command line is most of it.
 const IMAGES_BYTES: u64 = 1_600_000_000;
 const BUILD_IMAGES: &str = "`cargo xtask images build`, as root and with debootstrap";
-
-/// How a thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// On `PATH`.
-    Path,
-    /// By this variable.
-    Variable(&'static str),
-    /// In an installed Google Cloud SDK.
-    CloudSdk,
-    /// In the project's cache.
-    Cache,
-    /// It is part of the machine.
-    System,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Path => formatter.write_str("PATH"),
-            Self::Variable(name) => formatter.write_str(name),
-            Self::CloudSdk => formatter.write_str("Cloud SDK"),
-            Self::Cache => formatter.write_str("cache"),
-            Self::System => formatter.write_str("system"),
-        }
-    }
-}
-
-/// The state of a thing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename_all = "kebab-case")]
-pub enum Status {
-    /// It is there.
-    Found {
-        /// Where, if it is a file.
-        path: Option<PathBuf>,
-        /// Its version.
-        version: String,
-        /// How it was found.
-        source: Source,
-    },
-    /// It will be fetched when it is needed.
-    WillFetch {
-        /// From where, for people.
-        what: String,
-        /// About how much is downloaded.
-        bytes: u64,
-    },
-    /// It is not there, and won't be fetched.
-    Missing {
-        /// Why.
-        why: String,
-    },
-}
-
-/// One line of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Item {
-    /// The thing.
-    pub name: String,
-    /// Its state.
-    #[serde(flatten)]
-    pub status: Status,
-    /// What can't be done without it.
-    pub needed_for: Vec<Need>,
-    /// What to type, or where to read.
-    pub how_to_get: String,
-}
-
-impl Item {
-    /// Whether it is not there, and won't be fetched.
-    #[must_use]
-    pub fn is_missing(&self) -> bool {
-        matches!(self.status, Status::Missing { .. })
-    }
-}
 
 /// Everything that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

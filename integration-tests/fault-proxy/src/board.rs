@@ -1,21 +1,22 @@
 //! The switchboard of a proxy: which faults are in force, how often each fired, and who must look again.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
-use tokio::sync::{oneshot, watch};
+use serde::Serialize;
+use tokio::sync::watch;
 
-use crate::connection::Connection;
+use crate::active::Active;
 use crate::event::{FaultEvent, Happened, OnEvent, micros, unix_us};
+use crate::fate::Fate;
+use crate::fault_id::FaultId;
 use crate::http::call::Call;
-use crate::proxy::Level;
-use crate::spec::{AddError, Fault, HttpFault, Kind, TcpFault};
+use crate::level::Level;
+use crate::spec::{AddError, Fault, TcpFault};
 
 /// The switches of a proxy; clones switch the same one.
 #[derive(Clone, Debug)]
@@ -63,17 +64,6 @@ impl Faults {
     }
 }
 
-/// A fault of a proxy; counted from 1, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct FaultId(pub u64);
-
-impl fmt::Display for FaultId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// A fault that is in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FaultStatus {
@@ -83,49 +73,6 @@ pub struct FaultStatus {
     pub fault: Fault,
     /// How often it fired so far.
     pub fired: u64,
-}
-
-/// A fault and its state.
-#[derive(Debug)]
-pub(crate) struct Active {
-    pub(crate) id: FaultId,
-    pub(crate) spec: Fault,
-    fired: AtomicU64,
-    /// Whether it is in force; what waits for its end listens here.
-    in_force: watch::Sender<bool>,
-    /// Of `reorder`: the call that is held, by service and operation.
-    pub(crate) held: Mutex<HashMap<String, oneshot::Sender<()>>>,
-}
-
-impl Active {
-    pub(crate) fn fired(&self) -> u64 {
-        self.fired.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_in_force(&self) -> bool {
-        *self.in_force.borrow()
-    }
-
-    /// Waits until it is taken away.
-    pub(crate) async fn removed(&self) {
-        let mut in_force = self.in_force.subscribe();
-        // An error would mean that the sender is gone, and it is in `self`.
-        let _ = in_force.wait_for(|in_force| !in_force).await;
-    }
-
-    pub(crate) fn tcp(&self) -> Option<&TcpFault> {
-        match &self.spec.kind {
-            Kind::Tcp(fault) => Some(fault),
-            Kind::Http(_) => None,
-        }
-    }
-
-    pub(crate) fn http(&self) -> Option<&HttpFault> {
-        match &self.spec.kind {
-            Kind::Http(fault) => Some(fault),
-            Kind::Tcp(_) => None,
-        }
-    }
 }
 
 /// The state that a proxy's connections share.
@@ -152,7 +99,8 @@ pub(crate) type Requests = BTreeMap<(String, String), u64>;
 struct State {
     /// All there ever were; the report of a run asks for those that are gone.
     all: Vec<Arc<Active>>,
-    connections: HashMap<u64, Weak<Connection>>,
+    /// Of those that are open, by number.
+    connections: HashMap<u64, Arc<Fate>>,
     random: ChaCha8Rng,
 }
 
@@ -185,13 +133,7 @@ impl Board {
         let (fault, connections) = {
             let mut state = self.lock();
             let id = FaultId(state.all.len() as u64 + 1);
-            let fault = Arc::new(Active {
-                id,
-                spec: spec.clone(),
-                fired: AtomicU64::new(0),
-                in_force: watch::Sender::new(true),
-                held: Mutex::default(),
-            });
+            let fault = Arc::new(Active::new(id, spec.clone()));
             state.all.push(Arc::clone(&fault));
             self.count(&state);
             self.tell(&fault, Happened::Added { spec });
@@ -204,7 +146,7 @@ impl Board {
             }
             _ => {
                 for connection in connections {
-                    connection.cut_by(&fault);
+                    self.cut(&connection, &fault);
                     connection.look_again();
                 }
             }
@@ -218,7 +160,7 @@ impl Board {
             let in_force = state.all.iter().filter(|fault| fault.is_in_force() && which(fault));
             let gone: Vec<_> = in_force.cloned().collect();
             for fault in &gone {
-                fault.in_force.send_replace(false);
+                fault.take_away();
                 self.tell(fault, Happened::Removed { fired: fault.fired() });
             }
             self.count(&state);
@@ -254,9 +196,29 @@ impl Board {
         if spent || !fault.is_in_force() || !self.roll(&mut state, fault.spec.probability) {
             return false;
         }
-        let count = fault.fired.fetch_add(1, Ordering::AcqRel) + 1;
+        let count = fault.count();
         self.tell(fault, Happened::Fired { count, connection, detail: detail() });
         true
+    }
+
+    /// Whether a fault of bytes strikes this connection; decided, counted and told once.
+    pub(crate) fn strikes(
+        &self,
+        connection: &Fate,
+        fault: &Active,
+        detail: impl FnOnce() -> String,
+    ) -> bool {
+        connection.struck(fault.id, || self.hit(fault, connection.number, detail))
+    }
+
+    /// Ends this connection if the fault is a cut that strikes it.
+    fn cut(&self, connection: &Fate, fault: &Active) {
+        if let Some(TcpFault::Cut { how }) = fault.tcp()
+            && connection.ending().is_none()
+            && self.strikes(connection, fault, || format!("{how:?}").to_lowercase())
+        {
+            connection.end(*how);
+        }
     }
 
     #[expect(clippy::unused_self, reason = "the dice belong to the board")]
@@ -309,8 +271,12 @@ impl Board {
         self.refusing.subscribe()
     }
 
-    pub(crate) fn enter(&self, connection: &Arc<Connection>) {
-        self.lock().connections.insert(connection.number, Arc::downgrade(connection));
+    /// Takes in a new connection; a cut that is in force ends it at once.
+    pub(crate) fn enter(&self, connection: &Arc<Fate>) {
+        self.lock().connections.insert(connection.number, Arc::clone(connection));
+        for fault in self.in_force() {
+            self.cut(connection, &fault);
+        }
     }
 
     pub(crate) fn leave(&self, connection: u64) {
@@ -322,6 +288,6 @@ impl Board {
     }
 }
 
-fn live(state: &State) -> Vec<Arc<Connection>> {
-    state.connections.values().filter_map(Weak::upgrade).collect()
+fn live(state: &State) -> Vec<Arc<Fate>> {
+    state.connections.values().cloned().collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::board::FaultId;
+use crate::fault_id::FaultId;
 use crate::spec::Fault;
 
 /// Something that happened to a fault.

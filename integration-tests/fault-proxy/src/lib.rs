@@ -26,19 +26,25 @@
 //! # }
 //! ```
 
+mod active;
 mod board;
 mod connection;
 mod event;
+mod fate;
+mod fault_id;
 mod http;
+mod level;
 mod proxy;
 mod relay;
 mod spec;
 mod stream;
 
-pub use board::{FaultId, FaultStatus, Faults};
+pub use board::{FaultStatus, Faults};
 pub use event::{FaultEvent, Happened, OnEvent};
+pub use fault_id::FaultId;
 pub use http::call::{Call, Protocol};
-pub use proxy::{Builder, Level, Proxy, StartError};
+pub use level::Level;
+pub use proxy::{Builder, Proxy, StartError};
 pub use spec::{
     AddError, AwsError, Direction, Ending, Fault, GoogleError, HttpFault, Kind, Loss, Match,
     TcpFault, Which,

@@ -14,6 +14,7 @@ use crate::board::{Board, Faults};
 use crate::connection::Connection;
 use crate::event::OnEvent;
 use crate::http;
+use crate::level::Level;
 use crate::relay::relay;
 
 const BACKLOG: u32 = 1024;
@@ -28,17 +29,6 @@ pub struct Proxy {
     upstream: Arc<Mutex<SocketAddr>>,
     faults: Faults,
     accepting: JoinHandle<()>,
-}
-
-/// What a proxy reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Level {
-    /// Nothing: bytes pass.
-    #[default]
-    Tcp,
-    /// Requests, of HTTP/1.1 and of HTTP/2 by prior knowledge, as gRPC speaks it to emulators; a client may come with
-    /// either.
-    Http,
 }
 
 /// Why a proxy can't be started.

@@ -23,16 +23,16 @@ pub(crate) async fn relay(client: TcpStream, upstream: SocketAddr, connection: A
                 let copied =
                     copy_bidirectional_with_sizes(&mut client, &mut upstream, up, down).await;
                 // While both sockets are there: the other side learns of it in the same way.
-                copied.inspect_err(|_| connection.end(Ending::Reset)).err()
+                copied.inspect_err(|_| connection.fate.end(Ending::Reset)).err()
             }
             Err(error) => Some(error),
         };
         if let Some(error) = broken {
-            tracing::debug!(connection = connection.number, %error, "a connection broke");
-            connection.end(Ending::Reset);
+            tracing::debug!(connection = connection.fate.number, %error, "a connection broke");
+            connection.fate.end(Ending::Reset);
         }
     };
-    connection.until_ended(passing).await;
+    connection.fate.until_ended(passing).await;
 }
 
 /// Connects to the upstream.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::call::Call;
-use crate::proxy::Level;
+use crate::level::Level;
 
 /// A fault to add to a proxy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

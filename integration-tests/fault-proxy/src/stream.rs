@@ -15,8 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::board::{Active, FaultId};
+use crate::active::Active;
 use crate::connection::Connection;
+use crate::fault_id::FaultId;
 use crate::spec::{Direction, Ending, TcpFault};
 
 /// What one read takes while a fault is in force.
@@ -83,7 +84,7 @@ impl FaultyStream {
                 ready!(self.socket.poll_peek(context, &mut ReadBuf::new(&mut first)))?;
             }
             if self.reading.frozen(&faults, &self.connection) {
-                self.connection.park(context);
+                self.connection.fate.park(context);
                 return Poll::Pending;
             }
         }
@@ -175,7 +176,7 @@ impl FaultyStream {
     fn poll_room(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let faults = self.connection.board.in_force();
         if self.writing.frozen(&faults, &self.connection) {
-            self.connection.park(context);
+            self.connection.fate.park(context);
             return Poll::Pending;
         }
         self.writing.allowed(&faults, &self.connection, wanted, context)
@@ -237,7 +238,7 @@ impl AsyncWrite for FaultyStream {
         if this.side == Side::Client && this.connection.board.breaks_bytes() {
             let faults = this.connection.board.in_force();
             if this.writing.frozen(&faults, &this.connection) {
-                this.connection.park(context);
+                this.connection.fate.park(context);
                 return Poll::Pending;
             }
             if this.closes_at.is_none() {
@@ -253,7 +254,7 @@ impl AsyncWrite for FaultyStream {
 
 impl Drop for FaultyStream {
     fn drop(&mut self) {
-        if self.connection.ending() == Some(Ending::Reset) {
+        if self.connection.fate.ending() == Some(Ending::Reset) {
             // Fails on a socket that is gone already, and then there is nothing to reset.
             let _ = self.socket.set_zero_linger();
         }
@@ -309,7 +310,7 @@ impl Lane {
                     if left > 0 {
                         allowed = allowed.min(usize::try_from(left).unwrap_or(usize::MAX));
                     } else if connection.struck_by(fault, || format!("after {bytes} bytes")) {
-                        connection.end(Ending::Reset);
+                        connection.fate.end(Ending::Reset);
                         return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
                     }
                 }

@@ -4,18 +4,18 @@
 //! only come to the same.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use args::Target;
 use candle::Interval;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{CloudName, Entry};
 use crate::recompute::{self, PublishedTrades};
-use crate::snapshot::{self, Snapshot};
+pub use crate::run_files::lines;
+use crate::run_files::{text, write};
+use crate::snapshot::Snapshot;
 
 /// Names of the files.
 const ABOUT: &str = "run.json";
@@ -100,7 +100,7 @@ impl Evidence {
         snapshots: &BTreeMap<CloudName, Snapshot>,
     ) -> anyhow::Result<()> {
         let about = serde_json::to_string_pretty(about).context("write run.json")?;
-        snapshot::write(dir, ABOUT, &format!("{about}\n"))?;
+        write(dir, ABOUT, &format!("{about}\n"))?;
         for (cloud, snapshot) in snapshots {
             snapshot.write(dir, *cloud)?;
         }
@@ -122,11 +122,7 @@ impl Evidence {
         let published = recompute::parse(&frames);
         let published =
             published.with_context(|| format!("read {}", dir.join(TRADES).display()))?;
-        snapshot::write(
-            dir,
-            EXPECTED,
-            &recompute::candles_csv(&published, Interval::M1.duration_ms()),
-        )?;
+        write(dir, EXPECTED, &recompute::candles_csv(&published, Interval::M1.duration_ms()))?;
         let intervals = about.intervals.iter().map(|text| text.parse());
         let intervals = intervals.collect::<Result<_, _>>().context("read the intervals")?;
         let mut snapshots = BTreeMap::new();
@@ -143,19 +139,4 @@ impl Evidence {
             snapshots,
         })
     }
-}
-
-fn text(dir: &Path, name: &str) -> anyhow::Result<String> {
-    let path = dir.join(name);
-    fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
-}
-
-/// A file of one JSON value a line.
-pub fn lines<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<Vec<T>> {
-    let text = text(dir, name)?;
-    let values = (1..).zip(text.lines()).map(|(number, line)| {
-        serde_json::from_str(line)
-            .with_context(|| format!("read {}, line {number}", dir.join(name).display()))
-    });
-    values.collect()
 }

@@ -19,6 +19,7 @@ pub mod recompute;
 pub mod report;
 pub mod run;
 pub mod run_dir;
+mod run_files;
 pub mod scenarios;
 pub mod schedule;
 pub mod simulation;

@@ -19,7 +19,8 @@ use crate::history::{CloudName, Event, History};
 use crate::invariants::Verdict;
 use crate::report::{self, Report};
 use crate::run_dir::RunDir;
-use crate::snapshot::{self, Snapshot};
+use crate::run_files;
+use crate::snapshot::Snapshot;
 use crate::workload::{Recipe, Workload};
 use cli::Failure;
 use cli::Progress;
@@ -86,7 +87,7 @@ impl Run {
         let intervals: Result<Vec<Interval>, _> = intervals.collect();
         let intervals = intervals.context("read trading.intervals").map_err(usage)?;
         let dir = RunDir::create(&checkout.root, kind)?;
-        snapshot::write(&dir.path, "trades.jsonl", &(workload.frames.join("\n") + "\n"))?;
+        run_files::write(&dir.path, "trades.jsonl", &(workload.frames.join("\n") + "\n"))?;
         let history = History::create(&dir.path.join("history.jsonl"));
         let history = history.context("create the history")?;
         history.record(Event::RunStarted {
@@ -124,8 +125,8 @@ pub fn verdict(dir: &Path, json: bool, progress: &Progress) -> anyhow::Result<Re
     let evidence = Evidence::read(dir)?;
     let report = Report::of(&evidence);
     let text = serde_json::to_string_pretty(&report).context("write the report as JSON")?;
-    snapshot::write(dir, "report.json", &format!("{text}\n"))?;
-    snapshot::write(dir, "report.html", &report::html(&report, &evidence)?)?;
+    run_files::write(dir, "report.json", &format!("{text}\n"))?;
+    run_files::write(dir, "report.html", &report::html(&report, &evidence)?)?;
     progress.finish();
     if json {
         println!("{text}");

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use serde_json::json;
 use toolbox::verify::sha256;
 
-use crate::evidence;
 use crate::history::CloudName;
+pub use crate::run_files::write;
+use crate::run_files::{json_lines, lines};
 
 /// What a cloud holds.
 #[derive(Clone, Debug, Default)]
@@ -69,8 +70,8 @@ impl Snapshot {
             self.dead_letters.iter().map(|body| json!({"body": String::from_utf8_lossy(body)}));
         write(dir, &format!("candles-{cloud}.csv"), &self.csv(Interval::M1))?;
         write(dir, &format!("candles-{cloud}.jsonl"), &self.canonical())?;
-        write(dir, &format!("archive-{cloud}.jsonl"), &lines(archive))?;
-        write(dir, &format!("dead-letters-{cloud}.jsonl"), &lines(dead_letters))?;
+        write(dir, &format!("archive-{cloud}.jsonl"), &json_lines(archive))?;
+        write(dir, &format!("dead-letters-{cloud}.jsonl"), &json_lines(dead_letters))?;
         for (name, bytes) in &self.archive {
             let path = object(dir, cloud, name)?;
             let folder = path.parent().unwrap_or(dir);
@@ -82,9 +83,9 @@ impl Snapshot {
 
     /// Reads what [`Self::write`] left.
     pub fn read(dir: &Path, cloud: CloudName) -> anyhow::Result<Self> {
-        let candles: Vec<Canonical> = evidence::lines(dir, &format!("candles-{cloud}.jsonl"))?;
+        let candles: Vec<Canonical> = lines(dir, &format!("candles-{cloud}.jsonl"))?;
         let candles = candles.into_iter().map(Canonical::candle).collect::<anyhow::Result<_>>()?;
-        let listed: Vec<Listed> = evidence::lines(dir, &format!("archive-{cloud}.jsonl"))?;
+        let listed: Vec<Listed> = lines(dir, &format!("archive-{cloud}.jsonl"))?;
         let mut archive = Vec::new();
         for Listed { name, sha256: expected } in listed {
             let path = object(dir, cloud, &name)?;
@@ -96,7 +97,7 @@ impl Snapshot {
             );
             archive.push((name, bytes.into()));
         }
-        let letters: Vec<Letter> = evidence::lines(dir, &format!("dead-letters-{cloud}.jsonl"))?;
+        let letters: Vec<Letter> = lines(dir, &format!("dead-letters-{cloud}.jsonl"))?;
         let dead_letters = letters.into_iter().map(|letter| letter.body.into()).collect();
         Ok(Self { candles, archive, dead_letters })
     }
@@ -170,16 +171,6 @@ impl Canonical {
         });
         candle.with_context(|| format!("read candle {}", self.candle))
     }
-}
-
-/// Writes a file of a run.
-pub fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
-    let path = dir.join(name);
-    fs::write(&path, text).with_context(|| format!("write {}", path.display()))
-}
-
-fn lines(values: impl Iterator<Item = serde_json::Value>) -> String {
-    values.map(|value| value.to_string() + "\n").collect()
 }
 
 #[cfg(test)]

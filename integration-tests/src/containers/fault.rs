@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use cli::Failure;
+
 use super::images::Images;
 use super::program::Program;
 
@@ -47,6 +49,13 @@ pub struct Unsupported {
     pub image: String,
 }
 
+impl Unsupported {
+    /// Exit code 3: never a run that passes without the fault.
+    pub(crate) fn failure(self) -> Failure {
+        Failure::missing(self)
+    }
+}
+
 impl Images {
     /// Whether a fault can be had with these images.
     #[must_use]
@@ -85,6 +94,6 @@ mod tests {
         let lacking = Fault::ALL.map(|fault| images.require(fault).err());
         let [None, None, None, Some(unsupported)] = lacking else { panic!("{lacking:?}") };
         assert!(unsupported.to_string().contains("LocalStack:1"), "{unsupported}");
-        assert!(matches!(unsupported.into(), Failure::MissingPrerequisite(_)), "exit code 3");
+        assert!(matches!(unsupported.failure(), Failure::MissingPrerequisite(_)), "exit code 3");
     }
 }

@@ -17,6 +17,7 @@ pub mod images;
 mod node;
 mod program;
 pub mod reaper;
+mod start;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

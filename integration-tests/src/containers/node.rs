@@ -14,7 +14,7 @@ use testcontainers::runners::AsyncRunner as _;
 use testcontainers::{ContainerAsync, ContainerRequest, ImageExt as _};
 use tokio::sync::Mutex;
 
-use super::program::Start;
+use super::start::Start;
 use super::{ContainersError, HOST, Image, Run};
 use crate::docker;
 use crate::emulator::Emulator;

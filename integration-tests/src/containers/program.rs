@@ -1,6 +1,4 @@
-//! What an image holds, and how it is started.
-
-use testcontainers::core::{ContainerPort, Mount, WaitFor};
+//! The programs that images hold, and how each is started.
 
 use super::{HOST, Run};
 use crate::processes::emulators::{fake_gcs, firestore, ministack, pubsub};
@@ -30,8 +28,6 @@ pub enum Program {
 const ANYBODY: &str = "0.0.0.0";
 /// The variable by which a user's token reaches a `LocalStack` that wants one.
 const AUTH_TOKEN: &str = "LOCALSTACK_AUTH_TOKEN";
-/// Where the engine listens; `LocalStack` starts functions with it.
-const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 
 impl Program {
     /// A path that answers 200 once it is ready.
@@ -45,7 +41,8 @@ impl Program {
         }
     }
 
-    fn arguments(self, port: u16) -> Vec<String> {
+    /// The command line that follows the image's entry point.
+    pub(super) fn arguments(self, port: u16) -> Vec<String> {
         let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
         match self {
             Self::LocalStack | Self::LocalStackCode | Self::MiniStack => Vec::new(),
@@ -61,7 +58,13 @@ impl Program {
         }
     }
 
-    fn environment(self, run: &Run, name: &str, port: u16) -> Vec<(&'static str, String)> {
+    /// The variables of its environment.
+    pub(super) fn environment(
+        self,
+        run: &Run,
+        name: &str,
+        port: u16,
+    ) -> Vec<(&'static str, String)> {
         match self {
             Self::MiniStack => {
                 let endpoint = run.endpoint_for_functions.as_deref();
@@ -98,66 +101,4 @@ fn localstack(port: u16) -> Vec<(&'static str, String)> {
         ("SKIP_SSL_CERT_DOWNLOAD", "1".to_owned()),
         ("DISABLE_EVENTS", "1".to_owned()),
     ]
-}
-
-/// What testcontainers is to start.
-#[derive(Debug)]
-pub(super) struct Start {
-    name: String,
-    tag: String,
-    arguments: Vec<String>,
-    environment: Vec<(&'static str, String)>,
-    mounts: Vec<Mount>,
-    ports: [ContainerPort; 1],
-}
-
-impl Start {
-    pub(super) fn new(image: &super::Image, run: &Run, container: &str, port: u16) -> Self {
-        // What comes after the last colon: testcontainers puts it back, be it a tag or the end of a digest.
-        let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, "latest"));
-        let engine = || Mount::bind_mount(ENGINE_SOCKET, ENGINE_SOCKET);
-        Self {
-            name: name.to_owned(),
-            tag: tag.to_owned(),
-            arguments: image.program.arguments(port),
-            environment: image.program.environment(run, container, port),
-            mounts: (image.program == Program::LocalStack).then(engine).into_iter().collect(),
-            ports: [ContainerPort::Tcp(port)],
-        }
-    }
-}
-
-impl testcontainers::Image for Start {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn tag(&self) -> &str {
-        &self.tag
-    }
-
-    /// None: who starts it asks it by HTTP.
-    fn ready_conditions(&self) -> Vec<WaitFor> {
-        Vec::new()
-    }
-
-    fn env_vars(
-        &self,
-    ) -> impl IntoIterator<
-        Item = (impl Into<std::borrow::Cow<'_, str>>, impl Into<std::borrow::Cow<'_, str>>),
-    > {
-        self.environment.iter().map(|(name, value)| (*name, value))
-    }
-
-    fn mounts(&self) -> impl IntoIterator<Item = &Mount> {
-        &self.mounts
-    }
-
-    fn cmd(&self) -> impl IntoIterator<Item = impl Into<std::borrow::Cow<'_, str>>> {
-        &self.arguments
-    }
-
-    fn expose_ports(&self) -> &[ContainerPort] {
-        &self.ports
-    }
 }

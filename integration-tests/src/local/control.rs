@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::http;
 use super::jobs::Jobs;
 use super::services::Services;
+use super::shared::Shared;
 use crate::processes::emulators::Launch;
 
 /// The control plane of local services and jobs. Dropping it ends what it runs, in the background.
@@ -22,13 +23,6 @@ pub struct Control {
     shared: Arc<Shared>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
-}
-
-/// What requests work on.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) services: Services,
-    pub(super) jobs: Jobs,
 }
 
 impl Control {

@@ -12,8 +12,8 @@ use deploy::local::run;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::control::Shared;
 use super::problem::{Problem, bad, missing};
+use super::shared::Shared;
 
 const BODY_BYTES: usize = 256 * 1024;
 

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 
 use super::SpoolError;
-use super::segment::{self, Found, HEADER_BYTES, Record, Segment};
+use super::record::{self, Found, HEADER_BYTES, Record};
+use super::segment::Segment;
 
 /// A place in a spool. It holds one open file and no records.
 #[derive(Debug, Default)]
@@ -73,7 +74,7 @@ impl Open {
 
     fn read(&mut self, segment: &Segment) -> Result<Record, SpoolError> {
         let mut reader = At { file: &self.file, offset: self.offset };
-        let found = segment::read(&mut reader, self.sequence);
+        let found = record::read(&mut reader, self.sequence);
         let Found::Record(record) = found.map_err(SpoolError::io("read", &segment.path))? else {
             return Err(SpoolError::Damaged { path: segment.path.clone(), at: self.offset });
         };

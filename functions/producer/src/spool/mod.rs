@@ -16,6 +16,7 @@ mod acks;
 mod cursor;
 mod error;
 mod mark;
+mod record;
 mod recover;
 mod segment;
 
@@ -28,9 +29,9 @@ use std::time::{Duration, Instant};
 use acks::{Acks, Noted};
 pub use cursor::Cursor;
 pub use error::SpoolError;
+pub use record::{BODY_BYTES_MAX, Record};
 pub use recover::{Damage, Recovery};
 use segment::Segment;
-pub use segment::{BODY_BYTES_MAX, Record};
 
 /// How a spool is kept.
 #[derive(Clone, Debug)]
@@ -123,7 +124,7 @@ impl Spool {
         if body.len() > BODY_BYTES_MAX {
             return Err(SpoolError::TooLarge { bytes: body.len() });
         }
-        let record = segment::encode(self.next, now_ms, body);
+        let record = record::encode(self.next, now_ms, body);
         self.make_room(record.len() as u64, now_ms)?;
         self.open_segment()?;
         self.write(&record)?;

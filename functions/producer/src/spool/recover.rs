@@ -5,7 +5,8 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
 use super::SpoolError;
-use super::segment::{self, Found, Segment};
+use super::record::Found;
+use super::segment::{self, Segment};
 
 /// What was found when a spool was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -199,6 +199,14 @@ impl<'s> Aws<'s> {
         cfn::execute(&self.client, plan, &self.limits, &mut |p| report::stack(progress, &p)).await
     }
 
+    /// Protects a stack from deletion if the environment is protected and the stack isn't yet.
+    pub(super) async fn protect(&self, stack: &str) -> Result<(), cfn::Error> {
+        if !self.site.is_protected() || cfn::deployed(&self.client, stack).await?.is_protected {
+            return Ok(());
+        }
+        cfn::protect(&self.client, stack, true).await
+    }
+
     /// The values that a deployed stack gives, what it was told of the others, and what else they need to know of this account.
     pub(super) fn outputs(&self, stack: &cfn::Deployed) -> Outputs {
         let mut outputs = stack.outputs.0.clone();

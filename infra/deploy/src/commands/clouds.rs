@@ -10,8 +10,8 @@ use infra::files;
 use serde::Serialize;
 
 use super::known::{self, Outputs};
-use super::plan::Step;
 use super::site::Site;
+use super::step::Step;
 use cli::Failure;
 
 /// The account of every emulator of AWS.

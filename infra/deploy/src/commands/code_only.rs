@@ -8,7 +8,7 @@ use args::Part;
 use infra::render::{self, Code};
 
 use super::aws::{Aws, LIVE};
-use super::deploy::Deployed;
+use super::components::Deployed;
 use super::known;
 use super::site::Site;
 use crate::cloudformation as cfn;

@@ -7,13 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use args::Part;
 
-use super::clouds::check_project;
+use cli::{Failure, Progress};
+
+use super::components::{self, Observed};
 use super::known::{self, Outputs};
 use super::site::Site;
-use super::{aws::Aws, gcp, terraform};
-use crate::cloudformation as cfn;
-use cli::Failure;
-use cli::Progress;
 
 /// What to do where it can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +41,6 @@ pub(super) async fn gather(
     Ok(())
 }
 
-/// The findings of a part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// It is deployed.
-    Deployed(Outputs),
-    /// It isn't.
-    Absent,
-    /// The settings don't say where to look.
-    NotNamed,
-}
-
 async fn one(
     site: &Site,
     part: Part,
@@ -62,15 +49,19 @@ async fn one(
 ) -> Result<(), Failure> {
     let environment = &site.settings.project.environment;
     progress.now(format!("reading what is deployed of {part} of {environment}"));
-    let found = Box::pin(there(site, part, progress)).await;
+    let found = observe(site, part, progress).await;
     take(site, part, found, unreadable, &mut |note| progress.note(note))
+}
+
+async fn observe(site: &Site, part: Part, progress: &Progress) -> Result<Observed, Failure> {
+    components::of(part)?.observe(site, progress).await
 }
 
 /// Keeps what was found. Where nothing can be read, what is kept stays, and its age is told.
 fn take(
     site: &Site,
     part: Part,
-    found: Result<Found, Failure>,
+    found: Result<Observed, Failure>,
     unreadable: Unreadable,
     note: &mut dyn FnMut(String),
 ) -> Result<(), Failure> {
@@ -78,7 +69,7 @@ fn take(
     let file = known::file(site, part);
     let name = file.strip_prefix(&site.checkout.root).unwrap_or(&file).display();
     match found {
-        Ok(Found::Deployed(outputs)) => {
+        Ok(Observed::Deployed(outputs)) => {
             match known::read(site, part)? {
                 Some(kept) if kept == outputs => return Ok(()),
                 Some(kept) => note(format!(
@@ -89,7 +80,7 @@ fn take(
             }
             Ok(known::write(site, part, &outputs)?)
         }
-        Ok(Found::Absent) => {
+        Ok(Observed::Absent) => {
             if file.exists() {
                 note(format!(
                     "note: {part} of {environment} is not deployed any more; {name} is deleted"
@@ -97,7 +88,7 @@ fn take(
             }
             Ok(known::forget(site, part)?)
         }
-        Ok(Found::NotNamed) => Ok(()),
+        Ok(Observed::NotNamed) => Ok(()),
         // Another account or project, which no file makes right.
         Err(failure @ (Failure::Usage(_) | Failure::Interrupted(_))) => Err(failure),
         Err(failure) if file.exists() => {
@@ -151,27 +142,6 @@ fn in_words(age: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-async fn there(site: &Site, part: Part, progress: &Progress) -> Result<Found, Failure> {
-    if part == Part::Gcp {
-        let found = gcp::there(site, progress).await?;
-        if let Found::Deployed(outputs) = &found {
-            check_project(site, outputs)?;
-        }
-        return Ok(found);
-    }
-    let aws = Aws::open(site).await?;
-    if part == Part::Foundation {
-        let outputs = terraform::foundation_outputs(&aws).await?;
-        return Ok(outputs.map_or(Found::Absent, Found::Deployed));
-    }
-    match cfn::deployed(&aws.client, &aws.stack()).await {
-        Ok(deployed) if deployed.outputs.0.is_empty() => Ok(Found::Absent),
-        Ok(deployed) => Ok(Found::Deployed(aws.outputs(&deployed))),
-        Err(cfn::Error::NoStack { .. }) => Ok(Found::Absent),
-        Err(error) => Err(error.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
@@ -199,7 +169,7 @@ mod tests {
     }
 
     /// The kept values once that was found, and the text that was said.
-    fn taken(site: &Site, found: Result<Found, Failure>) -> (Option<Outputs>, Vec<String>) {
+    fn taken(site: &Site, found: Result<Observed, Failure>) -> (Option<Outputs>, Vec<String>) {
         let mut said = Vec::new();
         take(site, Part::Foundation, found, Unreadable::Refused, &mut |note| said.push(note))
             .expect("taken");
@@ -210,18 +180,18 @@ mod tests {
     fn what_is_deployed_counts_more_than_what_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let site = site(folder.path());
-        let (kept, said) = taken(&site, Ok(Found::Deployed(outputs("old"))));
+        let (kept, said) = taken(&site, Ok(Observed::Deployed(outputs("old"))));
         assert_eq!((kept, said), (Some(outputs("old")), Vec::new()));
         // A colleague deploys.
-        let (kept, said) = taken(&site, Ok(Found::Deployed(outputs("new"))));
+        let (kept, said) = taken(&site, Ok(Observed::Deployed(outputs("new"))));
         assert_eq!(kept, Some(outputs("new")));
         assert!(said[0].contains("outputs/dev/foundation.json was out of date"), "{said:?}");
         assert!(said[0].ends_with("different are google_reader_role_arn"), "{said:?}");
         // And destroys.
-        let (kept, said) = taken(&site, Ok(Found::Absent));
+        let (kept, said) = taken(&site, Ok(Observed::Absent));
         assert_eq!(kept, None);
         assert!(said[0].contains("is not deployed any more"), "{said:?}");
-        let (kept, said) = taken(&site, Ok(Found::Absent));
+        let (kept, said) = taken(&site, Ok(Observed::Absent));
         assert_eq!((kept, said), (None, Vec::new()));
     }
 
@@ -234,7 +204,7 @@ mod tests {
         let error = take(&site, Part::Foundation, refused(), Unreadable::Refused, &mut none);
         assert!(matches!(error, Err(Failure::MissingPrerequisite(_))), "nothing is kept");
 
-        taken(&site, Ok(Found::Deployed(outputs("old"))));
+        taken(&site, Ok(Observed::Deployed(outputs("old"))));
         let long_ago = SystemTime::now() - Duration::from_hours(75);
         let file = fs::File::options().write(true).open(known::file(&site, Part::Foundation));
         file.expect("open").set_modified(long_ago).expect("set");
@@ -242,7 +212,7 @@ mod tests {
         assert_eq!(kept, Some(outputs("old")));
         assert!(said[0].contains("AccessDenied") && said[0].ends_with("is 3 days old"), "{said:?}");
 
-        let (kept, said) = taken(&site, Ok(Found::NotNamed));
+        let (kept, said) = taken(&site, Ok(Observed::NotNamed));
         assert_eq!((kept, said), (Some(outputs("old")), Vec::new()));
         let wrong = Err(Failure::usage(anyhow!("another account")));
         let error = take(&site, Part::Foundation, wrong, Unreadable::LeftOut, &mut none);

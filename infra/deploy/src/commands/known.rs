@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use args::Part;
 use infra::files::{self, Known, KnownProducer, KnownRegion};
 
+use super::kept;
+pub(super) use super::kept::Outputs;
 use super::site::Site;
 use cli::Failure;
-
-/// A part's outputs by name.
-pub(super) type Outputs = BTreeMap<String, String>;
 
 /// `outputs/ENVIRONMENT/PART.json`; the Google side of another region is that of its home.
 pub(super) fn file(site: &Site, part: Part) -> PathBuf {
@@ -22,11 +21,7 @@ pub(super) fn file(site: &Site, part: Part) -> PathBuf {
         Part::Gcp => settings.home(),
         _ => &settings.project.environment,
     };
-    file_of(site, environment, part)
-}
-
-fn file_of(site: &Site, environment: &str, part: Part) -> PathBuf {
-    site.checkout.root.join("outputs").join(environment).join(format!("{part}.json"))
+    kept::file(&site.checkout.root, environment, part)
 }
 
 /// Keeps a part's outputs for the others, whole or not at all.
@@ -34,25 +29,12 @@ pub(super) fn write(site: &Site, part: Part, outputs: &Outputs) -> anyhow::Resul
     let path = file(site, part);
     let mut text = serde_json::to_string_pretty(outputs)?;
     text.push('\n');
-    replace(&path, &text).with_context(|| format!("write {}", path.display()))
+    kept::replace(&path, &text).with_context(|| format!("write {}", path.display()))
 }
 
 /// What was kept of a part; none if it was never deployed from here.
 pub(super) fn read(site: &Site, part: Part) -> anyhow::Result<Option<Outputs>> {
-    read_file(&file(site, part), part)
-}
-
-fn read_file(path: &Path, part: Part) -> anyhow::Result<Option<Outputs>> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let outputs = serde_json::from_str(&text).with_context(|| {
-                format!("read {}; delete it and run `cargo xtask outputs {part}`", path.display())
-            })?;
-            Ok(Some(outputs))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("read {}", path.display())),
-    }
+    kept::read(&file(site, part), part)
 }
 
 /// Forgets a part that was destroyed.
@@ -98,8 +80,8 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
 fn regions(site: &Site, account: Option<&str>) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
     let regions = site.settings.regions.iter().map(|region| {
         let of = |part| -> anyhow::Result<Outputs> {
-            let path = file_of(site, &region.environment, part);
-            Ok(read_file(&path, part)?.unwrap_or_default())
+            let path = kept::file(&site.checkout.root, &region.environment, part);
+            Ok(kept::read(&path, part)?.unwrap_or_default())
         };
         let mut aws = of(Part::Aws)?;
         if let (Some(there), Some(here)) = (aws.get("Account"), account)
@@ -126,15 +108,6 @@ pub(super) fn render(site: &Site, known: &Known) -> Result<PathBuf, Failure> {
     let rendered = files::render(&site.settings, known)?;
     files::write(&rendered, &folder).map_err(Failure::missing)?;
     Ok(folder)
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let part = path.with_extension("part");
-    fs::write(&part, text)?;
-    fs::rename(&part, path)
 }
 
 #[cfg(test)]

@@ -6,22 +6,26 @@
 mod artifacts;
 mod ask;
 mod aws;
+mod cloud_status;
 mod clouds;
 mod code_only;
+mod components;
 mod connect;
 mod deploy;
 mod destroy;
 mod drift;
 mod gather;
-mod gcp;
+mod kept;
 mod known;
 mod outputs;
 mod plan;
+mod plans;
 mod render;
 mod report;
+mod session;
 mod site;
 mod status;
-mod terraform;
+mod step;
 
 use std::env;
 use std::process::ExitCode;
@@ -31,9 +35,10 @@ use infra::Checkout;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use ask::{agree, agree_on};
+pub use cloud_status::CloudStatus;
 pub use report::print;
 pub use site::{Site, now_ms};
-pub use status::{CloudStatus, Row, basics, number, write_side_by_side};
+pub use status::{Row, basics, number, write_side_by_side};
 
 /// One of the commands.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -80,7 +85,7 @@ async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(),
             _ = terminate.recv() => {}
         }
         // Terraform saves its state and lets go of its lock, and is waited for.
-        if !terraform::is_running() {
+        if !session::is_running() {
             return Err(interrupted());
         }
     }

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use args::Part;
+use cli::{Failure, Progress};
+use infra::Checkout;
 
+use super::components;
 use super::known::{self, Outputs};
 use super::site::Site;
-use super::{aws::Aws, gcp, terraform};
-use crate::cloudformation as cfn;
-use cli::Failure;
-use cli::Progress;
-use infra::Checkout;
 
 pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(), Failure> {
     let site = Site::open(&args.place, checkout)?;
@@ -18,7 +15,7 @@ pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(),
     let mut all: BTreeMap<String, Outputs> = BTreeMap::new();
     for part in site.parts(args.part)? {
         progress.now(format!("reading the outputs of {part}"));
-        let outputs = of(&site, *part, &progress).await?;
+        let outputs = components::of(*part)?.outputs(&site, &progress).await?;
         known::write(&site, *part, &outputs)?;
         all.insert(part.to_string(), outputs);
     }
@@ -35,15 +32,4 @@ pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(),
         }
     }
     Ok(())
-}
-
-async fn of(site: &Site, part: Part, progress: &Progress) -> Result<Outputs, Failure> {
-    match part {
-        Part::Aws | Part::All => {
-            let aws = Aws::open(site).await?;
-            Ok(aws.outputs(&cfn::deployed(&aws.client, &aws.stack()).await?))
-        }
-        Part::Gcp => gcp::outputs(site, progress).await,
-        Part::Foundation => terraform::outputs(site, part, progress).await,
-    }
 }

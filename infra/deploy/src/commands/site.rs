@@ -12,7 +12,7 @@ use infra::package::Manifest;
 use infra::settings::FILE;
 use infra::{Checkout, LOCAL, Settings};
 
-use super::known;
+use super::kept;
 use crate::aws::{aws_config, emulator_credentials};
 use crate::local::LocalClouds;
 use crate::lock::{self, Lock};
@@ -95,7 +95,12 @@ impl Site {
 
     /// What an earlier deploy of a part gave, by name.
     pub fn outputs(&self, part: Part) -> Result<BTreeMap<String, String>, Failure> {
-        known::read(self, part)?.ok_or_else(|| {
+        let environment = match part {
+            Part::Gcp => self.settings.home(),
+            _ => &self.settings.project.environment,
+        };
+        let file = kept::file(&self.checkout.root, environment, part);
+        kept::read(&file, part)?.ok_or_else(|| {
             Failure::missing(anyhow!(
                 "{part} of {} was not deployed from here; `cargo xtask deploy {part}` does it, and `cargo xtask outputs \
                  {part}` reads what somebody else has deployed",

@@ -8,6 +8,7 @@
 //! tokio keeps a signal that was asked for once: after the first call here, Ctrl-C outside of these calls is the
 //! caller's to take.
 
+mod classify;
 mod error;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -18,6 +19,7 @@ mod program;
 mod remains;
 mod root;
 mod run;
+mod run_folder;
 mod ui;
 
 use std::collections::BTreeMap;
@@ -36,8 +38,9 @@ pub use ui::{Event, Phase};
 
 use crate::plan::Change;
 use plan::PlanFile;
-use remains::{LOG, Remains, held_lock};
+use remains::{Remains, held_lock};
 use run::{Ended, LockAfter, Run};
+use run_folder::{LOG, Moment};
 
 /// Bounds of all waiting.
 #[derive(Clone, Copy, Debug)]
@@ -300,7 +303,7 @@ impl Terraform {
     async fn let_go(&self, root: &Root, ended: &Ended) -> LockAfter {
         let log = std::fs::read_to_string(ended.folder.join(LOG)).unwrap_or_default();
         let told = held_lock(&log);
-        let moments: Vec<_> = lock::Moment::of(&ended.folder, &ended.stdout).into_iter().collect();
+        let moments: Vec<_> = Moment::of(&ended.folder, &ended.stdout).into_iter().collect();
         let held = match lock::held(root).await {
             Ok(held) => held.filter(|held| {
                 told.as_ref() == Some(&held.id) || held.is_of(lock::host().as_deref(), &moments)
@@ -340,7 +343,7 @@ impl Terraform {
     ) -> Result<Ended, Error> {
         let run = Run { terraform: self, root, action, args, limit };
         let mut ended = run.follow(progress).await?;
-        if error::may_hold_lock(&ended) {
+        if classify::may_hold_lock(&ended) {
             ended.lock = self.let_go(root, &ended).await;
         }
         // One that may still hold its lock is looked through by the next plan.
@@ -355,7 +358,7 @@ impl Terraform {
         if ended.success {
             return Ok(ended.stdout.clone());
         }
-        Err(error::of_run(self, root, action, ended))
+        Err(classify::of_run(self, root, action, ended))
     }
 
     fn lock_timeout(&self) -> OsString {

@@ -9,14 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::Moment;
+use super::run_folder::{LOG, Moment, PROCESS, STDOUT};
 use super::ui::{self, Line, Phase};
-
-/// Names of the files in a run's folder.
-pub(super) const PROCESS: &str = "process.json";
-pub(super) const STDOUT: &str = "stdout";
-pub(super) const STDERR: &str = "stderr";
-pub(super) const LOG: &str = "log";
 
 /// A process, so that another one with its number isn't taken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

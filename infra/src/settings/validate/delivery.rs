@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{Checked, ensure};
-use crate::files::Known;
+use crate::known::Known;
 use crate::names;
 use crate::settings::model::{Pubsub, Queue, Settings};
 

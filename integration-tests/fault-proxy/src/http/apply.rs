@@ -13,7 +13,7 @@ use super::body::ProxyBody;
 use super::call::{self, Call, Protocol};
 use super::upstream::{Broken, Upstream};
 use super::{aws, google};
-use crate::board::Active;
+use crate::active::Active;
 use crate::spec::{Ending, HttpFault, Loss, Which};
 
 /// Answers a request of a client.
@@ -34,9 +34,9 @@ pub(super) async fn handle(
     };
     match answered {
         Err(broken) if !broken.is_of_a_stream() || version != Version::HTTP_2 => {
-            tracing::debug!(connection = upstream.connection.number, %broken, "no answer");
+            tracing::debug!(connection = upstream.connection.fate.number, %broken, "no answer");
             // As if the upstream itself had gone: never an answer that it did not give.
-            upstream.connection.end(Ending::Reset);
+            upstream.connection.fate.end(Ending::Reset);
             std::future::pending().await
         }
         answered => answered,
@@ -97,7 +97,7 @@ struct After {
 impl Exchange<'_> {
     fn hit(&self, fault: &Active, what: impl FnOnce() -> String) -> bool {
         let Call { service, operation, path, .. } = &self.call;
-        let connection = self.upstream.connection.number;
+        let connection = self.upstream.connection.fate.number;
         self.upstream.connection.board.hit(fault, connection, || {
             let name = if service.is_empty() { path } else { service };
             format!("{name} {operation}: {}", what())
@@ -258,7 +258,7 @@ impl Exchange<'_> {
         if loss == Loss::Stream && self.version == Version::HTTP_2 {
             return Err(Broken::Stream(h2::Error::from(h2::Reason::CANCEL)));
         }
-        self.upstream.connection.end(Ending::Reset);
+        self.upstream.connection.fate.end(Ending::Reset);
         // The connection's task ends before this does.
         std::future::pending().await
     }

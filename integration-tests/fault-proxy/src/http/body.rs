@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
-use crate::board::Active;
+use crate::active::Active;
 
 /// What is kept of a body that is read before it is passed on, and how long that may take. A stream has no end to wait
 /// for.

@@ -63,11 +63,11 @@ pub(crate) async fn serve(
     });
     let work = async {
         if let Err(error) = local.run(serving).await {
-            tracing::debug!(connection = connection.number, %error, "a connection broke");
-            connection.end(Ending::Reset);
+            tracing::debug!(connection = connection.fate.number, %error, "a connection broke");
+            connection.fate.end(Ending::Reset);
         }
     };
-    connection.until_ended(work).await;
+    connection.fate.until_ended(work).await;
 }
 
 fn server(local: Local) -> auto::Builder<Local> {

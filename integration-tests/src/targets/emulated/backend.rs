@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use args::{AwsEmulator, Target};
-use cli::Progress;
+use cli::{Failure, Progress};
 use futures::future::try_join_all;
 use infra::Settings;
 use toolbox::Tools;
@@ -63,10 +63,10 @@ impl Backend {
     }
 
     /// Whether a fault can be had, as an error.
-    pub fn require(&self, fault: Fault) -> Result<(), Unsupported> {
+    pub fn require(&self, fault: Fault) -> Result<(), Failure> {
         match self {
             Self::Processes(_) => Ok(()),
-            Self::Containers(images) => images.require(fault),
+            Self::Containers(images) => images.require(fault).map_err(Unsupported::failure),
         }
     }
 }

@@ -194,11 +194,16 @@ mod tests {
     /// Pushes a message as the emulator does, and waits for its end.
     async fn play(refuses: u32) -> Stub {
         let (stub, url) = stub(refuses).await;
-        let mut settings = crate::delivery::tests::settings("local", &[]);
+        let settings = |sets: &[String]| {
+            let text = include_str!("../../../../twincloud.toml");
+            let path = std::path::Path::new("twincloud.toml");
+            infra::Settings::parse(path, text, Some("local"), sets, std::iter::empty())
+        };
+        let mut local = settings(&[]).expect("valid");
         let sets =
             ["gcp.pubsub.min_backoff_ms=20".to_owned(), "gcp.pubsub.max_backoff_ms=40".to_owned()];
-        settings.gcp.pubsub = crate::delivery::tests::settings("local", &sets).gcp.pubsub;
-        let limits = Limits::of(crate::history::CloudName::Gcp, &settings);
+        local.gcp.pubsub = settings(&sets).expect("valid").gcp.pubsub;
+        let limits = Limits::of(crate::history::CloudName::Gcp, &local);
         assert_eq!(limits.deliveries, 5);
         let (service, dead_letters) = (format!("{url}/push"), format!("{url}/dead"));
         let redelivery =

@@ -22,12 +22,12 @@ mod up_and_down;
 
 use std::path::Path;
 
-use harness::history::History;
 use harness::processes::emulators::{Context, Launch};
 use harness::processes::fetch;
 use harness::processes::supervised::{GuardProgram, OnEvent};
 use harness::targets::emulated::{Backend, Deployment, Emulated};
 use infra::Settings;
+use sim::history::History;
 
 use crate::command::workspace;
 

@@ -11,7 +11,7 @@ async fn planned(mut stacks: Stacks) -> (Result<String, String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = FakeAws::start(move |call| stacks.answer(call));
     let site = stub.site(folder.path(), "dev");
-    let steps = of(&site, Part::Aws, &Progress::default()).await;
+    let steps = components::AWS.plan(&site, &Progress::default()).await;
     let text = steps.map(|steps| Plans::of(&site, steps).to_string());
     (text.map_err(|failure| failure.to_string()), stub.changes())
 }

@@ -1,27 +1,20 @@
-//! The two Terraform roots: the AWS foundation here, Google's with `gcp.rs`.
+//! A session with Terraform: one root, made ready, and the calls on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use args::Part;
-use infra::names;
 use serde_json::Value;
 
-use super::aws::Aws;
-use super::deploy::{self, Deployed};
-use super::known::{self, Outputs};
-use super::plan::Step;
-use super::report;
+use cli::{Failure, Progress};
+
+use super::known::Outputs;
 use super::site::Site;
-use crate::aws::in_words;
-use crate::inventory::Item;
+use super::step::Step;
+use super::{plans, report};
 use crate::plan::{Action, Change};
 use crate::terraform::{self, Error, Phase, Plan, Purpose, Root, Terraform};
-use cli::Failure;
-use cli::Progress;
 
 /// Calls under way of a program that takes Ctrl-C itself.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -147,7 +140,7 @@ impl<'s> Session<'s> {
         };
         let changes: Vec<_> = plan.changes.iter().map(brief).collect();
         let again = !agreed.is_empty() && changes.iter().all(|change| agreed.contains(change));
-        deploy::show(site, vec![Step::Terraform(plan.clone())], yes || again, self.progress)?;
+        plans::show(site, vec![Step::Terraform(plan.clone())], yes || again, self.progress)?;
         agreed.extend(changes);
         self.progress.now(format!("{}: applying", self.root.name));
         Ok(self.terraform.apply(&self.root, &plan, &mut self.told()).await)
@@ -226,7 +219,8 @@ fn gives_rights(action: &str, address: &str) -> bool {
     }
 }
 
-fn failed(error: Error) -> Failure {
+/// An error of Terraform: of the machine or environment, or of the work.
+pub(super) fn failed(error: Error) -> Failure {
     if error.is_environment() { Failure::missing(error) } else { error.into() }
 }
 
@@ -240,111 +234,11 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
     texts.collect()
 }
 
-/// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
-///
-/// `program` is the object key of the producer's program, if it differs from the deployed one.
-async fn foundation<'s>(
-    aws: &Aws<'_>,
-    program: Option<String>,
-    progress: &'s Progress,
-) -> Result<Session<'s>, Failure> {
-    let site = aws.site;
-    let mut known =
-        infra::files::Known { aws_account: Some(aws.account.clone()), ..known::known(site)? };
-    known.producer.program = program.or(known.producer.program);
-    known::render(site, &known)?;
-    let mut root = Root::aws(&site.checkout.root, &site.settings);
-    root.backend.insert("bucket".to_owned(), names::aws_state_bucket(&site.settings, &aws.account));
-    if let Some(local) = &site.local {
-        root = root.on_aws_emulator(&local.aws_endpoint);
-    }
-    Session::open(site, root, progress).await
-}
-
-/// What a deploy of the foundation would change. Without its bucket there is nothing yet to compare with.
-pub(super) async fn plan(
-    site: &Site,
-    part: Part,
-    progress: &Progress,
-) -> Result<Vec<Step>, Failure> {
-    let aws = Aws::open(site).await?;
-    let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
-    aws.discard(&bootstrap).await;
-    let is_new = bootstrap.iter().any(|plan| plan.creates);
-    let mut steps: Vec<Step> = bootstrap.into_iter().map(Step::CloudFormation).collect();
-    if is_new {
-        progress.note(format!(
-            "{part}: terraform/ is planned once the stack {} is there, which holds its state",
-            aws.bootstrap()
-        ));
-    } else {
-        let session = Box::pin(foundation(&aws, aws.producer_program()?, progress)).await?;
-        steps.push(Step::Terraform(session.look(Purpose::Deploy).await?));
-    }
-    Ok(steps)
-}
-
-pub(super) async fn deploy_foundation(
-    site: &Site,
-    args: &args::Deploy,
-    progress: &Progress,
-) -> Result<Deployed, Failure> {
-    let aws = Aws::open(site).await?;
-    // Before anything is made: a foundation without Terraform would end half-way.
-    Terraform::find(&site.settings).await.map_err(failed)?;
-    let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
-    let steps = bootstrap.iter().cloned().map(Step::CloudFormation).collect();
-    if let Err(refused) = deploy::show(site, steps, args.yes, progress) {
-        aws.discard(&bootstrap).await;
-        return Err(refused);
-    }
-    for plan in &bootstrap {
-        aws.execute(plan, progress).await?;
-    }
-    deploy::protect_stack(&aws, &aws.bootstrap()).await?;
-    let producer = Box::pin(aws.upload_producer()).await?;
-    let session = Box::pin(foundation(&aws, producer, progress)).await?;
-    session.deploy(site, args.yes).await?;
-    let outputs = session.outputs().await?;
-    known::write(site, Part::Foundation, &outputs)?;
-    Ok(Deployed::new(Part::Foundation, outputs, None))
-}
-
-pub(super) async fn destroy_foundation(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
-    if !has_state(aws).await? {
-        return Ok(());
-    }
-    foundation(aws, None, progress).await?.destroy().await
-}
-
-pub(super) async fn drift(
-    site: &Site,
-    _part: Part,
-    progress: &Progress,
-) -> Result<Vec<Change>, Failure> {
-    let aws = Aws::open(site).await?;
-    foundation(&aws, None, progress).await?.drift().await
-}
-
-pub(super) async fn outputs(
-    site: &Site,
-    part: Part,
-    progress: &Progress,
-) -> Result<Outputs, Failure> {
-    let aws = Aws::open(site).await?;
-    if !has_state(&aws).await? {
-        return Err(
-            anyhow::anyhow!("{part} is not deployed; `cargo xtask deploy {part}` does it").into()
-        );
-    }
-    foundation(&aws, None, progress).await?.outputs().await
-}
-
 /// The content of a state, as far as it is read without the program.
 #[derive(serde::Deserialize)]
 pub(super) struct State {
     #[serde(default)]
-    resources: Vec<Value>,
+    pub(super) resources: Vec<Value>,
     #[serde(default)]
     outputs: BTreeMap<String, Output>,
 }
@@ -362,46 +256,6 @@ impl State {
     pub(super) fn outputs(self) -> Outputs {
         texts(self.outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
     }
-}
-
-/// The foundation's state; none before its first apply.
-async fn state(aws: &Aws<'_>) -> Result<Option<State>, Failure> {
-    let bucket = names::aws_state_bucket(&aws.site.settings, &aws.account);
-    let key = &aws.site.settings.aws.state.key;
-    let client = crate::artifact::client(&aws.config);
-    let answer = match client.get_object().bucket(&bucket).key(key).send().await {
-        Ok(answer) => answer,
-        Err(error) => {
-            use aws_sdk_s3::error::ProvideErrorMetadata as _;
-            if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) {
-                return Ok(None);
-            }
-            let problem = in_words(&error);
-            return Err(
-                anyhow::anyhow!("read Terraform's state s3://{bucket}/{key}: {problem}").into()
-            );
-        }
-    };
-    let bytes = answer.body.collect().await.context("read Terraform's state")?.into_bytes();
-    let state = State::read(&bytes)
-        .with_context(|| format!("read Terraform's state s3://{bucket}/{key}"))?;
-    Ok(Some(state))
-}
-
-/// True if the foundation's state knows any resource.
-pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
-    Ok(state(aws).await?.is_some_and(|state| !state.resources.is_empty()))
-}
-
-/// The foundation's outputs, read from its state; none if it isn't deployed.
-pub(super) async fn foundation_outputs(aws: &Aws<'_>) -> Result<Option<Outputs>, Failure> {
-    let state = state(aws).await?.filter(|state| !state.resources.is_empty());
-    Ok(state.map(State::outputs))
-}
-
-/// A deleted key stays for days, and keeps its tags.
-pub(super) fn is_key(item: &Item) -> bool {
-    item.name.contains(":kms:")
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use infra::files::Known;
 use infra::package::Service;
 use infra::package::image::{ImageReference, Repository};
 
-use super::super::artifacts::Artifacts;
 use super::{Failure, Site};
+use crate::commands::artifacts::Artifacts;
 use crate::images;
 use cli::Progress;
 

@@ -60,11 +60,13 @@ async fn changes_of_dry_run(part: &str, mut stacks: Stacks) -> Vec<String> {
         _ => stacks.answer(call),
     });
     let site = stub.site(folder.path(), "dev");
-    let settings = include_str!("../../../../../twincloud.toml");
+    let settings = include_str!("../../../../../../twincloud.toml");
     std::fs::write(folder.path().join("twincloud.toml"), settings).expect("write");
     let line = ["deploy", part, "--dry-run", "--yes"];
     let args = Line::try_parse_from(line).expect("arguments").args;
-    Box::pin(of(&site, &args, &Progress::default())).await.expect("a plan");
+    Box::pin(crate::commands::deploy::of(&site, &args, &Progress::default()))
+        .await
+        .expect("a plan");
     let mut changes = stub.changes();
     changes.sort();
     changes

@@ -49,7 +49,7 @@ async fn destroyed(
 }
 
 fn site(root: &Path, sets: &[String]) -> Site {
-    let text = include_str!("../../../../../twincloud.toml");
+    let text = include_str!("../../../../../../twincloud.toml");
     Site {
         checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
         settings: Settings::parse(root, text, Some("dev"), sets, std::iter::empty())
@@ -120,7 +120,7 @@ async fn a_right_that_is_missing_is_named_before_anything_is_touched() {
 async fn found_with(
     variables: &[(&str, &str)],
     answer: (u16, &'static str),
-) -> (Result<Found, Failure>, Vec<String>, Vec<String>) {
+) -> (Result<Observed, Failure>, Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let fake = Fake::new(&folder.path().join("fake"));
     fake.does("output", "echo '{\"topic\":{\"value\":\"by Terraform\"}}'");
@@ -134,7 +134,7 @@ async fn found_with(
         let endpoint = || (name == "GOOGLE_STORAGE_CUSTOM_ENDPOINT").then(|| url.clone());
         set.map(|(_, value)| (*value).to_owned()).or_else(endpoint)
     };
-    let found = there_by(&site, &told, &Progress::default()).await;
+    let found = observe(&site, &told, &Progress::default()).await;
     (found, fake.calls(&[]), served.asked())
 }
 
@@ -147,7 +147,7 @@ async fn who_signs_in_as_only_terraform_can_has_the_outputs_read_by_it() {
         "GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT",
     ] {
         let (found, calls, asked) = found_with(&[(variable, "it")], (200, "{}")).await;
-        let Ok(Found::Deployed(outputs)) = found else { panic!("{variable}: {found:?}") };
+        let Ok(Observed::Deployed(outputs)) = found else { panic!("{variable}: {found:?}") };
         assert_eq!(outputs["topic"], "by Terraform", "{variable}");
         assert_eq!(calls, ["init", "output"], "{variable}");
         assert_eq!(asked, [""; 0], "{variable}");
@@ -164,7 +164,7 @@ async fn with_a_token_the_state_is_read_without_the_program() {
     let both = [(ACCESS_TOKEN, "token"), ("GOOGLE_CREDENTIALS", "it")];
     let state = r#"{"generation":"1","outputs":{"topic":{"value":"by the state"}}}"#;
     let (found, calls, asked) = found_with(&both, (200, state)).await;
-    let Ok(Found::Deployed(outputs)) = found else { panic!("{found:?}") };
+    let Ok(Observed::Deployed(outputs)) = found else { panic!("{found:?}") };
     assert_eq!(outputs["topic"], "by the state");
     assert_eq!(calls, [""; 0]);
     assert_eq!(asked.len(), 2, "{asked:?}");
@@ -202,7 +202,7 @@ async fn a_status_takes_no_lock_and_applies_nothing() {
     on_cloud_status(&session, &mut status).await.expect("it is told");
     assert_eq!(status.stack.as_deref(), Some("1 resources"));
     assert_eq!(status.drift, Some(0), "{:?}", status.problems);
-    assert_eq!(status.replicate.as_deref(), Some(status::NO_PEER));
+    assert_eq!(status.replicate.as_deref(), Some(NO_PEER));
     let calls = fake.calls(&["-lock"]);
     assert_eq!(calls, ["init", "state list", "output", "plan -lock=false", "show"]);
 }

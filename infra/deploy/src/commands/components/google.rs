@@ -2,32 +2,82 @@
 
 use anyhow::{Context as _, anyhow};
 use args::Part;
+use async_trait::async_trait;
+use cli::{Failure, Progress};
 use cloud_gcp::{FirestoreStore, PubSubQueue};
 use infra::files::Known;
 use pipeline::ports::Queue as _;
 use serde_json::Value;
 
-use super::clouds::check_project;
-use super::deploy::Deployed;
-use super::destroy::Destroyed;
-use super::gather::Found;
-use super::known::{self, Outputs};
-use super::plan::Step;
-use super::site::{Site, now_ms};
-use super::status::{self, CloudStatus};
-use super::terraform::{Session, State};
+use super::{Component, Deployed, Destroyed, Drifted, Observed};
 use crate::cloud_storage::{self, CloudStorage, Token};
+use crate::commands::cloud_status::{CloudStatus, NO_PEER, last_candles};
+use crate::commands::clouds::check_project;
+use crate::commands::known::{self, Outputs};
+use crate::commands::session::{Session, State};
+use crate::commands::site::{Site, now_ms};
+use crate::commands::step::Step;
 use crate::plan::Change;
 use crate::smoke;
 use crate::terraform::{Plan, Purpose, Removed, Root};
-use cli::Failure;
-use cli::Progress;
 
 mod emulated;
 mod images;
 mod rights;
 
-pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+/// Google's side.
+pub(super) struct Google;
+
+#[async_trait]
+impl Component for Google {
+    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+        plan(site, progress).await
+    }
+
+    async fn apply(
+        &self,
+        site: &Site,
+        args: &args::Deploy,
+        progress: &Progress,
+    ) -> Result<Deployed, Failure> {
+        deploy(site, args, progress).await
+    }
+
+    async fn outputs(&self, site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+        outputs(site, progress).await
+    }
+
+    async fn observe(&self, site: &Site, progress: &Progress) -> Result<Observed, Failure> {
+        let observed = observe(site, &told, progress).await?;
+        if let Observed::Deployed(outputs) = &observed {
+            check_project(site, outputs)?;
+        }
+        Ok(observed)
+    }
+
+    async fn drift(&self, site: &Site, progress: &Progress) -> Result<Drifted, Failure> {
+        Ok(Drifted { changes: drift(site, progress).await?, ..Drifted::default() })
+    }
+
+    async fn check_destroy(
+        &self,
+        site: &Site,
+        _: bool,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        can_be_destroyed(site, progress).await
+    }
+
+    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+        destroy(site, progress).await
+    }
+
+    async fn status(&self, site: &Site, progress: Option<&Progress>) -> CloudStatus {
+        status(site, progress).await
+    }
+}
+
+async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
     tell_left_out(site, progress)?;
     if site.local.is_some() {
         return emulated::plan(site, progress).await;
@@ -54,7 +104,7 @@ fn with_images(site: &Site) -> Result<Known, Failure> {
     }
 }
 
-pub(super) async fn deploy(
+async fn deploy(
     site: &Site,
     args: &args::Deploy,
     progress: &Progress,
@@ -139,14 +189,14 @@ async fn ready<'p>(
     Session::open(site, root, progress).await
 }
 
-pub(super) async fn drift(site: &Site, progress: &Progress) -> Result<Vec<Change>, Failure> {
+async fn drift(site: &Site, progress: &Progress) -> Result<Vec<Change>, Failure> {
     if site.local.is_some() {
         return emulated::drift(site).await;
     }
     session(site, &with_images(site)?, progress).await?.drift().await
 }
 
-pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
     if site.local.is_some() {
         return emulated::outputs(site).await;
     }
@@ -155,19 +205,15 @@ pub(super) async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs,
 
 /// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program where that
 /// can be.
-pub(super) async fn there(site: &Site, progress: &Progress) -> Result<Found, Failure> {
-    there_by(site, &told, progress).await
-}
-
-async fn there_by(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Found, Failure> {
+async fn observe(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Observed, Failure> {
     let outputs = if site.local.is_some() {
         outputs(site, progress).await?
     } else {
         // Without it, nothing was ever deployed to the cloud itself from these settings.
-        let Some(bucket) = &site.settings.gcp.state.bucket else { return Ok(Found::NotNamed) };
+        let Some(bucket) = &site.settings.gcp.state.bucket else { return Ok(Observed::NotNamed) };
         match state(site, bucket, told).await {
             Ok(Some(state)) => state.outputs(),
-            Ok(None) => return Ok(Found::Absent),
+            Ok(None) => return Ok(Observed::Absent),
             Err(failure) if lacks_token(&failure) => {
                 let session = Box::pin(ready(site, &known::known(site)?, progress)).await?;
                 session.outputs().await?
@@ -175,7 +221,7 @@ async fn there_by(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Fo
             Err(failure) => return Err(failure),
         }
     };
-    Ok(if outputs.contains_key("topic") { Found::Deployed(outputs) } else { Found::Absent })
+    Ok(if outputs.contains_key("topic") { Observed::Deployed(outputs) } else { Observed::Absent })
 }
 
 /// Returns the value of an environment variable; none if it is empty.
@@ -223,7 +269,7 @@ fn storage(told: Told<'_>) -> Result<CloudStorage, Failure> {
 }
 
 /// Finds out whether a destroy can come to its end, and changes nothing.
-pub(super) async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result<(), Failure> {
+async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result<(), Failure> {
     if site.local.is_some() {
         return Ok(());
     }
@@ -302,7 +348,7 @@ async fn destroyable(plan: &Plan, storage: Option<&CloudStorage>) -> Result<(), 
     )))
 }
 
-pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
     if site.local.is_some() {
         return emulated::destroy(site, progress).await;
     }
@@ -349,7 +395,7 @@ impl Ports {
     }
 }
 
-pub(super) async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
+async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
     let mut status = CloudStatus::default();
     if let Err(failure) = fill(site, &mut status, progress).await {
         status.take::<()>(Err(failure));
@@ -380,7 +426,7 @@ async fn fill(
     status.dead_letters = status.take(dead_letters(site).await);
     if progress.is_some() {
         let ports = Ports::open(site).await?;
-        let candles = status::last_candles(site, &ports.store).await;
+        let candles = last_candles(site, &ports.store).await;
         status.last_candles = status.take(candles).unwrap_or_default();
     }
     Ok(())
@@ -398,7 +444,7 @@ async fn on_cloud_status(session: &Session<'_>, status: &mut CloudStatus) -> Res
     if outputs.contains_key("replicate_image") {
         let role = outputs.get("replicate_peer_role");
         status.replicate =
-            Some(role.map_or_else(|| status::NO_PEER.to_owned(), |role| format!("as {role}")));
+            Some(role.map_or_else(|| NO_PEER.to_owned(), |role| format!("as {role}")));
     }
     status.drift = status.take(session.drift().await).map(|changes| changes.len());
     Ok(())

@@ -118,7 +118,7 @@ async fn ready(cloud: Cloud, is_named: bool) -> Result<(), String> {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = deployed(cloud);
     let site = stub.site(folder.path(), "dev");
-    let ready = ready::check(&site, is_named, &Progress::default()).await;
+    let ready = super::super::ready::check(&site, is_named, &Progress::default()).await;
     let changes: Vec<String> = stub.changes().into_iter().filter(|call| !is_probe(call)).collect();
     assert_eq!(changes, Vec::<String>::new());
     ready.map_err(|failure| failure.to_string())
@@ -171,7 +171,7 @@ async fn a_stack_ends_in_order_and_by_its_own_names() {
     let stub = deployed(protected);
     let site = stub.site(folder.path(), "dev");
     let aws = Aws::open(&site).await.expect("signed in");
-    let gone = stack::delete(&aws, STACK, &Progress::default()).await.expect("deleted");
+    let gone = deletion::delete(&aws, STACK, &Progress::default()).await.expect("deleted");
     let calls = stub.changes();
     let at = |part: &str| {
         let at = calls.iter().position(|call| call.contains(part));
@@ -189,7 +189,7 @@ async fn a_stack_ends_in_order_and_by_its_own_names() {
     assert_eq!(calls.len(), order.len(), "{calls:#?}");
     let gone = gone.expect("there was a stack");
     assert!(gone.deleted.contains(&"/aws/lambda/ingest".to_owned()), "{gone:?}");
-    assert!(stack::delete(&aws, STACK, &Progress::default()).await.expect("gone").is_none());
+    assert!(deletion::delete(&aws, STACK, &Progress::default()).await.expect("gone").is_none());
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn what_can_not_be_emptied_goes_on_as_before() {
     });
     let site = stub.site(folder.path(), "dev");
     let aws = Aws::open(&site).await.expect("signed in");
-    stack::delete(&aws, STACK, &Progress::default()).await.expect_err("the bucket stays full");
+    deletion::delete(&aws, STACK, &Progress::default()).await.expect_err("the bucket stays full");
     let calls = stub.changes();
     let count = |part: &str| calls.iter().filter(|call| call.contains(part)).count();
     assert_eq!((count("PUT "), count("DisableRule"), count("EnableRule")), (2, 1, 1), "{calls:#?}");

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::anyhow;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 
-use super::super::aws::Aws;
-use super::super::report;
 use crate::aws::in_words;
 use crate::bucket;
 use crate::cloudformation::{self as cfn, Resource};
+use crate::commands::aws::Aws;
+use crate::commands::report;
 use crate::inventory::Item;
 use cli::Failure;
 use cli::Progress;

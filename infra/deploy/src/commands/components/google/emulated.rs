@@ -7,8 +7,8 @@ use args::Part;
 use infra::files::Known;
 
 use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, known};
-use crate::commands::deploy::show;
-use crate::commands::destroy::Destroyed;
+use crate::commands::components::Destroyed;
+use crate::commands::plans::show;
 use crate::google::{self, Desired, Endpoints, Error};
 use crate::inventory;
 use crate::plan::Change;

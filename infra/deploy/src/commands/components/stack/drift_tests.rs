@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::commands::drift::{Drift, PartDrift};
 use crate::fake_aws::stacks::Stacks;
 use crate::fake_aws::{Answer, Call, FakeAws};
 
@@ -68,7 +69,7 @@ async fn drifted(
         _ => answer(call).unwrap_or_else(|| as_deployed(call)),
     });
     let site = stub.site(folder.path(), "dev");
-    let found = of(&site, Part::Aws, &Progress::default()).await;
+    let found = drift(&site).await;
     let found = found.expect("compared");
     assert_eq!(stub.changes(), Vec::<String>::new());
     let count = found.changes.len();
@@ -79,7 +80,7 @@ async fn drifted(
 
 const NOTHING: &str = "<DescribeStackResourceDriftsResponse><DescribeStackResourceDriftsResult>\
                        <StackResourceDrifts/></DescribeStackResourceDriftsResult></DescribeStackResourceDriftsResponse>";
-const REPORTED: &str = include_str!("../../../recorded/drift/reported.xml");
+const REPORTED: &str = include_str!("../../../../recorded/drift/reported.xml");
 
 #[tokio::test]
 async fn as_deployed_is_no_drift_and_what_is_not_compared_is_named() {
@@ -102,7 +103,7 @@ async fn a_bucket_is_what_s3_says_and_not_what_is_reported() {
     let (_, text) = drifted(REPORTED, |call| {
         call.action
             .contains("?encryption")
-            .then(|| Answer::s3_error(404, "ServerSideEncryptionConfigurationNotFoundError"))
+            .then(|| Answer::s3_error(404, "ServerSideEncryptionConfigurationNotDriftedError"))
     })
     .await;
     assert!(text.contains("~ ArchiveBucket") && text.contains("/BucketEncryption"), "{text}");

@@ -2,11 +2,11 @@
 
 use anyhow::anyhow;
 
-use super::super::aws::Aws;
-use super::super::site::Site;
-use super::super::terraform;
-use super::deletions::Place;
+use super::super::state;
+use super::rights::Place;
 use crate::aws::in_words;
+use crate::commands::aws::Aws;
+use crate::commands::site::Site;
 use crate::rights::{self, Rights, Simulated};
 use crate::{bucket, cloudformation as cfn};
 use cli::Failure;
@@ -21,7 +21,7 @@ pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> R
     let mut deletions = Deletions::default();
     let mut stacks = vec![aws.stack()];
     // With Terraform's state in it, it stays.
-    if !terraform::has_state(&aws).await? {
+    if !state::has_state(&aws).await? {
         stacks.push(aws.bootstrap());
     }
     for stack in stacks {

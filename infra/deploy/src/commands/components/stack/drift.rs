@@ -8,16 +8,28 @@ use aws_sdk_s3::types::{LifecycleRule, ObjectOwnership};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
-use super::super::aws::Aws;
-use super::Found;
+use super::super::Drifted;
 use crate::artifact;
 use crate::aws::in_words;
 use crate::cloudformation::{self as cfn, Resource};
+use crate::commands::aws::Aws;
+use crate::commands::site::Site;
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 use cli::Failure;
 
+/// The drift of both stacks.
+pub(super) async fn drift(site: &Site) -> Result<Drifted, Failure> {
+    let aws = Aws::open(site).await?;
+    let mut found = Drifted::default();
+    add(&aws, &aws.stack(), &mut found).await?;
+    if cfn::status(&aws.client, &aws.bootstrap()).await?.is_some() {
+        add(&aws, &aws.bootstrap(), &mut found).await?;
+    }
+    Ok(found)
+}
+
 /// Adds the drift of a stack.
-pub(super) async fn add(aws: &Aws<'_>, stack: &str, found: &mut Found) -> Result<(), Failure> {
+async fn add(aws: &Aws<'_>, stack: &str, found: &mut Drifted) -> Result<(), Failure> {
     let compared = cfn::drift(&aws.client, stack, &aws.limits).await?;
     let deployed = cfn::deployed(&aws.client, stack).await?;
     let mut changes = Vec::new();
@@ -163,8 +175,8 @@ fn is_unset(code: Option<&str>) -> bool {
         "NoSuchBucket",
         "NoSuchBucketPolicy",
         "NoSuchLifecycleConfiguration",
-        "OwnershipControlsNotFoundError",
-        "ServerSideEncryptionConfigurationNotFoundError",
+        "OwnershipControlsNotDriftedError",
+        "ServerSideEncryptionConfigurationNotDriftedError",
     ];
     code.is_some_and(|code| codes.contains(&code))
 }
@@ -234,7 +246,7 @@ impl Own<'_> {
         let answer = lambda.get_event_source_mapping().uuid(&resource.physical_id).send().await;
         let state = match answer {
             Ok(answer) => answer.state().unwrap_or_default().to_owned(),
-            Err(error) if error.code() == Some("ResourceNotFoundException") => {
+            Err(error) if error.code() == Some("ResourceNotDriftedException") => {
                 return Ok(Some(removed(resource)));
             }
             Err(error) => return Err(unread(resource, &in_words(&error))),
@@ -249,7 +261,7 @@ impl Own<'_> {
         let reserved = match asked.send().await {
             Ok(answer) => answer.reserved_concurrent_executions(),
             // The function itself is compared by CloudFormation.
-            Err(error) if error.code() == Some("ResourceNotFoundException") => return Ok(None),
+            Err(error) if error.code() == Some("ResourceNotDriftedException") => return Ok(None),
             Err(error) => return Err(unread(resource, &in_words(&error))),
         };
         let expected = (self.reserves && resource.logical_id == "ReplicateFunction").then_some(1);
@@ -354,3 +366,7 @@ fn modified(resource: &Resource, path: &str, before: &str, after: &str) -> Chang
     };
     Change { action: Action::Modify, properties: vec![property], ..removed(resource) }
 }
+
+#[cfg(test)]
+#[path = "drift_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! The components of a deployment. Each is planned, applied, compared and destroyed by itself; the commands are loops over
+//! them, in their order.
+
+use std::fmt;
+
+use anyhow::anyhow;
+use args::Part;
+use async_trait::async_trait;
+use cli::{Failure, Progress};
+use serde::Serialize;
+
+use super::cloud_status::CloudStatus;
+use super::connect::Connections;
+use super::known::Outputs;
+use super::site::Site;
+use super::step::Step;
+use crate::inventory::Item;
+use crate::plan::Change;
+use crate::smoke;
+
+mod deletion;
+mod foundation;
+mod google;
+mod stack;
+mod state;
+
+/// A component of a deployment.
+#[async_trait]
+pub(super) trait Component: Sync {
+    /// The changes that a deploy would make. Leaves nothing behind.
+    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure>;
+
+    /// Plans, shows the plan, asks, applies it, keeps the outputs, and sends a trade through where there is a pipeline.
+    async fn apply(
+        &self,
+        site: &Site,
+        args: &args::Deploy,
+        progress: &Progress,
+    ) -> Result<Deployed, Failure>;
+
+    /// The outputs, as the engine gives them; an error if it isn't deployed.
+    async fn outputs(&self, site: &Site, progress: &Progress) -> Result<Outputs, Failure>;
+
+    /// The outputs if it is deployed, read with as little as can be: before a command on another component.
+    async fn observe(&self, site: &Site, progress: &Progress) -> Result<Observed, Failure>;
+
+    /// The differences from the last deploy.
+    async fn drift(&self, site: &Site, progress: &Progress) -> Result<Drifted, Failure>;
+
+    /// Refuses a destroy that would stop half-way, and changes nothing. `is_named`: the name of the stack is typed or passed,
+    /// which takes protections off.
+    async fn check_destroy(
+        &self,
+        _site: &Site,
+        _is_named: bool,
+        _progress: &Progress,
+    ) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Deletes it and all that it holds; does nothing if it is gone.
+    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure>;
+
+    /// Its state; with a `progress` also what takes long to find out. One without a pipeline has none to tell.
+    async fn status(&self, _site: &Site, _progress: Option<&Progress>) -> CloudStatus {
+        CloudStatus::default()
+    }
+}
+
+/// AWS's stacks.
+pub(super) const AWS: &dyn Component = &stack::Stack;
+/// Google's side.
+pub(super) const GOOGLE: &dyn Component = &google::Google;
+
+/// The component of a part.
+pub(super) fn of(part: Part) -> Result<&'static dyn Component, Failure> {
+    match part {
+        Part::Aws => Ok(AWS),
+        Part::Gcp => Ok(GOOGLE),
+        Part::Foundation => Ok(&foundation::Foundation),
+        // `Site::parts` has split it.
+        Part::All => Err(Failure::usage(anyhow!("`all` is not one part"))),
+    }
+}
+
+/// The component of a deployment that terraform/ owns, in the tags of its resources.
+const FOUNDATION: &str = "foundation";
+
+/// The result of a deploy.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Deployed {
+    pub(super) part: String,
+    pub(super) outputs: Outputs,
+    /// None where there is nothing to send a trade through yet.
+    pub(super) smoke: Option<smoke::Passed>,
+    #[serde(flatten)]
+    pub(super) connections: Connections,
+}
+
+impl Deployed {
+    pub(super) fn new(part: Part, outputs: Outputs, smoke: Option<smoke::Passed>) -> Self {
+        Self { part: part.to_string(), outputs, smoke, connections: Connections::default() }
+    }
+}
+
+impl fmt::Display for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.outputs {
+            writeln!(f, "{name} = {value}")?;
+        }
+        match &self.smoke {
+            Some(passed) => {
+                writeln!(
+                    f,
+                    "{} is deployed: a trade came through in {} ms",
+                    self.part, passed.took_ms
+                )?;
+            }
+            None => writeln!(f, "{} is deployed", self.part)?,
+        }
+        self.connections.fmt(f)
+    }
+}
+
+/// The deployment of a component, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Observed {
+    /// It is deployed.
+    Deployed(Outputs),
+    /// It isn't.
+    Absent,
+    /// The settings don't say where to look.
+    NotNamed,
+}
+
+/// The differences between a component and its last deploy.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Drifted {
+    pub(super) changes: Vec<Change>,
+    /// Resources that neither the engine nor this compares.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) not_compared: Vec<String>,
+}
+
+/// The result of a destroy.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Destroyed {
+    pub(super) part: String,
+    /// What stays on purpose, and why.
+    pub(super) kept: Vec<String>,
+    /// What should be gone and isn't.
+    pub(super) left: Vec<Item>,
+}
+
+impl fmt::Display for Destroyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for kept in &self.kept {
+            writeln!(f, "kept: {kept}")?;
+        }
+        for left in &self.left {
+            writeln!(f, "left: {left}")?;
+        }
+        match self.left.len() {
+            0 => writeln!(f, "{} is destroyed: the inventory is empty", self.part),
+            n => writeln!(
+                f,
+                "{}: {n} resources are still there; run the same command again",
+                self.part
+            ),
+        }
+    }
+}
