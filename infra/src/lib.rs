@@ -3,8 +3,10 @@
 
 mod checkout;
 pub mod files;
+pub mod image_reference;
 mod known;
 pub mod names;
+#[cfg(feature = "package")]
 pub mod package;
 pub mod render;
 pub mod settings;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the READMEs claim, measured.
+//! `cargo xtask bench`: what the documents claim, measured.
 
 use std::process::Command;
 

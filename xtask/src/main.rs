@@ -77,7 +77,7 @@ enum Command {
     Test(test::Args),
     /// Run the decoders' fuzz targets for a bounded time.
     Fuzz(fuzz::Args),
-    /// Measure what the READMEs claim.
+    /// Measure what the documents claim.
     Bench(bench::Args),
     /// Check format, lints, dependencies, templates, Terraform roots and workflows.
     Lint(lint::Args),

@@ -16,8 +16,8 @@ use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
     Images, Project, Pubsub, Settings, Trading,
 };
+use crate::image_reference::ImageReference;
 use crate::names;
-use crate::package::image::ImageReference;
 use access::shaped;
 
 /// Days that `CloudWatch` Logs can keep a log group for.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use time::OffsetDateTime;
 
 /// A new folder; its id is unique on this machine.
 #[derive(Clone, Debug)]
@@ -22,8 +23,15 @@ impl RunDir {
         let runs = root.join("target/runs");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let time = jiff::Timestamp::from_second(seconds).context("read the clock")?;
-        let id = format!("{kind}-{}-{}", time.strftime("%Y%m%d-%H%M%S"), std::process::id());
+        let time = OffsetDateTime::from_unix_timestamp(seconds).context("read the clock")?;
+        let (date, (hour, minute, second)) = (time.date(), time.to_hms());
+        let id = format!(
+            "{kind}-{}{:02}{:02}-{hour:02}{minute:02}{second:02}-{}",
+            date.year(),
+            u8::from(date.month()),
+            date.day(),
+            std::process::id()
+        );
         let path = runs.join(&id);
         fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
         point_latest(&runs, &id).with_context(|| format!("link {}/latest", runs.display()))?;

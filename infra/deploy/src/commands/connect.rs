@@ -289,21 +289,21 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_the_readme_is_the_printed_one() {
+    fn the_order_of_the_documents_is_the_printed_one() {
         let mut model = Model::new();
         let mut order = Vec::new();
         while let Some(next) = model.0.connections().part {
             order.push(next.to_string());
             model.deploy(next);
         }
-        let readmes = [
-            include_str!("../../../../README.md"),
+        let documents = [
+            include_str!("../../../../docs/deploy.md"),
             include_str!("../../../../terraform-gcp/README.md"),
         ];
         let sentence = format!("`{}`", order.join("`, `"));
-        for readme in readmes {
-            let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(text.contains(&sentence), "a README does not say {sentence}");
+        for document in documents {
+            let text = document.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(&sentence), "a document does not say {sentence}");
         }
     }
 

@@ -4,15 +4,14 @@
 
 mod layer;
 mod layout;
-mod reference;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use crate::image_reference::{ImageReference, ReferenceError, Repository};
 pub use layout::Layout;
-pub use reference::{ImageReference, ReferenceError, Repository};
 
 use super::{Digest, Error, Service};
 use crate::settings::Architecture;

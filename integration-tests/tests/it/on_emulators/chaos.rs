@@ -117,7 +117,7 @@ fn what_cannot_be_broken_is_said_and_not_passed_over() {
     assert!(ran.stderr.contains("--target sim"), "{}", ran.stderr);
     let listed = checkout.sim(&["chaos", "--list"]);
     listed.assert_code(0);
-    let readme = fs::read_to_string(workspace().join("README.md")).expect("the README");
-    assert!(readme.contains("chaos --list"), "a user finds the list");
+    let page = fs::read_to_string(workspace().join("docs/chaos.md")).expect("the page on chaos");
+    assert!(page.contains("chaos --list"), "a user finds the list");
     assert!(listed.stdout.lines().count() > 20, "{}", listed.stdout);
 }

@@ -100,7 +100,7 @@ pub(super) async fn check(
     }
     ensure!(
         missing.is_empty(),
-        "nothing is thrown, as it could not all be undone: you lack {}; README.md, Game days, has the whole list",
+        "nothing is thrown, as it could not all be undone: you lack {}; docs/game-days.md has the whole list",
         missing.join(", ")
     );
     Ok(())
