@@ -18,7 +18,7 @@ use crate::workspace;
 
 /// The programs that are packed as Lambda functions.
 const LAMBDA_BOOTSTRAPS: [&str; 2] = ["aws-ingest", "aws-replicate"];
-/// CPU minutes of a first build of all programs and functions: 73.5 on an x86_64 machine of 2 cores.
+/// CPU minutes of a first build of all programs and functions: 73.5 on a machine of 2 cores.
 const FIRST_BUILD_CPU_MIN: usize = 74;
 /// See `[profile.function]`.
 const FUNCTION_PROFILE: &str = "function";

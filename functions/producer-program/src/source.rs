@@ -195,6 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn a_named_pipe_is_the_same_source_however_often_it_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let one = symbols(&["BTCUSDT"]);
+        let first = identity(&Source::File(path.clone()), &one).unwrap();
+        let mut pipe = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut pipe, b"a\n").unwrap();
+        assert_eq!(identity(&Source::File(path), &one).unwrap(), first);
+    }
+
+    #[test]
     fn another_file_is_another_source() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("recording");

@@ -148,7 +148,7 @@ impl Writer {
         loop {
             match pipe::OpenOptions::new().open_sender(&self.path) {
                 Err(error) if error.raw_os_error() == Some(Errno::ENXIO as i32) => {
-                    sleep(POLL).await
+                    sleep(POLL).await;
                 }
                 opened => return opened,
             }
