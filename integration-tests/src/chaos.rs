@@ -42,7 +42,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     let scenarios = asked(args)?;
     let progress = Progress::default();
-    let settings = checkout.settings(&args.sets)?;
+    let settings = checkout.settings(&args.sets).map_err(Failure::usage)?;
     let backend = Backend::find(args.target, &settings, args.aws_emulator, &progress)
         .map_err(Failure::MissingPrerequisite)?;
     if scenarios.iter().any(|scenario| scenario.kills_functions) {

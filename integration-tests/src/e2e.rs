@@ -23,7 +23,7 @@ use cli::Failure;
 pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     let progress = Progress::default();
     let (trades, seed) = run::seeded(args.trades.clone(), None);
-    let settings = checkout.settings(&args.sets)?;
+    let settings = checkout.settings(&args.sets).map_err(Failure::usage)?;
     let image = args.gcp_image.as_deref().map(str::parse::<ImageReference>).transpose();
     let image = image.context("read --gcp-image").map_err(Failure::Usage)?;
     let backend = match choose(args, &settings, &progress)? {

@@ -39,7 +39,7 @@ pub fn simulated(
     progress: &Progress,
 ) -> Result<(), Failure> {
     let (trades, seed) = run::seeded(args.trades.clone(), None);
-    let settings = checkout.settings(&args.sets)?;
+    let settings = checkout.settings(&args.sets).map_err(Failure::usage)?;
     progress.now(format!("reading {trades}"));
     let args =
         &E2e { target: Target::Sim, aws_emulator: None, trades: trades.clone(), ..args.clone() };

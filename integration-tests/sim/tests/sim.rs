@@ -224,6 +224,17 @@ fn a_file_without_a_trade_is_a_usage_error_that_says_what_it_has() {
     e2e("generate:0").assert_code(2);
 }
 
+/// Settings are the user's: another exit code than that of a verdict.
+#[test]
+fn a_setting_that_is_unknown_is_a_usage_error() {
+    let checkout = Checkout::new();
+    for command in [&["e2e"][..], &["chaos", "--kill", "aws"]] {
+        let ran = checkout.run(&[command, &["--target", "sim", "--set", "nonsense=1"]].concat());
+        ran.assert_code(2);
+        assert!(ran.stderr.contains("nonsense"), "{}", ran.stderr);
+    }
+}
+
 /// A machine with Rust alone gets a verdict, and is told what to install.
 #[test]
 fn without_python_auto_is_sim_and_says_what_is_lacking() {

@@ -60,7 +60,7 @@ pub fn run(args: &Args, checkout: &Checkout) -> Result<(), Failure> {
     if args.rounds == 0 {
         return Err(Failure::Usage(anyhow!("--rounds 0 measures nothing")));
     }
-    let settings = checkout.settings(&[])?;
+    let settings = checkout.settings(&[]).map_err(Failure::usage)?;
     let progress = Progress::default();
     // Fetches what is missing while somebody looks.
     tools(&progress).map_err(Failure::MissingPrerequisite)?;

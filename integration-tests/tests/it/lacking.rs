@@ -18,3 +18,15 @@ fn without_python_processes_is_an_error_and_auto_is_sim() {
     ran.assert_code(0);
     assert!(ran.stderr.contains("target: sim") && ran.stderr.contains("python3"), "{}", ran.stderr);
 }
+
+/// Settings are read before anything is looked for.
+#[test]
+fn a_setting_that_is_unknown_is_a_usage_error() {
+    let checkout = Checkout::new();
+    for command in [&["e2e"][..], &["chaos", "--kill", "aws"]] {
+        let words = [command, &["--target", "processes", "--set", "nonsense=1"]].concat();
+        let ran = checkout.run(&words);
+        ran.assert_code(2);
+        assert!(ran.stderr.contains("nonsense"), "{}", ran.stderr);
+    }
+}

@@ -140,10 +140,11 @@ pub fn settings(
     factor: u32,
     has_pauses: bool,
 ) -> Result<(Settings, String), Failure> {
-    let mut settings = checkout.settings(sets)?;
+    let mut settings = checkout.settings(sets).map_err(Failure::usage)?;
     let named = delivery::named(sets, std::env::vars());
     let is_named = |key: &str| named.iter().any(|named| named == key);
-    let limits = delivery::play(&mut settings, &checkout.shipped()?, factor, has_pauses, is_named);
+    let shipped = checkout.shipped().map_err(Failure::usage)?;
+    let limits = delivery::play(&mut settings, &shipped, factor, has_pauses, is_named);
     Ok((settings, limits))
 }
 
