@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod build;
+mod changed;
 mod ci;
 mod doctor;
 mod exit;
@@ -31,7 +32,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say what this machine has, what it lacks, and how to get it.
+    /// Print what this machine has, what it lacks, and how to get it.
     Doctor(doctor::Args),
     /// Build the functions and pack what is deployed: zips, images, manifest.json.
     Build(build::Args),
@@ -47,27 +48,27 @@ enum Command {
     Verify(args::Verify),
     /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
     Render(args::Render),
-    /// Say what a deploy would change, and change nothing.
+    /// Print what a deploy would change, and change nothing.
     Plan(args::Plan),
     /// Deploy one cloud or both, and send a trade through as a smoke test.
     Deploy(args::Deploy),
     /// Delete what was deployed, and show that nothing is left.
     Destroy(args::Destroy),
-    /// Print what a deploy gave: names, URLs, ARNs.
+    /// Print the outputs of a deployment: names, URLs, ARNs.
     Outputs(args::Outputs),
     /// Show both clouds side by side.
     Status(args::Status),
-    /// Say what was changed by hand since the last deploy.
+    /// Print what was changed since the last deploy, other than by a deploy.
     Drift(args::Drift),
-    /// Rebuild a cloud from the other, and prove it by digests.
+    /// Rebuild one cloud from the other, and compare both by digests.
     Restore(args::Restore),
-    /// Look at the dead letters, send them again, or delete them.
+    /// List dead letters, send them again, or delete them.
     Dlq(args::DeadLetters),
-    /// Look at replication between the clouds, pause and resume it, or do a pass of it.
+    /// Show replication between the clouds, pause and resume it, or copy once.
     Sync(args::Sync),
-    /// Order every producer to one cloud, or back to its own choice.
+    /// Override the route of all producers, or take the override back.
     Failover(args::Failover),
-    /// Take trades to the queues of both clouds.
+    /// Send trades to the queues of both clouds.
     Produce(args::Produce),
     /// Push the images of the Google services to a registry.
     Image(args::Image),

@@ -2,6 +2,7 @@
 
 use toolbox::{Need, STATIC_LIBC};
 
+use crate::changed::Selection;
 use crate::exit::Failure;
 use crate::heavy::{self, Destination, Print};
 use crate::workspace;
@@ -11,12 +12,29 @@ pub(crate) struct Args {
     /// Fail where the emulators can't run, instead of leaving their tests out.
     #[arg(long)]
     require_emulators: bool,
+    /// Run only the tests of crates that differ from REV, and of those that use them; needs cargo-nextest.
+    #[arg(long, value_name = "REV", num_args = 0..=1, default_missing_value = "HEAD")]
+    changed: Option<String>,
     /// Arguments for the test runner, after `--`; such as a part of a test's name.
     #[arg(last = true)]
     filter: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let has_nextest = heavy::has("cargo-nextest", &["nextest", "--version"]);
+    let changed = match &args.changed {
+        Some(_) if !has_nextest => {
+            return Err(Failure::MissingPrerequisite(
+                "--changed needs cargo-nextest: `cargo install cargo-nextest --locked`".to_owned(),
+            ));
+        }
+        Some(revision) => Selection::since(revision)?.expression(),
+        None => None,
+    };
+    if changed.as_deref() == Some("none()") {
+        eprintln!("nothing differs from {}", args.changed.as_deref().unwrap_or_default());
+        return Ok(());
+    }
     let report = toolbox::Report::collect(&toolbox::Env::from_process());
     let lacking = report.processes_target().err();
     if let Some(lacking) = &lacking {
@@ -50,10 +68,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         left_out.extend(["on_emulators::images::", "on_emulators::containers::"]);
     }
     let mut tests = heavy::cargo();
-    if heavy::has("cargo-nextest", &["nextest", "--version"]) {
+    if has_nextest {
         tests.args(["nextest", "run", "--cargo-profile", "release", "--workspace"]);
-        if !left_out.is_empty() {
-            tests.args(["-E", &format!("not test(/^({})/)", left_out.join("|"))]);
+        let without =
+            (!left_out.is_empty()).then(|| format!("not test(/^({})/)", left_out.join("|")));
+        let parts: Vec<String> =
+            changed.into_iter().chain(without).map(|part| format!("({part})")).collect();
+        if !parts.is_empty() {
+            tests.args(["-E", &parts.join(" & ")]);
         }
     } else {
         tests.args(["test", "--release", "--workspace", "--"]);

@@ -17,8 +17,9 @@ const USAGE: u8 = 2;
 /// What is missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
 
+/// Packs the functions and applies the stacks; `cargo xtask` lists what it does and runs it.
 #[derive(Parser)]
-#[command(name = "deploy", about = "Packages the functions and applies the stacks", version)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -6,8 +6,9 @@ use clap::Parser;
 use infra::Checkout;
 use operate::commands::{self, Command};
 
+/// Restores, replays and replicates; `cargo xtask` lists what it does and runs it.
 #[derive(Parser)]
-#[command(name = "operate", about = "Restores, replays and replicates", version)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

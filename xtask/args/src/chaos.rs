@@ -70,11 +70,11 @@ pub struct Chaos {
     #[arg(long, value_name = "STACK")]
     pub confirm: Option<String>,
 
-    /// What AWS is on the target `containers` [default: as `[containers]` in twincloud.toml has it].
+    /// The emulator of AWS on the target `containers` [default: as `[containers]` in twincloud.toml has it].
     #[arg(long, value_enum, value_name = "EMULATOR")]
     pub aws_emulator: Option<AwsEmulator>,
 
-    /// Decides the trades and everything else that is random [default: a new one, which the report names].
+    /// The seed of the trades and of everything else that is random [default: a new one, which the report names].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 

@@ -11,11 +11,11 @@ use crate::AwsEmulator;
 /// Sends trades through both clouds and gives a verdict.
 #[derive(Args, Clone, Debug)]
 pub struct E2e {
-    /// Where the clouds run. `auto` takes the best that is there, and says what and why.
+    /// Where the clouds run. `auto` gives a verdict on simulated clouds first, then one on `processes` if this machine can run them.
     #[arg(long, value_enum, default_value_t = Target::Auto)]
     pub target: Target,
 
-    /// What AWS is on the target `containers` [default: as `[containers]` in twincloud.toml has it].
+    /// The emulator of AWS on the target `containers` [default: as `[containers]` in twincloud.toml has it].
     #[arg(long, value_enum, value_name = "EMULATOR")]
     pub aws_emulator: Option<AwsEmulator>,
 
@@ -65,7 +65,7 @@ pub struct E2e {
 /// Where the clouds run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// `processes`, if this machine can; else `sim`.
+    /// `e2e`: `sim` first, then `processes`, if this machine can run them. Elsewhere `processes`.
     Auto,
     /// Emulators as local processes, and the release binaries of both functions.
     Processes,

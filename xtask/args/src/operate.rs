@@ -28,11 +28,11 @@ impl fmt::Display for Cloud {
 /// Rebuilds a cloud from the other, and proves by digests that both hold the same: exit code 1 if they don't.
 #[derive(Args, Clone, Debug)]
 pub struct Restore {
-    /// The cloud that lacks something. It must be deployed.
+    /// The cloud to rebuild, which must be deployed.
     #[arg(value_enum)]
     pub cloud: Cloud,
 
-    /// The cloud that has it. It is only read.
+    /// The cloud to copy from, which is only read.
     #[arg(long, value_enum, value_name = "CLOUD")]
     pub from: Cloud,
 
@@ -52,32 +52,32 @@ pub struct Restore {
 /// Looks at the messages that no function could process, sends them again, or deletes them.
 #[derive(Args, Clone, Debug)]
 pub struct DeadLetters {
-    /// What to do with them.
+    /// The action.
     #[command(subcommand)]
     pub command: DeadLettersCommand,
 }
 
-/// What can be done with dead letters.
+/// The actions on dead letters.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DeadLettersCommand {
-    /// List them, and say why they are dead.
+    /// List the dead letters, each with the reason why no function took it.
     List(DeadLettersOf),
-    /// Print one of them whole.
+    /// Print one dead letter whole.
     Show(ShowDeadLetter),
-    /// Send them to the queue again: first sent, then taken off.
+    /// Send dead letters to the queue again; each is taken off the dead-letter queue once the queue has it.
     Replay(ReplayDeadLetters),
-    /// Delete them for good.
+    /// Delete dead letters for good.
     Drop(DropDeadLetters),
 }
 
-/// Whose dead letters, and how to print.
+/// The cloud of the dead letters, and the form of the output.
 #[derive(Args, Clone, Debug)]
 pub struct DeadLettersOf {
-    /// The cloud.
+    /// The cloud whose dead letters are meant.
     #[arg(value_enum)]
     pub cloud: Cloud,
 
-    /// Look at so many at most; a second call takes up the rest.
+    /// The most dead letters that one call looks at; a second call takes up the rest.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub max: u32,
 
@@ -90,18 +90,18 @@ pub struct DeadLettersOf {
     pub json: bool,
 }
 
-/// Which one to print.
+/// The dead letter to print.
 #[derive(Args, Clone, Debug)]
 pub struct ShowDeadLetter {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub of: DeadLettersOf,
 
-    /// Its id, as `dlq list` has it.
+    /// The id of the dead letter, as `dlq list` prints it.
     pub id: String,
 }
 
-/// Which ones to send again.
+/// The dead letters to send again.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayDeadLetters {
     #[command(flatten)]
@@ -113,7 +113,7 @@ pub struct ReplayDeadLetters {
     pub which: Which,
 }
 
-/// Which ones to delete.
+/// The dead letters to delete.
 #[derive(Args, Clone, Debug)]
 pub struct DropDeadLetters {
     #[command(flatten)]
@@ -124,7 +124,7 @@ pub struct DropDeadLetters {
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub which: Which,
 
-    /// Don't ask.
+    /// Delete without asking.
     #[arg(long)]
     pub yes: bool,
 }
@@ -133,10 +133,10 @@ pub struct DropDeadLetters {
 #[derive(Args, Clone, Debug)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// The id of one, as `dlq list` has it.
+    /// The id of one dead letter, as `dlq list` prints it.
     pub id: Option<String>,
 
-    /// All of them.
+    /// All dead letters of the cloud.
     #[arg(long)]
     pub all: bool,
 }
@@ -144,27 +144,27 @@ pub struct Which {
 /// Looks at replication between the clouds, pauses and resumes it, or does a pass of it from here.
 #[derive(Args, Clone, Debug)]
 pub struct Sync {
-    /// What to do.
+    /// The action.
     #[command(subcommand)]
     pub command: SyncCommand,
 }
 
-/// What can be done about replication.
+/// The actions on replication.
 #[derive(Clone, Debug, Subcommand)]
 pub enum SyncCommand {
     /// Resume the schedules by which each cloud copies from the other.
     Start(SyncPlace),
-    /// Pause them.
+    /// Pause the schedules by which each cloud copies from the other.
     Stop(SyncPlace),
     /// Show both clouds side by side: schedule, last trades, gaps, lag, queue, dead letters.
     Status(SyncPlace),
-    /// The same, again and again until Ctrl-C.
+    /// Show what `sync status` shows, again and again until Ctrl-C.
     Monitor(SyncMonitor),
-    /// Copy from here what a cloud lacks, once.
+    /// Copy once, from this machine, what a cloud lacks.
     Run(SyncRun),
 }
 
-/// Where, and how to print.
+/// The deployment, and the form of the output.
 #[derive(Args, Clone, Debug)]
 pub struct SyncPlace {
     #[command(flatten)]
@@ -176,22 +176,22 @@ pub struct SyncPlace {
     pub json: bool,
 }
 
-/// Where, how often, and how to print.
+/// The deployment, the interval, and the form of the output.
 #[derive(Args, Clone, Debug)]
 pub struct SyncMonitor {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub at: SyncPlace,
 
-    /// Seconds between two looks.
+    /// Seconds between two updates.
     #[arg(long, value_name = "S", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub every: u32,
 }
 
-/// Where to.
+/// The cloud to copy to.
 #[derive(Args, Clone, Debug)]
 pub struct SyncRun {
-    /// The cloud that gets what it lacks [default: first one, then the other].
+    /// The cloud that gets what it lacks [default: both, one after the other].
     #[arg(long, value_enum, value_name = "CLOUD")]
     pub to: Option<Cloud>,
 
@@ -200,7 +200,7 @@ pub struct SyncRun {
     pub at: SyncPlace,
 }
 
-/// Orders every producer to one target, or back to its own choice.
+/// Overrides the route of all producers, or takes the override back.
 #[derive(Args, Clone, Debug)]
 pub struct Failover {
     /// One of route.targets, or auto: as the policy has it.
@@ -224,7 +224,7 @@ pub struct Produce {
     #[arg(long, value_name = "binance|FILE|generate:N[:SEED]")]
     pub source: String,
 
-    /// What to send, of trading.symbols; several by repeating [default: all of them].
+    /// A symbol to send, of trading.symbols; several by repeating [default: all].
     #[arg(long = "symbol", value_name = "SYMBOL")]
     pub symbols: Vec<String>,
 
@@ -244,11 +244,11 @@ pub struct Produce {
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
 
-    /// Append what happens to this file, as JSON lines.
+    /// Append events to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
 
-    /// Keep how it is in this file, as JSON [default: status.json in the spool's folder, where `sync status` looks].
+    /// Keep the producer's state in this file, as JSON [default: status.json in the spool's folder, where `sync status` looks].
     #[arg(long, value_name = "FILE")]
     pub status: Option<PathBuf>,
 

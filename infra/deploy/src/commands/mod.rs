@@ -45,17 +45,17 @@ pub use status::{Row, basics, number, write_side_by_side};
 pub enum Command {
     /// Write the values that Terraform, the stack and a shell take, from twincloud.toml.
     Render(args::Render),
-    /// Say what a deploy would change, and change nothing.
+    /// Print what a deploy would change, and change nothing.
     Plan(args::Plan),
     /// Deploy one cloud or both, and send a trade through as a smoke test.
     Deploy(args::Deploy),
     /// Delete what was deployed, and show that nothing is left.
     Destroy(args::Destroy),
-    /// Print what a deploy gave: names, URLs, ARNs.
+    /// Print the outputs of a deployment: names, URLs, ARNs.
     Outputs(args::Outputs),
     /// Show both clouds side by side.
     Status(args::Status),
-    /// Say what was changed by hand since the last deploy.
+    /// Print what was changed since the last deploy, other than by a deploy.
     Drift(args::Drift),
 }
 

@@ -19,15 +19,15 @@ use tokio::signal::unix::{SignalKind, signal};
 /// One of the commands.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Command {
-    /// Rebuild a cloud from the other, and prove it by digests.
+    /// Rebuild one cloud from the other, and compare both by digests.
     Restore(args::Restore),
-    /// Look at the dead letters, send them again, or delete them.
+    /// List dead letters, send them again, or delete them.
     Dlq(args::DeadLetters),
-    /// Look at replication between the clouds, pause and resume it, or do a pass of it.
+    /// Show replication between the clouds, pause and resume it, or copy once.
     Sync(args::Sync),
-    /// Order every producer to one cloud, or back to its own choice.
+    /// Override the route of all producers, or take the override back.
     Failover(args::Failover),
-    /// Take trades to the queues of both clouds.
+    /// Send trades to the queues of both clouds.
     Produce(args::Produce),
 }
 
