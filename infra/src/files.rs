@@ -40,7 +40,7 @@ pub enum WriteError {
         _0.display()
     )]
     IntoRoot(PathBuf),
-    /// The system said no.
+    /// An I/O error.
     #[error("write {}: {cause}; name a folder that you may write to with --out", path.display())]
     Write {
         /// The file.
@@ -314,7 +314,7 @@ fn gcp_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
     env
 }
 
-/// Those that there are.
+/// The regions that are deployed.
 fn given<const N: usize>(
     pairs: [(&str, Option<String>); N],
 ) -> impl Iterator<Item = (String, String)> {

@@ -75,7 +75,7 @@ pub struct PubSubQueue {
 
 impl PubSubQueue {
     /// Publishes to `topic` and receives from `subscription` of `project`, at an emulator's `endpoint` or at the
-    /// real service. Nobody need be there yet.
+    /// real service. Connects lazily.
     pub async fn connect(
         endpoint: Option<&str>,
         project: &str,

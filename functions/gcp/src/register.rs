@@ -34,7 +34,7 @@ pub struct FirestoreRegister {
 }
 
 impl FirestoreRegister {
-    /// The register in `collection`, at an emulator's `endpoint` or at the real service. Nobody need be there yet:
+    /// The register in `collection`, at an emulator's `endpoint` or at the real service. Connects lazily:
     /// whoever uses it first connects.
     #[must_use]
     pub fn new(endpoint: Option<&str>, project: &str, database: &str, collection: &str) -> Self {

@@ -66,7 +66,7 @@ pub enum Evidence {
     Refused,
 }
 
-/// How much it takes to change one's mind.
+/// Thresholds of the health state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthConfig {
     /// What a refusal counts; a timeout counts 1.

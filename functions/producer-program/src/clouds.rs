@@ -85,7 +85,7 @@ impl Register for CloudRegister {
     }
 }
 
-/// The queue of each target of the router, in its order. Nobody need be there yet.
+/// The queue of each target of the router, in its order. Each connects lazily.
 ///
 /// The clients try once: the relay tries again by itself, and has to hear of each failure to know how a cloud is.
 pub(super) async fn queues(config: &ProducerConfig) -> anyhow::Result<Vec<CloudQueue>> {
@@ -116,7 +116,7 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
 }
 
 /// The register of each store that there is a target of, by its name: Google Cloud has one, AWS one in each region.
-/// Nobody need be there yet.
+/// Connects lazily.
 pub(super) async fn registers(
     config: &ProducerConfig,
     patience: Duration,

@@ -38,7 +38,7 @@ pub(super) struct Fixed {
     pub(super) status: PathBuf,
 }
 
-/// Hears of everything.
+/// Turns the events of relay and source into log lines, events and status.
 pub(super) struct Observer {
     fixed: Fixed,
     started_at_us: u64,

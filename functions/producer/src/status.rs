@@ -98,7 +98,7 @@ pub struct OrderStatus {
 pub struct TargetStatus {
     /// Its name.
     pub name: String,
-    /// What is thought of it.
+    /// Its health state.
     pub health: State,
     /// How long a publish takes, in microseconds.
     pub latency_us: Option<u64>,

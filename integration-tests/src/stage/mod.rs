@@ -49,7 +49,7 @@ pub trait Clouds {
     fn stop(self) -> impl Future<Output = anyhow::Result<()>>;
 }
 
-/// What is shown on a stage.
+/// The load of a run, and how long its scenario waits for an event.
 #[derive(Clone, Debug)]
 struct Show {
     /// What is sent.

@@ -114,7 +114,7 @@ pub async fn give<R: Register>(
     if given.written.is_empty() { Err(GiveError::Nowhere(given.missed)) } else { Ok(given) }
 }
 
-/// What a producer knows of orders. It is not to be made anew while the producer runs: the epoch never falls.
+/// The routing overrides that a producer has seen. Create one per process: the epoch must never decrease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
     order: Option<Order>,

@@ -66,7 +66,7 @@ pub enum By {
 pub struct ServiceState {
     /// Such as `queue` or `store`.
     pub service: String,
-    /// What is thought of it.
+    /// Its health state.
     pub state: State,
 }
 

@@ -81,7 +81,7 @@ pub struct Relayed {
 pub struct TargetView {
     /// Its name.
     pub name: String,
-    /// What is thought of it.
+    /// Its health state.
     pub health: Health,
     /// How long a publish takes; `None`: not known yet.
     pub latency_us: Option<u64>,

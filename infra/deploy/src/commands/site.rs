@@ -165,7 +165,7 @@ impl Site {
         Ok(Lock::take(&path, deed, lock::LIMIT, &mut told).await?)
     }
 
-    /// Whether it takes more than a yes to destroy it.
+    /// True if destroy asks for the stack's name.
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.settings.is_protected()

@@ -290,7 +290,7 @@ pub enum Error {
         /// True if the state's lock is known to be gone.
         lock_gone: bool,
     },
-    /// Somebody killed the program itself.
+    /// Terraform was killed by a signal.
     #[error(
         "{action} {root}: the program was killed (signal {signal}); run the same command again: it takes the lock off \
          and goes on"

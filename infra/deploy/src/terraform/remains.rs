@@ -42,7 +42,7 @@ fn started(pid: u32) -> Option<u64> {
     (fields.next() != Some("Z")).then(|| fields.nth(18)?.parse().ok()).flatten()
 }
 
-/// What is left.
+/// Locks and resources that killed runs have left.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
     /// Ids of locks that were never let go, as far as logs tell of them.

@@ -44,7 +44,7 @@ fn no_answer(operation: &'static str) -> PortError {
     PortError { service: "register", operation, fault: Fault::Unknown, detail }
 }
 
-/// AWS's register and Google Cloud's. Nobody need be there.
+/// The override stores of AWS and of Google Cloud. Both connect lazily.
 pub(super) async fn registers(site: &Site) -> [(String, Bounded); 2] {
     let (aws, gcp) = (&site.settings.aws, &site.settings.gcp);
     let aws = dynamodb(site, &aws.region, &aws.table).await;
