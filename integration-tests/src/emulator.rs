@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 
 /// A part of a cloud; each is a process or a container of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,10 +23,10 @@ impl Emulator {
 
     /// Those that make up a cloud.
     #[must_use]
-    pub fn of(cloud: CloudName) -> &'static [Self] {
+    pub fn of(cloud: CloudId) -> &'static [Self] {
         match cloud {
-            CloudName::Aws => &[Self::Aws],
-            CloudName::Gcp => &[Self::PubSub, Self::Firestore, Self::Storage],
+            CloudId::Aws => &[Self::Aws],
+            CloudId::Gcp => &[Self::PubSub, Self::Firestore, Self::Storage],
         }
     }
 

@@ -12,7 +12,7 @@ use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep};
 
 use crate::delivery::Limits;
-use crate::history::{CloudName, Event, History, id_ranges};
+use crate::history::{CloudId, Event, History, id_ranges};
 use crate::snapshot::Snapshot;
 use crate::workload::{Content, Message, Workload};
 
@@ -27,7 +27,7 @@ const QUIET: Duration = Duration::from_millis(400);
 #[derive(Clone, Debug)]
 pub struct Cloud<Q, A, S> {
     /// Which one.
-    pub name: CloudName,
+    pub name: CloudId,
     /// Where messages go in.
     pub queue: Q,
     /// Where those end that were delivered too often.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use infra::Settings;
 use infra::settings::{Pubsub, Queue};
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 
 /// By what visibility, back-off and outages are divided, so that a run of seconds plays minutes.
 pub const FACTOR: u32 = 60;
@@ -81,10 +81,10 @@ pub struct Limits {
 impl Limits {
     /// Those of a cloud.
     #[must_use]
-    pub fn of(cloud: CloudName, settings: &Settings) -> Self {
+    pub fn of(cloud: CloudId, settings: &Settings) -> Self {
         match cloud {
-            CloudName::Aws => Self::of_aws(&settings.aws.queue),
-            CloudName::Gcp => Self::of_google(&settings.gcp.pubsub),
+            CloudId::Aws => Self::of_aws(&settings.aws.queue),
+            CloudId::Gcp => Self::of_google(&settings.gcp.pubsub),
         }
     }
 
@@ -158,7 +158,7 @@ pub(crate) mod tests {
             "deliveries: times divided by 60; poison is a dead letter after 6 deliveries in 18.0s on AWS, 11 deliveries in \
              14.5s on Google Cloud"
         );
-        for cloud in [CloudName::Aws, CloudName::Gcp] {
+        for cloud in [CloudId::Aws, CloudId::Gcp] {
             let limits = Limits::of(cloud, &local);
             let last = limits.pause(limits.deliveries);
             assert!(

@@ -12,7 +12,7 @@ use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::time::{Instant, sleep_until};
 
 use crate::cloud::Cloud;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::snapshot::Snapshot;
 use crate::workload::{Message, Workload};
 
@@ -39,7 +39,7 @@ impl Drive {
         aws: &Cloud<Qa, Aa, Sa>,
         gcp: &Cloud<Qg, Ag, Sg>,
         progress: impl Fn(&str),
-    ) -> anyhow::Result<[(CloudName, Snapshot); 2]>
+    ) -> anyhow::Result<[(CloudId, Snapshot); 2]>
     where
         Qa: Queue,
         Aa: Archive,
@@ -54,7 +54,7 @@ impl Drive {
         let symbols = &self.workload.symbols;
         let (aws, gcp) =
             tokio::try_join!(aws.snapshot(symbols, aws_dead), gcp.snapshot(symbols, gcp_dead))?;
-        Ok([(CloudName::Aws, aws), (CloudName::Gcp, gcp)])
+        Ok([(CloudId::Aws, aws), (CloudId::Gcp, gcp)])
     }
 
     async fn one<Q: Queue, A: Archive, S: CandleStore>(

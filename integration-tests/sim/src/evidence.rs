@@ -11,7 +11,7 @@ use args::Target;
 use candle::Interval;
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CloudName, Entry};
+use crate::history::{CloudId, Entry};
 use crate::recompute::{self, PublishedTrades};
 pub use crate::run_files::lines;
 use crate::run_files::{text, write};
@@ -89,7 +89,7 @@ pub struct Evidence {
     /// The candle intervals of the deployment.
     pub intervals: Vec<Interval>,
     /// What each cloud holds.
-    pub snapshots: BTreeMap<CloudName, Snapshot>,
+    pub snapshots: BTreeMap<CloudId, Snapshot>,
 }
 
 impl Evidence {
@@ -97,7 +97,7 @@ impl Evidence {
     pub fn write(
         dir: &Path,
         about: &About,
-        snapshots: &BTreeMap<CloudName, Snapshot>,
+        snapshots: &BTreeMap<CloudId, Snapshot>,
     ) -> anyhow::Result<()> {
         let about = serde_json::to_string_pretty(about).context("write run.json")?;
         write(dir, ABOUT, &format!("{about}\n"))?;
@@ -126,7 +126,7 @@ impl Evidence {
         let intervals = about.intervals.iter().map(|text| text.parse());
         let intervals = intervals.collect::<Result<_, _>>().context("read the intervals")?;
         let mut snapshots = BTreeMap::new();
-        for cloud in [CloudName::Aws, CloudName::Gcp] {
+        for cloud in [CloudId::Aws, CloudId::Gcp] {
             let snapshot = Snapshot::read(dir, cloud);
             snapshots.insert(cloud, snapshot.with_context(|| format!("read what {cloud} held"))?);
         }

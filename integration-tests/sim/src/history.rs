@@ -9,50 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub use args::CloudId;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-
-/// One of the two clouds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CloudName {
-    /// Amazon Web Services.
-    Aws,
-    /// Google Cloud.
-    Gcp,
-}
-
-impl CloudName {
-    /// `aws` or `gcp`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::Gcp => "gcp",
-        }
-    }
-
-    /// The other one.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Aws => Self::Gcp,
-            Self::Gcp => Self::Aws,
-        }
-    }
-
-    /// The one that a target of the producer, such as `aws-eu-west-1`, is in.
-    #[must_use]
-    pub fn of_target(target: &str) -> Option<Self> {
-        [Self::Aws, Self::Gcp].into_iter().find(|cloud| target.starts_with(cloud.as_str()))
-    }
-}
-
-impl std::fmt::Display for CloudName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +29,12 @@ pub enum Event {
     /// A cloud takes messages.
     CloudReady {
         /// Which one.
-        cloud: CloudName,
+        cloud: CloudId,
     },
     /// The first message is on its way to a cloud's queue.
     PublishStarted {
         /// To which one.
-        cloud: CloudName,
+        cloud: CloudId,
     },
     /// A message of trades is on the producer's disk. What a producer that was killed had left there is told again by
     /// the next.
@@ -90,7 +49,7 @@ pub enum Event {
     /// A message of trades was accepted by a cloud's queue.
     Accepted {
         /// By which one.
-        cloud: CloudName,
+        cloud: CloudId,
         /// The number of the message in this run, the same for both clouds.
         message: u64,
         /// Its symbol.
@@ -103,14 +62,14 @@ pub enum Event {
     /// A message that no function can decode was accepted by a cloud's queue.
     PoisonAccepted {
         /// By which one.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Its content.
         body: String,
     },
     /// A publish did not succeed, or nobody knows whether it did; it is tried again.
     PublishFailed {
         /// By which cloud.
-        cloud: CloudName,
+        cloud: CloudId,
         /// What the client said.
         error: String,
     },
@@ -129,14 +88,14 @@ pub enum Event {
     /// The producer thinks of a cloud otherwise than before.
     Health {
         /// Which one.
-        cloud: CloudName,
+        cloud: CloudId,
         /// `healthy`, `suspect`, `down` or `recovering`.
         state: String,
     },
     /// The producer has seen another birth mark in a cloud, which may have lost what it held.
     Reborn {
         /// Which one.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Whether it had something alone, which is published again.
         is_any: bool,
     },
@@ -160,7 +119,7 @@ pub enum Event {
     /// A cloud has copied what it lacked from the other one.
     Replicated {
         /// Into which one.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Objects.
         objects: u64,
         /// Trades in them.
@@ -173,7 +132,7 @@ pub enum Event {
     /// A run of replicate failed; the next one tries again.
     ReplicateFailed {
         /// Into which cloud it was to copy.
-        cloud: CloudName,
+        cloud: CloudId,
         /// What it said.
         error: String,
     },
@@ -191,7 +150,7 @@ pub enum Event {
     /// A fault is in force from now on.
     FaultBegun {
         /// Where.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Which, such as `kill_cloud`; unique in the run together with the cloud.
         fault: String,
         /// What it is to do.
@@ -200,7 +159,7 @@ pub enum Event {
     /// A fault took effect.
     FaultFired {
         /// Where.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Which, such as `kill_function`.
         fault: String,
         /// What it hit, such as a process id.
@@ -209,31 +168,31 @@ pub enum Event {
     /// A fault is over.
     FaultHealed {
         /// Where.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Which.
         fault: String,
     },
     /// A process that had died was started again.
     Restarted {
         /// Where.
-        cloud: CloudName,
+        cloud: CloudId,
         /// Its name.
         process: String,
     },
     /// All trades are in the candles of a cloud.
     CandlesComplete {
         /// Which cloud.
-        cloud: CloudName,
+        cloud: CloudId,
     },
     /// A cloud came to rest: its candles are complete, and all poison is in its dead-letter queue.
     Converged {
         /// Which cloud.
-        cloud: CloudName,
+        cloud: CloudId,
     },
     /// A cloud did not come to rest in time; what is missing was last seen so.
     NotConverged {
         /// Which cloud.
-        cloud: CloudName,
+        cloud: CloudId,
         /// What was waited for.
         detail: String,
     },
@@ -371,7 +330,7 @@ mod tests {
         let unix_us = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
         let pause = Duration::from_millis(5);
         std::thread::sleep(pause);
-        history.record(Event::Converged { cloud: CloudName::Aws });
+        history.record(Event::Converged { cloud: CloudId::Aws });
         let unix_us = u64::try_from(unix_us).unwrap() + 1_000;
         history.record_at(unix_us, Event::ProducerDone { trades: 1 });
         let entries = history.finish().unwrap();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use candle::IdRanges;
 use serde::Serialize;
 
-use crate::history::{CloudName, Entry, Event};
+use crate::history::{CloudId, Entry, Event};
 use crate::invariants::Evidence;
 
 /// The kinds of faults that take a whole cloud away.
@@ -21,7 +21,7 @@ const UNNOTICED_MS: u64 = 3_000;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FaultSpan {
     /// Where.
-    pub cloud: CloudName,
+    pub cloud: CloudId,
     /// Which.
     pub fault: String,
     /// When it began, in milliseconds of the run.
@@ -36,10 +36,10 @@ pub struct FaultSpan {
 #[must_use]
 pub fn faults(history: &[Entry]) -> Vec<FaultSpan> {
     let mut spans: Vec<FaultSpan> = Vec::new();
-    let mut open: BTreeMap<(CloudName, &str), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(CloudId, &str), usize> = BTreeMap::new();
     for entry in history {
         let at_ms = entry.at_us / 1000;
-        let mut begin = |cloud: CloudName, fault: &str, healed_ms, fired| {
+        let mut begin = |cloud: CloudId, fault: &str, healed_ms, fired| {
             let fault = fault.to_owned();
             spans.push(FaultSpan { cloud, fault, begun_ms: at_ms, healed_ms, fired });
             spans.len() - 1
@@ -68,7 +68,7 @@ pub fn faults(history: &[Entry]) -> Vec<FaultSpan> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Takeover {
     /// Which was away.
-    pub cloud: CloudName,
+    pub cloud: CloudId,
     /// From its going to the first message that the other one took and nobody had taken before; `None`: there was
     /// none while it was away.
     pub after_ms: Option<u64>,
@@ -148,8 +148,8 @@ pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
         pairs.iter().map(|&(first, last)| first..=last).collect()
     };
     // What a cloud has taken and the other one has not copied yet, with the time of the first acceptance.
-    let mut waiting: BTreeMap<(CloudName, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();
-    let mut taken: BTreeMap<(CloudName, &str), IdRanges> = BTreeMap::new();
+    let mut waiting: BTreeMap<(CloudId, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();
+    let mut taken: BTreeMap<(CloudId, &str), IdRanges> = BTreeMap::new();
     // How many trades had which lag.
     let mut lags: BTreeMap<u64, u64> = BTreeMap::new();
     for entry in history {
@@ -207,13 +207,13 @@ pub fn recovery(evidence: &Evidence) -> Recovery {
         lost.sum::<u64>()
     });
     let last_heal = faults(history).into_iter().filter_map(|span| span.healed_ms).max();
-    let converged = |wanted: CloudName| {
+    let converged = |wanted: CloudId| {
         history.iter().find_map(|entry| match &entry.event {
             Event::Converged { cloud } if *cloud == wanted => Some(entry.at_us / 1000),
             _ => None,
         })
     };
-    let all = converged(CloudName::Aws).zip(converged(CloudName::Gcp)).map(|(a, b)| a.max(b));
+    let all = converged(CloudId::Aws).zip(converged(CloudId::Gcp)).map(|(a, b)| a.max(b));
     let copied = history.iter().map(|entry| match &entry.event {
         Event::Replicated { trades, .. } => *trades,
         _ => 0,
@@ -235,15 +235,15 @@ mod tests {
         Entry { at_us: at_ms * 1000, event }
     }
 
-    fn begun(cloud: CloudName) -> Event {
+    fn begun(cloud: CloudId) -> Event {
         Event::FaultBegun { cloud, fault: "kill_cloud 1".to_owned(), detail: String::new() }
     }
 
-    fn healed(cloud: CloudName) -> Event {
+    fn healed(cloud: CloudId) -> Event {
         Event::FaultHealed { cloud, fault: "kill_cloud 1".to_owned() }
     }
 
-    fn accepted(cloud: CloudName, is_first: bool) -> Event {
+    fn accepted(cloud: CloudId, is_first: bool) -> Event {
         let (symbol, trade_ids) = ("BTCUSDT".to_owned(), vec![(1, 1)]);
         Event::Accepted { cloud, message: 1, symbol, trade_ids, is_first }
     }
@@ -252,7 +252,7 @@ mod tests {
         Event::Spooled { message: 1, symbol: "BTCUSDT".to_owned(), trade_ids: vec![(1, 1)] }
     }
 
-    use CloudName::{Aws, Gcp};
+    use CloudId::{Aws, Gcp};
 
     #[test]
     fn a_takeover_is_the_first_message_that_nobody_had() {
@@ -339,7 +339,7 @@ mod tests {
             let trade_ids = BTreeMap::from([("BTCUSDT".to_owned(), trade_ids.to_vec())]);
             Event::Replicated { cloud, objects: 1, trades: 1, trade_ids, took_ms: 1 }
         };
-        let (aws, gcp) = (CloudName::Aws, CloudName::Gcp);
+        let (aws, gcp) = (CloudId::Aws, CloudId::Gcp);
         let mut history = vec![
             entry(10, accepted(aws, &[(1, 98)])),
             entry(20, accepted(aws, &[(50, 100)])),

@@ -12,7 +12,7 @@ use candle::message::{self, Batch};
 use candle::record::Field;
 use candle::{ArchiveObject, Candle, Symbols, Trade};
 
-use crate::history::CloudName::{Aws, Gcp};
+use crate::history::CloudId::{Aws, Gcp};
 use crate::schedule::{Fault, Link, Planned, Schedule, Service, To, named};
 
 /// A bug.

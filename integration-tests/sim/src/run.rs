@@ -15,7 +15,7 @@ use producer::{BatchLimits, Start};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::evidence::{About, Evidence};
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::invariants::Verdict;
 use crate::report::{self, Report};
 use crate::run_dir::RunDir;
@@ -107,7 +107,7 @@ impl Run {
     /// Leaves the files, gives the verdict from them and prints the report.
     pub fn conclude(
         &self,
-        snapshots: &BTreeMap<CloudName, Snapshot>,
+        snapshots: &BTreeMap<CloudId, Snapshot>,
         json: bool,
         progress: &Progress,
     ) -> anyhow::Result<Report> {

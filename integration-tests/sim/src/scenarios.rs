@@ -1,7 +1,7 @@
 //! The scenarios of all runs on clouds of their own: names, what happens in each, and what it needs. The harness acts them on
 //! emulators; [`crate::schedule::named`] has those that can be said as faults by the clock, for the simulated clouds.
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ pub enum Route {
     /// To both clouds.
     Mirror,
     /// To this one as long as it works.
-    Primary(CloudName),
+    Primary(CloudId),
 }
 
 impl Scenario {
@@ -47,8 +47,8 @@ impl Scenario {
     }
 }
 
-const ON_AWS: Route = Route::Primary(CloudName::Aws);
-const ON_GCP: Route = Route::Primary(CloudName::Gcp);
+const ON_AWS: Route = Route::Primary(CloudId::Aws);
+const ON_GCP: Route = Route::Primary(CloudId::Gcp);
 
 /// All of them, in the order in which `--all` runs them.
 pub const ALL: &[Scenario] = &[

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use toolbox::verify::sha256;
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 pub use crate::run_files::write;
 use crate::run_files::{json_lines, lines};
 
@@ -62,7 +62,7 @@ impl Snapshot {
 
     /// Leaves the state in `dir`: `candles-CLOUD.csv` (one minute), `candles-CLOUD.jsonl` (all), `archive-CLOUD.jsonl`
     /// (names, sizes, hashes), the objects themselves in `archive/CLOUD`, and `dead-letters-CLOUD.jsonl`.
-    pub fn write(&self, dir: &Path, cloud: CloudName) -> anyhow::Result<()> {
+    pub fn write(&self, dir: &Path, cloud: CloudId) -> anyhow::Result<()> {
         let archive = self.archive.iter().map(
             |(name, bytes)| json!({"name": name, "bytes": bytes.len(), "sha256": sha256(bytes)}),
         );
@@ -82,7 +82,7 @@ impl Snapshot {
     }
 
     /// Reads what [`Self::write`] left.
-    pub fn read(dir: &Path, cloud: CloudName) -> anyhow::Result<Self> {
+    pub fn read(dir: &Path, cloud: CloudId) -> anyhow::Result<Self> {
         let candles: Vec<Canonical> = lines(dir, &format!("candles-{cloud}.jsonl"))?;
         let candles = candles.into_iter().map(Canonical::candle).collect::<anyhow::Result<_>>()?;
         let listed: Vec<Listed> = lines(dir, &format!("archive-{cloud}.jsonl"))?;
@@ -104,7 +104,7 @@ impl Snapshot {
 }
 
 /// Where an object of a cloud is kept. Its name comes from a cloud.
-fn object(dir: &Path, cloud: CloudName, name: &str) -> anyhow::Result<PathBuf> {
+fn object(dir: &Path, cloud: CloudId, name: &str) -> anyhow::Result<PathBuf> {
     let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
     anyhow::ensure!(is_plain, "{cloud}: object {name:?} has no name that a file could have");
     Ok(dir.join("archive").join(cloud.as_str()).join(name))
@@ -189,8 +189,8 @@ mod tests {
         let archive = vec![("trades/v1/a/b.gz".to_owned(), Bytes::from_static(b"abc"))];
         let dead_letters = vec![Bytes::from_static(b"poison")];
         let snapshot = Snapshot { candles, archive, dead_letters };
-        snapshot.write(folder.path(), CloudName::Gcp).unwrap();
-        let read = Snapshot::read(folder.path(), CloudName::Gcp).unwrap();
+        snapshot.write(folder.path(), CloudId::Gcp).unwrap();
+        let read = Snapshot::read(folder.path(), CloudId::Gcp).unwrap();
         assert_eq!(read.canonical(), snapshot.canonical());
         assert_eq!(
             (&read.archive, &read.dead_letters),
@@ -198,7 +198,7 @@ mod tests {
         );
 
         fs::write(folder.path().join("archive/gcp/trades/v1/a/b.gz"), "abd").unwrap();
-        let error = Snapshot::read(folder.path(), CloudName::Gcp).unwrap_err();
+        let error = Snapshot::read(folder.path(), CloudId::Gcp).unwrap_err();
         assert!(error.to_string().contains("another one"), "{error}");
     }
 
@@ -207,7 +207,7 @@ mod tests {
         let archive = vec![("../../x".to_owned(), Bytes::new())];
         let snapshot = Snapshot { archive, ..Snapshot::default() };
         let folder = tempfile::tempdir().unwrap();
-        let error = snapshot.write(folder.path(), CloudName::Aws).unwrap_err();
+        let error = snapshot.write(folder.path(), CloudId::Aws).unwrap_err();
         assert!(error.to_string().contains("../../x"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use args::{Chaos, Cloud as Which, DeployTarget, Heal, Place, Target, Trades};
+use args::{Chaos, DeployTarget, Heal, Place, Target, Trades};
 use deploy::commands::{self, Site};
 use deploy::local::LocalClouds;
 use futures::future::LocalBoxFuture;
@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::cloud::{Cloud, View};
 use crate::evidence::About;
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::processes::supervised::GuardProgram;
 use crate::report::Report;
 use crate::run::{self, Checkout, Order, Run};
@@ -41,7 +41,7 @@ use window::Window;
 struct Scenario {
     name: &'static str,
     about: &'static str,
-    cloud: CloudName,
+    cloud: CloudId,
     outage: Outage,
 }
 
@@ -49,37 +49,28 @@ const ALL: &[Scenario] = &[
     Scenario {
         name: "kill-aws",
         about: "AWS, the primary, takes no messages and runs no functions; it is failed back to",
-        cloud: CloudName::Aws,
+        cloud: CloudId::Aws,
         outage: Outage::Cloud,
     },
     Scenario {
         name: "kill-gcp",
         about: "Google Cloud, the primary, takes no messages and runs no functions; it is failed back to",
-        cloud: CloudName::Gcp,
+        cloud: CloudId::Gcp,
         outage: Outage::Cloud,
     },
     Scenario {
         name: "functions-aws",
         about: "AWS, the primary, runs no functions: trades wait in SQS",
-        cloud: CloudName::Aws,
+        cloud: CloudId::Aws,
         outage: Outage::Functions,
     },
     Scenario {
         name: "functions-gcp",
         about: "Google Cloud, the primary, runs no functions: trades wait in Pub/Sub",
-        cloud: CloudName::Gcp,
+        cloud: CloudId::Gcp,
         outage: Outage::Functions,
     },
 ];
-
-impl Scenario {
-    fn which(&self) -> Which {
-        match self.cloud {
-            CloudName::Aws => Which::Aws,
-            CloudName::Gcp => Which::Gcp,
-        }
-    }
-}
 
 /// What a scenario would call, and how that is undone.
 #[derive(Serialize)]
@@ -127,7 +118,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     progress.now("reading what there is to switch off");
     let mut planned = Vec::new();
     for scenario in scenarios {
-        let plan = game_day::plan(&site, scenario.which(), scenario.outage);
+        let plan = game_day::plan(&site, scenario.cloud, scenario.outage);
         planned.push((scenario, runtime.block_on(Box::pin(plan))?));
     }
     let plans = planned.iter().map(|(scenario, switches)| Plan::of(scenario, switches));
@@ -242,8 +233,8 @@ async fn one(
     let pace = pace(args.target);
     let view = View { window: Some(window.range()), stall: pace.stall };
     let clouds = DeployedClouds {
-        aws: cloud(CloudName::Aws, aws, view.clone()),
-        gcp: cloud(CloudName::Gcp, gcp, view),
+        aws: cloud(CloudId::Aws, aws, view.clone()),
+        gcp: cloud(CloudId::Gcp, gcp, view),
         producer_env: producer_env(site, &run),
         pace,
         checkout: checkout.clone(),
@@ -258,7 +249,7 @@ async fn one(
         rate: args.rate(),
     };
     // From here on something may be thrown.
-    let record = Record::begin(site, &args.sets, scenario.which(), scenario.name, switches)?;
+    let record = Record::begin(site, &args.sets, scenario.cloud, scenario.name, switches)?;
     let mender = mender::start(&play.guard, &clouds.environment, &run.dir.path, checkout).await;
     let work = async {
         let mut mender = mender.context("start what would undo it if this run were killed")?;
@@ -345,7 +336,7 @@ fn pace(target: Target) -> Pace {
     Pace { patience: s(900), stall: s(900), away: s(60), quiet: s(30), compare: s(10) }
 }
 
-fn cloud<Q, A, S>(name: CloudName, ports: Ports<Q, A, S>, view: View) -> Cloud<Q, A, S> {
+fn cloud<Q, A, S>(name: CloudId, ports: Ports<Q, A, S>, view: View) -> Cloud<Q, A, S> {
     let Ports { queue, dead_letters, cloud: operate::Cloud { archive, store } } = ports;
     Cloud { name, queue, dead_letters, archive, store, view }
 }

@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use super::emulators::{self, Context, Launch, Running, StartError, ministack};
 use super::supervised::{GuardProgram, OnEvent, SuperviseError};
 use crate::emulator::Emulator;
-use crate::history::CloudName;
+use crate::history::CloudId;
 
 /// What to start the clouds with.
 #[derive(Debug, Clone)]
@@ -165,19 +165,19 @@ impl LocalClouds {
     }
 
     /// `kill -9` of a cloud's emulators, and their data with them.
-    pub async fn kill(&mut self, cloud: CloudName) -> Result<(), SuperviseError> {
+    pub async fn kill(&mut self, cloud: CloudId) -> Result<(), SuperviseError> {
         let killed = self.all_mut(cloud).into_iter().map(|running| running.supervised.kill9());
         try_join_all(killed).await.map(drop)
     }
 
     /// Starts a cloud's emulators that were killed, with no data, on other ports.
-    pub async fn start_again(&mut self, cloud: CloudName) -> Result<(), StartError> {
+    pub async fn start_again(&mut self, cloud: CloudId) -> Result<(), StartError> {
         let context = &self.options.context();
         match cloud {
-            CloudName::Aws => {
+            CloudId::Aws => {
                 self.ministack = ministack::start(context, &self.options.ministack).await?;
             }
-            CloudName::Gcp => {
+            CloudId::Gcp => {
                 (self.pubsub, self.firestore, self.fake_gcs) = tokio::try_join!(
                     emulators::pubsub::start(context),
                     emulators::firestore::start(context),
@@ -189,14 +189,14 @@ impl LocalClouds {
     }
 
     /// Stops a cloud's emulators in their tracks: no connection closes, nothing answers.
-    pub fn pause(&self, cloud: CloudName) {
+    pub fn pause(&self, cloud: CloudId) {
         for emulator in Emulator::of(cloud) {
             self.running(*emulator).supervised.pause();
         }
     }
 
     /// Undoes [`Self::pause`].
-    pub fn resume(&self, cloud: CloudName) {
+    pub fn resume(&self, cloud: CloudId) {
         for emulator in Emulator::of(cloud) {
             self.running(*emulator).supervised.resume();
         }
@@ -217,10 +217,10 @@ impl LocalClouds {
         }
     }
 
-    fn all_mut(&mut self, cloud: CloudName) -> Vec<&mut Running> {
+    fn all_mut(&mut self, cloud: CloudId) -> Vec<&mut Running> {
         match cloud {
-            CloudName::Aws => vec![&mut self.ministack],
-            CloudName::Gcp => vec![&mut self.pubsub, &mut self.firestore, &mut self.fake_gcs],
+            CloudId::Aws => vec![&mut self.ministack],
+            CloudId::Gcp => vec![&mut self.pubsub, &mut self.firestore, &mut self.fake_gcs],
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::network::cut;
 use super::{AWS, GCP};
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::stage::Stage;
 use crate::targets::emulated::network::{Service, Viewer};
 
@@ -17,7 +17,7 @@ const AWAY: Duration = Duration::from_secs(1);
 const MIDWAY: Duration = Duration::from_millis(300);
 
 /// The primary dies with everything in it, the other one takes over, and the primary is failed back to.
-pub(super) async fn kill(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+pub(super) async fn kill(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
     stage.until_routed_to(&[cloud.other()]).await?;
@@ -28,7 +28,7 @@ pub(super) async fn kill(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<
     stage.until_routed_to(&[cloud]).await
 }
 
-pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
     stage.until_accepted(33).await?;
     let killed = stage.kill_cloud(cloud).await?;
     stage.until_accepted(66).await?;
@@ -37,7 +37,7 @@ pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudName) -> anyhow
 }
 
 /// Nothing is healed before the other cloud has taken everything.
-pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
     stage.until_accepted(100).await.context("the other cloud is to take everything")?;
@@ -98,7 +98,7 @@ pub(super) async fn kill_unseen(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_producer(crashed).await
 }
 
-pub(super) async fn pause(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+pub(super) async fn pause(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
     stage.until_accepted(10).await?;
     stage.pause_cloud(cloud, 4 * AWAY).await?;
     stage.until_routed_to(&[cloud]).await

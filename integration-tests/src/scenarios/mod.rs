@@ -12,11 +12,11 @@ mod requests;
 
 use futures::future::LocalBoxFuture;
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::stage::Stage;
 
-const AWS: CloudName = CloudName::Aws;
-const GCP: CloudName = CloudName::Gcp;
+const AWS: CloudId = CloudId::Aws;
+const GCP: CloudId = CloudId::Gcp;
 
 /// What a scenario does.
 pub type Act = for<'stage> fn(&'stage mut Stage) -> LocalBoxFuture<'stage, anyhow::Result<()>>;

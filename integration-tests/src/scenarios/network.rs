@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{AWS, GCP};
 use crate::delivery::{FACTOR, OUTAGE};
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::stage::Stage;
 use crate::targets::emulated::network::{LINKS, Link, Service, Viewer};
 
@@ -27,7 +27,7 @@ fn hang() -> Fault {
 }
 
 /// All links of others than the harness to a cloud.
-fn links_to(cloud: CloudName) -> Vec<Link> {
+fn links_to(cloud: CloudId) -> Vec<Link> {
     let of = LINKS.iter().copied().filter(|(viewer, _)| *viewer != Viewer::Harness);
     of.filter(|(_, service)| service.cloud() == cloud).collect()
 }
@@ -69,7 +69,7 @@ pub(super) async fn asymmetric(stage: &mut Stage) -> anyhow::Result<()> {
     stage.heal_links(broken).await
 }
 
-pub(super) async fn region(stage: &mut Stage, cloud: CloudName) -> anyhow::Result<()> {
+pub(super) async fn region(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
     stage.until_accepted(20).await?;
     let broken = stage.break_links("cut_cloud", &links_to(cloud), &hang())?;
     stage.until_accepted_by(cloud.other(), 1).await?;

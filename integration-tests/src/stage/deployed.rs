@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::producer::{self, Producer};
 use super::{Clouds, Show, Stage};
 use crate::cloud::Cloud;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::processes::supervised::GuardProgram;
 use crate::targets::emulated::{AwsCloud, GcpCloud};
 use crate::workload::{Content, Workload};
@@ -131,7 +131,7 @@ pub struct Play {
 /// What was taken away, and is to be given back.
 #[derive(Debug)]
 pub struct Taken {
-    cloud: CloudName,
+    cloud: CloudId,
     fault: String,
 }
 
@@ -142,7 +142,7 @@ impl Stage<DeployedClouds> {
         play: Play,
         history: History,
     ) -> anyhow::Result<Self> {
-        for cloud in [CloudName::Aws, CloudName::Gcp] {
+        for cloud in [CloudId::Aws, CloudId::Gcp] {
             history.record(Event::PublishStarted { cloud });
         }
         let options = producer::Options {
@@ -160,7 +160,7 @@ impl Stage<DeployedClouds> {
     }
 
     /// Waits until a cloud whose switches are thrown refuses messages, and the producer has left it.
-    pub async fn lose_cloud(&mut self, cloud: CloudName) -> anyhow::Result<Taken> {
+    pub async fn lose_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
         let last_taken_us = self.until_refused(cloud).await?;
         // Since the last message that it took: rather too long a recovery than too short a one.
         let what = "its queue takes no message, its functions don't run";
@@ -172,7 +172,7 @@ impl Stage<DeployedClouds> {
     }
 
     /// Waits until nothing comes out of functions whose switches are thrown, while messages go in.
-    pub async fn lose_functions(&mut self, cloud: CloudName) -> anyhow::Result<Taken> {
+    pub async fn lose_functions(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
         let fault = self.begin(cloud, "cut_functions", "its functions don't run");
         self.until_quiet(cloud).await?;
         self.fired(cloud, &fault, "messages went in, and no candle changed");
@@ -189,7 +189,7 @@ impl Stage<DeployedClouds> {
 
     /// Sends the first message again until it is refused: a duplicate, which changes nothing. When the last one was
     /// taken, in microseconds since 1970.
-    async fn until_refused(&self, cloud: CloudName) -> anyhow::Result<u64> {
+    async fn until_refused(&self, cloud: CloudId) -> anyhow::Result<u64> {
         let trades = |content: &Content| matches!(content, Content::Trades { .. });
         let first = self.workload().messages.iter().find(|message| trades(&message.content));
         let body = first.context("there is no message to send")?.body.clone();
@@ -198,8 +198,8 @@ impl Stage<DeployedClouds> {
         loop {
             let asked_us = now_us();
             let answers = match cloud {
-                CloudName::Aws => self.clouds.aws.queue.publish(vec![body.clone()]).await,
-                CloudName::Gcp => self.clouds.gcp.queue.publish(vec![body.clone()]).await,
+                CloudId::Aws => self.clouds.aws.queue.publish(vec![body.clone()]).await,
+                CloudId::Gcp => self.clouds.gcp.queue.publish(vec![body.clone()]).await,
             };
             match answers.into_iter().next() {
                 Some(Ok(_)) => last_taken_us = asked_us,
@@ -217,7 +217,7 @@ impl Stage<DeployedClouds> {
     }
 
     /// Waits until, for a while, the cloud's queue has taken messages and no candle of it has got a trade.
-    async fn until_quiet(&self, cloud: CloudName) -> anyhow::Result<()> {
+    async fn until_quiet(&self, cloud: CloudId) -> anyhow::Result<()> {
         let deadline = Instant::now() + self.show.patience;
         loop {
             let before = (self.accepted_by(cloud), self.held(cloud).await?);
@@ -239,10 +239,10 @@ impl Stage<DeployedClouds> {
     }
 
     /// Trades of this run in the candles of a cloud.
-    async fn held(&self, cloud: CloudName) -> anyhow::Result<u64> {
+    async fn held(&self, cloud: CloudId) -> anyhow::Result<u64> {
         match cloud {
-            CloudName::Aws => self.held_in(&self.clouds.aws).await,
-            CloudName::Gcp => self.held_in(&self.clouds.gcp).await,
+            CloudId::Aws => self.held_in(&self.clouds.aws).await,
+            CloudId::Gcp => self.held_in(&self.clouds.gcp).await,
         }
     }
 

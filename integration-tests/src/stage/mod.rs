@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::Cloud;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::snapshot::Snapshot;
 use crate::targets::emulated::{AwsCloud, GcpCloud};
 use crate::workload::Workload;
@@ -74,7 +74,7 @@ pub struct Stage<C = OwnClouds> {
     begun: u32,
 }
 
-type Watched = (CloudName, anyhow::Result<BTreeMap<MessageId, Bytes>>);
+type Watched = (CloudId, anyhow::Result<BTreeMap<MessageId, Bytes>>);
 
 impl<C: Clouds> Stage<C> {
     /// The producer has been started.
@@ -96,15 +96,15 @@ impl<C: Clouds> Stage<C> {
             return Ok(());
         }
         let detail = format!("{} messages that can't be decoded", bodies.len());
-        let faults = [CloudName::Aws, CloudName::Gcp]
-            .map(|cloud| (cloud, self.begin(cloud, "poison", &detail)));
+        let faults =
+            [CloudId::Aws, CloudId::Gcp].map(|cloud| (cloud, self.begin(cloud, "poison", &detail)));
         for (number, body) in bodies.iter().enumerate() {
             self.until_accepted(number * 100 / bodies.len()).await?;
             for (cloud, fault) in &faults {
                 let (cloud, body) = (*cloud, body.clone());
                 let sent = match cloud {
-                    CloudName::Aws => self.clouds.aws().queue.publish(vec![body.clone()]).await,
-                    CloudName::Gcp => self.clouds.gcp().queue.publish(vec![body.clone()]).await,
+                    CloudId::Aws => self.clouds.aws().queue.publish(vec![body.clone()]).await,
+                    CloudId::Gcp => self.clouds.gcp().queue.publish(vec![body.clone()]).await,
                 };
                 for answer in sent {
                     answer.with_context(|| format!("send poison to {cloud}"))?;
@@ -143,20 +143,20 @@ impl<C: Clouds> Stage<C> {
 
     /// Messages that `cloud` has accepted.
     #[must_use]
-    pub fn accepted_by(&self, cloud: CloudName) -> usize {
+    pub fn accepted_by(&self, cloud: CloudId) -> usize {
         self.history
             .count(|event| matches!(event, Event::Accepted { cloud: by, .. } if *by == cloud))
     }
 
     /// Waits until `cloud` has accepted so many messages more.
-    pub async fn until_accepted_by(&self, cloud: CloudName, more: usize) -> anyhow::Result<()> {
+    pub async fn until_accepted_by(&self, cloud: CloudId, more: usize) -> anyhow::Result<()> {
         let wanted = self.accepted_by(cloud) + more;
         let what = format!("{cloud} to accept {more} messages more");
         self.until(&what, |stage| stage.accepted_by(cloud) >= wanted).await
     }
 
     /// Waits until the producer publishes to exactly these.
-    pub async fn until_routed_to(&self, clouds: &[CloudName]) -> anyhow::Result<()> {
+    pub async fn until_routed_to(&self, clouds: &[CloudId]) -> anyhow::Result<()> {
         let what = format!("messages to go to {clouds:?}");
         self.until(&what, |stage| {
             let route = stage.route();
@@ -195,32 +195,32 @@ impl<C: Clouds> Stage<C> {
     }
 
     /// Begins a fault that is not one of the network's; what comes back is its name.
-    fn begin(&mut self, cloud: CloudName, kind: &str, detail: &str) -> String {
+    fn begin(&mut self, cloud: CloudId, kind: &str, detail: &str) -> String {
         let (fault, begun) = self.name(cloud, kind, detail);
         self.history.record(begun);
         fault
     }
 
     /// The same for one that began at `unix_us`, microseconds since 1970.
-    fn begin_at(&mut self, unix_us: u64, cloud: CloudName, kind: &str, detail: &str) -> String {
+    fn begin_at(&mut self, unix_us: u64, cloud: CloudId, kind: &str, detail: &str) -> String {
         let (fault, begun) = self.name(cloud, kind, detail);
         self.history.record_at(unix_us, begun);
         fault
     }
 
-    fn name(&mut self, cloud: CloudName, kind: &str, detail: &str) -> (String, Event) {
+    fn name(&mut self, cloud: CloudId, kind: &str, detail: &str) -> (String, Event) {
         self.begun += 1;
         let fault = format!("{kind} {}", self.begun);
         let detail = detail.to_owned();
         (fault.clone(), Event::FaultBegun { cloud, fault, detail })
     }
 
-    fn fired(&self, cloud: CloudName, fault: &str, detail: impl Into<String>) {
+    fn fired(&self, cloud: CloudId, fault: &str, detail: impl Into<String>) {
         let (fault, detail) = (fault.to_owned(), detail.into());
         self.history.record(Event::FaultFired { cloud, fault, detail });
     }
 
-    fn healed(&self, cloud: CloudName, fault: &str) {
+    fn healed(&self, cloud: CloudId, fault: &str) {
         self.history.record(Event::FaultHealed { cloud, fault: fault.to_owned() });
     }
 
@@ -250,7 +250,7 @@ impl<C: Clouds> Stage<C> {
     pub async fn finish(
         &mut self,
         progress: impl Fn(&str),
-    ) -> anyhow::Result<BTreeMap<CloudName, Snapshot>> {
+    ) -> anyhow::Result<BTreeMap<CloudId, Snapshot>> {
         self.clouds.heal_all().await?;
         progress("waiting for the producer to have published everything");
         self.producer.done(&self.history).await.context("wait for the producer")?;
@@ -269,10 +269,10 @@ impl<C: Clouds> Stage<C> {
         let symbols = &self.show.workload.symbols;
         let mut letters = |cloud| dead_letters.remove(&cloud).unwrap_or_default();
         let (aws, gcp) = tokio::try_join!(
-            self.clouds.aws().snapshot(symbols, letters(CloudName::Aws)),
-            self.clouds.gcp().snapshot(symbols, letters(CloudName::Gcp))
+            self.clouds.aws().snapshot(symbols, letters(CloudId::Aws)),
+            self.clouds.gcp().snapshot(symbols, letters(CloudId::Gcp))
         )?;
-        Ok([(CloudName::Aws, aws), (CloudName::Gcp, gcp)].into())
+        Ok([(CloudId::Aws, aws), (CloudId::Gcp, gcp)].into())
     }
 
     /// Stops everything and waits until it is gone.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::producer::{self, Producer};
 use super::{Clouds, POLL, Show, Stage};
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::targets::emulated::network::{Broken, Link};
 use crate::targets::emulated::replication::Replication;
 use crate::targets::emulated::{AwsCloud, Deployment, Emulated, GcpCloud};
@@ -65,8 +65,8 @@ impl Clouds for OwnClouds {
         self.schedule.shutdown().await;
         for _ in 0..LAST_COPIES {
             let (aws, gcp) = tokio::join!(
-                self.replication.run(CloudName::Aws),
-                self.replication.run(CloudName::Gcp)
+                self.replication.run(CloudId::Aws),
+                self.replication.run(CloudId::Gcp)
             );
             if let (Ok(aws), Ok(gcp)) = (&aws, &gcp)
                 && [aws, gcp].iter().all(|run| run.complete && run.copied == 0)
@@ -96,7 +96,7 @@ impl Stage<OwnClouds> {
         let deployment = &script.deployment;
         let emulated = Box::pin(Emulated::start(deployment, &history, &progress)).await?;
         progress("trades flow");
-        for cloud in [CloudName::Aws, CloudName::Gcp] {
+        for cloud in [CloudId::Aws, CloudId::Gcp] {
             history.record(Event::PublishStarted { cloud });
         }
         let options = producer::Options {
@@ -117,7 +117,7 @@ impl Stage<OwnClouds> {
     }
 
     /// `kill -9` of a cloud: its emulators, its functions, and everything that was in its memory.
-    pub async fn kill_cloud(&mut self, cloud: CloudName) -> anyhow::Result<Killed> {
+    pub async fn kill_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Killed> {
         let fault = self.begin(cloud, "kill_cloud", "kill -9, and all that it held is gone");
         self.clouds.emulated.kill_cloud(cloud).await.with_context(|| format!("kill {cloud}"))?;
         self.fired(cloud, &fault, "its emulators and functions are dead");
@@ -152,7 +152,7 @@ impl Stage<OwnClouds> {
     }
 
     /// Stops a cloud in its tracks for a while: connections stay, nothing answers.
-    pub async fn pause_cloud(&mut self, cloud: CloudName, pause: Duration) -> anyhow::Result<()> {
+    pub async fn pause_cloud(&mut self, cloud: CloudId, pause: Duration) -> anyhow::Result<()> {
         let fault = self.begin(cloud, "pause_cloud", "frozen: no connection closes");
         self.clouds.emulated.pause_cloud(cloud).await.with_context(|| format!("pause {cloud}"))?;
         self.fired(cloud, &fault, "its emulators and functions are stopped");
@@ -188,7 +188,7 @@ impl Stage<OwnClouds> {
 
     /// `kill -9` of the Lambda function's process; waits for one to be there.
     pub async fn kill_lambda(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudName::Aws, "kill_function", "kill -9 of the bootstrap");
+        let fault = self.begin(CloudId::Aws, "kill_function", "kill -9 of the bootstrap");
         let deadline = Instant::now() + PATIENCE;
         let pid = loop {
             // There is none until the first call, and none between a crash and the next call.
@@ -198,14 +198,14 @@ impl Stage<OwnClouds> {
             }
             sleep(POLL).await;
         };
-        self.fired(CloudName::Aws, &fault, format!("kill -9 {pid}"));
-        self.healed(CloudName::Aws, &fault);
+        self.fired(CloudId::Aws, &fault, format!("kill -9 {pid}"));
+        self.healed(CloudId::Aws, &fault);
         Ok(())
     }
 
     /// `kill -9` of the Cloud Run instance, which is started again.
     pub async fn kill_service(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudName::Gcp, "kill_function", "kill -9 of the instance");
+        let fault = self.begin(CloudId::Gcp, "kill_function", "kill -9 of the instance");
         let deadline = Instant::now() + PATIENCE;
         let how = loop {
             // There is none between a crash and the restart.
@@ -215,8 +215,8 @@ impl Stage<OwnClouds> {
             }
             sleep(POLL).await;
         };
-        self.fired(CloudName::Gcp, &fault, how);
-        self.healed(CloudName::Gcp, &fault);
+        self.fired(CloudId::Gcp, &fault, how);
+        self.healed(CloudId::Gcp, &fault);
         Ok(())
     }
 
@@ -230,16 +230,16 @@ impl Stage<OwnClouds> {
     /// `kill -9` of the producer.
     pub async fn kill_producer(&mut self) -> anyhow::Result<Crashed> {
         // The producer belongs to no cloud; the fault is written down at the first.
-        let fault = self.begin(CloudName::Aws, "kill_producer", "kill -9 of the producer");
+        let fault = self.begin(CloudId::Aws, "kill_producer", "kill -9 of the producer");
         let pid = self.producer.kill().await?;
-        self.fired(CloudName::Aws, &fault, format!("kill -9 {pid}"));
+        self.fired(CloudId::Aws, &fault, format!("kill -9 {pid}"));
         Ok(Crashed { fault })
     }
 
     /// Starts another producer on the spool of the one that was killed.
     pub async fn start_producer(&mut self, crashed: Crashed) -> anyhow::Result<()> {
         self.producer.start_again().await.context("start the producer again")?;
-        self.healed(CloudName::Aws, &crashed.fault);
+        self.healed(CloudId::Aws, &crashed.fault);
         Ok(())
     }
 }
@@ -253,6 +253,6 @@ pub struct Crashed {
 /// A cloud that was killed and is to be started again.
 #[derive(Debug)]
 pub struct Killed {
-    cloud: CloudName,
+    cloud: CloudId,
     fault: String,
 }

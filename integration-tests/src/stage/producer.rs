@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::feed::Feed;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::processes::supervised::{Exit, GuardProgram, Spec, Supervised};
 use crate::workload::Workload;
 
@@ -191,7 +191,7 @@ impl Follower {
                 Event::Spooled { message: sequence, symbol, trade_ids: ids }
             }
             Told::Accepted { target, sequence, is_first } => {
-                let Some(cloud) = CloudName::of_target(&target) else { return };
+                let Some(cloud) = CloudId::of_target(&target) else { return };
                 // A message that was accepted was spooled before; without that line nobody knows what was in it.
                 let Some((symbol, trade_ids)) = self.messages.get(&sequence).cloned() else {
                     return;
@@ -199,15 +199,15 @@ impl Follower {
                 Event::Accepted { cloud, message: sequence, symbol, trade_ids, is_first }
             }
             Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-                let Some(cloud) = CloudName::of_target(&target) else { return };
+                let Some(cloud) = CloudId::of_target(&target) else { return };
                 Event::PublishFailed { cloud, error: why }
             }
             Told::Health { target, state } => {
-                let Some(cloud) = CloudName::of_target(&target) else { return };
+                let Some(cloud) = CloudId::of_target(&target) else { return };
                 Event::Health { cloud, state: state.to_string() }
             }
             Told::Reborn { cloud, is_any } => {
-                let Some(cloud) = CloudName::of_target(&cloud) else { return };
+                let Some(cloud) = CloudId::of_target(&cloud) else { return };
                 Event::Reborn { cloud, is_any }
             }
             Told::Routed { publish, hedge, epoch, why } => {

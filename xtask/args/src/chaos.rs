@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
-use crate::{AwsEmulator, Target, Trades};
+use crate::{AwsEmulator, CloudId, Target, Trades};
 
 /// Breaks a cloud, or something in it, while trades flow, and gives a verdict.
 #[derive(Args, Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Chaos {
 
     /// Kill a cloud with all that it holds: short for `--scenario kill-aws` or `kill-gcp`.
     #[arg(long, value_name = "CLOUD", conflicts_with_all = ["all", "scenarios"])]
-    pub kill: Option<KilledCloud>,
+    pub kill: Option<CloudId>,
 
     /// A scenario to run, of those in `--list`; several by repeating.
     #[arg(long = "scenario", value_name = "NAME", conflicts_with = "all")]
@@ -151,15 +151,6 @@ pub struct Heal {
     /// Print what was undone as JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// A cloud to kill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum KilledCloud {
-    /// AWS.
-    Aws,
-    /// Google Cloud.
-    Gcp,
 }
 
 /// Gives the verdict on a run again, from the files that it left.

@@ -2,6 +2,7 @@
 //! that does the work parses the same words again.
 
 mod chaos;
+mod cloud;
 mod containers;
 mod deploy;
 mod e2e;
@@ -11,14 +12,15 @@ mod operate;
 mod proxy;
 mod render;
 
-pub use chaos::{Chaos, ChaosCommand, Heal, KilledCloud, Verify};
+pub use chaos::{Chaos, ChaosCommand, Heal, Verify};
+pub use cloud::CloudId;
 pub use containers::{AwsEmulator, BuildImages, EmulatorImage, Images, ImagesCommand};
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
 pub use e2e::{E2e, Target, Trades};
 pub use image::{Image, ImageCommand, PushImages};
 pub use local::{Down, Up};
 pub use operate::{
-    Cloud, DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, Failover, Produce,
+    DeadLetters, DeadLettersCommand, DeadLettersOf, DropDeadLetters, Failover, Produce,
     ReplayDeadLetters, Restore, ShowDeadLetter, Sync, SyncCommand, SyncMonitor, SyncPlace, SyncRun,
     Which,
 };

@@ -1,40 +1,22 @@
 //! `cargo xtask restore`, `dlq`, `sync`, `failover` and `produce`.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
+use crate::cloud::CloudId;
 use crate::deploy::Place;
-
-/// One of both clouds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Cloud {
-    /// AWS.
-    Aws,
-    /// Google Cloud.
-    Gcp,
-}
-
-impl fmt::Display for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Aws => "aws",
-            Self::Gcp => "gcp",
-        })
-    }
-}
 
 /// Rebuilds a cloud from the other, and proves by digests that both hold the same: exit code 1 if they don't.
 #[derive(Args, Clone, Debug)]
 pub struct Restore {
     /// The cloud to rebuild, which must be deployed.
     #[arg(value_enum)]
-    pub cloud: Cloud,
+    pub cloud: CloudId,
 
     /// The cloud to copy from, which is only read.
     #[arg(long, value_enum, value_name = "CLOUD")]
-    pub from: Cloud,
+    pub from: CloudId,
 
     /// Compare only hours and candles that are over, as others change while trades flow in.
     #[arg(long)]
@@ -75,7 +57,7 @@ pub enum DeadLettersCommand {
 pub struct DeadLettersOf {
     /// The cloud whose dead letters are meant.
     #[arg(value_enum)]
-    pub cloud: Cloud,
+    pub cloud: CloudId,
 
     /// The most dead letters that one call looks at; a second call takes up the rest.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -193,7 +175,7 @@ pub struct SyncMonitor {
 pub struct SyncRun {
     /// The cloud that gets what it lacks [default: both, one after the other].
     #[arg(long, value_enum, value_name = "CLOUD")]
-    pub to: Option<Cloud>,
+    pub to: Option<CloudId>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show it as help")]

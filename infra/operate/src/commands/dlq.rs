@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::anyhow;
-use args::{Cloud, DeadLettersCommand, DeadLettersOf, Which};
+use args::{CloudId, DeadLettersCommand, DeadLettersOf, Which};
 use candle::Symbols;
 use cli::Failure;
 use deploy::commands::{Site, agree, print};
@@ -117,11 +117,11 @@ pub(super) async fn run(command: &DeadLettersCommand, checkout: &Checkout) -> Re
     let site = Site::open(&of.place, checkout)?;
     let symbols = clouds::ingest_config(&site)?.symbols;
     match of.cloud {
-        Cloud::Aws => {
+        CloudId::Aws => {
             let ports = clouds::aws(&site).await?;
             with(command, of, &symbols, &ports.dead_letters, &ports.queue).await
         }
-        Cloud::Gcp => {
+        CloudId::Gcp => {
             let ports = clouds::gcp(&site).await?;
             with(command, of, &symbols, &ports.dead_letters, &ports.queue).await
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use args::Cloud as Name;
+use args::CloudId;
 use candle::Hour;
 use cli::Failure;
 use cli::Progress as Shown;
@@ -44,8 +44,8 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
     let site = Site::open(&args.place, checkout)?;
     let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let done = match args.cloud {
-        Name::Aws => Box::pin(one(&site, args, &aws.cloud, &gcp.cloud)).await?,
-        Name::Gcp => Box::pin(one(&site, args, &gcp.cloud, &aws.cloud)).await?,
+        CloudId::Aws => Box::pin(one(&site, args, &aws.cloud, &gcp.cloud)).await?,
+        CloudId::Gcp => Box::pin(one(&site, args, &gcp.cloud, &aws.cloud)).await?,
     };
     print(&done, args.json)?;
     if done.proved { Ok(()) } else { Err(Failure::CheckFailed) }
@@ -175,10 +175,10 @@ pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<()
     let site = Site::open(&args.at.place, checkout)?;
     let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let mut passes = Passes(Vec::new());
-    for to in args.to.map_or(vec![Name::Aws, Name::Gcp], |to| vec![to]) {
+    for to in args.to.map_or(vec![CloudId::Aws, CloudId::Gcp], |to| vec![to]) {
         let pulled = match to {
-            Name::Aws => pass(&site, to, &aws.cloud, &gcp.cloud.archive).await?,
-            Name::Gcp => pass(&site, to, &gcp.cloud, &aws.cloud.archive).await?,
+            CloudId::Aws => pass(&site, to, &aws.cloud, &gcp.cloud.archive).await?,
+            CloudId::Gcp => pass(&site, to, &gcp.cloud, &aws.cloud.archive).await?,
         };
         passes.0.push(Pass { to: to.to_string(), pulled });
     }
@@ -189,7 +189,7 @@ pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<()
 
 async fn pass<A, S, P>(
     site: &Site,
-    to: Name,
+    to: CloudId,
     here: &Cloud<A, S>,
     peer: &P,
 ) -> Result<Pulled, Failure>

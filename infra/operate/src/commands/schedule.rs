@@ -8,7 +8,7 @@ mod scheduler;
 use std::fmt;
 
 use anyhow::anyhow;
-use args::{Cloud, Part, Place};
+use args::{CloudId, Part, Place};
 use aws_sdk_eventbridge::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::RuleState;
 use cli::Failure;
@@ -60,7 +60,7 @@ enum Of {
 
 impl fmt::Display for Both {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (cloud, of) in [(Cloud::Aws, &self.aws), (Cloud::Gcp, &self.gcp)] {
+        for (cloud, of) in [(CloudId::Aws, &self.aws), (CloudId::Gcp, &self.gcp)] {
             match of {
                 Of::There(schedule) => writeln!(f, "{cloud}: {} is {schedule}", schedule.name)?,
                 Of::Not { problem } => writeln!(f, "{cloud}: {problem}")?,

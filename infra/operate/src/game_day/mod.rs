@@ -23,7 +23,7 @@ mod record;
 use std::fmt;
 use std::time::Duration;
 
-use args::Cloud;
+use args::CloudId;
 use cli::Failure;
 use deploy::commands::Site;
 use infra::Checkout;
@@ -111,12 +111,12 @@ impl fmt::Display for Switch {
 
 /// The switches that take a cloud's part away, as they are now, in the order in which they are thrown: producers first.
 /// Changes nothing. What can't be taken away, or is away already, is an error of the environment.
-pub async fn plan(site: &Site, cloud: Cloud, outage: Outage) -> Result<Vec<Switch>, Failure> {
+pub async fn plan(site: &Site, cloud: CloudId, outage: Outage) -> Result<Vec<Switch>, Failure> {
     let switches = match cloud {
-        Cloud::Aws => Box::pin(aws::plan(site, outage))
+        CloudId::Aws => Box::pin(aws::plan(site, outage))
             .await
             .map(|all| all.into_iter().map(Switch::Aws).collect()),
-        Cloud::Gcp => Box::pin(gcp::plan(site, outage))
+        CloudId::Gcp => Box::pin(gcp::plan(site, outage))
             .await
             .map(|all| all.into_iter().map(Switch::Gcp).collect()),
     };

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use args::{Cloud, DeployTarget, Place};
+use args::{CloudId, DeployTarget, Place};
 use cli::Failure;
 use deploy::commands::{Site, now_ms};
 use infra::Checkout;
@@ -80,7 +80,7 @@ impl Record {
     pub fn begin(
         site: &Site,
         sets: &[String],
-        cloud: Cloud,
+        cloud: CloudId,
         scenario: &str,
         switches: Vec<Switch>,
     ) -> Result<Self, Failure> {

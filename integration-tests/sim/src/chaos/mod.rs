@@ -5,13 +5,13 @@ pub mod simulated;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use args::{Chaos, KilledCloud, Target, Trades, Verify};
+use args::{Chaos, Target, Trades, Verify};
 use cli::Progress;
 use infra::Settings;
 use infra::settings::Policy;
 
 use crate::delivery;
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::invariants::Verdict;
 use crate::report::{self, Report};
 use crate::run::{self, Checkout};
@@ -101,10 +101,7 @@ pub fn of_those<S: Copy>(
     if args.all {
         return Ok(all.to_vec());
     }
-    let killed = args.kill.map(|cloud| match cloud {
-        KilledCloud::Aws => "kill-aws".to_owned(),
-        KilledCloud::Gcp => "kill-gcp".to_owned(),
-    });
+    let killed = args.kill.map(|cloud| format!("kill-{cloud}"));
     let names: Vec<&String> = args.scenarios.iter().chain(&killed).collect();
     if names.is_empty() {
         return Err(Failure::Usage(anyhow!(
@@ -154,7 +151,7 @@ pub fn set_route(settings: &mut Settings, route: Route) {
         Route::Mirror => settings.route.policy = Policy::Mirror,
         Route::Primary(primary) => {
             settings.route.policy = Policy::PrimaryByHand;
-            let mut targets = [CloudName::Aws, CloudName::Gcp];
+            let mut targets = [CloudId::Aws, CloudId::Gcp];
             targets.sort_by_key(|cloud| *cloud != primary);
             settings.route.targets = targets.map(|cloud| cloud.to_string()).to_vec();
         }

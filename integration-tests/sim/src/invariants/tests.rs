@@ -9,7 +9,7 @@ use producer::{Generator, SourceTrade};
 
 use super::{Evidence, Verdict, check};
 use crate::evidence::About;
-use crate::history::{CloudName, Entry, Event, id_ranges};
+use crate::history::{CloudId, Entry, Event, id_ranges};
 use crate::recompute;
 use crate::snapshot::Snapshot;
 
@@ -49,15 +49,15 @@ fn snapshot(trades: &[Trade]) -> Snapshot {
 pub(crate) fn good() -> Evidence {
     let frames: String = made().iter().map(|made| Generator::frame(made) + "\n").collect();
     let mut history = Vec::new();
-    for cloud in [CloudName::Aws, CloudName::Gcp] {
+    for cloud in [CloudId::Aws, CloudId::Gcp] {
         let trade_ids = id_ranges(trades().iter().map(|trade| trade.id));
-        let is_first = cloud == CloudName::Aws;
+        let is_first = cloud == CloudId::Aws;
         let symbol = "BTCUSDT".to_owned();
         let accepted = Event::Accepted { cloud, message: 0, symbol, trade_ids, is_first };
         history.push(accepted);
         history.push(Event::PoisonAccepted { cloud, body: POISON.to_owned() });
     }
-    let snapshots = [CloudName::Aws, CloudName::Gcp].map(|cloud| (cloud, snapshot(&trades())));
+    let snapshots = [CloudId::Aws, CloudId::Gcp].map(|cloud| (cloud, snapshot(&trades())));
     Evidence {
         history: history.into_iter().map(|event| Entry { at_us: 0, event }).collect(),
         about: About::new(args::Target::Sim, 1),
@@ -74,7 +74,7 @@ fn broken(evidence: &Evidence) -> Vec<&'static str> {
 }
 
 fn gcp(evidence: &mut Evidence) -> &mut Snapshot {
-    evidence.snapshots.get_mut(&CloudName::Gcp).unwrap()
+    evidence.snapshots.get_mut(&CloudId::Gcp).unwrap()
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_fault_that_did_not_fire() {
     let mut evidence = good();
     evidence.about.faults_asked = 1;
     assert_eq!(broken(&evidence), ["faults fired"]);
-    let (cloud, fault, detail) = (CloudName::Aws, "kill_function".to_owned(), String::new());
+    let (cloud, fault, detail) = (CloudId::Aws, "kill_function".to_owned(), String::new());
     evidence.history.push(Entry { at_us: 1, event: Event::FaultFired { cloud, fault, detail } });
     assert_eq!(broken(&evidence), [""; 0]);
 }
@@ -189,7 +189,7 @@ fn a_fault_that_did_not_fire() {
 #[test]
 fn a_fault_that_was_begun_and_hit_nothing() {
     let mut evidence = good();
-    let (cloud, fault, detail) = (CloudName::Aws, "cut 1".to_owned(), String::new());
+    let (cloud, fault, detail) = (CloudId::Aws, "cut 1".to_owned(), String::new());
     evidence.history.push(Entry { at_us: 1, event: Event::FaultBegun { cloud, fault, detail } });
     assert_eq!(broken(&evidence), ["faults fired"]);
 }
@@ -197,7 +197,7 @@ fn a_fault_that_was_begun_and_hit_nothing() {
 #[test]
 fn a_cloud_away_and_nobody_who_takes_over() {
     let mut evidence = good();
-    let (cloud, fault) = (CloudName::Aws, "kill_cloud 1".to_owned());
+    let (cloud, fault) = (CloudId::Aws, "kill_cloud 1".to_owned());
     let (symbol, trade_ids) = ("BTCUSDT".to_owned(), vec![(1, 1)]);
     let events = [
         Event::FaultBegun { cloud, fault: fault.clone(), detail: String::new() },

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Report;
 use crate::evidence::Evidence;
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::invariants::Verdict;
 
 const TEMPLATE: &str = include_str!("html/report.html.hbs");
@@ -74,7 +74,7 @@ pub fn html(report: &Report, evidence: &Evidence) -> anyhow::Result<String> {
         ),
         ("time", seconds(report.duration_ms)),
     ];
-    let chart = |cloud: CloudName| Chart {
+    let chart = |cloud: CloudId| Chart {
         cloud: cloud.as_str(),
         svg: candles::draw(evidence.snapshots.get(&cloud)),
     };
@@ -84,7 +84,7 @@ pub fn html(report: &Report, evidence: &Evidence) -> anyhow::Result<String> {
         holds: report.verdict == Verdict::Holds,
         figures: figures.into_iter().map(|(name, value)| Figure { name, value }).collect(),
         timeline: timeline::draw(evidence),
-        candles: [CloudName::Aws, CloudName::Gcp].map(chart).into(),
+        candles: [CloudId::Aws, CloudId::Gcp].map(chart).into(),
         invariants: report
             .invariants
             .iter()

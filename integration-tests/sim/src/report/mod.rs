@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use html::html;
 pub use summary::{Table, junit, markdown};
 
-use crate::history::{CloudName, Entry, Event};
+use crate::history::{CloudId, Entry, Event};
 use crate::invariants::{self, Evidence, Finding, Verdict};
 use crate::measure::{self, FaultSpan, Lag, Recovery};
 
@@ -47,7 +47,7 @@ pub struct Report {
     #[serde(flatten)]
     pub recovery: Recovery,
     /// Both clouds.
-    pub clouds: BTreeMap<CloudName, Cloud>,
+    pub clouds: BTreeMap<CloudId, Cloud>,
     /// What was done to them.
     pub faults: Vec<FaultSpan>,
     /// Each invariant.
@@ -79,7 +79,7 @@ impl Report {
             },
             recording: about.recording,
             recovery: measure::recovery(evidence),
-            clouds: [CloudName::Aws, CloudName::Gcp].map(cloud).into(),
+            clouds: [CloudId::Aws, CloudId::Gcp].map(cloud).into(),
             faults: measure::faults(&evidence.history),
             invariants,
             reproduce: about.reproduce,
@@ -146,7 +146,7 @@ pub struct Cloud {
 impl Cloud {
     /// What `cloud` came to.
     #[must_use]
-    pub fn of(cloud: CloudName, evidence: &Evidence) -> Self {
+    pub fn of(cloud: CloudId, evidence: &Evidence) -> Self {
         let snapshot = evidence.snapshots.get(&cloud).cloned().unwrap_or_default();
         let minutes = snapshot.candles.iter().filter(|c| c.key().interval == candle::Interval::M1);
         let complete_us = complete_us(cloud, &evidence.history);
@@ -162,8 +162,8 @@ impl Cloud {
     }
 }
 
-fn complete_us(cloud: CloudName, history: &[Entry]) -> Option<u64> {
-    let at = |wanted: fn(&Event, CloudName) -> bool| {
+fn complete_us(cloud: CloudId, history: &[Entry]) -> Option<u64> {
+    let at = |wanted: fn(&Event, CloudId) -> bool| {
         history.iter().find(|entry| wanted(&entry.event, cloud)).map(|entry| entry.at_us)
     };
     let published =

@@ -38,7 +38,7 @@ pub use named::{ONLY_ON_SIM, has_full_length, named};
 pub use random::{Bounds, random};
 pub use shrink::shrink;
 
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::scenarios::Route;
 
 /// A schedule.
@@ -72,8 +72,8 @@ impl To {
     pub fn route(self) -> Route {
         match self {
             Self::Both => Route::Mirror,
-            Self::Aws => Route::Primary(CloudName::Aws),
-            Self::Gcp => Route::Primary(CloudName::Gcp),
+            Self::Aws => Route::Primary(CloudId::Aws),
+            Self::Gcp => Route::Primary(CloudId::Gcp),
         }
     }
 }
@@ -87,7 +87,7 @@ pub struct Planned {
     /// How long it lasts; it is healed once it has hit something, if that is later.
     pub for_ms: u64,
     /// Where.
-    pub cloud: CloudName,
+    pub cloud: CloudId,
     /// What.
     pub fault: Fault,
 }
@@ -221,7 +221,7 @@ struct Entry {
     at_ms: u64,
     fault: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cloud: Option<CloudName>,
+    cloud: Option<CloudId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     for_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -280,7 +280,7 @@ impl TryFrom<Entry> for Planned {
             _ => return Err(format!("no fault is called {name:?}; there are {NAMES}")),
         };
         let cloud = match (fault, entry.cloud) {
-            (Fault::CrashProducer, None) => CloudName::Aws,
+            (Fault::CrashProducer, None) => CloudId::Aws,
             (Fault::CrashProducer, Some(_)) => {
                 return Err(format!(
                     "fault {name:?} at {} ms: the producer is in no cloud; leave `cloud` out",

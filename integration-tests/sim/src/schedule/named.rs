@@ -2,7 +2,7 @@
 
 use super::{Fault, Link, Planned, Schedule, Service, To};
 use crate::delivery::OUTAGE;
-use crate::history::CloudName::{self, Aws, Gcp};
+use crate::history::CloudId::{self, Aws, Gcp};
 
 /// True if a scenario is played in full length, where time is virtual, instead of divided by [`crate::delivery::FACTOR`].
 #[must_use]
@@ -28,7 +28,7 @@ pub fn named(scenario: &str) -> Option<Schedule> {
     let fail = |cloud, service| planned(3_000, 3_000, cloud, Fault::Fail { service, percent: 100 });
     let kill = |at_ms, for_ms, cloud| planned(at_ms, for_ms, cloud, Fault::Kill);
     let both = |at_ms, for_ms, fault: Fault| {
-        [Aws, Gcp].map(|cloud: CloudName| planned(at_ms, for_ms, cloud, fault)).to_vec()
+        [Aws, Gcp].map(|cloud: CloudId| planned(at_ms, for_ms, cloud, fault)).to_vec()
     };
     let outage = |cloud| {
         let for_ms = u64::try_from(OUTAGE.as_millis()).unwrap_or(u64::MAX);

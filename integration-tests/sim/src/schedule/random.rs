@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::loss::SEEN_MS;
 use super::{Fault, Link, Planned, Schedule, Service, To};
-use crate::history::CloudName;
+use crate::history::CloudId;
 
 /// Between two faults of one cloud: one that another one hides would never fire.
 const APART_MS: u64 = 300;
@@ -45,7 +45,7 @@ pub fn random(seed: u64, bounds: Bounds) -> Schedule {
 }
 
 fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
-    let cloud = if rng.random() { CloudName::Aws } else { CloudName::Gcp };
+    let cloud = if rng.random() { CloudId::Aws } else { CloudId::Gcp };
     let service =
         [Service::Queue, Service::Archive, Service::Store, Service::All][rng.random_range(0..4)];
     let percent = rng.random_range(50..=100);
@@ -64,7 +64,7 @@ fn planned(rng: &mut ChaCha8Rng, bounds: Bounds) -> Planned {
         _ => (Fault::Reorder { percent }, 500..=3_000),
     };
     let at_ms = rng.random_range(300..=bounds.flow_ms.saturating_sub(SEEN_MS).max(301));
-    let cloud = if fault == Fault::CrashProducer { CloudName::Aws } else { cloud };
+    let cloud = if fault == Fault::CrashProducer { CloudId::Aws } else { cloud };
     Planned { at_ms, for_ms: rng.random_range(for_ms), cloud, fault }
 }
 

@@ -47,7 +47,7 @@ fn a_scenario_as_a_schedule_is_on_the_scenarios_route() {
 fn what_would_lose_trades_is_told() {
     let kill = |at_ms, for_ms, cloud| Planned { at_ms, for_ms, cloud, fault: Fault::Kill };
     let loss = |faults: Vec<Planned>| Schedule { route: To::Aws, faults }.asks_for_loss(9_000);
-    let (aws, gcp) = (CloudName::Aws, CloudName::Gcp);
+    let (aws, gcp) = (CloudId::Aws, CloudId::Gcp);
     assert_eq!(loss(vec![kill(100, 2_000, aws), kill(3_000, 2_000, aws)]), None);
     assert!(loss(vec![kill(100, 2_000, aws), kill(5_000, 2_000, gcp)]).is_some());
     assert_eq!(loss(vec![kill(100, 200, aws)]), None, "it has another birth mark");

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::cloud::{Cloud, View};
 use crate::delivery::Limits;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::planted::Plant;
 use crate::schedule::{Fault, Link, Planned, Service};
 
@@ -62,11 +62,11 @@ impl Held {
 /// The cloud; clones are the same one.
 #[derive(Clone, Debug)]
 pub(super) struct Breakable {
-    pub(super) name: CloudName,
+    pub(super) name: CloudId,
     pub(super) plant: Option<Plant>,
     limits: Limits,
     /// Bodies that each cloud has acknowledged; only planted bugs ask for it.
-    pub(super) known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
+    pub(super) known: Arc<Mutex<BTreeMap<CloudId, BTreeSet<String>>>>,
     history: History,
     inner: Arc<Mutex<Inner>>,
 }
@@ -110,11 +110,11 @@ enum Decision {
 
 impl Breakable {
     pub(super) fn new(
-        name: CloudName,
+        name: CloudId,
         (limits, seed): (Limits, u64),
         history: History,
         plant: Option<Plant>,
-        known: Arc<Mutex<BTreeMap<CloudName, BTreeSet<String>>>>,
+        known: Arc<Mutex<BTreeMap<CloudId, BTreeSet<String>>>>,
     ) -> Self {
         let inner = Inner {
             held: Held::nothing(limits),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::START_MS;
 use super::breakable::{Breakable, Viewer};
 use super::port::Port;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::planted::{self, Plant};
 
 /// Instances that take messages.
@@ -78,7 +78,7 @@ impl Common {
 
     /// One run of replicate into `cloud`.
     pub(super) async fn copy(&self, cloud: &Breakable, peer: &Breakable) -> Report {
-        if cloud.plant == Some(Plant::OneWay) && cloud.name == CloudName::Gcp {
+        if cloud.plant == Some(Plant::OneWay) && cloud.name == CloudId::Gcp {
             return Report::default();
         }
         let here = Port::new(cloud, Viewer::Replicate);

@@ -27,7 +27,7 @@ use tokio::time::sleep;
 
 use crate::cloud::{Cloud, View};
 use crate::drive::Drive;
-use crate::history::{CloudName, Event};
+use crate::history::{CloudId, Event};
 use crate::snapshot::Snapshot;
 
 /// What a verdict on it does not cover.
@@ -63,7 +63,7 @@ impl Sim {
         &self,
         drive: &Drive,
         progress: impl Fn(&str),
-    ) -> anyhow::Result<[(CloudName, Snapshot); 2]> {
+    ) -> anyhow::Result<[(CloudId, Snapshot); 2]> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -71,13 +71,13 @@ impl Sim {
         runtime.block_on(async {
             drive.history.begin();
             let mut functions = JoinSet::new();
-            let aws = self.start(CloudName::Aws, drive, &mut functions);
-            let gcp = self.start(CloudName::Gcp, drive, &mut functions);
+            let aws = self.start(CloudId::Aws, drive, &mut functions);
+            let gcp = self.start(CloudId::Gcp, drive, &mut functions);
             drive.both(&aws, &gcp, progress).await
         })
     }
 
-    fn start(&self, name: CloudName, drive: &Drive, functions: &mut JoinSet<()>) -> MemoryCloud {
+    fn start(&self, name: CloudId, drive: &Drive, functions: &mut JoinSet<()>) -> MemoryCloud {
         let config = QueueConfig {
             visibility_timeout: VISIBILITY,
             max_receive_count: self.max_receive_count,

@@ -22,7 +22,7 @@ use super::functions::Common;
 use super::port::Port;
 use super::producer::Producer;
 use crate::delivery::Limits;
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::planted::Plant;
 use crate::schedule::{Fault, Planned, Schedule};
 use crate::snapshot::Snapshot;
@@ -63,13 +63,13 @@ pub struct Play {
 struct World {
     clouds: [Breakable; 2],
     common: Common,
-    functions: tokio::sync::Mutex<BTreeMap<CloudName, JoinSet<()>>>,
+    functions: tokio::sync::Mutex<BTreeMap<CloudId, JoinSet<()>>>,
     producer: tokio::sync::Mutex<Producer>,
 }
 
 impl Play {
     /// Runs to the end; on a paused clock it takes as long as the work, not as the waiting.
-    pub fn run(&self) -> anyhow::Result<BTreeMap<CloudName, Snapshot>> {
+    pub fn run(&self) -> anyhow::Result<BTreeMap<CloudId, Snapshot>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
@@ -77,7 +77,7 @@ impl Play {
         runtime.block_on(self.play())
     }
 
-    async fn play(&self) -> anyhow::Result<BTreeMap<CloudName, Snapshot>> {
+    async fn play(&self) -> anyhow::Result<BTreeMap<CloudId, Snapshot>> {
         self.history.begin();
         let world = self.world()?;
         for (cloud, peer) in world.pairs() {
@@ -110,7 +110,7 @@ impl Play {
 
     fn world(&self) -> anyhow::Result<World> {
         let known = Arc::new(Mutex::new(BTreeMap::new()));
-        let clouds = [CloudName::Aws, CloudName::Gcp].map(|name| {
+        let clouds = [CloudId::Aws, CloudId::Gcp].map(|name| {
             let history = self.history.clone();
             let limits = Limits::of(name, &self.settings);
             Breakable::new(name, (limits, self.seed), history, self.plant, Arc::clone(&known))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::breakable::{Breakable, Viewer, error};
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::planted::{self, Plant};
 use crate::schedule::Service;
 
@@ -64,7 +64,7 @@ impl Queue for Port {
         if self.has(Plant::NoReplay) && bodies.iter().all(|body| self.is_known_elsewhere(body)) {
             return vec![Ok(MessageId("known".to_owned())); count];
         }
-        if self.has(Plant::StuckRoute) && self.cloud.name == CloudName::Gcp {
+        if self.has(Plant::StuckRoute) && self.cloud.name == CloudId::Gcp {
             let refused = error("queue", "Publish", Failure::Unknown, "the route stays");
             return vec![Err(refused); count];
         }

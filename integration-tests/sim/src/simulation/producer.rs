@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::START_MS;
 use super::port::Port;
-use crate::history::{CloudName, Event, History, id_ranges};
+use crate::history::{CloudId, Event, History, id_ranges};
 use crate::planted::{self, Plant};
 
 const CHANNEL_TRADES: usize = 1_024;
@@ -179,20 +179,20 @@ fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
         Told::Accepted { target, sequence, is_first } => {
             let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
             let Some((symbol, trade_ids)) = messages.get(sequence).cloned() else { return };
-            let Some(cloud) = CloudName::of_target(target) else { return };
+            let Some(cloud) = CloudId::of_target(target) else { return };
             let (message, is_first) = (*sequence, *is_first);
             Event::Accepted { cloud, message, symbol, trade_ids, is_first }
         }
         Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-            let Some(cloud) = CloudName::of_target(target) else { return };
+            let Some(cloud) = CloudId::of_target(target) else { return };
             Event::PublishFailed { cloud, error: (*why).to_owned() }
         }
         Told::Health { target, state } => {
-            let Some(cloud) = CloudName::of_target(target) else { return };
+            let Some(cloud) = CloudId::of_target(target) else { return };
             Event::Health { cloud, state: state.to_string() }
         }
         Told::Reborn { store: cloud, is_any } => {
-            let Some(cloud) = CloudName::of_target(cloud) else { return };
+            let Some(cloud) = CloudId::of_target(cloud) else { return };
             Event::Reborn { cloud, is_any: *is_any }
         }
         Told::Routed { route, epoch } => {

@@ -12,7 +12,7 @@ use super::network::{Network, Service, Viewer};
 use super::{ACCOUNT, Place, known};
 use crate::cloud::{Cloud, View};
 use crate::delivery;
-use crate::history::{CloudName, Event};
+use crate::history::{CloudId, Event};
 
 /// AWS as the harness sees it.
 pub type AwsCloud = Cloud<SqsQueue, S3Archive, DynamoStore>;
@@ -43,7 +43,7 @@ pub(super) async fn deploy(place: &Place, network: &Network) -> anyhow::Result<(
     };
     let client = aws_sdk_cloudformation::Client::new(&config);
     cloudformation::apply(&client, &request, &Limits::default(), &mut |_| {}).await?;
-    place.history.record(Event::CloudReady { cloud: CloudName::Aws });
+    place.history.record(Event::CloudReady { cloud: CloudId::Aws });
     Ok(())
 }
 
@@ -64,11 +64,11 @@ pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<
         Ok(SqsQueue::new(clients.sqs.clone(), outputs.get(output)?))
     };
     Ok(Cloud {
-        name: CloudName::Aws,
+        name: CloudId::Aws,
         queue: queue("QueueUrl")?,
         dead_letters: queue("DeadLetterQueueUrl")?,
         archive: S3Archive::new(clients.s3.clone(), outputs.get("BucketName")?),
         store: DynamoStore::new(clients.dynamodb.clone(), outputs.get("TableName")?),
-        view: View::whole().redelivering(delivery::Limits::of(CloudName::Aws, settings)),
+        view: View::whole().redelivering(delivery::Limits::of(CloudId::Aws, settings)),
     })
 }

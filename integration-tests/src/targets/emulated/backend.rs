@@ -11,7 +11,7 @@ use super::Deployment;
 use super::network::{LINKS, Network, Service, Viewer};
 use crate::containers::{self, Containers, Fault, Images, Unsupported, images};
 use crate::emulator::Emulator;
-use crate::history::CloudName;
+use crate::history::CloudId;
 use crate::processes::emulators::{Launch, ministack};
 use crate::processes::{self, LocalClouds};
 
@@ -132,7 +132,7 @@ impl Emulators {
     }
 
     /// SIGKILL of a cloud's emulators: all that they held is gone.
-    pub(super) async fn kill(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+    pub(super) async fn kill(&mut self, cloud: CloudId) -> anyhow::Result<()> {
         match self {
             Self::Processes(clouds) => clouds.kill(cloud).await?,
             Self::Containers(containers) => {
@@ -145,7 +145,7 @@ impl Emulators {
     /// Starts those of a cloud that was killed, with nothing in them, and lets the network lead to them.
     pub(super) async fn start_again(
         &mut self,
-        cloud: CloudName,
+        cloud: CloudId,
         network: &mut Network,
     ) -> anyhow::Result<()> {
         match self {
@@ -159,7 +159,7 @@ impl Emulators {
     }
 
     /// Stops those of a cloud in their tracks.
-    pub(super) async fn pause(&self, cloud: CloudName) -> anyhow::Result<()> {
+    pub(super) async fn pause(&self, cloud: CloudId) -> anyhow::Result<()> {
         match self {
             Self::Processes(clouds) => clouds.pause(cloud),
             Self::Containers(containers) => {
@@ -170,7 +170,7 @@ impl Emulators {
     }
 
     /// Lets them go on where they were.
-    pub(super) async fn resume(&self, cloud: CloudName) -> anyhow::Result<()> {
+    pub(super) async fn resume(&self, cloud: CloudId) -> anyhow::Result<()> {
         match self {
             Self::Processes(clouds) => clouds.resume(cloud),
             Self::Containers(containers) => {

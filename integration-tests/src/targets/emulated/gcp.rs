@@ -15,7 +15,7 @@ use super::redelivery::{Policy, Redelivery};
 use super::{ACCOUNT, Deployment, Place, endpoints};
 use crate::cloud::{Cloud, View};
 use crate::delivery::Limits;
-use crate::history::{CloudName, Event};
+use crate::history::{CloudId, Event};
 use crate::processes::container;
 use crate::processes::emulators::Running;
 use crate::processes::emulators::cloud_run::{self, Instance};
@@ -63,7 +63,7 @@ impl Services {
         )?;
         network.leads_to(Service::Ingest, &ingest.endpoint)?;
         network.leads_to(Service::Replicate, &replicate.endpoint)?;
-        let limits = Limits::of(CloudName::Gcp, settings);
+        let limits = Limits::of(CloudId::Gcp, settings);
         // In a container, Pub/Sub has a loopback of its own, and would not find it.
         let is_found = place.deployment.backend.target() == Target::Processes;
         let redelivery = if is_found && settings.gcp.pubsub.max_backoff_ms > 0 {
@@ -127,7 +127,7 @@ pub(super) async fn deploy(
     let pubsub = network.endpoint(Viewer::Harness, Service::PubSub);
     let push = PushTarget { url: &push, service_account: None };
     Box::pin(google::ensure_topology(Some(&pubsub), settings, push)).await?;
-    place.history.record(Event::CloudReady { cloud: CloudName::Gcp });
+    place.history.record(Event::CloudReady { cloud: CloudId::Gcp });
     Ok(())
 }
 
@@ -150,12 +150,12 @@ pub(super) async fn connect(place: &Place, network: &Network) -> anyhow::Result<
     );
     let bucket = names::gcp_bucket(settings);
     Ok(Cloud {
-        name: CloudName::Gcp,
+        name: CloudId::Gcp,
         queue: queue(&names.topic, &names.subscription).await?,
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await?,
         archive: GcsArchive::connect(Some(&endpoint(Service::Storage)), &bucket).await?,
         store: store.await?,
-        view: View::whole().redelivering(Limits::of(CloudName::Gcp, settings)),
+        view: View::whole().redelivering(Limits::of(CloudId::Gcp, settings)),
     })
 }
 

@@ -21,7 +21,7 @@ use infra::files::Known;
 use infra::package::Manifest;
 use infra::package::image::ImageReference;
 
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 use crate::processes::container;
 use crate::processes::emulators::{Launch, ministack};
 use crate::processes::supervised::{EventKind, GuardProgram, OnEvent};
@@ -166,49 +166,49 @@ impl Emulated {
     }
 
     /// Kills a cloud, and everything that was in it: `kill -9` of its emulators and functions.
-    pub async fn kill_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+    pub async fn kill_cloud(&mut self, cloud: CloudId) -> anyhow::Result<()> {
         self.emulators.kill(cloud).await?;
-        match self.services.take_if(|_| cloud == CloudName::Gcp) {
+        match self.services.take_if(|_| cloud == CloudId::Gcp) {
             Some(services) => services.stop().await,
             None => Ok(()),
         }
     }
 
     /// Starts a cloud that was killed, with nothing in it.
-    pub async fn start_cloud(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+    pub async fn start_cloud(&mut self, cloud: CloudId) -> anyhow::Result<()> {
         anyhow::ensure!(self.network.is_breakable(), "without proxies nobody would find it again");
         self.emulators.start_again(cloud, &mut self.network).await?;
-        if cloud == CloudName::Gcp {
+        if cloud == CloudId::Gcp {
             self.services = Some(Services::start(&self.place, &mut self.network).await?);
         }
         Ok(())
     }
 
     /// Deploys to a cloud in which nothing is, or to one that has everything: then nothing changes.
-    pub async fn deploy(&mut self, cloud: CloudName) -> anyhow::Result<()> {
+    pub async fn deploy(&mut self, cloud: CloudId) -> anyhow::Result<()> {
         match cloud {
-            CloudName::Aws => aws::deploy(&self.place, &self.network).await,
-            CloudName::Gcp => {
+            CloudId::Aws => aws::deploy(&self.place, &self.network).await,
+            CloudId::Gcp => {
                 Box::pin(gcp::deploy(&self.place, &self.network, self.services.as_ref())).await
             }
         }
     }
 
     /// Stops a cloud in its tracks: no connection closes, nothing answers.
-    pub async fn pause_cloud(&self, cloud: CloudName) -> anyhow::Result<()> {
+    pub async fn pause_cloud(&self, cloud: CloudId) -> anyhow::Result<()> {
         self.services_of(cloud).into_iter().for_each(Services::pause);
         self.emulators.pause(cloud).await
     }
 
     /// Lets a cloud that was stopped go on where it was.
-    pub async fn resume_cloud(&self, cloud: CloudName) -> anyhow::Result<()> {
+    pub async fn resume_cloud(&self, cloud: CloudId) -> anyhow::Result<()> {
         self.emulators.resume(cloud).await?;
         self.services_of(cloud).into_iter().for_each(Services::resume);
         Ok(())
     }
 
-    fn services_of(&self, cloud: CloudName) -> Option<&Services> {
-        self.services.as_ref().filter(|_| cloud == CloudName::Gcp)
+    fn services_of(&self, cloud: CloudId) -> Option<&Services> {
+        self.services.as_ref().filter(|_| cloud == CloudId::Gcp)
     }
 
     /// Kills the Lambda function's process, if there is one now, and says which it was.
@@ -256,7 +256,7 @@ fn launch(deployment: &Deployment, history: &History) -> Launch {
     let history = history.clone();
     let on_event = OnEvent::new(move |event| {
         if matches!(event.kind, EventKind::Started { restarts: 1.., .. }) {
-            let cloud = if event.name == ministack::NAME { CloudName::Aws } else { CloudName::Gcp };
+            let cloud = if event.name == ministack::NAME { CloudId::Aws } else { CloudId::Gcp };
             history.record(Event::Restarted { cloud, process: event.name });
         }
     });

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Context as _;
 use fault_proxy::{Fault, FaultId, Happened, Level, OnEvent, Proxy};
 
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 
 /// Nobody listens there: where links lead before a service is started.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -58,10 +58,10 @@ pub enum Service {
 impl Service {
     /// The cloud that it belongs to.
     #[must_use]
-    pub fn cloud(self) -> CloudName {
+    pub fn cloud(self) -> CloudId {
         match self {
-            Self::Aws => CloudName::Aws,
-            _ => CloudName::Gcp,
+            Self::Aws => CloudId::Aws,
+            _ => CloudId::Gcp,
         }
     }
 }
@@ -188,7 +188,7 @@ impl Network {
 
     /// Breaks links under a name that the run has only once; what comes back heals them.
     pub fn add(&self, fault: &str, links: &[Link], spec: &Fault) -> anyhow::Result<Broken> {
-        let clouds: BTreeSet<CloudName> = links.iter().map(|(_, of)| of.cloud()).collect();
+        let clouds: BTreeSet<CloudId> = links.iter().map(|(_, of)| of.cloud()).collect();
         for cloud in &clouds {
             let detail = serde_json::to_string(spec).unwrap_or_default();
             self.tell(Event::FaultBegun { cloud: *cloud, fault: fault.to_owned(), detail });
@@ -223,7 +223,7 @@ impl Network {
         let fired = broken.links.iter().filter(|(link, id)| {
             self.proxy(*link).is_ok_and(|proxy| proxy.faults().fired(*id) > 0)
         });
-        let hit: BTreeSet<CloudName> = fired.map(|((_, of), _)| of.cloud()).collect();
+        let hit: BTreeSet<CloudId> = fired.map(|((_, of), _)| of.cloud()).collect();
         hit == broken.clouds
     }
 
@@ -267,7 +267,7 @@ impl Network {
 #[must_use = "it is what heals them"]
 pub struct Broken {
     fault: String,
-    clouds: BTreeSet<CloudName>,
+    clouds: BTreeSet<CloudId>,
     links: Vec<(Link, FaultId)>,
 }
 

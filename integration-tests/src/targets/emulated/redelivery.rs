@@ -203,7 +203,7 @@ mod tests {
         let sets =
             ["gcp.pubsub.min_backoff_ms=20".to_owned(), "gcp.pubsub.max_backoff_ms=40".to_owned()];
         local.gcp.pubsub = settings(&sets).expect("valid").gcp.pubsub;
-        let limits = Limits::of(crate::history::CloudName::Gcp, &local);
+        let limits = Limits::of(crate::history::CloudId::Gcp, &local);
         assert_eq!(limits.deliveries, 5);
         let (service, dead_letters) = (format!("{url}/push"), format!("{url}/dead"));
         let redelivery =

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::history::{CloudName, Event, History};
+use crate::history::{CloudId, Event, History};
 
 /// How long a run may take.
 const LIMIT: Duration = Duration::from_mins(5);
@@ -65,10 +65,10 @@ impl Replication {
     }
 
     /// One run into `cloud`, from the other one.
-    pub async fn run(&self, cloud: CloudName) -> anyhow::Result<Copied> {
+    pub async fn run(&self, cloud: CloudId) -> anyhow::Result<Copied> {
         let answer = match cloud {
-            CloudName::Aws => self.lambda().await,
-            CloudName::Gcp => self.service().await,
+            CloudId::Aws => self.lambda().await,
+            CloudId::Gcp => self.service().await,
         };
         let copied: Copied = match answer {
             Ok(answer) => serde_json::from_slice(&answer).with_context(|| {
@@ -108,14 +108,14 @@ impl Replication {
     #[must_use]
     pub fn on_schedule(&self, pause: Duration) -> JoinSet<()> {
         let mut schedules = JoinSet::new();
-        for cloud in [CloudName::Aws, CloudName::Gcp] {
+        for cloud in [CloudId::Aws, CloudId::Gcp] {
             let replication = self.clone();
             schedules.spawn(async move { replication.over_and_over(cloud, pause).await });
         }
         schedules
     }
 
-    async fn over_and_over(&self, cloud: CloudName, pause: Duration) {
+    async fn over_and_over(&self, cloud: CloudId, pause: Duration) {
         let mut told = String::new();
         loop {
             match self.run(cloud).await {

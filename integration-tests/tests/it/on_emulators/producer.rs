@@ -21,7 +21,7 @@ use producer::BatchLimits;
 use producer::events::{Entry, Event};
 use producer::status::{Phase, Status};
 use producer_program::CloudRegister;
-use sim::history::{CloudName, History};
+use sim::history::{CloudId, History};
 use sim::recompute;
 use sim::workload::{Recipe, Workload};
 use tokio::process::{Child, Command};
@@ -156,19 +156,19 @@ impl Scene {
     }
 
     /// Waits until these clouds have every trade, and holds their candles to the separate computation.
-    async fn converge(&self, workload: &Workload, clouds: &[CloudName]) {
+    async fn converge(&self, workload: &Workload, clouds: &[CloudId]) {
         let Emulated { aws, gcp, .. } = &self.clouds;
         let history = History::create(&self.path("converge.jsonl")).expect("a history");
         let (published, symbols) = (AtomicBool::new(true), &workload.symbols);
         let published_trades = recompute::parse(&workload.frames.join("\n")).expect("trades");
         for cloud in clouds {
             let read = match cloud {
-                CloudName::Aws => {
+                CloudId::Aws => {
                     let converged = aws.converge(workload, &Interval::ALL, &published, &history);
                     converged.await.expect("AWS can be read");
                     aws.snapshot(symbols, BTreeMap::new()).await
                 }
-                CloudName::Gcp => {
+                CloudId::Gcp => {
                     let converged = gcp.converge(workload, &Interval::ALL, &published, &history);
                     converged.await.expect("Google can be read");
                     gcp.snapshot(symbols, BTreeMap::new()).await
@@ -261,7 +261,7 @@ async fn mirror_takes_a_recording_to_both_clouds() {
     let workload = scene.workload(trades);
     let (spooled, accepted) = scene.ids();
     assert_eq!((spooled.count(), &accepted), (workload.unique as u64, &spooled));
-    scene.converge(&workload, &[CloudName::Aws, CloudName::Gcp]).await;
+    scene.converge(&workload, &[CloudId::Aws, CloudId::Gcp]).await;
     let status = scene.status();
     assert_eq!((status.phase, status.spool.messages_waiting), (Phase::Done, 0), "{status:?}");
     let messages = status.totals.spooled_messages;
@@ -318,7 +318,7 @@ async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
     let workload = scene.workload(trades);
     let (spooled, accepted) = scene.ids();
     assert_eq!((spooled.count(), &accepted), (TRADES, &spooled), "{}", scene.log());
-    scene.converge(&workload, &[CloudName::Aws, CloudName::Gcp]).await;
+    scene.converge(&workload, &[CloudId::Aws, CloudId::Gcp]).await;
     Box::pin(scene.stop()).await;
 }
 
@@ -326,7 +326,7 @@ async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
 async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     const TRADES: u64 = 8_000;
     let scene = Scene::start("mirror").await;
-    let both = [CloudName::Aws, CloudName::Gcp];
+    let both = [CloudId::Aws, CloudId::Gcp];
     for cloud in both {
         scene.clouds.pause_cloud(cloud).await.expect("pause it");
     }
@@ -427,19 +427,19 @@ async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
 
     let from = scene.events().len();
     let hung_us = producer::events::now_us();
-    scene.clouds.pause_cloud(CloudName::Aws).await.expect("pause it");
+    scene.clouds.pause_cloud(CloudId::Aws).await.expect("pause it");
     let at = scene.event("acceptance", from, is_first_by("gcp")).await;
     let hang_ms = (scene.events()[at].at_us - hung_us) / 1_000;
     scene.event("failover", from, is_routed_to(&["gcp"])).await;
     let from = scene.events().len();
-    scene.clouds.resume_cloud(CloudName::Aws).await.expect("resume it");
+    scene.clouds.resume_cloud(CloudId::Aws).await.expect("resume it");
     let at = scene.event("failback", from, is_routed_to(&["aws"])).await;
     scene.event("acceptance", at, is_first_by("aws")).await;
     sleep(Duration::from_secs(1)).await;
 
     let from = scene.events().len();
     let killed_us = producer::events::now_us();
-    scene.clouds.kill_cloud(CloudName::Aws).await.expect("kill AWS");
+    scene.clouds.kill_cloud(CloudId::Aws).await.expect("kill AWS");
     let is_it = is_first_by("gcp");
     let at = scene.event("acceptance", from, is_it).await;
     let kill_ms = (scene.events()[at].at_us - killed_us) / 1_000;

@@ -22,7 +22,7 @@ use infra::render::{self, Code, STACK_TEMPLATE};
 use infra::{Settings, names};
 use producer::BatchLimits;
 use sim::cloud::{Cloud, View};
-use sim::history::{CloudName, History};
+use sim::history::{CloudId, History};
 use sim::recompute;
 use sim::workload::{Recipe, Workload};
 
@@ -96,7 +96,7 @@ async fn deploy_aws(settings: &Settings, endpoint: &str) -> AwsCloud {
     let clients = Clients::new(&config);
     let output = |name: &str| outputs.get(name).expect("an output").to_owned();
     Cloud {
-        name: CloudName::Aws,
+        name: CloudId::Aws,
         queue: SqsQueue::new(clients.sqs.clone(), output("QueueUrl")),
         dead_letters: SqsQueue::new(clients.sqs, output("DeadLetterQueueUrl")),
         archive: S3Archive::new(clients.s3, output("BucketName")),
@@ -122,7 +122,7 @@ async fn deploy_gcp(settings: &Settings, proxies: &Proxies, push: &Proxy) -> Gcp
     let collection = &gcp.firestore.collection;
     let store = FirestoreStore::connect(Some(&firestore), &gcp.project, database, collection);
     Cloud {
-        name: CloudName::Gcp,
+        name: CloudId::Gcp,
         queue: queue(&names.topic, &names.subscription).await,
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await,
         archive: GcsArchive::connect(Some(&gcs), &bucket).await.expect("a client"),

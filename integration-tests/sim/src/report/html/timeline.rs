@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use super::super::summary::escaped;
 use super::svg;
 use crate::evidence::Evidence;
-use crate::history::{CloudName, Entry, Event};
+use crate::history::{CloudId, Entry, Event};
 use crate::measure;
 
 const WIDTH: u32 = 960;
@@ -29,7 +29,7 @@ const PIECES: usize = 160;
 struct Lane {
     name: &'static str,
     class: &'static str,
-    cloud: Option<CloudName>,
+    cloud: Option<CloudId>,
     values: Vec<f64>,
     unit: &'static str,
 }
@@ -49,7 +49,7 @@ pub(super) fn draw(evidence: &Evidence) -> String {
         }
         values
     };
-    let accepted = |wanted: CloudName| {
+    let accepted = |wanted: CloudId| {
         rates(&|event| match event {
             Event::Accepted { cloud, trade_ids, .. } if *cloud == wanted => trades(trade_ids),
             _ => 0,
@@ -61,8 +61,8 @@ pub(super) fn draw(evidence: &Evidence) -> String {
     });
     let lane = |name, class, cloud, values, unit| Lane { name, class, cloud, values, unit };
     let lanes = [
-        lane("AWS takes", "aws", Some(CloudName::Aws), accepted(CloudName::Aws), "trades/s"),
-        lane("Google takes", "gcp", Some(CloudName::Gcp), accepted(CloudName::Gcp), "trades/s"),
+        lane("AWS takes", "aws", Some(CloudId::Aws), accepted(CloudId::Aws), "trades/s"),
+        lane("Google takes", "gcp", Some(CloudId::Gcp), accepted(CloudId::Gcp), "trades/s"),
         lane("waiting", "waiting", None, waiting(history, &piece), "trades"),
         lane("copied", "copied", None, copied, "trades/s"),
     ];
@@ -141,7 +141,7 @@ fn bars(content: &mut String, lane: &Lane, top: f64) {
 fn shade(
     content: &mut String,
     evidence: &Evidence,
-    cloud: CloudName,
+    cloud: CloudId,
     top: f64,
     end_us: u64,
     x: &dyn Fn(u64) -> f64,
@@ -162,7 +162,7 @@ fn shade(
 fn health(
     content: &mut String,
     history: &[Entry],
-    cloud: CloudName,
+    cloud: CloudId,
     top: f64,
     end_us: u64,
     x: &dyn Fn(u64) -> f64,

@@ -24,7 +24,7 @@ use producer::BatchLimits;
 use serde_json::Value;
 use sim::cloud::{Cloud, View};
 use sim::drive::Drive;
-use sim::history::{CloudName, History};
+use sim::history::{CloudId, History};
 use sim::recompute;
 use sim::snapshot::Snapshot;
 use sim::workload::{Recipe, Workload};
@@ -52,8 +52,7 @@ async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_ot
     let drive = Drive { workload: workload.into(), intervals, rate: Some(1_000), history };
     let driven = drive.both(&aws, &gcp, |text| eprintln!("{text}"));
     let (snapshots, killed) = tokio::join!(driven, kill_a_function(&containers));
-    let [(CloudName::Aws, of_aws), (CloudName::Gcp, of_gcp)] = snapshots.expect("they converge")
-    else {
+    let [(CloudId::Aws, of_aws), (CloudId::Gcp, of_gcp)] = snapshots.expect("they converge") else {
         panic!("both clouds, in this order")
     };
     eprintln!("killed the function's process {killed}");
@@ -142,7 +141,7 @@ async fn deploy_aws(
     let output = |name: &str| outputs.get(name).expect("an output").to_owned();
     let clients = Clients::new(&config);
     let cloud = Cloud {
-        name: CloudName::Aws,
+        name: CloudId::Aws,
         queue: SqsQueue::new(clients.sqs.clone(), output("QueueUrl")),
         dead_letters: SqsQueue::new(clients.sqs.clone(), output("DeadLetterQueueUrl")),
         archive: S3Archive::new(clients.s3.clone(), output("BucketName")),
@@ -190,7 +189,7 @@ async fn deploy_gcp(
     );
     let archive = GcsArchive::connect(Some(containers.gcs_endpoint()), &bucket);
     let cloud = Cloud {
-        name: CloudName::Gcp,
+        name: CloudId::Gcp,
         queue: queue(&names.topic, &names.subscription).await,
         dead_letters: queue(&names.dead_letter_topic, &names.dead_letter_subscription).await,
         archive: archive.await.expect("an archive"),

@@ -218,7 +218,7 @@ async fn as_a_unit_killed_in_mid_stream_it_loses_nothing_and_tells_how_it_is() {
     assert!(market.next.load(Ordering::SeqCst) < market.trades.len(), "killed in mid-stream");
 
     let trades = Trades::Generate { count: TRADES, seed: Some(SEED) };
-    scene.converge(&scene.workload(trades), &[CloudName::Aws, CloudName::Gcp]).await;
+    scene.converge(&scene.workload(trades), &[CloudId::Aws, CloudId::Gcp]).await;
     assert_eq!(unit.stop().await.code(), Some(143), "{}", scene.log());
     assert_eq!(Status::read(&status).expect("a status").phase, Phase::Stopped);
     Box::pin(scene.stop()).await;
