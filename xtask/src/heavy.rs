@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use args::{DeployTarget, Target};
+use args::{DeployTarget, Target, Trades};
 use serde_json::Value;
 use toolbox::{Env, Report};
 
@@ -26,30 +27,47 @@ const FUNCTION_PROFILE: &str = "function";
 /// `e2e` sends messages through the packed functions, so it packs them first; simulated clouds have none. Where the target
 /// is left open, a run on simulated clouds comes first: its program is built within a minute, the others take long.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
-    let report = || Report::collect(&Env::from_process());
-    match args.target {
+    let has_processes = || Report::collect(&Env::from_process()).processes_target().is_ok();
+    let trades = match args.target {
         Target::Sim => return sim(Build::Quick),
-        Target::Processes | Target::Containers => {}
+        Target::Processes | Target::Containers => None,
         // There is nothing for it to do, and the harness says so.
         Target::Cloud | Target::Up => return harness(),
-        // A certain image can't be run on simulated clouds.
-        Target::Auto if args.gcp_image.is_some() => {}
-        Target::Auto if report().processes_target().is_err() => return sim(Build::Quick),
+        Target::Auto if !has_processes() => {
+            // A certain image can't be run on simulated clouds, and the harness says so.
+            return if args.gcp_image.is_some() { harness() } else { sim(Build::Quick) };
+        }
+        Target::Auto if args.gcp_image.is_some() => None,
         Target::Auto => first_verdict(args)?,
-    }
+    };
     build_and_package(destination(args.target), args.json, Print::Nothing)?;
-    exec("harness")
+    let mut words: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some(trades) = trades {
+        words = without_trades(words);
+        words.push(format!("--trades={trades}").into());
+    }
+    become_program(&mut program("harness"), words)
 }
 
-/// Runs the same trades through simulated clouds; the report goes to standard error, as that of the run that follows is the
-/// command's output. A verdict that does not hold ends the command.
-fn first_verdict(args: &args::E2e) -> Result<(), Failure> {
+/// The most made up trades of a first verdict: the quick build is not an optimised one.
+const FIRST_TRADES: u64 = 50_000;
+
+/// Runs simulated clouds on made up trades, and gives those, with their seed, for the run that follows. The report goes to
+/// standard error, as that of the other run is the command's output. A verdict that does not hold ends the command. Of a
+/// recording, which may be long, there is no first verdict.
+fn first_verdict(args: &args::E2e) -> Result<Option<Trades>, Failure> {
+    let Trades::Generate { count, seed } = args.trades else { return Ok(None) };
+    let seed = seed.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::from(now.subsec_nanos()) ^ (now.as_secs() & 0xffff)
+    });
     build_sim(Build::Quick)?;
     let mut sim = sim_program(Build::Quick);
-    sim.args(["e2e", "--target", "sim", "--trades"]).arg(args.trades.to_string());
+    let first = Trades::Generate { count: count.min(FIRST_TRADES), seed: Some(seed) };
+    sim.args(["e2e", "--target", "sim"]).arg(format!("--trades={first}"));
+    sim.args(args.aws_emulator.map(|emulator| format!("--aws-emulator={emulator}")));
     sim.args(args.symbols.iter().map(|symbol| format!("--symbol={symbol}")));
     sim.args(args.sets.iter().map(|set| format!("--set={set}")));
-    sim.args(args.strict_input.then_some("--strict-input"));
     sim.args(args.rate.map(|rate| format!("--rate={rate}")));
     sim.arg(format!("--poison={}", args.poison));
     sim.arg(format!("--kill-functions={}", args.kill_functions));
@@ -64,9 +82,21 @@ fn first_verdict(args: &args::E2e) -> Result<(), Failure> {
         )
     };
     eprintln!(
-        "\nnext       the same on emulators, as local processes, with the optimised programs: {time}"
+        "\nnext       a verdict on emulators, as local processes, with the optimised programs: {time}"
     );
-    Ok(())
+    Ok(Some(Trades::Generate { count, seed: Some(seed) }))
+}
+
+/// The words of a command line without the option `--trades`.
+fn without_trades(words: Vec<OsString>) -> Vec<OsString> {
+    let mut is_value = false;
+    let is_kept = |word: &OsString| {
+        let is_option = word == "--trades";
+        let is_dropped = is_option || is_value || word.to_string_lossy().starts_with("--trades=");
+        is_value = is_option;
+        !is_dropped
+    };
+    words.into_iter().filter(is_kept).collect()
 }
 
 /// `chaos` breaks what runs the packed functions, so it packs them first; what needs no cloud is a program of its own.
@@ -101,9 +131,7 @@ enum Build {
 /// Runs `sim` with our own arguments.
 fn sim(build: Build) -> Result<(), Failure> {
     build_sim(build)?;
-    let mut sim = sim_program(build);
-    let error = sim.args(env::args_os().skip(1)).exec();
-    Err(Failure::MissingPrerequisite(format!("run {}: {error}", sim.get_program().display())))
+    become_program(&mut sim_program(build), env::args_os().skip(1))
 }
 
 /// Of a package selection of its own, so that no SDK is built for it.
@@ -401,8 +429,14 @@ pub(crate) fn cargo() -> Command {
 
 /// Becomes a program of ours, with our own arguments.
 pub(crate) fn exec(name: &str) -> Result<(), Failure> {
-    let mut command = program(name);
-    let error = command.args(env::args_os().skip(1)).exec();
+    become_program(&mut program(name), env::args_os().skip(1))
+}
+
+fn become_program(
+    command: &mut Command,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<(), Failure> {
+    let error = command.args(words).exec();
     Err(Failure::MissingPrerequisite(format!("run {}: {error}", command.get_program().display())))
 }
 
@@ -431,4 +465,21 @@ pub(crate) fn has(program: impl AsRef<OsStr>, version_args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(version_args).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_of_trades_is_taken_off_a_command_line_in_both_its_forms() {
+        let without = |words: &[&str]| without_trades(words.iter().map(OsString::from).collect());
+        for words in [
+            &["e2e", "--trades", "generate:5", "--json"][..],
+            &["e2e", "--trades=generate:5", "--json"],
+            &["e2e", "--json"],
+        ] {
+            assert_eq!(without(words), ["e2e", "--json"]);
+        }
+    }
 }

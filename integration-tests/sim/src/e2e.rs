@@ -18,6 +18,12 @@ const MESSAGES_PER_S: u32 = 4;
 /// Runs on simulated clouds, prints the report and leaves the run's folder.
 pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     run::check_aws_emulator(args.aws_emulator, args.target)?;
+    if !matches!(args.target, Target::Sim | Target::Auto) {
+        return Err(Failure::Usage(anyhow!(
+            "this program has simulated clouds alone; `cargo xtask e2e --target {}` runs the one for that",
+            args.target
+        )));
+    }
     if args.gcp_image.is_some() {
         return Err(Failure::Usage(anyhow!(
             "--gcp-image needs --target processes or containers: on sim nothing is run"

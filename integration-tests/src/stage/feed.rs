@@ -25,8 +25,10 @@ use crate::workload::Workload;
 pub(super) const FULL_RATE_PERCENT: usize = 80;
 /// The slow part goes at the full rate divided by this: it lasts five times as long as the rest.
 const SLOW_DOWN: u32 = 20;
-/// A pause between two writes of the slow part.
-const SLOW_PAUSE: Duration = Duration::from_millis(100);
+/// Trades that are written at once where the producer keeps the pace.
+const BLOCK: usize = 1_000;
+/// The shortest pause between two writes that are paced here.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Writes the trades for one producer after the other; each gets them from the first one on.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(super) struct Feed {
     /// Trades that any producer was given.
     written: Arc<AtomicUsize>,
     is_slow: watch::Sender<bool>,
-    writer: Option<JoinHandle<()>>,
+    writer: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Feed {
@@ -59,7 +61,12 @@ impl Feed {
     }
 
     /// Makes the pipe for a producer that is about to start. It is removed from the folder once that one has opened it.
-    pub(super) fn start(&mut self) -> anyhow::Result<()> {
+    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
+        if let Some(writer) = self.writer.take() {
+            writer.abort();
+            // Else it could open the new pipe, which has the name of the old one.
+            let _ = writer.await;
+        }
         self.stop();
         let path = self.path.display();
         nix::unistd::mkfifo(&self.path, Mode::S_IRUSR | Mode::S_IWUSR)
@@ -67,24 +74,33 @@ impl Feed {
         let writer = Writer {
             path: self.path.clone(),
             workload: Arc::clone(&self.workload),
-            slow_trades: usize::try_from(
-                u128::from(self.rate) * SLOW_PAUSE.as_millis() / 1_000 / u128::from(SLOW_DOWN),
-            )
-            .unwrap_or(usize::MAX)
-            .max(1),
+            rate: self.rate.max(1),
             written: Arc::clone(&self.written),
             is_slow: self.is_slow.subscribe(),
         };
-        self.writer = Some(tokio::spawn(async move {
-            // A producer that was killed reads no more; the next one gets a pipe of its own.
-            if let Err(error) = writer.write().await {
-                tracing::debug!(%error, "the producer's pipe was closed");
-            }
-        }));
+        self.writer = Some(tokio::spawn(writer.write()));
         Ok(())
     }
 
-    /// Sends what is left at the full rate.
+    /// Waits for an error of the pipe, without which the producer would wait for trades for ever; if there is none, without
+    /// end.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        if let Some(writer) = &mut self.writer {
+            let written = writer.await;
+            self.writer = None;
+            match written {
+                // A producer that was killed reads no more; the next one gets a pipe of its own.
+                Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    let path = self.path.display();
+                    return anyhow::Error::new(error).context(format!("write trades to {path}"));
+                }
+                _ => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Ends the slow part: the trades that are left go at the full rate.
     pub(super) fn release(&self) {
         self.is_slow.send_replace(false);
     }
@@ -108,8 +124,8 @@ impl Drop for Feed {
 struct Writer {
     path: PathBuf,
     workload: Arc<Workload>,
-    /// Trades in a write of the slow part.
-    slow_trades: usize,
+    /// Trades a second.
+    rate: u32,
     written: Arc<AtomicUsize>,
     is_slow: watch::Receiver<bool>,
 }
@@ -122,25 +138,39 @@ impl Writer {
         let frames = &workload.frames;
         let full_rate = frames.len() * FULL_RATE_PERCENT / 100;
         let mut at = 0;
+        // The producer keeps to its rate by the clock: after a slow part it would send all that it gets at once.
+        let mut was_slow = false;
         while at < frames.len() {
             // What an earlier producer was given does not wait again.
             let quick = full_rate.max(self.written.load(Ordering::Relaxed));
-            let end = if at < quick {
-                quick.min(at + 1_000)
-            } else if *self.is_slow.borrow() {
-                let released = self.is_slow.wait_for(|is_slow| !is_slow);
-                let _ = tokio::time::timeout(SLOW_PAUSE, released).await;
-                at + self.slow_trades
+            let is_slow = at >= quick && *self.is_slow.borrow();
+            was_slow |= is_slow;
+            let count = if at < quick {
+                BLOCK.min(quick - at)
+            } else if was_slow {
+                self.pause(if is_slow { SLOW_DOWN } else { 1 }).await
             } else {
-                at + 1_000
+                BLOCK
             };
-            let end = end.min(frames.len());
+            let end = frames.len().min(at + count);
             let lines = frames[at..end].join("\n") + "\n";
             pipe.write_all(lines.as_bytes()).await?;
             at = end;
             self.written.fetch_max(at, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Waits as long as a few trades take at the rate divided by `divisor`, or until the slow part ends, and gives their number.
+    async fn pause(&mut self, divisor: u32) -> usize {
+        let (trades, pause) = step(self.rate, divisor);
+        if divisor > 1 {
+            let released = self.is_slow.wait_for(|is_slow| !is_slow);
+            let _ = tokio::time::timeout(pause, released).await;
+        } else {
+            sleep(pause).await;
+        }
+        trades
     }
 
     /// Waits until the producer has opened the pipe to read.
@@ -154,6 +184,15 @@ impl Writer {
             }
         }
     }
+}
+
+/// Trades of one write at `rate` trades a second divided by `divisor`, and the pause before it.
+fn step(rate: u32, divisor: u32) -> (usize, Duration) {
+    let trades = u64::from(rate) * u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX)
+        / (1_000 * u64::from(divisor));
+    let trades = trades.max(1);
+    let pause = Duration::from_micros(trades * u64::from(divisor) * 1_000_000 / u64::from(rate));
+    (usize::try_from(trades).unwrap_or(usize::MAX), pause)
 }
 
 #[cfg(test)]
@@ -193,17 +232,27 @@ mod tests {
         })
     }
 
+    #[test]
+    fn a_step_keeps_to_the_rate_whatever_it_is() {
+        let ms = Duration::from_millis;
+        assert_eq!(step(2_000, SLOW_DOWN), (10, ms(100)));
+        assert_eq!(step(2_000, 1), (200, ms(100)));
+        assert_eq!(step(100, SLOW_DOWN), (1, ms(200)));
+        assert_eq!(step(10, SLOW_DOWN), (1, ms(2_000)));
+        assert_eq!(step(1, 1), (1, ms(1_000)));
+    }
+
     #[tokio::test]
     async fn the_last_part_is_slow_until_it_is_released() {
         let dir = tempfile::tempdir().unwrap();
         let mut feed = feed(dir.path());
-        feed.start().unwrap();
+        feed.start().await.unwrap();
         let begun = Instant::now();
         let reader = read(feed.source(), usize::MAX);
         while feed.written.load(Ordering::Relaxed) < TRADES * FULL_RATE_PERCENT / 100 + 3 {
             sleep(POLL).await;
         }
-        assert!(begun.elapsed() >= 2 * SLOW_PAUSE, "{:?}", begun.elapsed());
+        assert!(begun.elapsed() >= 2 * PAUSE, "{:?}", begun.elapsed());
         assert!(!reader.is_finished());
         feed.release();
         assert_eq!(reader.await.unwrap(), feed.workload.frames);
@@ -214,13 +263,13 @@ mod tests {
     async fn a_later_producer_gets_all_from_the_start_and_an_abandoned_pipe_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let mut feed = feed(dir.path());
-        feed.start().unwrap();
+        feed.start().await.unwrap();
         assert_eq!(read(feed.source(), 10).await.unwrap(), feed.workload.frames[..10]);
-        feed.start().unwrap();
+        feed.start().await.unwrap();
         let reader = read(feed.source(), usize::MAX);
         feed.release();
         assert_eq!(reader.await.unwrap(), feed.workload.frames);
-        feed.start().unwrap();
+        feed.start().await.unwrap();
         assert!(Path::new(&feed.source()).exists());
         drop(feed);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);

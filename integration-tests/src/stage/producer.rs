@@ -93,7 +93,13 @@ impl Producer {
     /// Waits until it has published everything.
     pub(super) async fn done(&mut self, history: &History) -> anyhow::Result<()> {
         self.release();
-        let exit = self.process.wait().await;
+        let exit = match &mut self.feed {
+            Some(feed) => tokio::select! {
+                exit = self.process.wait() => exit,
+                error = feed.failed() => return Err(error),
+            },
+            None => self.process.wait().await,
+        };
         if exit != Exit::Code(0) {
             return Err(self.process.ended().into());
         }
@@ -131,7 +137,7 @@ async fn spawn(options: &Options, feed: Option<&mut Feed>) -> anyhow::Result<Sup
     let path = |path: PathBuf| path.display().to_string();
     let source = match feed {
         Some(feed) => {
-            feed.start()?;
+            feed.start().await?;
             feed.source()
         }
         None => path(options.run_dir.join("trades.jsonl")),

@@ -78,11 +78,12 @@ pub struct Chaos {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Trades to publish a second [default: 2000; on a game day 200].
+    /// Trades to publish a second [default: 2000; on a game day 200]. Until the scenario has been played, the last fifth of the
+    /// trades goes at a twentieth of it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
 
-    /// How long trades are published, in seconds [default: 14; on `up` 60; on `cloud`, where a change takes minutes to take
+    /// How long trades are published at the full rate, in seconds; longer if the scenario takes longer [default: 14; on `up` 60; on `cloud`, where a change takes minutes to take
     /// effect everywhere, 900].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub duration: Option<u32>,

@@ -286,7 +286,7 @@ fn many(
     let trades = args
         .trades
         .clone()
-        .unwrap_or(Trades::Generate { count: u64::from(RATE * FLOW_S), seed: Some(1) });
+        .unwrap_or(Trades::Generate { count: u64::from(RATE * FLOW_S), seed: None });
     let (trades, seed) = run::seeded(trades, args.seed);
     let (settings, _) = super::settings(checkout, &args.sets, delivery::FACTOR, true)?;
     let bench = Bench::new(settings, &order(args, trades.clone(), 1), RATE)?;

@@ -39,7 +39,7 @@ fn a_scenario_as_a_schedule_is_on_the_scenarios_route() {
             count += 1;
         }
     }
-    assert_eq!(count, 29);
+    assert!(count >= 29, "{count} scenarios can be said as schedules");
     assert!(ONLY_ON_SIM.iter().all(|(name, _)| named(name).is_some()));
 }
 
