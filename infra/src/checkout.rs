@@ -13,7 +13,7 @@ pub const LOCAL: &str = "local";
 pub struct Checkout {
     /// The folder of twincloud.toml.
     pub root: PathBuf,
-    /// Where `cargo xtask build` leaves the artifacts.
+    /// The folder in which `cargo xtask build` leaves the artifacts.
     pub artifacts: PathBuf,
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Known {
     /// The AWS account's number, twelve digits.
     pub aws_account: Option<String>,
-    /// Where the code of the AWS functions was uploaded to.
+    /// The object of the uploaded code of the AWS functions.
     pub code: Option<Code>,
     /// An AWS emulator's URL, for the functions of both clouds to find it.
     pub aws_endpoint: Option<String>,
@@ -33,7 +33,7 @@ pub struct Known {
     pub producer: Box<KnownProducer>,
     /// Unique id of the Google account that replicates: `terraform-gcp/`'s output `replicate_service_account_unique_id`.
     pub google_replicate_subject: Option<String>,
-    /// What was deployed of the environments that are this one in other regions, by their names.
+    /// The deployments of this environment in other regions, by the names of their environments.
     pub regions: BTreeMap<String, KnownRegion>,
 }
 

@@ -119,12 +119,12 @@ pub(crate) fn verify() -> Result<(), Failure> {
     sim(Build::Quick)
 }
 
-/// How the program `sim` is built.
+/// The build of the program `sim`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Build {
-    /// Soon there.
+    /// Compiled in the least time.
     Quick,
-    /// Soon done.
+    /// Optimised, for long work.
     Optimised,
 }
 

@@ -91,7 +91,7 @@ fn shown(heading: &str) -> String {
     shown
 }
 
-/// What is wrong with a link of a file; nothing if it leads somewhere, or out of the checkout.
+/// The fault of a link of a file; none if it leads somewhere, or out of the checkout.
 fn broken(root: &Path, file: &Path, link: &str) -> Option<String> {
     if ["http://", "https://", "mailto:"].iter().any(|scheme| link.starts_with(scheme)) {
         return None;

@@ -13,14 +13,14 @@ pub struct Item {
     /// Its state.
     #[serde(flatten)]
     pub status: Status,
-    /// What can't be done without it.
+    /// The tasks that need it.
     pub needed_for: Vec<Need>,
-    /// What to type, or where to read.
+    /// The command that gets it, or the page to read.
     pub how_to_get: String,
 }
 
 impl Item {
-    /// Whether it is not there, and won't be fetched.
+    /// True if it is absent and won't be fetched.
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self.status, Status::Missing { .. })
@@ -37,7 +37,7 @@ pub enum Status {
         path: Option<PathBuf>,
         /// Its version.
         version: String,
-        /// How it was found.
+        /// The way by which it was found.
         source: Source,
     },
     /// It will be fetched when it is needed.
@@ -54,7 +54,7 @@ pub enum Status {
     },
 }
 
-/// How a thing was found.
+/// The way by which a thing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {

@@ -63,7 +63,7 @@ impl Report {
         self.target(Need::Processes)
     }
 
-    /// What the clouds as local processes lack that a person has to get, and how; `None`: nothing.
+    /// The things to install before the clouds can run as local processes, each with its command; `None`: none.
     #[must_use]
     pub fn lacking_for_processes(&self) -> Option<String> {
         let missing = self.processes_target().err()?;

@@ -15,7 +15,7 @@ pub(crate) struct Active {
     pub(crate) id: FaultId,
     pub(crate) spec: Fault,
     fired: AtomicU64,
-    /// Whether it is in force; what waits for its end listens here.
+    /// True while it is in force; tasks that wait for its end listen here.
     in_force: watch::Sender<bool>,
     /// Of `reorder`: the call that is held, by service and operation.
     pub(crate) held: Mutex<HashMap<String, oneshot::Sender<()>>>,

@@ -201,7 +201,7 @@ impl Board {
         true
     }
 
-    /// Whether a fault of bytes strikes this connection; decided, counted and told once.
+    /// True if a fault of bytes strikes this connection; decided, counted and recorded once.
     pub(crate) fn strikes(
         &self,
         connection: &Fate,

@@ -35,7 +35,7 @@ impl Fate {
         }
     }
 
-    /// Whether a fault strikes this connection; `decide` is asked once for each fault.
+    /// True if a fault strikes this connection; `decide` is called once for each fault.
     pub(crate) fn struck(&self, fault: FaultId, decide: impl FnOnce() -> bool) -> bool {
         let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
         *struck.entry(fault).or_insert_with(decide)

@@ -1,6 +1,6 @@
 //! The level at which a proxy stands.
 
-/// What a proxy reads.
+/// The layer that a proxy reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
     /// Nothing: bytes pass.

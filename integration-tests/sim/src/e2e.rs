@@ -69,7 +69,7 @@ pub fn simulated(
     run::outcome(run.conclude(&snapshots.into(), args.json, progress)?.verdict)
 }
 
-/// What a run of `e2e` sends.
+/// The load of a run of `e2e`.
 #[must_use]
 pub fn order(args: &E2e, trades: Trades, seed: u64) -> Order {
     Order {
@@ -83,7 +83,7 @@ pub fn order(args: &E2e, trades: Trades, seed: u64) -> Order {
     }
 }
 
-/// What `run.json` says of a run of `e2e`; `args` name the target that was taken.
+/// The content of `run.json` for a run of `e2e`; `args` name the target that was taken.
 #[must_use]
 pub fn about(args: &E2e, seed: u64) -> About {
     About {

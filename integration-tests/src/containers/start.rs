@@ -5,7 +5,7 @@ use testcontainers::core::{ContainerPort, Mount, WaitFor};
 use super::program::Program;
 use super::{Image, Run};
 
-/// Where the engine listens; `LocalStack` starts functions with it.
+/// The engine's socket; `LocalStack` starts functions with it.
 const ENGINE_SOCKET: &str = "/var/run/docker.sock";
 
 /// A container that is to be started.
@@ -21,7 +21,7 @@ pub(super) struct Start {
 
 impl Start {
     pub(super) fn new(image: &Image, run: &Run, container: &str, port: u16) -> Self {
-        // What comes after the last colon: testcontainers puts it back, be it a tag or the end of a digest.
+        // The text after the last colon, a tag or the end of a digest: testcontainers puts it back.
         let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, "latest"));
         let engine = || Mount::bind_mount(ENGINE_SOCKET, ENGINE_SOCKET);
         Self {

@@ -18,10 +18,10 @@ use crate::stage::Stage;
 const AWS: CloudId = CloudId::Aws;
 const GCP: CloudId = CloudId::Gcp;
 
-/// What a scenario does.
+/// The steps of a scenario.
 pub type Act = for<'stage> fn(&'stage mut Stage) -> LocalBoxFuture<'stage, anyhow::Result<()>>;
 
-/// What the scenario of this name does; `None`: there is none.
+/// The steps of the scenario of this name; `None`: no scenario has it.
 #[must_use]
 pub fn act(name: &str) -> Option<Act> {
     Some(match name {

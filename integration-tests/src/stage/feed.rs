@@ -141,7 +141,7 @@ impl Writer {
         // The producer keeps to its rate by the clock: after a slow part it would send all that it gets at once.
         let mut was_slow = false;
         while at < frames.len() {
-            // What an earlier producer was given does not wait again.
+            // Trades that an earlier producer was given are not slow again.
             let quick = full_rate.max(self.written.load(Ordering::Relaxed));
             let is_slow = at >= quick && *self.is_slow.borrow();
             was_slow |= is_slow;

@@ -29,7 +29,7 @@ pub(super) struct Options {
     pub(super) program: PathBuf,
     /// The run's folder: spool, events and status are in it.
     pub(super) run_dir: PathBuf,
-    /// What it sends.
+    /// The load.
     pub(super) workload: Arc<Workload>,
     /// Trades a second; `None`: as fast as they go.
     pub(super) rate: Option<u32>,

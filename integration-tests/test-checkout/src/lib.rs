@@ -133,7 +133,7 @@ pub fn recording() -> Option<(PathBuf, String)> {
     }
 }
 
-/// Where the packed functions are.
+/// The folder of the packed functions.
 pub fn artifacts() -> PathBuf {
     std::env::var_os("TWINCLOUD_ARTIFACTS")
         .map_or_else(|| workspace().join("target/artifacts"), PathBuf::from)

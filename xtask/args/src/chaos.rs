@@ -83,7 +83,7 @@ pub struct Chaos {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: Option<u32>,
 
-    /// How long trades are published at the full rate, in seconds; longer if the scenario takes longer [default: 14; on `up` 60; on `cloud`, where a change takes minutes to take
+    /// Seconds for which trades are published at the full rate; longer if the scenario takes longer [default: 14; on `up` 60; on `cloud`, where a change takes minutes to take
     /// effect everywhere, 900].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub duration: Option<u32>,

@@ -11,7 +11,7 @@ use crate::AwsEmulator;
 /// Sends trades through both clouds and gives a verdict.
 #[derive(Args, Clone, Debug)]
 pub struct E2e {
-    /// Where the clouds run. `auto` gives a verdict on simulated clouds first, then one on `processes` if this machine can run them.
+    /// The place of the clouds. `auto` gives a verdict on simulated clouds first, then one on `processes` if this machine can run them.
     #[arg(long, value_enum, default_value_t = Target::Auto)]
     pub target: Target,
 

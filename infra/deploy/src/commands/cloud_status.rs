@@ -32,7 +32,7 @@ pub struct CloudStatus {
     pub(super) last_candles: Vec<LastCandle>,
     /// Resources that were changed by hand.
     pub drift: Option<usize>,
-    /// What could not be found out, and why.
+    /// Errors of what could not be read.
     pub problems: Vec<String>,
 }
 

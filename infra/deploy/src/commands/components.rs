@@ -146,9 +146,9 @@ pub(super) struct Drifted {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Destroyed {
     pub(super) part: String,
-    /// What stays on purpose, and why.
+    /// Resources that stay on purpose, each with the reason.
     pub(super) kept: Vec<String>,
-    /// What should be gone and isn't.
+    /// Resources that should be gone and are still there.
     pub(super) left: Vec<Item>,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Plans {
     pub(super) target: String,
     /// The account, project and regions.
     pub(super) clouds: Clouds,
-    /// How many resources change.
+    /// Number of resources that change.
     pub(super) changes: usize,
     pub(super) steps: Vec<Step>,
 }

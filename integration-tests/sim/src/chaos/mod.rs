@@ -19,7 +19,7 @@ use crate::scenarios::{ALL, Route};
 use crate::schedule::ONLY_ON_SIM;
 use cli::Failure;
 
-/// What of `chaos` needs no cloud: lists, planted bugs, and all that is played on simulated clouds.
+/// Runs `chaos` as far as it needs no cloud: lists, planted bugs, and scenarios and schedules on simulated clouds.
 pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     if args.list {
         list(args.json, listed());
@@ -119,7 +119,7 @@ pub fn of_those<S: Copy>(
     found.collect()
 }
 
-/// What is sent, and the seed of everything random.
+/// The trades to send, and the seed of everything random.
 #[must_use]
 pub fn trades(args: &Chaos) -> (Trades, u64) {
     let made = || Trades::Generate {

@@ -75,7 +75,7 @@ async fn foundation<'s>(
     Session::open(site, root, progress).await
 }
 
-/// What a deploy of the foundation would change. Without its bucket there is nothing yet to compare with.
+/// The changes of a deploy of the foundation. Without its bucket there is no state yet to compare with.
 async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
     let aws = Aws::open(site).await?;
     let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;

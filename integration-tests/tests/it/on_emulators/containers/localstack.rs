@@ -29,7 +29,7 @@ use crate::trees::HARNESS;
 /// What `LocalStack` has only with a download (`DynamoDB` Local, Lambda's runtime) or an engine to run containers with; and the
 /// metric filter, of which its `CloudFormation` says that it is made and makes none.
 const NOT_CARRIED: [&str; 3] = ["AWS::DynamoDB::", "AWS::Lambda::", "AWS::Logs::MetricFilter"];
-/// What goes with that, too. docs/targets.md lists what of the template this leaves to the full image.
+/// Resources that go with those. docs/targets.md lists the parts of the template that this leaves to the full image.
 const LEFT_OUT: [&str; 14] = [
     "IngestAlias",
     "IngestErrorsAlarm",
