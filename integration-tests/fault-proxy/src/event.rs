@@ -22,7 +22,7 @@ pub struct FaultEvent {
     pub fault: FaultId,
     /// Its kind, such as `delay`.
     pub kind: String,
-    /// What happened.
+    /// The kind of event.
     #[serde(flatten)]
     pub happened: Happened,
 }

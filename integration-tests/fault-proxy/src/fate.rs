@@ -18,7 +18,7 @@ pub(crate) struct Fate {
     /// The connection's, from 1 on, in the order of arrival.
     pub(crate) number: u64,
     ending: AtomicU8,
-    /// Whether a fault strikes this connection, once that is decided.
+    /// The decision for each fault: true if it strikes this connection.
     struck: Mutex<HashMap<FaultId, bool>>,
     /// The tasks that wait for a switch.
     parked: Mutex<Vec<Waker>>,

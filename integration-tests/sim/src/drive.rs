@@ -19,16 +19,16 @@ use crate::workload::{Message, Workload};
 /// Messages published together.
 const CHUNK: usize = 20;
 
-/// What a run does with its two clouds.
+/// A run without faults: its load, and the history in which it is recorded.
 #[derive(Clone, Debug)]
 pub struct Drive {
-    /// What is sent.
+    /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
     pub intervals: Vec<Interval>,
     /// Trades a second; `None`: as fast as they go.
     pub rate: Option<u32>,
-    /// What happened.
+    /// The history.
     pub history: History,
 }
 

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::history::{CloudId, Entry};
 use crate::recompute::{self, PublishedTrades};
-pub use crate::run_files::lines;
-use crate::run_files::{text, write};
+use crate::run_files::{lines, text, write};
 use crate::snapshot::Snapshot;
 
 /// Names of the files.
@@ -80,7 +79,7 @@ impl About {
 pub struct Evidence {
     /// What was run.
     pub about: About,
-    /// What happened.
+    /// The entries of the history.
     pub history: Vec<Entry>,
     /// Trades that were published, duplicates too.
     pub frames: usize,

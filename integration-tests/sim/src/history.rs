@@ -203,7 +203,7 @@ pub enum Event {
 pub struct Entry {
     /// Microseconds since the run began; virtual ones in `sim`.
     pub at_us: u64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }

@@ -51,11 +51,11 @@ pub struct Run {
     pub settings: Settings,
     /// Its folder.
     pub dir: RunDir,
-    /// What is sent.
+    /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
     pub intervals: Vec<Interval>,
-    /// What happened.
+    /// The history.
     pub history: History,
     /// What `run.json` says.
     pub about: About,

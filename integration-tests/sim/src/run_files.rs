@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
 /// Writes a file of a run.
-pub fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> anyhow::Result<()> {
     let path = dir.join(name);
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))
 }
@@ -19,7 +19,7 @@ pub(crate) fn text(dir: &Path, name: &str) -> anyhow::Result<String> {
 }
 
 /// The values in a file of one JSON value a line.
-pub fn lines<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<Vec<T>> {
+pub(crate) fn lines<T: DeserializeOwned>(dir: &Path, name: &str) -> anyhow::Result<Vec<T>> {
     let text = text(dir, name)?;
     let values = (1..).zip(text.lines()).map(|(number, line)| {
         serde_json::from_str(line)

@@ -13,8 +13,7 @@ use serde_json::json;
 use toolbox::verify::sha256;
 
 use crate::history::CloudId;
-pub use crate::run_files::write;
-use crate::run_files::{json_lines, lines};
+use crate::run_files::{json_lines, lines, write};
 
 /// What a cloud holds.
 #[derive(Clone, Debug, Default)]

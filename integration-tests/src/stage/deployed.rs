@@ -120,7 +120,7 @@ pub struct Play {
     pub guard: GuardProgram,
     /// Where the run's files go.
     pub run_dir: PathBuf,
-    /// What is sent.
+    /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
     pub intervals: Vec<Interval>,

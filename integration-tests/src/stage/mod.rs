@@ -52,7 +52,7 @@ pub trait Clouds {
 /// The load of a run, and how long its scenario waits for an event.
 #[derive(Clone, Debug)]
 struct Show {
-    /// What is sent.
+    /// The load.
     workload: Arc<Workload>,
     /// The candles that the functions keep.
     intervals: Vec<Interval>,
@@ -65,7 +65,7 @@ struct Show {
 pub struct Stage<C = OwnClouds> {
     /// Both clouds.
     pub clouds: C,
-    /// What happened.
+    /// The history.
     pub history: History,
     producer: Producer,
     watchers: JoinSet<Watched>,

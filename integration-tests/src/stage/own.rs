@@ -27,7 +27,7 @@ const LAST_COPIES: u32 = 20;
 pub struct Script {
     /// The clouds.
     pub deployment: Deployment,
-    /// What is sent.
+    /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
     pub intervals: Vec<Interval>,

@@ -134,7 +134,7 @@ const NOT_YET: [(&[&str], Option<&str>); 7] = [
     ),
 ];
 
-/// Whether all that was said passes by itself; then after what was made, and the error to tell of.
+/// If all errors pass by themselves: the type of resource after which they do, and the error to report.
 fn not_yet(errors: &[Diagnostic]) -> Option<(Option<&'static str>, &Diagnostic)> {
     let one = |error: &Diagnostic| {
         let text = in_words(error).to_lowercase();

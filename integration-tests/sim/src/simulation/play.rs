@@ -43,13 +43,13 @@ pub struct Play {
     pub seed: u64,
     /// What happens, and where the producer sends to.
     pub schedule: Schedule,
-    /// What is sent.
+    /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
     pub intervals: Vec<Interval>,
     /// Trades a second.
     pub rate: u32,
-    /// What happened.
+    /// The history.
     pub history: History,
     /// The folder of the spool.
     pub spool: PathBuf,

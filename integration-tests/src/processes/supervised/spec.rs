@@ -57,7 +57,7 @@ pub enum Restart {
 pub struct Event {
     /// The process.
     pub name: String,
-    /// What happened.
+    /// The event.
     pub kind: EventKind,
 }
 
