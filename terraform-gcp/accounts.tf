@@ -87,7 +87,7 @@ resource "google_storage_bucket_iam_member" "view" {
   member = each.value
 }
 
-# What a producer needs beside the topic: the document of the latest order by hand. Firestore grants no less than a database.
+# What a producer needs beside the topic: the document of the latest routing override. Firestore grants no less than a database.
 resource "google_project_iam_custom_role" "orders" {
   count = length(local.publishers) > 0 ? 1 : 0
 

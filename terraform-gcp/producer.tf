@@ -73,7 +73,7 @@ resource "google_service_account" "producer" {
 
   account_id   = "${local.short}-producer"
   display_name = "${local.name}: producer"
-  description  = "Publishes trades and reads orders by hand. AWS knows it by its unique id."
+  description  = "Publishes trades and reads routing overrides. AWS knows it by its unique id."
 
   depends_on = [google_project_service.api]
 }

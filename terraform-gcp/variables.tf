@@ -156,7 +156,7 @@ variable "retention_s" {
 }
 
 variable "publishers" {
-  description = "Producers: who may publish trades and read orders by hand, as IAM members such as serviceAccount:producer@PROJECT.iam.gserviceaccount.com."
+  description = "Producers: who may publish trades and read routing overrides, as IAM members such as serviceAccount:producer@PROJECT.iam.gserviceaccount.com."
   type        = list(string)
   default     = []
 

@@ -2,7 +2,7 @@
 # where it runs, and as whom, is not this root's: attach the policy to its role.
 resource "aws_iam_policy" "producer" {
   name        = "${local.name}-producer"
-  description = "Send trades to the queue ${var.queue_name}, and read orders by hand and the birth mark."
+  description = "Send trades to the queue ${var.queue_name}, and read routing overrides and the incarnation id."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -14,7 +14,7 @@ resource "aws_iam_policy" "producer" {
         Resource = concat([local.queue_arns[0]], [for place in var.producer_regions : "arn:${local.partition}:sqs:${place.region}:${local.account}:${place.queue}"])
       },
       {
-        # The latest order and the birth mark lie beside the candles, in partitions of their own.
+        # The latest order and the incarnation id lie beside the candles, in partitions of their own.
         Sid       = "ReadOrders"
         Effect    = "Allow"
         Action    = "dynamodb:GetItem"

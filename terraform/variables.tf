@@ -377,7 +377,7 @@ variable "producer_disk_gb" {
 }
 
 variable "producer_regions" {
-  description = "Further regions that the producer sends to, each with its queue of trades and its table of candles, where orders by hand and the birth mark are."
+  description = "Further regions that the producer sends to, each with its queue of trades and its table of candles, where routing overrides and the incarnation id are."
   type        = list(object({ region = string, queue = string, table = string }))
   default     = []
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use crate::known::{Known, KnownProducer, KnownRegion};
+pub use crate::known::{KnownProducer, KnownRegion, ResolvedOutputs};
 use crate::names;
 use crate::render::{self, owned};
 use crate::settings::Settings;
@@ -88,7 +88,7 @@ const OF_HOME: [&str; 2] = ["terraform-gcp/terraform.tfvars.json", "gcp.gcs.tfba
 #[derive(Serialize)]
 struct Values<'v> {
     settings: &'v Settings,
-    known: &'v Known,
+    known: &'v ResolvedOutputs,
     names: Names,
     host: ProducerHost,
     producer_regions: Vec<ProducerRegion>,
@@ -136,7 +136,7 @@ struct ProducerHost {
 }
 
 impl ProducerHost {
-    fn of(settings: &Settings, known: &Known) -> Self {
+    fn of(settings: &Settings, known: &ResolvedOutputs) -> Self {
         let (at_aws, at_gcp) = (settings.has_producer_at("aws"), settings.has_producer_at("gcp"));
         let env = |is_there: bool| {
             if is_there { settings.producer_env() } else { BTreeMap::new() }
@@ -185,7 +185,7 @@ impl ProducerRegion {
 }
 
 /// Renders every file.
-pub fn render(settings: &Settings, known: &Known) -> Result<Vec<File>, template::Error> {
+pub fn render(settings: &Settings, known: &ResolvedOutputs) -> Result<Vec<File>, template::Error> {
     let replicates = settings.aws.replicate.enabled;
     let replicate_role = replicates.then(|| names::aws_replicate_role(settings));
     let elsewhere = settings.regions.iter().filter_map(|region| region.replicate_role.clone());
@@ -263,7 +263,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// What a shell needs to look at AWS, and the function's own environment.
-fn aws_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+fn aws_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let aws = &settings.aws;
     let mut env = settings.function_env();
     env.extend(owned([
@@ -292,7 +292,7 @@ fn aws_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
 }
 
 /// What a shell needs to look at Google Cloud, and the services' own environment.
-fn gcp_env(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+fn gcp_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let gcp = &settings.gcp;
     let pubsub = &gcp.pubsub;
     let mut env = settings.gcp_function_env();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// or left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Known {
+pub struct ResolvedOutputs {
     /// The AWS account's number, twelve digits.
     pub aws_account: Option<String>,
     /// The object of the uploaded code of the AWS functions.
@@ -37,7 +37,7 @@ pub struct Known {
     pub regions: BTreeMap<String, KnownRegion>,
 }
 
-impl Known {
+impl ResolvedOutputs {
     /// The values that aren't known yet and are known by and by, each with where it comes from.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {

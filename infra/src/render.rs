@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::known::Known;
+use crate::known::ResolvedOutputs;
 pub use crate::known::{Code, CodeObject};
 use crate::names;
 use crate::settings::{Region, Settings};
@@ -31,7 +31,11 @@ impl Settings {
     /// The environment of the AWS function that copies from Google Cloud. What isn't known is empty, and then it has
     /// no way in.
     #[must_use]
-    pub fn aws_replicate_env(&self, account: &str, known: &Known) -> BTreeMap<String, String> {
+    pub fn aws_replicate_env(
+        &self,
+        account: &str,
+        known: &ResolvedOutputs,
+    ) -> BTreeMap<String, String> {
         let mut env = self.aws_function_env(account);
         env.extend(owned([
             ("TWINCLOUD_PEER_BUCKET", names::gcp_bucket(self)),
@@ -57,7 +61,7 @@ impl Settings {
     /// The environment of the Google function that copies from AWS, from each region of it. What isn't known is empty, and
     /// then it has no way in; of another region, it is left out.
     #[must_use]
-    pub fn gcp_replicate_env(&self, known: &Known) -> BTreeMap<String, String> {
+    pub fn gcp_replicate_env(&self, known: &ResolvedOutputs) -> BTreeMap<String, String> {
         let bucket = known.aws_account.as_ref().map(|account| names::aws_bucket(self, account));
         let mut env = self.gcp_function_env();
         env.extend(owned([
@@ -84,7 +88,7 @@ impl Settings {
 
     /// The regions that Google can't copy from yet, each with what is to be done.
     #[must_use]
-    pub fn regions_left_out(&self, known: &Known) -> Vec<String> {
+    pub fn regions_left_out(&self, known: &ResolvedOutputs) -> Vec<String> {
         let left_out = self.regions.iter().filter_map(|region| {
             let part = way_in(region, known).err()?;
             let Region { environment, region, .. } = region;
@@ -115,7 +119,7 @@ struct WayIn {
 }
 
 /// The part of that region's deployment that is to be deployed first, if there is no way in yet.
-fn way_in(region: &Region, known: &Known) -> Result<WayIn, &'static str> {
+fn way_in(region: &Region, known: &ResolvedOutputs) -> Result<WayIn, &'static str> {
     let there = known.regions.get(&region.environment).cloned().unwrap_or_default();
     let bucket = there.bucket.ok_or("aws")?;
     let role = match (there.google_reader_role_arn, &known.aws_endpoint) {
@@ -132,7 +136,7 @@ fn way_in(region: &Region, known: &Known) -> Result<WayIn, &'static str> {
 pub fn stack_parameters(
     settings: &Settings,
     code: &Code,
-    known: &Known,
+    known: &ResolvedOutputs,
 ) -> BTreeMap<String, String> {
     let mut parameters = stack_parameters_without_code(settings, known);
     let replicate = code.replicate.as_ref();
@@ -173,7 +177,7 @@ pub fn with_code(
 #[must_use]
 pub fn stack_parameters_without_code(
     settings: &Settings,
-    known: &Known,
+    known: &ResolvedOutputs,
 ) -> BTreeMap<String, String> {
     let aws = &settings.aws;
     let mut parameters = owned([
@@ -210,7 +214,7 @@ pub fn stack_parameters_without_code(
 }
 
 /// What both functions read.
-fn environment(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+fn environment(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let env = settings.function_env();
     let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
     owned([
@@ -225,7 +229,7 @@ fn environment(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
 }
 
 /// The function that copies from the peer.
-fn replicate(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+fn replicate(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let replicate = &settings.aws.replicate;
     let env = settings.aws_replicate_env("", known);
     let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();

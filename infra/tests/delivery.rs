@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use infra::Settings;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use insta::assert_snapshot;
 
 const FILE: &str = include_str!("../../twincloud.toml");
@@ -139,7 +139,7 @@ fn more_symbols_than_lambda_takes_are_refused_with_the_number_that_fits() {
     with("dev", &[&symbols(fit + 1)]).expect_err("one more does not");
 
     // With all that a deployment adds, no more than Lambda takes; and no more than CloudFormation takes.
-    let known = Known {
+    let known = ResolvedOutputs {
         google_audience_for_aws: Some(format!(
             "//iam.googleapis.com/projects/{}/locations/global/workloadIdentityPools/{}/providers/{}",
             "1".repeat(19),
@@ -147,7 +147,7 @@ fn more_symbols_than_lambda_takes_are_refused_with_the_number_that_fits() {
             "q".repeat(32)
         )),
         gcs_endpoint: Some("http://127.0.0.1:65535".to_owned()),
-        ..Known::default()
+        ..ResolvedOutputs::default()
     };
     let env = settings.aws_replicate_env("123456789012", &known);
     let bytes: usize = env.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hcl::{Body, Expression};
 use infra::Settings;
-use infra::files::{self, File, Known, KnownProducer, KnownRegion};
+use infra::files::{self, File, KnownProducer, KnownRegion, ResolvedOutputs};
 use infra::render::{Code, CodeObject};
 use serde_json::Value;
 
@@ -17,14 +17,14 @@ fn settings(env: &str, sets: &[&str]) -> Settings {
         .expect("valid")
 }
 
-fn everything() -> Known {
+fn everything() -> ResolvedOutputs {
     let image =
         |name: &str| format!("registry.example/project/images/{name}@sha256:{}", "0".repeat(64));
     let object = |name: &str| CodeObject {
         key: format!("{name}/0.zip"),
         sha256_base64: format!("{}=", "A".repeat(43)),
     };
-    Known {
+    ResolvedOutputs {
         aws_account: Some("123456789012".to_owned()),
         code: Some(Code {
             bucket: "artifacts".to_owned(),
@@ -82,7 +82,7 @@ const OPTIONAL: [&str; 25] = [
     "gcp.state.bucket=gcp-state",
 ];
 
-fn rendered(settings: &Settings, known: &Known) -> Vec<File> {
+fn rendered(settings: &Settings, known: &ResolvedOutputs) -> Vec<File> {
     files::render(settings, known).expect("it renders")
 }
 
@@ -138,7 +138,7 @@ fn each_variable_is_rendered_and_each_rendered_one_declared() {
     for (path, hcl) in ROOTS {
         let declared = declared(hcl);
         assert!(declared.len() > 20, "{path}: {} variables", declared.len());
-        let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
+        let values = json(&rendered(&settings("dev", &[]), &ResolvedOutputs::default()), path);
         let names: Vec<_> = values.keys().collect();
         assert_eq!(names, declared.keys().collect::<Vec<_>>(), "{path}");
     }
@@ -146,7 +146,7 @@ fn each_variable_is_rendered_and_each_rendered_one_declared() {
 
 #[test]
 fn the_types_fit_and_null_is_only_where_null_is_the_default() {
-    let bare = rendered(&settings("prod", &[]), &Known::default());
+    let bare = rendered(&settings("prod", &[]), &ResolvedOutputs::default());
     let full = rendered(&settings("prod", &OPTIONAL), &everything());
     for (path, hcl) in ROOTS {
         for (files, complete) in [(&bare, false), (&full, true)] {
@@ -178,7 +178,7 @@ fn what_the_settings_leave_open_is_the_variables_default() {
         "github_environments",
     ];
     for (path, hcl) in ROOTS {
-        let values = json(&rendered(&settings("dev", &[]), &Known::default()), path);
+        let values = json(&rendered(&settings("dev", &[]), &ResolvedOutputs::default()), path);
         for (name, variable) in declared(hcl) {
             let Some(default) = variable.default else { continue };
             if known_better.contains(&name.as_str()) {
@@ -200,10 +200,11 @@ fn what_the_settings_leave_open_is_the_variables_default() {
 fn both_roots_get_what_the_two_forms_of_a_subject_are_made_of() {
     let sets = ["github.repository=o/r", "github.owner_id=1", "github.repository_id=2"];
     for (path, _) in ROOTS {
-        let with = json(&rendered(&settings("dev", &sets), &Known::default()), path);
+        let with = json(&rendered(&settings("dev", &sets), &ResolvedOutputs::default()), path);
         let names = ["github_repository", "github_owner_id", "github_repository_id"];
         assert_eq!(names.map(|name| with[name].as_str()), [Some("o/r"), Some("1"), Some("2")]);
-        let without = json(&rendered(&settings("dev", &sets[..1]), &Known::default()), path);
+        let without =
+            json(&rendered(&settings("dev", &sets[..1]), &ResolvedOutputs::default()), path);
         let names = ["github_owner_id", "github_repository_id"];
         assert!(names.iter().all(|name| without[*name].is_null()), "{path}: {without:?}");
     }
@@ -225,7 +226,7 @@ fn both_roots_get_what_the_two_forms_of_a_subject_are_made_of() {
 fn an_environment_trusts_the_jobs_of_its_own_name_and_prod_no_pull_request() {
     for (path, _) in ROOTS {
         let trusted = |env: &str, sets: &[&str]| {
-            let values = json(&rendered(&settings(env, sets), &Known::default()), path);
+            let values = json(&rendered(&settings(env, sets), &ResolvedOutputs::default()), path);
             (values["github_environments"].clone(), values["github_pull_requests"].clone())
         };
         for sets in [&[][..], &["github.repository=o/r"]] {
@@ -239,7 +240,7 @@ fn an_environment_trusts_the_jobs_of_its_own_name_and_prod_no_pull_request() {
         let named = ["github.environments=production"];
         assert_eq!(trusted("prod", &named), (serde_json::json!(["production"]), false.into()));
     }
-    let region = &rendered(&with_regions("deveu"), &Known::default());
+    let region = &rendered(&with_regions("deveu"), &ResolvedOutputs::default());
     let values = json(region, "terraform/terraform.tfvars.json");
     assert_eq!(values["github_environments"], serde_json::json!(["deveu"]));
 }
@@ -265,7 +266,7 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
         google_reader_role_arn: role.map(str::to_owned),
     };
     let mut known = everything();
-    let peers = |known: &Known| -> Vec<(String, String)> {
+    let peers = |known: &ResolvedOutputs| -> Vec<(String, String)> {
         let env = settings.gcp_replicate_env(known).into_iter();
         env.filter(|(name, _)| name.starts_with("TWINCLOUD_PEER_2")).collect()
     };
@@ -315,8 +316,10 @@ fn an_environment_in_another_region_has_no_producer_of_its_own() {
         let settings = Settings::parse(path, &text, Some(env), &sets, std::iter::empty());
         let settings = settings.expect("valid");
         assert_eq!(["aws", "gcp"].map(|cloud| settings.has_producer_at(cloud)), [has_one; 2]);
-        let values =
-            json(&rendered(&settings, &Known::default()), "terraform/terraform.tfvars.json");
+        let values = json(
+            &rendered(&settings, &ResolvedOutputs::default()),
+            "terraform/terraform.tfvars.json",
+        );
         assert_eq!(values["producer_unit"].is_string(), has_one, "{env}");
     }
 }
@@ -329,7 +332,7 @@ fn the_producer_may_send_to_each_region_among_its_targets() {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         let path = Path::new("twincloud.toml");
         let settings = Settings::parse(path, &text, Some("dev"), &sets, std::iter::empty());
-        let files = rendered(&settings.expect("valid"), &Known::default());
+        let files = rendered(&settings.expect("valid"), &ResolvedOutputs::default());
         json(&files, "terraform/terraform.tfvars.json")["producer_regions"].clone()
     };
     let queue = "blockchain-core-trade-data";
@@ -360,13 +363,13 @@ fn another_region_copies_from_its_homes_google_side_and_deploys_none() {
 
 #[test]
 fn the_stack_has_no_code_before_the_upload() {
-    let keys = |known: &Known| -> Vec<String> {
+    let keys = |known: &ResolvedOutputs| -> Vec<String> {
         let files = rendered(&settings("dev", &[]), known);
         let file = files.iter().find(|file| file.path == "stack-parameters.json").expect("there");
         let list: Vec<BTreeMap<String, String>> = serde_json::from_str(&file.text).expect("JSON");
         list.into_iter().map(|entry| entry["ParameterKey"].clone()).collect()
     };
-    let (without, with) = (keys(&Known::default()), keys(&everything()));
+    let (without, with) = (keys(&ResolvedOutputs::default()), keys(&everything()));
     let more: Vec<_> = with.iter().filter(|key| !without.contains(key)).collect();
     assert_eq!(
         more,
@@ -378,14 +381,14 @@ fn the_stack_has_no_code_before_the_upload() {
 #[test]
 fn what_is_not_known_says_where_it_comes_from() {
     assert_eq!(everything().missing(), [""; 0]);
-    insta::assert_snapshot!("not_known", Known::default().missing().join("\n"));
+    insta::assert_snapshot!("not_known", ResolvedOutputs::default().missing().join("\n"));
 }
 
 #[test]
 fn every_file_of_each_environment() {
     for (name, env, sets, known) in [
-        ("dev", "dev", &[][..], Known::default()),
-        ("prod", "prod", &[][..], Known::default()),
+        ("dev", "dev", &[][..], ResolvedOutputs::default()),
+        ("prod", "prod", &[][..], ResolvedOutputs::default()),
         ("prod_complete", "prod", &OPTIONAL[..], everything()),
     ] {
         let mut all = String::new();
@@ -400,7 +403,7 @@ fn every_file_of_each_environment() {
 fn files_are_written_whole_and_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let settings = settings("dev", &[]);
-    let files = rendered(&settings, &Known::default());
+    let files = rendered(&settings, &ResolvedOutputs::default());
     for _ in 0..2 {
         let paths = files::write(&files, folder.path()).expect("written");
         assert_eq!(paths.len(), 10);
@@ -425,7 +428,7 @@ fn a_terraform_root_is_left_alone() {
     let root = folder.path().join("terraform-gcp");
     std::fs::create_dir(&root).expect("made");
     std::fs::write(root.join("variables.tf"), "").expect("written");
-    let files = rendered(&settings("dev", &[]), &Known::default());
+    let files = rendered(&settings("dev", &[]), &ResolvedOutputs::default());
     let error = files::write(&files, folder.path()).expect_err("a root");
     assert!(error.is_usage());
     let error = error.to_string().replace(&folder.path().display().to_string(), "FOLDER");

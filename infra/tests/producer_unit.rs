@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use infra::Settings;
-use infra::files::{self, Known};
+use infra::files::{self, ResolvedOutputs};
 
 const UNIT: &str = include_str!("../producer/twincloud-producer.service");
 
@@ -30,7 +30,7 @@ fn the_rendered_file_has_the_environment_without_quotes() {
     let settings =
         Settings::parse(Path::new("twincloud.toml"), text, Some("dev"), &[], std::iter::empty());
     let settings = settings.expect("valid");
-    let rendered = files::render(&settings, &Known::default()).expect("it renders");
+    let rendered = files::render(&settings, &ResolvedOutputs::default()).expect("it renders");
     let file = rendered.iter().find(|file| file.path == "producer.env").expect("it is rendered");
     let lines = file.text.lines().filter(|line| !line.starts_with('#'));
     let read = lines.map(|line| line.split_once('=').expect("NAME=value"));

@@ -242,7 +242,7 @@ fn a_missing_key_names_its_table() {
 fn a_value_of_the_wrong_kind_says_what_was_expected() {
     assert_snapshot!(changed("memory_mb = 256", "memory_mb = \"256\""), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found the text `256`");
     assert_snapshot!(changed("memory_mb = 256", "memory_mb = -1"), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `-1`");
-    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found a number with a fraction");
+    assert_snapshot!(changed("memory_mb = 256", "memory_mb = 2.5"), @"twincloud.toml:LINE: `aws.ingest.memory_mb`: expected a whole number from 0 to 4294967295, found `2.5`");
     assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = \"BTCUSDT\""), @"twincloud.toml:LINE: `trading.symbols`: expected a list, found the text `BTCUSDT`");
     assert_snapshot!(changed("symbols = [\"BTCUSDT\"]", "symbols = [1]"), @"twincloud.toml:LINE: `trading.symbols`: expected a string, found `1`");
     assert_snapshot!(changed("\"x86_64\"", "\"x86-64\""), @"twincloud.toml:LINE: `aws.ingest.architecture`: unknown value `x86-64`; did you mean `x86_64`?");
@@ -265,7 +265,7 @@ fn a_value_that_a_cloud_would_refuse_is_refused_here() {
     assert_snapshot!(set("aws.ingest.log_retention_days=31"), @"--set aws.ingest.log_retention_days=31: `aws.ingest.log_retention_days`: CloudWatch Logs doesn't keep logs for 31 days, but for one of [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]");
     assert_snapshot!(set("compare_and_set.cap_ms=10"), @"--set compare_and_set.cap_ms=10: `compare_and_set.cap_ms`: 10 isn't between 20 and 60000");
     assert_snapshot!(set("aws.queue.dead_letter_name={prefix}-trade-data"), @"--set aws.queue.dead_letter_name={prefix}-trade-data: `aws.queue.dead_letter_name`: must not be the queue itself");
-    assert_snapshot!(set("aws.table={prefx}-x"), @"--set aws.table={prefx}-x: `{prefx}-x`: no placeholder `{prefx}`; did you mean `prefix`?");
+    assert_snapshot!(set("aws.table={prefx}-x"), @"--set aws.table={prefx}-x: `aws.table`: no placeholder `{prefx}`, as in `{prefx}-x`; did you mean `prefix`?");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use infra::Settings;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::render::{
     BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE, bootstrap_parameters, stack_parameters,
 };
@@ -35,7 +35,7 @@ fn code() -> Code {
 }
 
 fn parameters_of(settings: &Settings) -> BTreeMap<String, String> {
-    stack_parameters(settings, &code(), &Known::default())
+    stack_parameters(settings, &code(), &ResolvedOutputs::default())
 }
 
 fn parameters() -> BTreeMap<String, String> {
@@ -102,7 +102,7 @@ fn each_parameter_of_the_stack_is_in_a_group() {
 
 #[test]
 fn the_functions_have_the_environment_that_the_settings_say() {
-    let (settings, known) = (settings(), Known::default());
+    let (settings, known) = (settings(), ResolvedOutputs::default());
     for (function, env) in [
         ("  IngestFunction:", settings.aws_function_env(ACCOUNT)),
         ("  ReplicateFunction:", settings.aws_replicate_env(ACCOUNT, &known)),
@@ -212,10 +212,10 @@ fn a_revision_is_of_all_that_a_version_keeps_and_of_nothing_else() {
     }
     let mut code = code();
     code.ingest.key = "elsewhere".to_owned();
-    let moved = stack_parameters(&settings(), &code, &Known::default());
+    let moved = stack_parameters(&settings(), &code, &ResolvedOutputs::default());
     assert_eq!(moved["Revision"], base, "the same code in another place");
     code.ingest.sha256_base64 = format!("{}=", "C".repeat(43));
-    let other = stack_parameters(&settings(), &code, &Known::default());
+    let other = stack_parameters(&settings(), &code, &ResolvedOutputs::default());
     assert_ne!(other["Revision"], base, "other code");
 }
 
@@ -224,7 +224,7 @@ fn without_its_code_or_where_it_is_turned_off_nothing_replicates() {
     assert_eq!(parameters()["ReplicateEnabled"], "true");
     assert_eq!(parameters_of(&with(&["aws.replicate.enabled=false"]))["ReplicateEnabled"], "false");
     let without = Code { replicate: None, ..code() };
-    let parameters = stack_parameters(&settings(), &without, &Known::default());
+    let parameters = stack_parameters(&settings(), &without, &ResolvedOutputs::default());
     assert_eq!(parameters["ReplicateEnabled"], "false");
     assert_eq!(parameters["ReplicateArtifactKey"], "");
 }
@@ -253,13 +253,13 @@ fn a_state_bucket_that_is_there_already_is_not_made() {
 
 #[test]
 fn values_and_environments() {
-    let (settings, known) = (settings(), Known::default());
+    let (settings, known) = (settings(), ResolvedOutputs::default());
     insta::assert_json_snapshot!("parameters", parameters());
     insta::assert_json_snapshot!("bootstrap_parameters", bootstrap_parameters(&settings));
     insta::assert_json_snapshot!("aws_function_env", settings.aws_function_env(ACCOUNT));
     insta::assert_json_snapshot!("aws_replicate_env", settings.aws_replicate_env(ACCOUNT, &known));
     insta::assert_json_snapshot!("gcp_function_env", settings.gcp_function_env());
-    let known = Known {
+    let known = ResolvedOutputs {
         aws_account: Some(ACCOUNT.to_owned()),
         google_reader_role_arn: Some(format!("arn:aws:iam::{ACCOUNT}:role/reader")),
         ..known

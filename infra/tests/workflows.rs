@@ -72,6 +72,61 @@ fn what_dependabot_opens_is_not_planned() {
     assert!(condition.contains("pull_request.user.login != 'dependabot[bot]'"), "{condition}");
 }
 
+/// An action is code that runs with the job's rights: it comes by the commit that was looked at, with its version for a reader.
+#[test]
+fn every_action_is_pinned_by_its_commit() {
+    let mut actions = 0;
+    for entry in fs::read_dir(folder()).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("it is there");
+        for line in text.lines() {
+            let Some((_, action)) = line.split_once("uses: ") else { continue };
+            let (commit, version) = action
+                .split_once('@')
+                .and_then(|(_, pin)| pin.split_once(" # v"))
+                .unwrap_or_else(|| panic!("{}: {action}", path.display()));
+            let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(is_commit && version.contains('.'), "{}: {action}", path.display());
+            actions += 1;
+        }
+    }
+    assert!(actions > 20, "only {actions} actions were found");
+}
+
+#[test]
+fn a_release_is_attested_before_it_is_published_by_a_job_that_runs_no_checkout() {
+    let release = workflow("release.yml");
+    let all = release.as_mapping_get("jobs").expect("jobs");
+    let rights = |job: &str| {
+        let permissions = all.as_mapping_get(job).and_then(|job| job.as_mapping_get("permissions"));
+        let permissions = permissions.and_then(YamlOwned::as_mapping).expect("permissions");
+        permissions.keys().filter_map(YamlOwned::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(rights("build"), ["contents"]);
+    assert_eq!(rights("publish"), ["contents", "id-token", "attestations"]);
+    let jobs = jobs(&release);
+    let steps = |name: &str| &jobs.iter().find(|(job, _)| job == name).expect("the job").1;
+    let reads = all.as_mapping_get("build").and_then(|job| job.as_mapping_get("permissions"));
+    assert_eq!(text(reads.expect("permissions"), "contents"), "read");
+    assert!(steps("build").iter().all(|step| !text(step, "uses").contains("cache")), "no cache");
+    let publish = steps("publish");
+    assert!(publish.iter().all(|step| !text(step, "uses").starts_with("actions/checkout")));
+    let at = |key: &str, begin: &str| {
+        let found = publish.iter().position(|step| text(step, key).starts_with(begin));
+        found.unwrap_or_else(|| panic!("a step whose {key} begins with {begin}"))
+    };
+    let (sums, attest) = (at("run", "sha256sum "), at("uses", "actions/attest-build-provenance@"));
+    assert!(sums < attest && attest < at("run", "gh release create "));
+    let subjects = publish[attest].as_mapping_get("with").expect("arguments");
+    let subjects = text(subjects, "subject-path");
+    assert_eq!(
+        subjects.split_whitespace().collect::<Vec<_>>(),
+        ["release/SHA256SUMS", "release/*.gz"]
+    );
+    let environment = release.as_mapping_get("env").expect("variables");
+    assert_eq!(text(environment, "TWINCLOUD_RELEASES"), "off", "it takes no release");
+}
+
 /// The comment that the workflow makes of a plan.
 fn comment(plan: &str) -> String {
     let jobs = jobs(&workflow("deploy.yml"));

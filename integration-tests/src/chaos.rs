@@ -11,15 +11,15 @@ use sim::scenarios::{ALL, Scenario};
 
 use crate::containers::Fault;
 use crate::delivery;
+use crate::environments::emulated::{Backend, Deployment, Proxies};
 use crate::evidence::About;
 use crate::game_day;
 use crate::processes::supervised::GuardProgram;
 use crate::report::Report;
-use crate::run::{self, Checkout, Order, Run};
+use crate::run::{self, Checkout, Run, RunSpec};
 use crate::scenarios;
 use crate::schedule::ONLY_ON_SIM;
-use crate::stage::{Script, Stage};
-use crate::targets::emulated::{Backend, Deployment, Proxies};
+use crate::stage::{ClusterSpec, TestCluster};
 use cli::Failure;
 
 /// The pause between two runs of replicate: the schedule at its shortest.
@@ -99,7 +99,7 @@ async fn one(
         reproduce: reproduce(scenario, args, &trades, seed),
         ..About::new(args.target, seed)
     };
-    let order = Order {
+    let order = RunSpec {
         trades,
         symbols: args.symbols.clone(),
         is_strict: args.strict_input,
@@ -110,7 +110,7 @@ async fn one(
     };
     let kind = format!("chaos-{}", scenario.name);
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;
-    let script = Script {
+    let script = ClusterSpec {
         deployment: Deployment {
             backend: backend.clone(),
             guard: GuardProgram::own(),
@@ -130,7 +130,7 @@ async fn one(
     let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
     let work = async {
         run.history.begin();
-        let mut stage = Box::pin(Stage::start(script, run.history.clone(), say))
+        let mut stage = Box::pin(TestCluster::start(script, run.history.clone(), say))
             .await
             .map_err(Failure::MissingPrerequisite)?;
         say(scenario.about);

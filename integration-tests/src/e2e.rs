@@ -11,12 +11,12 @@ use infra::package::image::ImageReference;
 use sim::{e2e, simulation};
 
 use crate::containers::Fault;
+use crate::environments::emulated::{Backend, Deployment, Proxies};
 use crate::evidence::About;
 use crate::invariants::Verdict;
 use crate::processes::supervised::GuardProgram;
 use crate::run::{self, Checkout, Run};
-use crate::stage::{Script, Stage};
-use crate::targets::emulated::{Backend, Deployment, Proxies};
+use crate::stage::{ClusterSpec, TestCluster};
 use cli::Failure;
 
 /// Runs, prints the report and leaves the run's folder.
@@ -36,7 +36,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     let about =
         About { gcp_image: image.as_ref().map(ToString::to_string), ..e2e::about(args, seed) };
     let run = Run::prepare("e2e", checkout, settings, &e2e::order(args, trades, seed), about)?;
-    let script = Script {
+    let script = ClusterSpec {
         deployment: Deployment {
             backend,
             guard: GuardProgram::own(),
@@ -63,19 +63,19 @@ enum Place {
 async fn emulated(
     run: &Run,
     args: &E2e,
-    script: Script,
+    script: ClusterSpec,
     progress: &Progress,
 ) -> Result<Verdict, Failure> {
     let say = |what: &str| progress.now(what);
     let work = async {
         run.history.begin();
-        let mut stage = Box::pin(Stage::start(script, run.history.clone(), say))
+        let mut stage = Box::pin(TestCluster::start(script, run.history.clone(), say))
             .await
             .map_err(Failure::MissingPrerequisite)?;
         stage.watch();
         stage.poison().await?;
         for kill in 1..=args.kill_functions as usize {
-            stage.until_accepted(100 * kill / (args.kill_functions as usize + 1)).await?;
+            stage.wait_until_accepted(100 * kill / (args.kill_functions as usize + 1)).await?;
             stage.kill_lambda().await?;
             stage.kill_service().await?;
         }

@@ -8,14 +8,15 @@ pub mod containers;
 pub mod docker;
 pub mod e2e;
 pub mod emulator;
+pub mod environments;
 pub mod game_day;
 pub mod local;
 pub mod processes;
 pub mod scenarios;
 pub mod stack_bench;
 pub mod stage;
-pub mod targets;
 
 pub(crate) use sim::{
-    cloud, delivery, evidence, history, invariants, report, run, schedule, snapshot, workload,
+    cloud, delivery, evidence, fault, history, invariants, report, run, schedule, snapshot,
+    workload,
 };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use cli::Failure;
 use harness::containers::{self, reaper};
-use harness::game_day::mender;
+use harness::game_day::restore_watchdog;
 use harness::processes::{container, guard};
 use harness::{chaos, cold_start, e2e, local, stack_bench};
 use infra::Checkout;
@@ -42,8 +42,8 @@ enum Command {
     #[command(hide = true)]
     Reaper(reaper::Args),
     /// Give back what a game day has taken away once the run is over: what the guard starts in the place of a program.
-    #[command(hide = true)]
-    Mender(mender::Args),
+    #[command(hide = true, name = restore_watchdog::NAME)]
+    RestoreWatchdog(restore_watchdog::Args),
     /// Measure the cold start of the Lambda bootstrap.
     #[command(hide = true)]
     BenchColdStart(cold_start::Args),
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => local::serve(&args, &checkout),
         Command::Container(args) => return container::hold(&args),
         Command::Reaper(args) => reaper::run(&args),
-        Command::Mender(args) => mender::run(&args, &checkout),
+        Command::RestoreWatchdog(args) => restore_watchdog::run(&args, &checkout),
         Command::BenchColdStart(args) => cold_start::run(&args).map_err(Failure::from),
         Command::BenchStack(args) => stack_bench::run(&args, &checkout),
     };

@@ -155,7 +155,7 @@ run "a_producer_sends_to_one_queue_and_reads_no_candle" {
       for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
       statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order", "birth"]
     ])
-    error_message = "A producer reads orders and the birth mark, and no candle."
+    error_message = "A producer reads orders and the incarnation id, and no candle."
   }
 }
 

@@ -2,38 +2,18 @@
 
 use std::process::Command;
 
+use args::Benchmark as What;
+
 use crate::exit::Failure;
 use crate::heavy::{self, Destination, Print};
 use crate::workspace;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// What to measure [default: all].
-    #[arg(value_enum)]
-    what: Vec<What>,
-    /// Print the figures of `stack` as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum What {
-    /// Decoding and folding, trades a second on one core; memory of a candle.
-    Fold,
-    /// Size of the zip; cold start of the bootstrap beside a hello-world bootstrap, in one run.
-    ColdStart,
-    /// What the fault proxy adds to a call and takes of the throughput, beside haproxy and noxious, in one run.
-    Proxy,
-    /// How long `deploy aws` takes to make its stack on the emulator, beside Terraform with the same resources, in one
-    /// run; some minutes, as Terraform takes one each time.
-    Stack,
-}
-
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Bench) -> Result<(), Failure> {
     if args.json && args.what != [What::Stack] {
-        let why = "--json is of `bench stack` alone";
+        let why = "only `bench stack` takes --json";
         clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, format!("{why}\n")).exit();
     }
+    crate::release::compile_everything();
     let wanted = |what| args.what.is_empty() || args.what.contains(&what);
     if wanted(What::Fold) {
         heavy::check(heavy::cargo().args(["bench", "--workspace", "--bench", "fold"]))?;

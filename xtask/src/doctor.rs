@@ -4,14 +4,7 @@ use toolbox::{Env, Item, Report};
 
 use crate::exit::Failure;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Print the findings as JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     let env = Env::from_process();
     let mut report = Report::collect(&env);
     report.items.extend(toolbox::github::item(&env));

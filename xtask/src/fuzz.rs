@@ -6,17 +6,7 @@ use std::{env, fs};
 use crate::exit::Failure;
 use crate::{heavy, workspace};
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Seconds for each target.
-    #[arg(long, default_value_t = 30)]
-    seconds: u32,
-    /// Do nothing where a nightly compiler or cargo-fuzz is missing, and say so.
-    #[arg(long)]
-    if_available: bool,
-}
-
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Fuzz) -> Result<(), Failure> {
     if let Err(lacking) = available() {
         if args.if_available {
             eprintln!("note: no fuzzing: {lacking}");

@@ -4,17 +4,18 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::env::consts::EXE_SUFFIX;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use args::{DeployTarget, Target, Trades};
 use serde_json::Value;
-use toolbox::{Env, Report};
+use toolbox::{DEV_CONTAINER, Env, Platform, Report};
 
 use crate::exit::Failure;
+use crate::release;
 use crate::workspace;
 
 /// The programs that are packed as Lambda functions.
@@ -73,7 +74,9 @@ fn first_verdict(args: &args::E2e) -> Result<Option<Trades>, Failure> {
     sim.arg(format!("--kill-functions={}", args.kill_functions));
     run(sim.stdout(std::io::stderr()))?;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let time = if workspace::bin_dir().join("harness").is_file() {
+    let time = if released_tools().is_some() {
+        "those of the release".to_owned()
+    } else if workspace::bin_dir().join("harness").is_file() {
         "what has changed is built".to_owned()
     } else {
         let minutes = FIRST_BUILD_CPU_MIN.div_ceil(cores);
@@ -136,6 +139,9 @@ fn sim(build: Build) -> Result<(), Failure> {
 
 /// Of a package selection of its own, so that no SDK is built for it.
 fn build_sim(build: Build) -> Result<(), Failure> {
+    if released_sim().is_some() {
+        return Ok(());
+    }
     let mut cargo = cargo();
     cargo.args(["build", "--package", "sim", "--bin", "sim"]);
     if build == Build::Optimised {
@@ -144,9 +150,24 @@ fn build_sim(build: Build) -> Result<(), Failure> {
     build_with(&mut cargo)
 }
 
+fn released_sim() -> Option<PathBuf> {
+    release::take(&release::SIM, || host().ok())
+}
+
+fn released_tools() -> Option<PathBuf> {
+    release::take(&release::TOOLS, || host().ok())
+}
+
+fn released_functions(target: &str) -> Option<PathBuf> {
+    release::take(&release::FUNCTIONS, || Some(target.to_owned()))
+}
+
 fn sim_program(build: Build) -> Command {
+    if let Some(folder) = released_sim() {
+        return ours(&folder.join("sim"));
+    }
     let profile = if build == Build::Optimised { "release" } else { "debug" };
-    ours(&workspace::built_dir().join(profile).join("sim"))
+    ours(&workspace::built_dir().join(profile).join(format!("sim{EXE_SUFFIX}")))
 }
 
 /// Functions in containers meet the C library of an image, not that of this machine.
@@ -199,7 +220,7 @@ pub(crate) fn build_and_package(
     print: Print,
 ) -> Result<(), Failure> {
     let host = host()?;
-    let is_static = can_be_static(destination, &host)?;
+    let is_static = released_functions(&host).is_some() || can_be_static(destination, &host)?;
     build_programs(quiet)?;
     // The deploy engine says which services there are, and for which target.
     let wanted = services()?;
@@ -209,15 +230,16 @@ pub(crate) fn build_and_package(
         (text("package"), text("binary"))
     });
     let bootstraps = LAMBDA_BOOTSTRAPS.map(|bootstrap| ("programs", bootstrap));
-    if target == host {
+    let (lambdas, services) = if target == host {
         let all: Vec<_> = bootstraps.into_iter().chain(services).collect();
-        build_functions(&all, &host, is_static, quiet)?;
+        let folder = build_functions(&all, &host, is_static, quiet)?;
+        (folder.clone(), folder)
     } else {
-        build_functions(&bootstraps, &host, is_static, quiet)?;
         // The C library of another target is not this machine's.
-        build_functions(&services.collect::<Vec<_>>(), target, true, quiet)?;
-    }
-    package(destination, &host, target, print)
+        let of_target = || build_functions(&services.collect::<Vec<_>>(), target, true, quiet);
+        (build_functions(&bootstraps, &host, is_static, quiet)?, of_target()?)
+    };
+    package(destination, &lambdas, &services, print)
 }
 
 /// True if functions can be linked without a C library of their surroundings; see [`build_functions`].
@@ -245,13 +267,17 @@ fn can_be_static(destination: Destination, host: &str) -> Result<bool, Failure> 
 
 /// Builds functions, each a package and a binary, in the profile of the functions and from packages of their own; see
 /// `[profile.function]`. They are static, so that no version of a C library is asked for where they run, and at a fixed
-/// address, so that there is nothing to relocate at their start. All are built by one call, which links two at a time.
+/// address, so that there is nothing to relocate at their start. All are built by one call, which links two at a time. Gives
+/// their folder, which is that of the release where they are taken from one.
 fn build_functions(
     binaries: &[(&str, &str)],
     target: &str,
     is_static: bool,
     quiet: bool,
-) -> Result<(), Failure> {
+) -> Result<PathBuf, Failure> {
+    if let Some(folder) = released_functions(target) {
+        return Ok(folder);
+    }
     let mut build = cargo();
     // The flags are those of the target: with a target that is named, build scripts and macros are built without them.
     build.args(["build", "--profile", FUNCTION_PROFILE, "--target", target]);
@@ -271,7 +297,8 @@ fn build_functions(
     } else {
         build.arg("--config").arg(format!("target.{target}.rustflags={flags:?}"));
     }
-    build_with(&mut build)
+    build_with(&mut build)?;
+    Ok(workspace::function_bin_dir(target))
 }
 
 /// The compiler's flags that the environment asks for, in the first of the two variables that is set; none: in neither.
@@ -309,12 +336,27 @@ fn services() -> Result<Value, Failure> {
 }
 
 fn build_programs(quiet: bool) -> Result<(), Failure> {
+    needs_linux(Env::from_process().platform())?;
+    if released_tools().is_some() {
+        return Ok(());
+    }
     let mut build = cargo();
     build.args(["build", "--release", "--workspace", "--bins"]);
     if quiet {
         build.arg("--quiet");
     }
     build_with(&mut build)
+}
+
+/// The programs that supervise processes, and those built with them, are for Linux alone.
+fn needs_linux(platform: Platform) -> Result<(), Failure> {
+    if platform.is_linux() {
+        return Ok(());
+    }
+    Err(Failure::MissingPrerequisite(format!(
+        "this command needs Linux; here run it in the dev container: {DEV_CONTAINER}\n(simulated clouds run here: \
+         `cargo xtask e2e --target sim`)"
+    )))
 }
 
 fn build_with(build: &mut Command) -> Result<(), Failure> {
@@ -333,17 +375,17 @@ pub(crate) enum Print {
     Json,
 }
 
-/// Packs the functions into what is deployed.
+/// Packs the functions, out of their folders, into what is deployed.
 fn package(
     destination: Destination,
-    host: &str,
-    target: &str,
+    lambdas: &Path,
+    services: &Path,
     print: Print,
 ) -> Result<(), Failure> {
     let mut package = program("deploy");
     package.arg("package");
-    package.arg("--service-bin-dir").arg(workspace::function_bin_dir(target));
-    package.arg("--lambda-bin-dir").arg(workspace::function_bin_dir(host));
+    package.arg("--service-bin-dir").arg(services);
+    package.arg("--lambda-bin-dir").arg(lambdas);
     package.arg("--out-dir").arg(workspace::artifacts_dir());
     if destination == Destination::ThisMachine {
         package.arg("--this-machine");
@@ -436,13 +478,13 @@ fn become_program(
     command: &mut Command,
     words: impl IntoIterator<Item = OsString>,
 ) -> Result<(), Failure> {
-    let error = command.args(words).exec();
+    let error = args::replace_by(command.args(words));
     Err(Failure::MissingPrerequisite(format!("run {}: {error}", command.get_program().display())))
 }
 
 /// A program of ours, which is told where this checkout is.
 pub(crate) fn program(name: &str) -> Command {
-    ours(&workspace::bin_dir().join(name))
+    ours(&released_tools().unwrap_or_else(workspace::bin_dir).join(name))
 }
 
 fn ours(program: &Path) -> Command {
@@ -470,6 +512,17 @@ pub(crate) fn has(program: impl AsRef<OsStr>, version_args: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn elsewhere_than_on_linux_a_heavy_command_names_the_dev_container() {
+        assert!(needs_linux(Platform::Fedora).is_ok());
+        for platform in [Platform::MacOs, Platform::Windows, Platform::Other] {
+            let Err(Failure::MissingPrerequisite(why)) = needs_linux(platform) else {
+                panic!("{platform:?} is refused")
+            };
+            assert!(why.contains(DEV_CONTAINER), "{why}");
+        }
+    }
 
     #[test]
     fn the_choice_of_trades_is_taken_off_a_command_line_in_both_its_forms() {

@@ -7,13 +7,6 @@ use crate::exit::Failure;
 use crate::terraform::{self, Depth};
 use crate::{heavy, workspace};
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Fail where a checker is missing, instead of leaving its check out.
-    #[arg(long)]
-    require_tools: bool,
-}
-
 /// Checks by a program that a machine may lack.
 struct Check {
     program: &'static str,
@@ -72,7 +65,7 @@ const CHECKOV: Check = Check {
     ],
 };
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Lint) -> Result<(), Failure> {
     heavy::check(heavy::cargo().args(["fmt", "--all", "--check"]))?;
     heavy::check(heavy::cargo().args([
         "clippy",

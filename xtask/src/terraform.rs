@@ -21,13 +21,6 @@ const REQUIRE: &str = "TWINCLOUD_REQUIRE_PROVIDERS";
 const NO_PROVIDER: [&str; 2] =
     ["Failed to query available provider packages", "Failed to install provider"];
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Fail where Terraform or a provider can't be had, instead of leaving out what needs it.
-    #[arg(long)]
-    require_providers: bool,
-}
-
 /// How far to go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -37,7 +30,7 @@ pub(crate) enum Depth {
     Test,
 }
 
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Terraform) -> Result<(), Failure> {
     let require = args.require_providers || env::var_os(REQUIRE).is_some();
     let said = check(Depth::Test, require)?;
     println!("{}", said.trim_end());

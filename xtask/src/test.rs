@@ -7,20 +7,9 @@ use crate::exit::Failure;
 use crate::heavy::{self, Destination, Print};
 use crate::workspace;
 
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Fail where the emulators can't run, instead of leaving their tests out.
-    #[arg(long)]
-    require_emulators: bool,
-    /// Run only the tests of crates that differ from REV, and of those that use them; needs cargo-nextest.
-    #[arg(long, value_name = "REV", num_args = 0..=1, default_missing_value = "HEAD")]
-    changed: Option<String>,
-    /// Arguments for the test runner, after `--`; such as a part of a test's name.
-    #[arg(last = true)]
-    filter: Vec<String>,
-}
-
-pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+pub(crate) fn run(args: &args::Test) -> Result<(), Failure> {
+    // The tests are compiled, and so is what they are of.
+    crate::release::compile_everything();
     let has_nextest = heavy::has("cargo-nextest", &["nextest", "--version"]);
     let changed = match &args.changed {
         Some(_) if !has_nextest => {

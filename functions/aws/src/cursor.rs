@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use pipeline::ports::{Cursor, PortError};
 
 use crate::error::port_error;
-use crate::item::{BIRTH, MARK, SERVICE, alone, put_if, read, text};
+use crate::item::{INCARNATION, MARK, SERVICE, alone, put_if, read, text};
 use crate::store::DynamoStore;
 
 /// No chart's: those have a `#` in it.
@@ -41,8 +41,8 @@ impl Cursor for DynamoCursor {
         put.send().await.map(drop).map_err(|e| port_error(SERVICE, "PutItem", &e))
     }
 
-    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
-        let mut item = alone(BIRTH);
+    async fn ensure_incarnation(&self, mark: &str) -> Result<(), PortError> {
+        let mut item = alone(INCARNATION);
         item.insert(MARK.to_owned(), AttributeValue::S(mark.to_owned()));
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         put_if(put.condition_expression("attribute_not_exists(pk)")).await.map(drop)

@@ -12,8 +12,8 @@ use pipeline::ports::{Fault, PortError};
 use crate::error::port_error;
 
 pub(crate) const SERVICE: &str = "dynamodb";
-/// The partition of the birth mark, and its attribute. No chart's: those have a `#` in it.
-pub(crate) const BIRTH: &str = "birth";
+/// The partition of the incarnation id, and its attribute. No chart's: those have a `#` in it.
+pub(crate) const INCARNATION: &str = "birth";
 pub(crate) const MARK: &str = "mark";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;

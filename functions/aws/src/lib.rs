@@ -11,14 +11,14 @@ pub mod function;
 mod http;
 mod item;
 pub mod log;
+mod override_store;
 mod queue;
-mod register;
 mod store;
 
 pub use archive::S3Archive;
 pub use clients::{Clients, config_loader, sdk_config, single_attempt_config, tool_http_client};
 pub use clock::clock_is_off;
 pub use cursor::DynamoCursor;
+pub use override_store::DynamoOverrideStore;
 pub use queue::SqsQueue;
-pub use register::DynamoRegister;
 pub use store::{DynamoStore, DynamoVersion};

@@ -6,13 +6,13 @@
 mod archive;
 mod cursor;
 mod holes;
+mod override_store;
 mod queue;
-mod register;
 mod store;
 
 pub use archive::archive;
 pub use cursor::cursor;
 pub use holes::holes;
+pub use override_store::{incarnation, register};
 pub use queue::queue;
-pub use register::{birth_mark, register};
 pub use store::store;

@@ -6,7 +6,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Value};
 use firestore::{FirestoreDb, FirestoreWritePrecondition};
 use pipeline::ports::{Cursor, PortError};
 
-use crate::register::{BIRTH, MARK, text};
+use crate::override_store::{INCARNATION, MARK, text};
 use crate::store::{self, FirestoreStore};
 
 /// No chart's: those have a `_` in it.
@@ -57,10 +57,10 @@ impl Cursor for FirestoreCursor {
         update.execute().await.map(drop).map_err(|e| failed("UpdateDocument", &e))
     }
 
-    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
+    async fn ensure_incarnation(&self, mark: &str) -> Result<(), PortError> {
         let update = self.db.fluent().update().in_col(&self.collection);
         let update = update.precondition(FirestoreWritePrecondition::Exists(false));
-        let updated = update.document(self.document(BIRTH, MARK, mark)).execute().await;
+        let updated = update.document(self.document(INCARNATION, MARK, mark)).execute().await;
         store::is_written("UpdateDocument", updated).map(drop)
     }
 }

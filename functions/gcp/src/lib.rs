@@ -9,14 +9,14 @@ mod cursor;
 mod error;
 pub mod event;
 pub mod log;
+mod override_store;
 mod queue;
-mod register;
 pub mod service;
 mod store;
 
 pub use archive::GcsArchive;
 pub use clients::Endpoints;
 pub use cursor::FirestoreCursor;
+pub use override_store::FirestoreOverrideStore;
 pub use queue::PubSubQueue;
-pub use register::FirestoreRegister;
 pub use store::{FirestoreStore, FirestoreVersion};

@@ -10,7 +10,7 @@ use crate::Effects;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryCursor {
     text: Arc<Mutex<Option<String>>>,
-    birth_mark: Arc<Mutex<Option<String>>>,
+    incarnation: Arc<Mutex<Option<String>>>,
     effects: Effects,
 }
 
@@ -22,8 +22,8 @@ impl MemoryCursor {
     }
 
     /// The mark that was left beside it.
-    pub(crate) fn birth_mark(&self) -> Option<String> {
-        self.birth_mark.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn incarnation(&self) -> Option<String> {
+        self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -40,8 +40,8 @@ impl Cursor for MemoryCursor {
         Ok(())
     }
 
-    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
-        let mut there = self.birth_mark.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn ensure_incarnation(&self, mark: &str) -> Result<(), PortError> {
+        let mut there = self.incarnation.lock().unwrap_or_else(PoisonError::into_inner);
         there.get_or_insert_with(|| mark.to_owned());
         Ok(())
     }

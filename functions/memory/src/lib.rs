@@ -6,14 +6,14 @@ mod archive;
 mod cursor;
 mod effects;
 mod log;
+mod override_store;
 mod queue;
-mod register;
 mod store;
 
 pub use archive::MemoryArchive;
 pub use cursor::MemoryCursor;
 pub use effects::Effects;
 pub use log::LogLines;
+pub use override_store::MemoryOverrideStore;
 pub use queue::{MemoryQueue, QueueConfig};
-pub use register::MemoryRegister;
 pub use store::MemoryStore;

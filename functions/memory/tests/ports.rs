@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cloud_memory::{
-    Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryRegister, MemoryStore, QueueConfig,
+    Effects, MemoryArchive, MemoryCursor, MemoryOverrideStore, MemoryQueue, MemoryStore,
+    QueueConfig,
 };
 use pipeline::ports::{Archive as _, CandleStore as _, Stored};
 
@@ -19,14 +20,14 @@ async fn cursor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn birth_mark() {
+async fn incarnation() {
     let cursor = MemoryCursor::new(Effects::default());
-    conformance::birth_mark(&cursor, &MemoryRegister::beside(&cursor)).await;
+    conformance::incarnation(&cursor, &MemoryOverrideStore::beside(&cursor)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn register() {
-    conformance::register(&MemoryRegister::new(Effects::default())).await;
+    conformance::register(&MemoryOverrideStore::new(Effects::default())).await;
 }
 
 #[tokio::test(start_paused = true)]

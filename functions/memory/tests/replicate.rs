@@ -10,10 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use candle::message::Batch;
 use candle::{ArchiveObject, CandleKey, Interval, Price, Quantity, Symbol, Symbols, Trade};
-use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryRegister, MemoryStore};
+use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryOverrideStore, MemoryStore};
 use pipeline::ports::{Archive, CandleStore, Cursor as _, Fault, PortError, Put};
 use pipeline::replicate::{Hours, Limits, Replicate, Report};
-use pipeline::route::epoch::Register as _;
+use pipeline::route::overrides::OverrideStore as _;
 use pipeline::{Backoff, Fold};
 use tokio::time::Instant;
 
@@ -541,9 +541,9 @@ async fn an_hour_has_all_of_its_names_however_many_there_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_run_leaves_a_birth_mark_where_there_is_none() {
+async fn each_run_leaves_a_incarnation_where_there_is_none() {
     let (peer, cloud) = (Cloud::new(), Cloud::new());
-    let mark = async || MemoryRegister::beside(&cloud.cursor).birth_mark().await.unwrap();
+    let mark = async || MemoryOverrideStore::beside(&cloud.cursor).incarnation().await.unwrap();
     assert_eq!(mark().await, None);
     cloud.pull(Peer::of(&peer, Behaviour::Away)).await;
     let first = mark().await;

@@ -1,23 +1,23 @@
 //! Whether a place to publish to is healthy: a state machine with hysteresis, fed by the results of real traffic and of
-//! a canary.
+//! a probe.
 //!
 //! | state | traffic | leaves for | when |
 //! |---|---|---|---|
-//! | healthy | yes | suspect | bad evidence: `suspect_points` without a success in between |
+//! | healthy | yes | suspect | bad outcome: `suspect_points` without a success in between |
 //! | suspect | yes, and what nobody has goes elsewhere as well | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
 //! | | | healthy | `clear_successes` in a row |
 //! | down | no | recovering | a success, once `down_ms` have passed in this state |
-//! | recovering | canary | healthy | `recover_successes` in a row, and `recovering_ms` have passed in this state |
-//! | | | down | any bad evidence |
+//! | recovering | probe | healthy | `recover_successes` in a row, and `recovering_ms` have passed in this state |
+//! | | | down | any bad outcome |
 //!
-//! | evidence | points |
+//! | outcome | points |
 //! |---|---|
 //! | success | none; takes all points away while healthy |
 //! | unknown: a timeout, a broken connection, a 5xx. It may have worked, and the fault may be ours | 1 |
 //! | refused: an answer that says no, or nobody there to ask | `refused_points` |
 //!
 //! Going from taking traffic to not taking it and back takes `down_ms + recovering_ms` at least, whatever the
-//! evidence: that is the hysteresis. The time is the caller's, in milliseconds from any start; one that runs back
+//! outcome: that is the hysteresis. The time is the caller's, in milliseconds from any start; one that runs back
 //! counts as standing still.
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub enum State {
 }
 
 impl State {
-    /// Whether traffic may go there; in any other state only a canary does.
+    /// True if traffic may go there; in any other state only a probe may.
     #[must_use]
     pub fn takes_traffic(self) -> bool {
         matches!(self, Self::Healthy | Self::Suspect)
@@ -57,7 +57,7 @@ impl std::fmt::Display for State {
 
 /// What one request says about a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Evidence {
+pub enum Outcome {
     /// It did what was asked.
     Success,
     /// Nobody knows whether it did.
@@ -108,9 +108,9 @@ impl Default for HealthConfig {
 pub struct Health {
     state: State,
     since_ms: u64,
-    /// Bad evidence; what it means depends on the state.
+    /// Bad outcome; what it means depends on the state.
     points: u32,
-    /// Successes since the last bad evidence.
+    /// Successes since the last bad outcome.
     successes: u32,
 }
 
@@ -133,34 +133,34 @@ impl Health {
         self.since_ms
     }
 
-    /// What is to be thought after one more piece of evidence.
+    /// The state after one more outcome.
     #[must_use]
-    pub fn after(self, config: &HealthConfig, evidence: Evidence, now_ms: u64) -> Self {
+    pub fn after(self, config: &HealthConfig, outcome: Outcome, now_ms: u64) -> Self {
         let mut next = self;
-        match evidence {
-            Evidence::Success => {
+        match outcome {
+            Outcome::Success => {
                 next.successes = self.successes.saturating_add(1);
                 if self.state == State::Healthy {
                     next.points = 0;
                 }
             }
-            Evidence::Unknown | Evidence::Refused => {
+            Outcome::Unknown | Outcome::Refused => {
                 let weight =
-                    if evidence == Evidence::Refused { config.refused_points.max(1) } else { 1 };
+                    if outcome == Outcome::Refused { config.refused_points.max(1) } else { 1 };
                 next.successes = 0;
                 next.points = self.points.saturating_add(weight);
             }
         }
-        match next.judge(config, evidence, now_ms) {
+        match next.judge(config, outcome, now_ms) {
             Some(state) => next.enter(state, now_ms),
             None => next,
         }
     }
 
     /// The state to go to, if any.
-    fn judge(&self, config: &HealthConfig, evidence: Evidence, now_ms: u64) -> Option<State> {
+    fn judge(&self, config: &HealthConfig, outcome: Outcome, now_ms: u64) -> Option<State> {
         let passed_ms = now_ms.saturating_sub(self.since_ms);
-        let good = evidence == Evidence::Success;
+        let good = outcome == Outcome::Success;
         match self.state {
             State::Healthy if self.points >= config.suspect_points.max(1) => Some(State::Suspect),
             State::Suspect if good && self.successes >= config.clear_successes => {
@@ -197,8 +197,8 @@ mod tests {
     use super::State::{Down, Healthy, Recovering, Suspect};
     use super::*;
 
-    fn evidence() -> impl Strategy<Value = Evidence> {
-        prop_oneof![Just(Evidence::Success), Just(Evidence::Unknown), Just(Evidence::Refused)]
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![Just(Outcome::Success), Just(Outcome::Unknown), Just(Outcome::Refused)]
     }
 
     fn configs() -> impl Strategy<Value = HealthConfig> {
@@ -219,40 +219,40 @@ mod tests {
         )
     }
 
-    fn steps() -> impl Strategy<Value = Vec<(u64, Evidence)>> {
-        prop::collection::vec((0_u64..800, evidence()), 0..200)
+    fn steps() -> impl Strategy<Value = Vec<(u64, Outcome)>> {
+        prop::collection::vec((0_u64..800, outcome()), 0..200)
     }
 
     /// Every state on the way, with the time; the first is the start.
-    fn run(config: &HealthConfig, steps: &[(u64, Evidence)]) -> Vec<(u64, Health)> {
+    fn run(config: &HealthConfig, steps: &[(u64, Outcome)]) -> Vec<(u64, Health)> {
         let mut now_ms = 0;
         let mut health = Health::new(0);
         let mut seen = vec![(0, health)];
-        for (pause_ms, evidence) in steps {
+        for (pause_ms, outcome) in steps {
             now_ms += pause_ms;
-            health = health.after(config, *evidence, now_ms);
+            health = health.after(config, *outcome, now_ms);
             seen.push((now_ms, health));
         }
         seen
     }
 
-    fn requests_until_down(evidence: Evidence) -> usize {
-        let steps = [(100, evidence); 50];
+    fn requests_until_down(outcome: Outcome) -> usize {
+        let steps = [(100, outcome); 50];
         let seen = run(&HealthConfig::default(), &steps);
         seen.iter().position(|(_, health)| health.state() == State::Down).unwrap()
     }
 
     #[test]
     fn refusals_convince_sooner_than_timeouts() {
-        assert_eq!(requests_until_down(Evidence::Refused), 4);
-        assert_eq!(requests_until_down(Evidence::Unknown), 6);
+        assert_eq!(requests_until_down(Outcome::Refused), 4);
+        assert_eq!(requests_until_down(Outcome::Unknown), 6);
     }
 
     #[test]
     fn the_whole_way_down_and_back() {
         let config = HealthConfig::default();
-        let bad = [(100, Evidence::Refused); 10];
-        let good = [(500, Evidence::Success); 10];
+        let bad = [(100, Outcome::Refused); 10];
+        let good = [(500, Outcome::Success); 10];
         let seen = run(&config, &[&bad[..], &good[..]].concat());
         let mut states: Vec<_> = seen.iter().map(|(_, health)| health.state()).collect();
         states.dedup();
@@ -261,22 +261,22 @@ mod tests {
 
     #[test]
     fn one_timeout_among_successes_is_nothing() {
-        let step = [(10, Evidence::Unknown), (10, Evidence::Success)];
+        let step = [(10, Outcome::Unknown), (10, Outcome::Success)];
         let seen = run(&HealthConfig::default(), &step.repeat(500));
         assert!(seen.iter().all(|(_, health)| health.state() == State::Healthy));
     }
 
     /// Each transition with the default settings: a pause, an observation, and the state that follows.
-    fn follow(steps: &[(u64, Evidence, State)]) {
+    fn follow(steps: &[(u64, Outcome, State)]) {
         let config = HealthConfig::default();
         let (mut now_ms, mut since_ms) = (0, 0);
         let mut health = Health::new(0);
-        for (step, (pause_ms, evidence, state)) in steps.iter().enumerate() {
+        for (step, (pause_ms, outcome, state)) in steps.iter().enumerate() {
             now_ms += pause_ms;
             if health.state() != *state {
                 since_ms = now_ms;
             }
-            health = health.after(&config, *evidence, now_ms);
+            health = health.after(&config, *outcome, now_ms);
             assert_eq!((health.state(), health.since_ms()), (*state, since_ms), "step {step}");
         }
     }
@@ -284,17 +284,17 @@ mod tests {
     #[test]
     fn three_successes_in_a_row_clear_a_suspicion() {
         follow(&[
-            (100, Evidence::Unknown, Healthy),
-            (100, Evidence::Success, Healthy),
-            (100, Evidence::Unknown, Healthy),
-            (100, Evidence::Unknown, Suspect),
-            (100, Evidence::Success, Suspect),
-            (100, Evidence::Success, Suspect),
-            (100, Evidence::Unknown, Suspect),
-            (100, Evidence::Success, Suspect),
-            (100, Evidence::Success, Suspect),
-            (100, Evidence::Success, Healthy),
-            (100, Evidence::Refused, Suspect),
+            (100, Outcome::Unknown, Healthy),
+            (100, Outcome::Success, Healthy),
+            (100, Outcome::Unknown, Healthy),
+            (100, Outcome::Unknown, Suspect),
+            (100, Outcome::Success, Suspect),
+            (100, Outcome::Success, Suspect),
+            (100, Outcome::Unknown, Suspect),
+            (100, Outcome::Success, Suspect),
+            (100, Outcome::Success, Suspect),
+            (100, Outcome::Success, Healthy),
+            (100, Outcome::Refused, Suspect),
         ]);
     }
 
@@ -302,41 +302,41 @@ mod tests {
     fn a_suspect_place_is_down_by_bad_evidence_that_lasts() {
         // Enough points but too early; a success in between prevents the state `down`.
         follow(&[
-            (0, Evidence::Refused, Suspect),
-            (100, Evidence::Refused, Suspect),
-            (199, Evidence::Refused, Suspect),
-            (1, Evidence::Success, Suspect),
-            (0, Evidence::Unknown, Down),
+            (0, Outcome::Refused, Suspect),
+            (100, Outcome::Refused, Suspect),
+            (199, Outcome::Refused, Suspect),
+            (1, Outcome::Success, Suspect),
+            (0, Outcome::Unknown, Down),
         ]);
         // Enough time has passed, and the points that made it suspect count.
         follow(&[
-            (0, Evidence::Refused, Suspect),
-            (300, Evidence::Refused, Suspect),
-            (0, Evidence::Unknown, Suspect),
-            (0, Evidence::Unknown, Down),
+            (0, Outcome::Refused, Suspect),
+            (300, Outcome::Refused, Suspect),
+            (0, Outcome::Unknown, Suspect),
+            (0, Outcome::Unknown, Down),
         ]);
     }
 
     #[test]
     fn a_place_comes_back_after_the_time_and_the_successes() {
-        let down = [(0, Evidence::Refused, Suspect), (300, Evidence::Refused, Suspect)];
+        let down = [(0, Outcome::Refused, Suspect), (300, Outcome::Refused, Suspect)];
         let recovering = [
-            (0, Evidence::Refused, Down),
-            (999, Evidence::Success, Down),
-            (1, Evidence::Unknown, Down),
-            (0, Evidence::Success, Recovering),
+            (0, Outcome::Refused, Down),
+            (999, Outcome::Success, Down),
+            (1, Outcome::Unknown, Down),
+            (0, Outcome::Success, Recovering),
         ];
-        let lost_again = [(2_999, Evidence::Unknown, Down), (1_000, Evidence::Success, Recovering)];
+        let lost_again = [(2_999, Outcome::Unknown, Down), (1_000, Outcome::Success, Recovering)];
         let too_early = [
-            (2_997, Evidence::Success, Recovering),
-            (1, Evidence::Success, Recovering),
-            (1, Evidence::Success, Recovering),
-            (1, Evidence::Success, Healthy),
+            (2_997, Outcome::Success, Recovering),
+            (1, Outcome::Success, Recovering),
+            (1, Outcome::Success, Recovering),
+            (1, Outcome::Success, Healthy),
         ];
         let too_few = [
-            (3_000, Evidence::Success, Recovering),
-            (0, Evidence::Success, Recovering),
-            (0, Evidence::Success, Healthy),
+            (3_000, Outcome::Success, Recovering),
+            (0, Outcome::Success, Recovering),
+            (0, Outcome::Success, Healthy),
         ];
         for back in [&too_early[..], &too_few] {
             follow(&[&down[..], &recovering, &lost_again, back].concat());
@@ -372,10 +372,10 @@ mod tests {
             }
         }
 
-        /// From anywhere: worse evidence never leads to a better state than better evidence does.
+        /// From anywhere: a worse outcome never leads to a better state than a better one does.
         #[test]
         fn worse_evidence_is_never_better(
-            config in configs(), steps in steps(), a in evidence(), b in evidence(), pause in 0_u64..9_000,
+            config in configs(), steps in steps(), a in outcome(), b in outcome(), pause in 0_u64..9_000,
         ) {
             let (now_ms, health) = *run(&config, &steps).last().unwrap();
             let (better, worse) = (a.min(b), a.max(b));
@@ -388,8 +388,8 @@ mod tests {
         fn bad_evidence_alone_never_improves_and_ends_down(config in configs(), steps in steps()) {
             let bad: Vec<_> = steps
                 .into_iter()
-                .map(|(pause, evidence)| (pause, evidence.max(Evidence::Unknown)))
-                .chain(std::iter::repeat_n((1_000, Evidence::Unknown), 30))
+                .map(|(pause, outcome)| (pause, outcome.max(Outcome::Unknown)))
+                .chain(std::iter::repeat_n((1_000, Outcome::Unknown), 30))
                 .collect();
             let seen = run(&config, &bad);
             prop_assert!(seen.windows(2).all(|pair| pair[0].1.state() <= pair[1].1.state()));
@@ -399,7 +399,7 @@ mod tests {
         /// Whatever was before, successes bring it back, within the times that the settings say.
         #[test]
         fn successes_heal(config in configs(), steps in steps()) {
-            let healing = std::iter::repeat_n((500, Evidence::Success), 24);
+            let healing = std::iter::repeat_n((500, Outcome::Success), 24);
             let steps: Vec<_> = steps.into_iter().chain(healing).collect();
             prop_assert_eq!(run(&config, &steps).last().unwrap().1.state(), State::Healthy);
         }

@@ -139,8 +139,8 @@ pub trait Cursor: Send + Sync {
     fn save(&self, text: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 
     /// Leaves a mark beside the cursor, by which this cloud is known until its data are lost, unless it has one.
-    /// [`Register::birth_mark`](crate::route::epoch::Register::birth_mark) finds it.
-    fn leave_birth_mark(&self, mark: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// [`OverrideStore::incarnation`](crate::route::overrides::OverrideStore::incarnation) finds it.
+    fn ensure_incarnation(&self, mark: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// At-least-once delivery with a dead-letter queue behind it. Order is not promised.

@@ -12,7 +12,7 @@
 //! round through the whole archive, hour by hour, from where the run before it stopped: that finds a hole of any
 //! age. The clock only decides where the window begins, and the cursor only where the deep pass does.
 //!
-//! **The birth mark** is left by each run where there is none. With its data a cloud loses its mark, and by that producers
+//! **The incarnation id** is left by each run where there is none. With its data a cloud loses its mark, and by that producers
 //! know that they must send again what only this cloud had.
 //!
 //! **A refusal** of one object, candle or symbol keeps no other away: the run goes on, copies the rest and then fails with
@@ -87,7 +87,7 @@ pub struct Replicate<A, S, P, C> {
 
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed` spreads the waits
-    /// between tries at the peer, and tells birth marks of the same millisecond apart.
+    /// between tries at the peer, and tells incarnation ids of the same millisecond apart.
     pub fn new(
         archive: A,
         fold: Fold<S>,
@@ -137,7 +137,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 
     async fn passes(&self, run: &mut Run<'_>) -> Result<(), Stop> {
-        self.leave_birth_mark(run.report.now_ms).await;
+        self.ensure_incarnation(run.report.now_ms).await;
         self.look_for_other_symbols(run).await?;
         let window_ms = u64::try_from(self.limits.window.as_millis()).unwrap_or(u64::MAX);
         let first = Hour::at(run.report.now_ms.saturating_sub(window_ms));
@@ -277,10 +277,10 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         Ok(())
     }
 
-    async fn leave_birth_mark(&self, now_ms: u64) {
+    async fn ensure_incarnation(&self, now_ms: u64) {
         let mark = format!("{now_ms}-{:016x}", self.seed);
-        if let Err(error) = self.cursor.leave_birth_mark(&mark).await {
-            tracing::warn!(%error, "no birth mark is left: the next run tries again");
+        if let Err(error) = self.cursor.ensure_incarnation(&mark).await {
+            tracing::warn!(%error, "no incarnation id is left: the next run tries again");
         }
     }
 

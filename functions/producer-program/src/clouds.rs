@@ -1,16 +1,16 @@
-//! The queues and the registers of orders of both clouds.
+//! The queues and the override stores of both clouds.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use cloud_aws::{Clients, DynamoRegister, SqsQueue, single_attempt_config};
-use cloud_gcp::{Endpoints, FirestoreRegister, PubSubQueue};
+use cloud_aws::{Clients, DynamoOverrideStore, SqsQueue, single_attempt_config};
+use cloud_gcp::{Endpoints, FirestoreOverrideStore, PubSubQueue};
 use federation::AwsIdentity;
 use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
 use pipeline::route::Target;
-use pipeline::route::epoch::{Order, Register};
+use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 
 use producer::config::{ProducerConfig, SignIn, store_of};
 
@@ -53,34 +53,38 @@ impl Queue for CloudQueue {
     }
 }
 
-/// A cloud's register of orders by hand.
+/// A cloud's override store.
 #[derive(Clone, Debug)]
-pub enum CloudRegister {
+pub enum CloudOverrideStore {
     /// In `DynamoDB`.
-    Aws(DynamoRegister),
+    Aws(DynamoOverrideStore),
     /// In Firestore.
-    Gcp(FirestoreRegister),
+    Gcp(FirestoreOverrideStore),
 }
 
-impl Register for CloudRegister {
-    async fn read(&self) -> Result<Option<Order>, PortError> {
+impl OverrideStore for CloudOverrideStore {
+    async fn read(&self) -> Result<Option<RoutingOverride>, PortError> {
         match self {
             Self::Aws(register) => register.read().await,
             Self::Gcp(register) => register.read().await,
         }
     }
 
-    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+    async fn replace(
+        &self,
+        expected: Option<&RoutingOverride>,
+        order: &RoutingOverride,
+    ) -> Result<bool, PortError> {
         match self {
             Self::Aws(register) => register.replace(expected, order).await,
             Self::Gcp(register) => register.replace(expected, order).await,
         }
     }
 
-    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
+    async fn incarnation(&self) -> Result<Option<String>, PortError> {
         match self {
-            Self::Aws(register) => register.birth_mark().await,
-            Self::Gcp(register) => register.birth_mark().await,
+            Self::Aws(register) => register.incarnation().await,
+            Self::Gcp(register) => register.incarnation().await,
         }
     }
 }
@@ -120,8 +124,8 @@ async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<Cloud
 pub(super) async fn registers(
     config: &ProducerConfig,
     patience: Duration,
-) -> anyhow::Result<Vec<(String, CloudRegister)>> {
-    let mut registers: Vec<(String, CloudRegister)> = Vec::new();
+) -> anyhow::Result<Vec<(String, CloudOverrideStore)>> {
+    let mut registers: Vec<(String, CloudOverrideStore)> = Vec::new();
     for target in &config.relay.router.targets {
         let store = store_of(target);
         if registers.iter().any(|(name, _)| name == store) {
@@ -130,11 +134,11 @@ pub(super) async fn registers(
         let register = if target.cloud == "aws" {
             let sdk = aws(config, region(target), patience).await?;
             let table = config.aws.table_in(&target.region);
-            CloudRegister::Aws(DynamoRegister::new(Clients::new(&sdk).dynamodb, table))
+            CloudOverrideStore::Aws(DynamoOverrideStore::new(Clients::new(&sdk).dynamodb, table))
         } else {
             let gcp = &config.gcp;
             let endpoint = endpoints().firestore;
-            CloudRegister::Gcp(FirestoreRegister::new(
+            CloudOverrideStore::Gcp(FirestoreOverrideStore::new(
                 endpoint.as_deref(),
                 &gcp.project,
                 &gcp.database,

@@ -5,7 +5,7 @@ pub mod binance_ws;
 mod clouds;
 mod health;
 mod observer;
-mod orders;
+mod overrides;
 mod run;
 mod source;
 
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 pub use args::{Args, Source};
-pub use clouds::{CloudQueue, CloudRegister};
+pub use clouds::{CloudOverrideStore, CloudQueue};
 
 /// Why the program ends without having done what it was asked to.
 #[derive(Debug)]

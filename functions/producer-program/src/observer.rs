@@ -1,4 +1,4 @@
-//! Hears of everything, and tells it: events, status, and a few lines for a person.
+//! Turns the events of relay and source into log lines, the events file and the status.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,16 +8,15 @@ use std::time::{Duration, Instant};
 use candle::message::Batch;
 use candle::{IdRanges, Symbol};
 use pipeline::health::State;
-use pipeline::route::Route;
 use tokio::sync::Notify;
 
 use super::health::record::Health;
 use crate::binance_ws::BinanceEvent;
 use producer::Counts as Lines;
 use producer::events::{Event, Log, now_us};
-use producer::relay::{self, RelayView};
+use producer::relay::RelayView;
 use producer::status::{
-    OrderStatus, Phase, RouteStatus, SpoolStatus, Status, SymbolStatus, TargetStatus, Totals,
+    OverrideStatus, Phase, RouteStatus, SpoolStatus, Status, SymbolStatus, TargetStatus, Totals,
     VERSION,
 };
 
@@ -127,93 +126,67 @@ impl Observer {
 
     /// A message that an earlier producer has left.
     pub(super) fn recovered(&self, sequence: u64, batch: &Batch, is_accepted: bool) {
-        let mut heard = self.heard();
-        heard.spooled(sequence, batch, is_accepted, true);
+        self.heard().spooled(Event::spooled(sequence, batch, true), is_accepted);
     }
 
-    pub(super) fn relay(&self, event: &relay::Event<'_>) {
-        match event {
-            relay::Event::Spooled { sequence, batch } => {
-                let mut heard = self.heard();
+    /// An event of the relay.
+    pub(super) fn relay(&self, event: Event) {
+        let mut heard = self.heard();
+        let line = match &event {
+            Event::Spooled { ids, .. } => {
                 heard.full = None;
                 heard.totals.spooled_messages += 1;
-                heard.totals.spooled_trades += batch.trades.len() as u64;
-                heard.spooled(*sequence, batch, false, false);
+                heard.totals.spooled_trades += count(ids);
+                return heard.spooled(event, false);
             }
-            relay::Event::Accepted { target, sequence, is_first } => {
-                let mut heard = self.heard();
-                let (target, sequence, is_first) = ((*target).to_owned(), *sequence, *is_first);
-                heard.accepted(&target, sequence, Instant::now());
-                heard.log(Event::Accepted { target, sequence, is_first });
+            Event::Accepted { target, sequence, .. } => {
+                heard.accepted(target, *sequence, Instant::now());
+                None
             }
-            relay::Event::Unknown { target, sequence, why } => {
-                let mut heard = self.heard();
-                let (target, why) = heard.failed(target, why);
-                heard.log(Event::Unknown { target, sequence: *sequence, why });
+            Event::Unknown { target, why, .. } | Event::Refused { target, why, .. } => {
+                heard.failed(target, why);
+                None
             }
-            relay::Event::Refused { target, sequence, why } => {
-                let mut heard = self.heard();
-                let (target, why) = heard.failed(target, why);
-                heard.log(Event::Refused { target, sequence: *sequence, why });
+            Event::Health { target, state } => {
+                let error = heard.targets.get(target).and_then(|counts| counts.last_error.clone());
+                let error = error.filter(|_| matches!(state, State::Suspect | State::Down));
+                let error = error.map(|error| format!(": {error}")).unwrap_or_default();
+                Some(format!("{target} is {state}{error}"))
             }
-            relay::Event::Health { target, state } => self.target_health(target, *state),
-            relay::Event::Reborn { store, is_any } => {
-                let (cloud, is_any) = ((*store).to_owned(), *is_any);
-                let again = if is_any {
-                    "what only it had is published again"
+            Event::IncarnationChanged { cloud, is_any } => {
+                let again = if *is_any {
+                    "the messages that only it had are published again"
                 } else {
-                    "it had nothing alone"
+                    "it had no message alone"
                 };
-                self.say(&format!(
-                    "{cloud} bears another birth mark, so it may have lost what it held: {again}"
-                ));
-                self.log(Event::Reborn { cloud, is_any });
+                Some(format!(
+                    "{cloud} has another incarnation id, so it may have lost its data: {again}"
+                ))
             }
-            relay::Event::Routed { route, epoch } | relay::Event::Hedged { route, epoch } => {
-                self.routed(route, *epoch, &why(route));
+            Event::Routed { publish, why, .. } if publish.is_empty() => {
+                why.clone_into(&mut heard.why);
+                Some(format!("nothing is published, messages wait in the spool: {why}"))
             }
-            relay::Event::Fenced { why: Some(fenced), epoch, .. } => {
-                let (why, epoch) = (fenced.to_string(), *epoch);
-                self.log(Event::Routed { publish: vec![], hedge: None, epoch, why: why.clone() });
-                self.say(&format!("nothing is published: {why}"));
+            Event::Routed { publish, hedge, epoch, why } => {
+                why.clone_into(&mut heard.why);
+                let hedge = hedge.as_ref().map(|hedge| {
+                    format!(", and to {hedge} the messages that no target has acknowledged")
+                });
+                let (names, hedge) = (publish.join(" and "), hedge.unwrap_or_default());
+                Some(format!("publishing to {names}{hedge} (epoch {epoch}): {why}"))
             }
-            relay::Event::Fenced { why: None, route, epoch } => {
-                self.routed(route, *epoch, "orders can be read again");
+            Event::Full { why } => {
+                heard.full = Some(why.clone());
+                Some(why.clone())
             }
-            relay::Event::Full { error } => {
-                let why = error.to_string();
-                self.heard().full = Some(why.clone());
-                self.log(Event::Full { why: why.clone() });
-                self.say(&why);
-            }
-        }
-    }
-
-    fn target_health(&self, target: &str, state: State) {
-        let mut heard = self.heard();
-        let target = target.to_owned();
-        let error = heard.targets.get(&target).and_then(|counts| counts.last_error.clone());
-        heard.log(Event::Health { target: target.clone(), state });
+            // The program itself writes the others.
+            _ => None,
+        };
+        heard.log(event);
         drop(heard);
-        match error.filter(|_| matches!(state, State::Suspect | State::Down)) {
-            Some(error) => self.say(&format!("{target} is {state}: {error}")),
-            None => self.say(&format!("{target} is {state}")),
+        if let Some(line) = line {
+            self.say(&line);
         }
-    }
-
-    /// Where messages go from now on.
-    pub(super) fn routed(&self, route: &Route, epoch: u64, why: &str) {
-        let publish: Vec<_> = route.publish.iter().map(|(name, _)| name.clone()).collect();
-        let hedge = route.hedge.clone();
-        let too = hedge.as_ref().map(|hedge| format!(", and to {hedge} what nobody has yet"));
-        let nobody = || "nobody: messages wait in the spool".to_owned();
-        let names = if publish.is_empty() { nobody() } else { publish.join(" and ") };
-        let too = too.unwrap_or_default();
-        let mut heard = self.heard();
-        why.clone_into(&mut heard.why);
-        heard.log(Event::Routed { publish, hedge, epoch, why: why.to_owned() });
-        drop(heard);
-        self.say(&format!("publishing to {names}{too} (epoch {epoch}): {why}"));
     }
 
     pub(super) fn binance(&self, event: &BinanceEvent<'_>) {
@@ -346,7 +319,7 @@ impl Observer {
                 notes: view.route.notes,
             },
             epoch: view.order.as_ref().map_or(0, |order| order.epoch),
-            order: view.order.map(|order| OrderStatus {
+            order: view.order.map(|order| OverrideStatus {
                 to: order.to,
                 by: order.by,
                 at_ms: order.at_ms,
@@ -405,20 +378,20 @@ impl Heard {
         }
     }
 
-    fn spooled(&mut self, sequence: u64, batch: &Batch, is_accepted: bool, recovered: bool) {
-        let ids: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
-        let last_id = ids.last().unwrap_or_default();
-        let status = self.symbols.entry(batch.symbol.clone()).or_default();
-        status.spooled_id = status.spooled_id.max(Some(last_id));
-        if is_accepted {
-            status.accepted_id = status.accepted_id.max(Some(last_id));
-        } else {
-            let trades = batch.trades.len() as u64;
-            let content = Content { symbol: batch.symbol.clone(), last_id, trades };
-            self.waiting.insert(sequence, content);
+    /// Takes in an event [`Event::Spooled`], and writes it.
+    fn spooled(&mut self, event: Event, is_accepted: bool) {
+        if let Event::Spooled { sequence, symbol, ids, .. } = &event {
+            let last_id = ids.last().map_or(0, |(_, last)| *last);
+            let status = self.symbols.entry(symbol.clone()).or_default();
+            status.spooled_id = status.spooled_id.max(Some(last_id));
+            if is_accepted {
+                status.accepted_id = status.accepted_id.max(Some(last_id));
+            } else {
+                let content = Content { symbol: symbol.clone(), last_id, trades: count(ids) };
+                self.waiting.insert(*sequence, content);
+            }
         }
-        let (symbol, ids) = (batch.symbol.clone(), ids.pairs());
-        self.log(Event::Spooled { sequence, symbol, ids, recovered });
+        self.log(event);
     }
 
     /// Records the health, with this number of messages that no target has accepted.
@@ -462,11 +435,10 @@ impl Heard {
         }
     }
 
-    fn failed(&mut self, target: &str, why: &str) -> (String, String) {
+    fn failed(&mut self, target: &str, why: &str) {
         let counts = self.counts(target);
         counts.failed += 1;
         counts.last_error = Some(why.to_owned());
-        (target.to_owned(), why.to_owned())
     }
 
     fn counts(&mut self, target: &str) -> &mut Counts {
@@ -474,19 +446,15 @@ impl Heard {
     }
 }
 
-/// Why a route is as it is.
-fn why(route: &Route) -> String {
-    let change = route.change.as_ref();
-    let change =
-        change.map(|change| format!("{} from {} to {}", change.why, change.from, change.to));
-    let all: Vec<_> = change.into_iter().chain(route.notes.iter().cloned()).collect();
-    if all.is_empty() { "by the policy and the orders".to_owned() } else { all.join("; ") }
+/// The number of ids in ranges.
+fn count(ids: &[(u64, u64)]) -> u64 {
+    ids.iter().map(|(first, last)| last - first + 1).sum()
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use candle::{Price, Quantity, Trade};
-    use pipeline::route::{Memory, Policy, Router};
+    use pipeline::route::{Policy, Router, RouterState};
 
     use super::*;
     use producer::spool::SpoolError;
@@ -508,7 +476,7 @@ pub(super) mod tests {
             Router { targets: vec![], policy: Policy::Mirror, services: vec![], failback_ms: 0 };
         RelayView {
             targets: vec![],
-            route: router.decide(Memory::default(), &[], 0).1,
+            route: router.decide(RouterState::default(), &[], 0).1,
             order: None,
             fenced: None,
             spool_bytes: 0,
@@ -538,9 +506,9 @@ pub(super) mod tests {
         let observer = connected();
         assert!(troubles(&observer).is_empty());
         let error = SpoolError::Full { path: "/spool".into(), bytes: 1, more: 2, max_bytes: 2 };
-        observer.relay(&relay::Event::Full { error: &error });
+        observer.relay(Event::Full { why: error.to_string() });
         assert_eq!(troubles(&observer), [error.to_string()]);
-        observer.relay(&relay::Event::Spooled { sequence: 1, batch: &batch() });
+        observer.relay(Event::spooled(1, &batch(), false));
         assert!(troubles(&observer).is_empty());
     }
 
@@ -569,7 +537,7 @@ pub(super) mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut heard = observer.heard();
-        heard.spooled(1, &batch(), false, false);
+        heard.spooled(Event::spooled(1, &batch(), false), false);
         let troubles =
             |heard: &mut Heard, waiting, seconds| heard.look(waiting, at(seconds)).troubles.clone();
         let stuck =
@@ -581,7 +549,7 @@ pub(super) mod tests {
         assert_eq!(troubles(&mut heard, 2, 161), stuck(2));
         heard.accepted("aws", 1, at(161));
         assert_eq!(troubles(&mut heard, 1, 161), none);
-        // A message that no longer waits, such as one that is sent again as a canary.
+        // A message that no longer waits, such as one that is sent again as a probe.
         heard.accepted("aws", 1, at(170));
         assert_eq!(heard.look(1, at(172)).accepted_s_ago, Some(2));
         assert_eq!(troubles(&mut heard, 1, 221), none);
@@ -597,7 +565,7 @@ pub(super) mod tests {
         let observer = connected();
         let start = Instant::now();
         let mut heard = observer.heard();
-        heard.spooled(1, &batch(), false, false);
+        heard.spooled(Event::spooled(1, &batch(), false), false);
         heard.accepted("aws", 1, start);
         let health = heard.look(1, start + STUCK + Duration::from_secs(1));
         assert_eq!(health.troubles, ["no cloud has taken any of 1 messages for 61 s"]);

@@ -16,13 +16,13 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::args::{Args, Source};
-use super::clouds::{self, CloudQueue, CloudRegister};
+use super::clouds::{self, CloudOverrideStore, CloudQueue};
 use super::observer::{Fixed, Observer};
 use super::source::{self, Pace, Stock};
-use super::{End, Failure, health, orders};
+use super::{End, Failure, health, overrides};
 use crate::binance_ws::{BinanceConfig, Rate, listen};
 use producer::config::{Exchange, ProducerConfig};
-use producer::events::{Event, Log, now_us};
+use producer::events::{Event, Log, VERSION, now_us};
 use producer::position::{Position, Settled};
 use producer::relay::{Relay, Relayed};
 use producer::spool::{Cursor, Recovery, Spool, SpoolConfig, SpoolError};
@@ -45,8 +45,8 @@ const STOP: Duration = Duration::from_secs(2);
 struct Run {
     relay: Relay<CloudQueue>,
     observer: Arc<Observer>,
-    registers: Vec<(String, CloudRegister)>,
-    orders_every: Duration,
+    registers: Vec<(String, CloudOverrideStore)>,
+    overrides_every: Duration,
     /// How long a register may take to answer.
     patience: Duration,
 }
@@ -118,17 +118,17 @@ impl Run {
     ) -> Result<Self, Failure> {
         let queues = clouds::queues(&config).await.map_err(Failure::Environment)?;
         let lease = config.relay.lease.unwrap_or(STATUS);
-        let patience = (lease / 3).max(config.orders_every);
+        let patience = (lease / 3).max(config.overrides_every);
         let registers = clouds::registers(&config, patience).await;
         let registers = registers.map_err(Failure::Environment)?;
         let tell = {
             let observer = Arc::clone(&observer);
-            move |event: producer::Event<'_>| observer.relay(&event)
+            move |event| observer.relay(event)
         };
-        let orders_every = config.orders_every;
+        let overrides_every = config.overrides_every;
         let clock_ms = || now_us() / 1_000;
         let relay = Relay::new(config.relay, spool, queues, clock_ms, tell).resuming(position);
-        Ok(Self { relay, observer, registers, orders_every, patience })
+        Ok(Self { relay, observer, registers, overrides_every, patience })
     }
 
     /// Everything at once, until the source has ended and all is where it is to be, or a signal comes.
@@ -140,15 +140,16 @@ impl Run {
         signals: &mut Signals,
     ) -> Result<End, Failure> {
         health::end_where_it_hangs(Arc::clone(&self.observer));
-        orders::first_look(&self.relay, &self.registers).await;
+        overrides::first_look(&self.relay, &self.registers).await;
         let view = self.relay.view();
         let epoch = view.order.as_ref().map_or(0, |order| order.epoch);
-        self.observer.routed(&view.route, epoch, "start");
+        self.observer.relay(Event::routed_because(&view.route, epoch, "start"));
         let ended = {
             let mut relay = pin!(self.relay.run(receiver));
-            let (relay_too, every, patience) = (&self.relay, self.orders_every, self.patience);
-            let orders = orders::follow(relay_too, &self.registers, every, patience, orders::say);
-            let aside = async { tokio::join!(orders, self.keep_status()) };
+            let (relay_too, every, patience) = (&self.relay, self.overrides_every, self.patience);
+            let overrides =
+                overrides::follow(relay_too, &self.registers, every, patience, overrides::say);
+            let aside = async { tokio::join!(overrides, self.keep_status()) };
             let mut aside = pin!(aside);
             let first = tokio::select! {
                 relayed = &mut relay => Ok(relayed),
@@ -282,6 +283,7 @@ fn take_up(
     observer: &Observer,
 ) -> Result<Position, SpoolError> {
     observer.log(Event::Started {
+        version: VERSION,
         pid: std::process::id(),
         recovered_messages: recovery.records,
         torn_bytes: recovery.torn_bytes,

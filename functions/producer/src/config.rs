@@ -6,7 +6,7 @@
 //! | `TWINCLOUD_BATCH_MAX_TRADES`, `_MAX_BYTES`, `_AGE_MS` | when a message is closed |
 //! | `TWINCLOUD_PUBLISH_MESSAGES`, `_BYTES` | what a target is given at once |
 //! | `TWINCLOUD_PUBLISH_SLOW_MS`, `_DEADLINE_MS`, `_BACKOFF_BASE_MS`, `_BACKOFF_CAP_MS` | waits |
-//! | `TWINCLOUD_CANARY_MS`, `TWINCLOUD_CHECKPOINT_MS` | how often |
+//! | `TWINCLOUD_PROBE_MS`, `TWINCLOUD_CHECKPOINT_MS` | how often |
 //! | `TWINCLOUD_SPOOL_SYNC` | `always`, `interval` or `never` |
 //! | `TWINCLOUD_SPOOL_SYNC_INTERVAL_MS`, `_MAX_BYTES`, `_SEGMENT_BYTES`, `_WINDOW_S` | the spool's limits |
 //! | `TWINCLOUD_ROUTE_POLICY` | `mirror`, `primary-by-hand`, `primary-by-cost`, `primary-by-latency` or `weighted` |
@@ -18,7 +18,7 @@
 //! | `TWINCLOUD_REGION_QUEUES`, `_TABLES` | those of another region, where they have other names: `eu-west-1=NAME` |
 //! | `TWINCLOUD_AWS_ROLE`, `TWINCLOUD_AWS_AUDIENCE` | on a machine of Google's: the role that sends to AWS, as an ARN, and the audience of the identity token that it is assumed by; not set: credentials of AWS's own tools |
 //! | `TWINCLOUD_GCP_PROJECT`, `TWINCLOUD_TOPIC` | the Pub/Sub topic |
-//! | `TWINCLOUD_FIRESTORE_DATABASE`, `_COLLECTION` | where the register of orders is |
+//! | `TWINCLOUD_FIRESTORE_DATABASE`, `_COLLECTION` | where the override store is |
 //! | `TWINCLOUD_BINANCE_STREAM_URL`, `_REST_URL` (may be empty), `_GAP_MAX_TRADES` | the exchange |
 //!
 //! Region, credentials and endpoints come from the variables of AWS's and Google's own tools.
@@ -32,14 +32,14 @@ use candle::message::MAX_TRADES;
 use candle::{Symbol, Symbols};
 use pipeline::config::{ConfigError, required, required_as};
 use pipeline::health::HealthConfig;
-use pipeline::route::{By, Policy, Router, Target};
+use pipeline::route::{Policy, PrimarySelection, Router, Target};
 
 use crate::BatchLimits;
 use crate::relay::RelayConfig;
 use crate::spool::{SpoolConfig, Sync};
 
-/// How often orders by hand are looked for at least, so that one takes effect within a second or so.
-const ORDERS_EVERY: Duration = Duration::from_secs(1);
+/// The longest interval between two reads of the routing overrides, so that one takes effect within a second or so.
+const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
 
 /// The settings of a producer.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ pub struct ProducerConfig {
     /// The spool.
     pub spool: SpoolConfig,
     /// How often each cloud's register is read.
-    pub orders_every: Duration,
+    pub overrides_every: Duration,
     /// The queue and the register of AWS.
     pub aws: AwsPlace,
     /// The queue and the register of Google Cloud.
@@ -67,7 +67,7 @@ pub struct ProducerConfig {
 pub struct AwsPlace {
     /// The SQS queue.
     pub queue: String,
-    /// The table of candles, with the register of orders.
+    /// The table of candles, with the override store.
     pub table: String,
     /// The queues of other regions, where they have other names.
     pub region_queues: BTreeMap<String, String>,
@@ -115,7 +115,7 @@ pub struct GcpPlace {
     pub topic: String,
     /// The Firestore database.
     pub database: String,
-    /// The collection of charts, with the register of orders.
+    /// The collection of charts, with the override store.
     pub collection: String,
 }
 
@@ -152,7 +152,7 @@ impl ProducerConfig {
             publish_deadline: vars.millis("TWINCLOUD_PUBLISH_DEADLINE_MS")?,
             backoff_base: vars.millis("TWINCLOUD_PUBLISH_BACKOFF_BASE_MS")?,
             backoff_cap: vars.millis("TWINCLOUD_PUBLISH_BACKOFF_CAP_MS")?,
-            canary: vars.millis("TWINCLOUD_CANARY_MS")?,
+            probe: vars.millis("TWINCLOUD_PROBE_MS")?,
             checkpoint: vars.millis("TWINCLOUD_CHECKPOINT_MS")?,
             lease: Some(lease),
             seed,
@@ -162,7 +162,7 @@ impl ProducerConfig {
             relay,
             policy: vars.text("TWINCLOUD_ROUTE_POLICY")?,
             spool,
-            orders_every: ORDERS_EVERY.min(lease / 3),
+            overrides_every: OVERRIDES_EVERY.min(lease / 3),
             aws: AwsPlace {
                 queue: vars.text("TWINCLOUD_QUEUE")?,
                 table: vars.text("TWINCLOUD_TABLE")?,
@@ -270,9 +270,9 @@ impl<G: Fn(&str) -> Option<String>> Vars<'_, G> {
         Ok(match self.text(name)?.as_str() {
             "mirror" => Policy::Mirror,
             "weighted" => Policy::Weighted,
-            "primary-by-hand" => Policy::Primary(By::Hand),
-            "primary-by-cost" => Policy::Primary(By::Cost),
-            "primary-by-latency" => Policy::Primary(By::Latency {
+            "primary-by-hand" => Policy::Primary(PrimarySelection::Hand),
+            "primary-by-cost" => Policy::Primary(PrimarySelection::Cost),
+            "primary-by-latency" => Policy::Primary(PrimarySelection::Latency {
                 margin_percent: self.number("TWINCLOUD_ROUTE_LATENCY_MARGIN_PERCENT")?,
             }),
             other => {

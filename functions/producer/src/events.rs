@@ -1,60 +1,69 @@
-//! What a producer writes down of what happens, as JSON lines: for the harness, and for whoever wants to know.
+//! The events of a producer: the relay emits them, the program writes them to a file as JSON lines, and the harness reads
+//! them from there into the history of a run.
 //!
 //! ```json
 //! {"at_us":1732561200000000,"event":"accepted","target":"aws","sequence":5,"is_first":true}
 //! ```
 //!
-//! A file is appended to: each start of a producer begins with `started`. A line that `kill -9` cut short is the last of
-//! its start; the next one begins on a line of its own.
+//! A file is appended to: each start of a producer begins with `started`, which has the version of the format. A line that
+//! `kill -9` cut short is the last of its start; the next one begins on a line of its own.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use candle::Symbol;
+use candle::message::Batch;
+use candle::{IdRanges, Symbol};
 use pipeline::health::State;
+use pipeline::route::Route;
 use serde::{Deserialize, Serialize};
 
 use crate::Counts;
 
+/// The version of the format, which changes when a reader of the one before could misread it.
+pub const VERSION: u32 = 2;
+
 /// A line of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When, in microseconds since the epoch of Unix.
+    /// The time, in microseconds since the epoch of Unix.
     pub at_us: u64,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A producer runs, and has its spool.
     Started {
-        /// Its process.
+        /// The version of the lines that follow, [`VERSION`]; the first one had no number.
+        #[serde(default = "first_version")]
+        version: u32,
+        /// The id of its process.
         pid: u32,
         /// Messages that were in the spool.
         recovered_messages: u64,
         /// Bytes that were cut off the spool: a message whose writing was cut short.
         torn_bytes: u64,
     },
-    /// Where the source is taken up.
+    /// The source is read from this position.
     Resumed {
         /// The source.
         source: String,
         /// Trades of it that are passed over, since they are spooled.
         taken: u64,
-        /// Why there, and not elsewhere.
+        /// The reason for the position.
         why: String,
     },
     /// A message is on disk.
     Spooled {
         /// Its number in the spool; never given twice.
         sequence: u64,
-        /// What its trades are of.
+        /// The symbol of its trades.
         symbol: Symbol,
         /// Their ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
@@ -71,83 +80,83 @@ pub enum Event {
         /// No target had, as far as this producer knows: its trades count as accepted from now on.
         is_first: bool,
     },
-    /// Nobody knows whether a target has a message; it is sent again.
+    /// A publish ended without an answer, so a target may have the message or not; it is sent again.
     Unknown {
         /// The target.
         target: String,
         /// The message.
         sequence: u64,
-        /// What is known.
+        /// The reason, such as a timeout.
         why: String,
     },
-    /// A target does not have a message: it said no, or nobody was there. It is sent again.
+    /// A target does not have a message: it refused it, or could not be reached. The message is sent again.
     Refused {
         /// The target.
         target: String,
         /// The message.
         sequence: u64,
-        /// What it said.
+        /// The error.
         why: String,
     },
-    /// A target is thought of otherwise than before.
+    /// The health state of a target has changed.
     Health {
         /// The target.
         target: String,
-        /// What it is thought to be.
+        /// The new state.
         state: State,
     },
-    /// A cloud bears another birth mark than before, or none any more: it may have lost what it held.
-    Reborn {
+    /// A cloud has another incarnation id than before, or none any more: it may have lost its data.
+    IncarnationChanged {
         /// The cloud, or AWS in another region.
         cloud: String,
-        /// There was something that only it had; it is published again.
+        /// True if it alone had acknowledged messages; those are published again.
         is_any: bool,
     },
-    /// Messages go here from now on. Told at the start, and with every order.
+    /// The route has changed, or the reason of it. Written at the start, and with every override.
     Routed {
         /// The targets; none: nothing is published.
         publish: Vec<String>,
-        /// Who gets, beside them, what no target has acknowledged: they are suspect.
+        /// The target that gets, beside them, the messages that no target has acknowledged, as they are suspect.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hedge: Option<String>,
-        /// The epoch of the latest order by hand; 0: there was none.
+        /// The epoch of the latest override; 0: there was none.
         epoch: u64,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// Nothing more fits into the spool: the source waits.
     Full {
-        /// Why, and what to do.
+        /// The reason, and the next step.
         why: String,
     },
     /// Trades that did not come from the stream.
     Gap {
-        /// What they are of.
+        /// Their symbol.
         symbol: Symbol,
         /// Their ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
         /// They were fetched; else they are missing.
         filled: bool,
-        /// Why they are missing.
+        /// The reason why they are missing.
         why: String,
     },
     /// Ids that no trade comes of, and that are asked for no more.
     PassedOver {
         /// The symbol whose ids they are.
         symbol: Symbol,
-        /// They: `[first, last]` each.
+        /// The ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
         /// A description of the rows that stood in the place of trades.
         why: String,
     },
     /// The connection to the stream.
     Stream {
-        /// Whether it is there.
+        /// True if it is established.
         connected: bool,
-        /// Why not.
+        /// The reason if it is not.
         why: String,
     },
-    /// The stream has a connection, but no trade has come: told once until a trade comes.
+    /// The stream has a connection, but no trade has come. Written once until a trade comes.
     Quiet {
         /// The seconds since the last trade, or since the start, over all connections.
         lasting_s: u64,
@@ -168,6 +177,41 @@ pub enum Event {
         /// Such as `SIGTERM`.
         signal: String,
     },
+}
+
+impl Event {
+    /// The event of a message on disk.
+    #[must_use]
+    pub fn spooled(sequence: u64, batch: &Batch, recovered: bool) -> Self {
+        let ids: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
+        Self::Spooled { sequence, symbol: batch.symbol.clone(), ids: ids.pairs(), recovered }
+    }
+
+    /// The event of a route, with the reason that the route itself has.
+    #[must_use]
+    pub fn routed(route: &Route, epoch: u64) -> Self {
+        let change = route.change.as_ref();
+        let change =
+            change.map(|change| format!("{} from {} to {}", change.why, change.from, change.to));
+        let all: Vec<_> = change.into_iter().chain(route.notes.iter().cloned()).collect();
+        let all = if all.is_empty() {
+            "by the policy and the overrides".to_owned()
+        } else {
+            all.join("; ")
+        };
+        Self::routed_because(route, epoch, all)
+    }
+
+    /// The event of a route, with another reason.
+    #[must_use]
+    pub fn routed_because(route: &Route, epoch: u64, why: impl Into<String>) -> Self {
+        let publish = route.publish.iter().map(|(name, _)| name.clone()).collect();
+        Self::Routed { publish, hedge: route.hedge.clone(), epoch, why: why.into() }
+    }
+}
+
+fn first_version() -> u32 {
+    1
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -225,7 +269,7 @@ mod tests {
         let symbol: Symbol = "BTCUSDT".parse().unwrap();
         let ids = vec![(1, 7), (9, 9)];
         vec![
-            Event::Started { pid: 1, recovered_messages: 2, torn_bytes: 3 },
+            Event::Started { version: VERSION, pid: 1, recovered_messages: 2, torn_bytes: 3 },
             Event::Resumed { source: "generate:9:1".to_owned(), taken: 4, why: why.clone() },
             Event::Spooled { sequence, symbol: symbol.clone(), ids: ids.clone(), recovered: false },
             Event::Spooled { sequence, symbol: symbol.clone(), ids: ids.clone(), recovered: true },
@@ -233,7 +277,7 @@ mod tests {
             Event::Unknown { target: target.clone(), sequence, why: why.clone() },
             Event::Refused { target: target.clone(), sequence, why: why.clone() },
             Event::Health { target: target.clone(), state: State::Suspect },
-            Event::Reborn { cloud: target.clone(), is_any: true },
+            Event::IncarnationChanged { cloud: target.clone(), is_any: true },
             Event::Routed { publish: vec![], hedge: None, epoch: 0, why: why.clone() },
             Event::Routed {
                 publish: vec![target.clone()],

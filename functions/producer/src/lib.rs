@@ -16,6 +16,7 @@ pub mod spool;
 pub mod status;
 
 pub use batcher::{BatchLimits, Batcher};
+pub use events::Event;
 pub use generator::{Generator, Start};
 pub use recording::{Counts, Recorded, Recording, SourceError, SourceTrade, Wanted};
-pub use relay::{Event, Relay, RelayConfig, Relayed};
+pub use relay::{Relay, RelayConfig, Relayed};

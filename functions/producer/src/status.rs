@@ -37,10 +37,10 @@ pub struct Status {
     pub policy: String,
     /// Where messages go.
     pub route: RouteStatus,
-    /// The epoch of the latest order by hand; 0: there was none.
+    /// The epoch of the latest routing override; 0: there was none.
     pub epoch: u64,
     /// That order.
-    pub order: Option<OrderStatus>,
+    pub order: Option<OverrideStatus>,
     /// Why nothing is published, if so.
     pub fenced: Option<String>,
     /// In the order of the settings.
@@ -82,9 +82,9 @@ pub struct RouteStatus {
     pub notes: Vec<String>,
 }
 
-/// An order by hand.
+/// A routing override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OrderStatus {
+pub struct OverrideStatus {
     /// The target; none: by the policy.
     pub to: Option<String>,
     /// Who gave it.
@@ -190,7 +190,7 @@ mod tests {
             policy: "mirror".to_owned(),
             route: RouteStatus { publish: vec!["aws".to_owned()], ..RouteStatus::default() },
             epoch: 3,
-            order: Some(OrderStatus { to: None, by: "me".to_owned(), at_ms: 4 }),
+            order: Some(OverrideStatus { to: None, by: "me".to_owned(), at_ms: 4 }),
             fenced: None,
             targets: vec![TargetStatus {
                 name: "aws".to_owned(),

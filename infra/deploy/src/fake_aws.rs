@@ -13,7 +13,7 @@ use infra::package::{Artifact, Manifest};
 use infra::{Checkout, Settings};
 
 use crate::aws::{aws_config, emulator_credentials};
-use crate::commands::Site;
+use crate::commands::DeployContext;
 use crate::local::LocalClouds;
 
 /// A call as it went out.
@@ -137,7 +137,7 @@ impl FakeAws {
     }
 
     /// A checkout in `folder` with the settings of the repository and code to deploy, whose AWS this is.
-    pub(crate) fn site(&self, folder: &Path, environment: &str) -> Site {
+    pub(crate) fn site(&self, folder: &Path, environment: &str) -> DeployContext {
         let artifact = |name: &str| Artifact {
             name: name.to_owned(),
             path: format!("{name}.zip"),
@@ -154,7 +154,7 @@ impl FakeAws {
         let text = include_str!("../../../twincloud.toml");
         let settings = Settings::parse(folder, text, Some(environment), &[], std::iter::empty());
         let url = || self.endpoint.clone();
-        Site {
+        DeployContext {
             checkout: Checkout { root: folder.to_owned(), artifacts: folder.to_owned() },
             settings: settings.expect("valid settings"),
             local: Some(LocalClouds {

@@ -11,12 +11,12 @@ mod endpoints;
 mod error;
 mod firestore;
 mod http;
+mod observed;
 mod properties;
 mod pubsub;
 mod run;
 mod schedule;
 mod storage;
-mod there;
 mod topology;
 
 use infra::{Settings, names};
@@ -26,8 +26,8 @@ pub use change::{Plan, drift, plan};
 pub use desired::{Desired, replicate_name};
 pub use endpoints::{Endpoints, RUN_VARIABLE};
 pub use error::Error;
+pub use observed::{Item, inventory};
 pub use run::Run;
-pub use there::{Item, inventory};
 pub use topology::{PushTarget, Topology};
 
 use properties::differences;

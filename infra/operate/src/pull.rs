@@ -149,7 +149,7 @@ impl Cursor for Place {
     }
 
     /// The cloud's own replication leaves it.
-    fn leave_birth_mark(&self, _: &str) -> impl Future<Output = Result<(), PortError>> + Send {
+    fn ensure_incarnation(&self, _: &str) -> impl Future<Output = Result<(), PortError>> + Send {
         ready(Ok(()))
     }
 }

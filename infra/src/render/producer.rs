@@ -54,7 +54,7 @@ impl Settings {
             ("TWINCLOUD_PUBLISH_DEADLINE_MS", publish.deadline_ms.to_string()),
             ("TWINCLOUD_PUBLISH_BACKOFF_BASE_MS", publish.backoff_base_ms.to_string()),
             ("TWINCLOUD_PUBLISH_BACKOFF_CAP_MS", publish.backoff_cap_ms.to_string()),
-            ("TWINCLOUD_CANARY_MS", publish.canary_ms.to_string()),
+            ("TWINCLOUD_PROBE_MS", publish.probe_ms.to_string()),
             ("TWINCLOUD_SPOOL_SYNC", spool.sync.as_str().to_owned()),
             ("TWINCLOUD_SPOOL_SYNC_INTERVAL_MS", spool.sync_interval_ms.to_string()),
             ("TWINCLOUD_SPOOL_MAX_BYTES", (u64::from(spool.max_mb) * MIB).to_string()),

@@ -1,8 +1,8 @@
 //! Environments of one file that would get into each other's way: by the names that roles are held to, by whose jobs may
 //! deploy them, or by the place of their state.
 
+use super::Environment;
 use super::error::Error;
-use super::{Environment, key_error};
 use crate::names;
 
 /// Compares all environments with each other.
@@ -93,7 +93,6 @@ impl Environment {
 
     /// The error at a key of this environment.
     fn error(&self, key: &str, problem: &str) -> Error {
-        let node = self.tree.at(key.split('.')).unwrap_or(&self.tree);
-        key_error(&node.origin, key, problem)
+        self.layers.error(key, problem)
     }
 }

@@ -1,19 +1,20 @@
 //! `[containers]`: what the target `containers` runs. Nothing here is deployed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[containers]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Containers {
-    /// What AWS is. None: `LocalStack` where its image can be had, else ministack.
+    /// The emulator of AWS. None: `LocalStack` where its image can be had, else ministack.
     pub aws_emulator: Option<AwsEmulator>,
-    /// Which images, in the place of those that are known.
+    /// Images, in the place of those that are known.
     pub images: ContainerImages,
 }
 
 /// An emulator of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AwsEmulator {
     /// `LocalStack`. It runs functions in containers of their own.
@@ -23,7 +24,7 @@ pub enum AwsEmulator {
 }
 
 /// `[containers.images]`: references of images, with a tag or a digest.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContainerImages {
     /// AWS, by `LocalStack`.

@@ -1,8 +1,15 @@
 //! Errors of the settings, each saying where the value stands and what would be right.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+
+use figment::Profile;
+use figment::error::{Actual, Kind};
+
+/// Keys of earlier files that are settings no longer.
+const REMOVED: [&str; 3] = ["candles_collection", "ttl_attribute", "ttl_field"];
+
+/// Characters of a `--set` argument that an error shows.
+const SET_CHARS_MAX: usize = 100;
 
 /// Why the settings can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +25,8 @@ pub enum Error {
     /// The file isn't TOML.
     #[error("{origin}: not valid TOML: {problem}")]
     Syntax {
-        /// Where parsing stopped.
-        origin: Origin,
+        /// The file and the line at which parsing stopped.
+        origin: String,
         /// What the parser said.
         problem: String,
     },
@@ -42,8 +49,8 @@ pub enum Error {
     /// A key that doesn't exist, is missing, or has a value of the wrong kind or out of range.
     #[error("{origin}: {key}: {problem}")]
     Key {
-        /// Where the value comes from.
-        origin: Origin,
+        /// Where the value comes from: `twincloud.toml:12`, `--set a.b=1` or the name of the variable.
+        origin: String,
         /// The dotted key, in backquotes.
         key: String,
         /// What is wrong, and what would be right.
@@ -51,36 +58,72 @@ pub enum Error {
     },
 }
 
-/// Where a value comes from. Prints as `twincloud.toml:12`, `--set a.b=1` or the name of the variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of the settings file.
-    File {
-        /// The file as the caller named it.
-        path: Arc<str>,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A `--set` argument.
-    Set(Arc<str>),
-    /// An environment variable.
-    Variable(Arc<str>),
+impl Error {
+    /// An error of figment's. `table` finds the place of a table, of which a key is missing.
+    pub(super) fn of(error: &figment::Error, table: impl FnOnce(&str) -> String) -> Self {
+        let mut keys: Vec<&str> = error.path.iter().map(String::as_str).collect();
+        // An item of a list is named by its list.
+        keys.retain(|key| key.parse::<usize>().is_err());
+        let layer = error.metadata.as_ref();
+        let origin = match &error.kind {
+            Kind::MissingField(_) => table(&keys.join(".")),
+            _ => layer
+                .map(|layer| layer.interpolate(&Profile::Default, &error.path))
+                .unwrap_or_default(),
+        };
+        let problem = match &error.kind {
+            Kind::UnknownField(field, _) if REMOVED.contains(&field.as_str()) => {
+                "this key is gone, as it had no effect that was meant: delete the line".to_owned()
+            }
+            Kind::UnknownField(field, known) => {
+                format!("unknown key{}", nearest(field, known.iter().copied()))
+            }
+            Kind::UnknownVariant(value, known) => {
+                format!("unknown value `{value}`{}", nearest(value, known.iter().copied()))
+            }
+            Kind::MissingField(field) => {
+                keys.push(field);
+                "this key is missing".to_owned()
+            }
+            Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
+                format!("expected {}, found {}", spoken(expected), described(found))
+            }
+            other => other.to_string(),
+        };
+        Self::Key { origin, key: format!("`{}`", keys.join(".")), problem }
+    }
 }
 
-/// Characters of a `--set` argument that an error shows.
-const SET_CHARS_MAX: usize = 100;
+/// The name of a kind, from serde's.
+fn spoken(expected: &str) -> String {
+    match expected {
+        "u16" => format!("a whole number from 0 to {}", u16::MAX),
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "u64" => "a whole number from 0".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        other if other.starts_with("struct ") => "a table".to_owned(),
+        other => other.to_owned(),
+    }
+}
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line } => write!(f, "{path}:{line}"),
-            Self::Set(text) => match text.char_indices().nth(SET_CHARS_MAX) {
-                // A long list would bury the message that follows.
-                Some((end, _)) => write!(f, "--set {}…", &text[..end]),
-                None => write!(f, "--set {text}"),
-            },
-            Self::Variable(name) => f.write_str(name),
-        }
+fn described(found: &Actual) -> String {
+    match found {
+        Actual::Signed(number) => format!("`{number}`"),
+        Actual::Unsigned(number) => format!("`{number}`"),
+        Actual::Float(number) => format!("`{number}`"),
+        Actual::Bool(value) => format!("`{value}`"),
+        Actual::Str(text) => format!("the text `{text}`"),
+        Actual::Seq => "a list".to_owned(),
+        Actual::Map => "a table".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The start of a `--set` argument: a long list would bury the message that follows.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SET_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -105,8 +148,8 @@ mod tests {
     #[test]
     fn a_long_argument_is_cut_at_a_whole_character() {
         let long = format!("trading.symbols=[{}]", "\"币USDT\",".repeat(400));
-        let shown = Origin::Set(long.as_str().into()).to_string();
-        assert!(shown.ends_with('…') && shown.chars().count() == 6 + 100 + 1, "{shown}");
-        assert_eq!(Origin::Set("a.b=1".into()).to_string(), "--set a.b=1");
+        let shown = shortened(&long);
+        assert!(shown.ends_with('…') && shown.chars().count() == 100 + 1, "{shown}");
+        assert_eq!(shortened("a.b=1"), "a.b=1");
     }
 }

@@ -4,40 +4,41 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::containers::Containers;
 
 /// Everything in `twincloud.toml`, for one environment, with placeholders filled in and values checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What every name starts with.
+    /// Names and tags of the project.
     pub project: Project,
-    /// What is traded, and the candles that are made of it.
+    /// Traded symbols, and the candles that are made of their trades.
     pub trading: Trading,
-    /// How trades are put into messages, kept and published.
+    /// The producer: batches of trades, the spool that keeps them, and publishing.
     pub producer: Producer,
-    /// Where messages go.
+    /// Targets of messages, and the choice between them.
     #[serde(default)]
     pub route: Route,
-    /// When a cloud is taken for down, and when for healthy again.
+    /// Thresholds between a healthy cloud and one that is down.
     #[serde(default)]
     pub health: Health,
-    /// What both clouds' functions have in common.
+    /// Settings of the functions in both clouds.
     pub functions: Functions,
-    /// How a lost compare-and-set is tried again.
+    /// Retries of a lost compare-and-set.
     pub compare_and_set: CompareAndSet,
-    /// Whose workflows may deploy.
+    /// The GitHub repository whose workflows may deploy.
     #[serde(default)]
     pub github: Github,
-    /// When somebody is told, and who.
+    /// Thresholds of alerts, and their addressee.
     #[serde(default)]
     pub alerts: Alerts,
-    /// How Terraform is run.
+    /// The Terraform program on this machine.
     #[serde(default)]
     pub terraform: Terraform,
-    /// What the clouds are, as containers.
+    /// Containers of the target `containers`; nothing of them is deployed.
     #[serde(default)]
     pub containers: Containers,
     /// Everything on AWS.
@@ -86,7 +87,7 @@ pub struct Region {
 }
 
 /// `[project]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Project {
     /// Starts every name.
@@ -103,19 +104,20 @@ pub struct Project {
 }
 
 /// `[trading]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trading {
     /// Symbols as Binance writes them, `BTCUSDT`.
     pub symbols: Vec<String>,
-    /// Lengths of candles: some of [`Trading::INTERVALS`].
+    /// Lengths of candles, of `1m`, `5m`, `15m`, `1h` and `1d`.
     pub intervals: Vec<String>,
-    /// A symbol that nobody trades: the functions accept it beside the others, so that a deploy can send one trade
+    /// A symbol that no exchange has: the functions accept it beside the others, so that a deploy can send one trade
     /// of it the whole way and touch no real candle.
     #[serde(default = "smoke_symbol")]
     pub smoke_symbol: String,
-    /// How long a deploy's smoke test waits for its trade, in seconds: a cold function, and a redelivery or two.
+    /// Longest wait of a deploy's smoke test for its trade, in seconds: a cold function, and a redelivery or two.
     #[serde(default = "smoke_timeout_s")]
+    #[schemars(range(min = 1, max = 900))]
     pub smoke_timeout_s: u32,
 }
 
@@ -133,23 +135,28 @@ impl Trading {
 }
 
 /// `[producer]`: a message is closed at whichever limit comes first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Producer {
     /// Most trades in one message.
+    // The most that a message may have: see `candle::message::MAX_TRADES`.
+    #[schemars(range(min = 1, max = 2_500))]
     pub batch_max_trades: u32,
     /// Largest message, in bytes, before base64.
+    // A quarter of a mebibyte, the least that SQS and its emulators take.
+    #[schemars(range(min = 1_000, max = 262_144))]
     pub batch_max_bytes: u32,
-    /// How long a trade may wait for others to fill its message, in milliseconds.
+    /// Longest wait of a trade for others to fill its message, in milliseconds.
     #[serde(default = "batch_age_ms")]
+    #[schemars(range(min = 1, max = 60_000))]
     pub batch_age_ms: u32,
-    /// How messages are given to a cloud.
+    /// Publishing to each cloud.
     #[serde(default)]
     pub publish: Publish,
-    /// How messages are kept until a cloud has them.
+    /// The spool, which keeps messages on disk until a cloud has acknowledged them.
     #[serde(default)]
     pub spool: Spool,
-    /// How Binance is listened to.
+    /// The connection to Binance.
     #[serde(default)]
     pub binance: Binance,
     /// The instances that run the producer.
@@ -158,12 +165,13 @@ pub struct Producer {
 }
 
 /// `[producer.host]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Host {
     /// The clouds with a producer instance: `aws`, `gcp`, both or none.
     pub clouds: Vec<String>,
     /// Size of the spool's disk, in gibibytes.
+    #[schemars(range(min = 10, max = 1_024))]
     pub disk_gb: u32,
     /// The subnet on AWS; none: the default one of the region's zone a.
     pub aws_subnet: Option<String>,
@@ -182,23 +190,30 @@ fn batch_age_ms() -> u32 {
 }
 
 /// `[producer.publish]`, for each cloud by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Publish {
     /// Most messages given at once.
+    #[schemars(range(min = 1, max = 1_000))]
     pub messages: u32,
     /// Most bytes given at once; one message goes however large it is.
+    #[schemars(range(min = 1_000, max = 10_000_000))]
     pub bytes: u32,
-    /// An answer that takes longer speaks against the cloud, in milliseconds.
+    /// Slow answer: one that takes longer counts against the health of the cloud, in milliseconds.
+    #[schemars(range(min = 50, max = 60_000))]
     pub slow_ms: u32,
-    /// After so long nobody knows what happened, and the messages are given again, in milliseconds.
+    /// Time after which a request counts as unanswered and its messages are published again, in milliseconds.
+    #[schemars(range(min = 100, max = 60_000))]
     pub deadline_ms: u32,
     /// Longest pause after a first failure, in milliseconds; doubles with each.
+    #[schemars(range(min = 1, max = 60_000))]
     pub backoff_base_ms: u32,
     /// Longest pause of all, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub backoff_cap_ms: u32,
-    /// How often a cloud without traffic is tried with a message that others have, in milliseconds.
-    pub canary_ms: u32,
+    /// Interval between probes of a cloud without traffic, with a message that others have, in milliseconds.
+    #[schemars(range(min = 50, max = 600_000))]
+    pub probe_ms: u32,
 }
 
 impl Default for Publish {
@@ -210,38 +225,44 @@ impl Default for Publish {
             deadline_ms: 3_000,
             backoff_base_ms: 20,
             backoff_cap_ms: 1_000,
-            canary_ms: 1_000,
+            probe_ms: 1_000,
         }
     }
 }
 
 /// `[producer.spool]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spool {
-    /// When messages are forced to disk.
+    /// Policy of forcing messages to disk (`fsync`).
     pub sync: SpoolSync,
-    /// How often, where `sync` is `interval`, in milliseconds.
+    /// Interval of forcing to disk where `sync` is `interval`, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub sync_interval_ms: u32,
     /// Most of it, in mebibytes; a full one holds the source up.
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub max_mb: u32,
     /// Size of its files, in mebibytes.
+    #[schemars(range(min = 1, max = 1_024))]
     pub segment_mb: u32,
-    /// How long what one cloud has is kept for the others, in seconds; it is published again on failover.
+    /// Time for which messages that one cloud has acknowledged are kept for the others, in seconds; a failover
+    /// publishes them again.
+    #[schemars(range(min = 0, max = 604_800))]
     pub window_s: u32,
-    /// How often acknowledgements and the place in the source are written down, in milliseconds.
+    /// Interval of saving acknowledgements and the position in the source, in milliseconds.
+    #[schemars(range(min = 10, max = 10_000))]
     pub checkpoint_ms: u32,
 }
 
-/// When messages are forced to disk. `kill -9` loses nothing either way; this is about losing power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Policy of forcing messages to disk. `kill -9` loses nothing with any of them; a loss of power may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SpoolSync {
     /// Before anything is published; messages that come together are forced together.
     Always,
-    /// Now and then.
+    /// At an interval.
     Interval,
-    /// When the kernel likes.
+    /// Never by the producer: the kernel decides.
     Never,
 }
 
@@ -271,14 +292,15 @@ impl Default for Spool {
 }
 
 /// `[producer.binance]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Binance {
     /// The URL that trades come from, such as `wss://data-stream.binance.vision`.
     pub stream_url: String,
-    /// Where missed ones are fetched; where there is none, they are only told.
+    /// The URL that missed trades are fetched from; where there is none, gaps are only reported.
     pub rest_url: Option<String>,
     /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub gap_max_trades: u32,
 }
 
@@ -293,27 +315,30 @@ impl Default for Binance {
 }
 
 /// `[route]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Route {
-    /// How targets are chosen.
+    /// Policy by which targets are chosen.
     pub policy: Policy,
     /// `aws`, `gcp`, or one of them in another region, such as `aws-eu-west-1`; in the order of preference by hand.
     pub targets: Vec<String>,
-    /// What a million messages cost, in millionths of any one currency, by target; without: 0.
+    /// Cost of a million messages, in millionths of any one currency, by target; without: 0.
     pub costs: BTreeMap<String, u64>,
     /// Shares under the policy `weighted`, by target; without: 1.
     pub weights: BTreeMap<String, u32>,
-    /// How much quicker another primary must be, in per cent, under the policy `primary-by-latency`.
+    /// Margin by which another primary must be quicker, in per cent, under the policy `primary-by-latency`.
+    #[schemars(range(min = 0, max = 1_000))]
     pub latency_margin_percent: u32,
-    /// How long a better primary must have been healthy before it is failed back to, in seconds.
+    /// Time for which a better primary must have been healthy before it is failed back to, in seconds.
+    #[schemars(range(min = 0, max = 86_400))]
     pub failback_s: u32,
-    /// A producer that could read no cloud's orders for so long publishes nothing, in seconds.
+    /// Time after which a producer that could read no cloud's orders publishes nothing, in seconds.
+    #[schemars(range(min = 3, max = 3_600))]
     pub lease_s: u32,
 }
 
-/// How targets are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Policy by which targets are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// All of them.
@@ -357,24 +382,32 @@ impl Default for Route {
 }
 
 /// `[health]`: points are what failures count; see `functions/pipeline/src/health.rs`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
-    /// What a refusal counts; a timeout counts 1.
+    /// Points of a refusal; a timeout has 1.
+    #[schemars(range(min = 1, max = 1_000))]
     pub refused_points: u32,
     /// Points at which a healthy cloud is suspect.
+    #[schemars(range(min = 1, max = 1_000))]
     pub suspect_points: u32,
     /// Points at which a suspect cloud is down.
+    #[schemars(range(min = 1, max = 10_000))]
     pub down_points: u32,
     /// Least time between suspect and down, in milliseconds.
+    #[schemars(range(min = 0, max = 600_000))]
     pub suspect_ms: u32,
     /// Successes in a row that clear a suspect cloud.
+    #[schemars(range(min = 1, max = 1_000))]
     pub clear_successes: u32,
     /// Least time that a cloud stays down, in milliseconds.
+    #[schemars(range(min = 0, max = 3_600_000))]
     pub down_ms: u32,
     /// Successes in a row that a recovering cloud needs.
+    #[schemars(range(min = 1, max = 1_000))]
     pub recover_successes: u32,
     /// Least time that a cloud is recovering, in milliseconds.
+    #[schemars(range(min = 0, max = 3_600_000))]
     pub recovering_ms: u32,
 }
 
@@ -394,7 +427,7 @@ impl Default for Health {
 }
 
 /// `[functions]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Functions {
     /// `RUST_LOG`, such as `info` or `info,pipeline=debug`.
@@ -402,19 +435,22 @@ pub struct Functions {
 }
 
 /// `[compare_and_set]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CompareAndSet {
     /// Tries in all, the first one counted.
+    #[schemars(range(min = 1, max = 1_000))]
     pub attempts: u32,
     /// Longest pause before the second try, in milliseconds; doubles with each.
+    #[schemars(range(min = 1, max = 60_000))]
     pub base_ms: u64,
     /// Longest pause of all, in milliseconds.
+    #[schemars(range(min = 1, max = 60_000))]
     pub cap_ms: u64,
 }
 
 /// `[github]`, for both clouds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Github {
     /// The only repository whose workflows may sign in, as `OWNER/NAME`.
@@ -423,12 +459,11 @@ pub struct Github {
     pub owner_id: Option<u64>,
     /// GitHub's number of the repository, likewise.
     pub repository_id: Option<u64>,
-    /// GitHub environments whose jobs may deploy; none means the one with this environment's name. See
-    /// [`Settings::github_environments`].
+    /// GitHub environments whose jobs may deploy; none means the one with this environment's name.
     pub environments: Vec<String>,
     /// Branches whose jobs may deploy without an environment.
     pub branches: Vec<String>,
-    /// Whether jobs of pull requests may plan, which reads only.
+    /// True to let jobs of pull requests plan, which reads only.
     pub pull_requests: bool,
 }
 
@@ -493,16 +528,20 @@ impl Settings {
 }
 
 /// `[alerts]`, for both clouds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Alerts {
-    /// Where alerts go by e-mail.
+    /// E-mail address that alerts go to.
     pub email: Option<String>,
     /// Age of the oldest message that waits, in seconds, above which there is an alert.
+    #[schemars(range(min = 60, max = 2_678_400))]
     pub oldest_unacked_s: u32,
     /// Share of requests that fail, in percent, above which there is an alert.
+    #[schemars(range(min = 1, max = 100))]
     pub error_percent: u32,
     /// Age of the oldest trade that one cloud has and the other lacks, in seconds, above which there is an alert.
+    // So long can a metric's absence be waited for.
+    #[schemars(range(min = 120, max = 82_800))]
     pub replication_lag_s: u32,
 }
 
@@ -513,7 +552,7 @@ impl Default for Alerts {
 }
 
 /// `[terraform]`: the program that applies both roots, as it is on this machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Terraform {
     /// Name or path of the program. Where there is none: `terraform`, else `tofu`.
@@ -523,21 +562,21 @@ pub struct Terraform {
 }
 
 /// `[aws]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
     /// The only account that anything is deployed to, by its number; where there is none, that of earlier deploys.
     #[serde(default)]
     pub account: Option<String>,
-    /// Such as `us-east-1`.
+    /// The region, such as `us-east-1`.
     pub region: String,
     /// The `DynamoDB` table of candles.
     pub table: String,
-    /// Start of the raw archive's bucket name; see [`crate::names::aws_bucket`].
+    /// Start of the name of the raw archive's bucket, which goes on with the environment and the account.
     pub bucket_prefix: String,
     /// Start of the name of the bucket that function code is uploaded to.
     pub artifact_bucket_prefix: String,
-    /// Whether the table refuses to be deleted.
+    /// True to protect the table from being deleted; switch it off and deploy before a destroy.
     #[serde(default)]
     pub deletion_protection: bool,
     /// The queue of trades and its dead-letter queue.
@@ -547,35 +586,39 @@ pub struct Aws {
     /// The Lambda function that copies from the peer.
     #[serde(default)]
     pub replicate: AwsReplicate,
-    /// How the raw archive's objects age.
+    /// Storage classes of the raw archive's objects by age.
     #[serde(default)]
     pub archive: AwsArchive,
-    /// What an account has once, and who may get in: `terraform/`.
+    /// Resources that an account has once, and its roles: `terraform/`.
     #[serde(default)]
     pub foundation: Foundation,
     /// The budget of the account.
     #[serde(default)]
     pub budget: AwsBudget,
-    /// Where Terraform keeps what it knows of `terraform/`.
+    /// The state of `terraform/`.
     #[serde(default)]
     pub state: AwsState,
 }
 
 /// `[aws.queue]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
     /// The SQS queue of trades.
     pub name: String,
-    /// Where messages go that can't be processed.
+    /// The SQS queue of messages that can't be processed.
     pub dead_letter_name: String,
-    /// How long a delivered message stays hidden, in seconds.
+    /// Time for which a delivered message stays hidden, in seconds.
+    #[schemars(range(min = 0, max = 43_200))]
     pub visibility_timeout_s: u32,
     /// Deliveries before a message is a dead letter.
+    #[schemars(range(min = 1, max = 1_000))]
     pub max_receive_count: u32,
-    /// How long the queue keeps a message, in seconds.
+    /// Time for which the queue keeps a message, in seconds.
+    #[schemars(range(min = 60, max = 1_209_600))]
     pub retention_s: u32,
-    /// How long the dead-letter queue keeps one, in seconds.
+    /// Time for which the dead-letter queue keeps a message, in seconds.
+    #[schemars(range(min = 60, max = 1_209_600))]
     pub dead_letter_retention_s: u32,
 }
 
@@ -587,8 +630,8 @@ impl Queue {
     }
 }
 
-/// What the function's binary was built for, in Lambda's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Processor of a function, as Lambda names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Architecture {
     /// 64-bit x86.
     #[serde(rename = "x86_64")]
@@ -610,7 +653,7 @@ impl Architecture {
 }
 
 /// `[aws.ingest]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AwsIngest {
     /// The Lambda function.
@@ -618,24 +661,29 @@ pub struct AwsIngest {
     /// The processor that it runs on.
     pub architecture: Architecture,
     /// Memory in mebibytes; processor time goes with it.
+    #[schemars(range(min = 128, max = 10_240))]
     pub memory_mb: u32,
     /// Longest run of one invocation, in seconds.
+    #[schemars(range(min = 1, max = 900))]
     pub timeout_s: u32,
     /// Most messages in one invocation.
+    #[schemars(range(min = 1, max = 10_000))]
     pub batch_size: u32,
-    /// How long the mapping waits for a full batch, in seconds.
+    /// Longest wait of the event source mapping for a full batch, in seconds.
+    #[schemars(range(min = 0, max = 300))]
     pub batch_window_s: u32,
     /// Most invocations at once by the event source mapping.
+    #[schemars(range(min = 2, max = 1_000))]
     pub max_concurrency: u32,
-    /// How long logs are kept, in days.
+    /// Retention of logs, in days: one of those that the service has, such as 7, 30, 90 or 365.
     pub log_retention_days: u32,
 }
 
 /// `[aws.replicate]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsReplicate {
-    /// Whether there is one.
+    /// True to deploy the function.
     pub enabled: bool,
     /// The Lambda function; where there is none, it is named after the prefix.
     pub name: Option<String>,
@@ -643,16 +691,19 @@ pub struct AwsReplicate {
     /// none, it is named after prefix and environment.
     pub role: Option<String>,
     /// Memory in mebibytes; processor time goes with it.
+    #[schemars(range(min = 128, max = 10_240))]
     pub memory_mb: u32,
     /// Longest run, in seconds.
+    #[schemars(range(min = 1, max = 900))]
     pub timeout_s: u32,
-    /// How often it runs, in minutes.
+    /// Interval of its runs, in minutes.
+    #[schemars(range(min = 1, max = 1_440))]
     pub schedule_minutes: u32,
-    /// Whether the schedule is paused.
+    /// True to pause the schedule.
     pub paused: bool,
-    /// Whether one invocation is set aside for it from what the account has, and is then the only one at a time.
+    /// True to reserve one concurrent execution of the account's for it, so that two never overlap.
     pub reserve_concurrency: bool,
-    /// How long logs are kept, in days.
+    /// Retention of logs, in days: one of those that the service has, such as 7, 30, 90 or 365.
     pub log_retention_days: u32,
 }
 
@@ -673,16 +724,21 @@ impl Default for AwsReplicate {
 }
 
 /// `[aws.archive]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsArchive {
     /// Age at which an object moves to Standard-IA, in days.
+    // S3 moves no object younger than 30 days.
+    #[schemars(range(min = 30, max = 36_500))]
     pub standard_ia_days: u32,
     /// Age at which an object moves to Glacier Instant Retrieval, in days.
+    #[schemars(range(min = 60, max = 36_500))]
     pub glacier_ir_days: u32,
     /// Age at which an object moves to Glacier Deep Archive, in days; 0 is never.
+    #[schemars(range(min = 0, max = 36_500))]
     pub deep_archive_days: u32,
-    /// How long an overwritten or deleted object can be brought back, in days.
+    /// Time for which an overwritten or deleted object can be restored, in days.
+    #[schemars(range(min = 1, max = 36_500))]
     pub noncurrent_days: u32,
 }
 
@@ -698,20 +754,21 @@ impl Default for AwsArchive {
 }
 
 /// `[aws.foundation]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Foundation {
-    /// Whether the account's provider for GitHub's tokens is made; an account can have one.
+    /// True to make the account's provider for GitHub's tokens; an account can have one.
     pub create_github_oidc_provider: bool,
-    /// Whether the deploy role may make only roles with the functions' permissions boundary.
+    /// True to let the deploy role make only roles with the functions' permissions boundary.
     pub require_functions_boundary: bool,
-    /// Whether the deploy role may empty the raw archive.
+    /// True to let the deploy role empty the raw archive.
     pub allow_destroy: bool,
     /// The audience that the Google side asks its identity token for.
     pub google_audience: String,
-    /// Services through which the account's principals may use the key: some of [`Foundation::KEY_SERVICES`].
+    /// Services through which the account's principals may use the key, of `sns`, `sqs`, `s3`, `dynamodb` and `lambda`.
     pub key_services: Vec<String>,
-    /// How long a deleted key can be brought back, in days.
+    /// Time for which a deleted key can be restored, in days.
+    #[schemars(range(min = 7, max = 30))]
     pub key_deletion_window_days: u32,
 }
 
@@ -734,12 +791,12 @@ impl Default for Foundation {
 }
 
 /// `[aws.budget]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsBudget {
     /// Budget of a month in US dollars; 0 is none.
     pub monthly_usd: u32,
-    /// Whether it counts only what has this project's tag.
+    /// True to count only resources with this project's tag, not the whole account.
     pub by_tag: bool,
 }
 
@@ -750,17 +807,18 @@ impl Default for AwsBudget {
 }
 
 /// `[aws.state]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwsState {
     /// Start of the name of the bucket that `bootstrap.yaml` makes for the state; where there is none, it is named
-    /// after the prefix. See [`crate::names::aws_state_bucket`].
+    /// after the prefix.
     pub bucket_prefix: Option<String>,
     /// A bucket that is there already, in its place; then none is made.
     pub bucket: Option<String>,
     /// The state's key in it.
     pub key: String,
-    /// How long an overwritten state, or deleted function code, can be brought back, in days.
+    /// Time for which an overwritten state, or deleted function code, can be restored, in days.
+    #[schemars(range(min = 1, max = 36_500))]
     pub noncurrent_days: u32,
 }
 
@@ -776,14 +834,14 @@ impl Default for AwsState {
 }
 
 /// `[gcp]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gcp {
     /// The project's id.
     pub project: String,
-    /// Such as `us-central1`.
+    /// The region, such as `us-central1`.
     pub region: String,
-    /// Start of the raw archive's bucket name; see [`crate::names::gcp_bucket`].
+    /// Start of the name of the raw archive's bucket, which goes on with the environment and the project.
     pub bucket_prefix: String,
     /// The Artifact Registry repository of images; where there is none, it is named after prefix and environment.
     #[serde(default)]
@@ -802,7 +860,7 @@ pub struct Gcp {
     pub game_day_operators: Vec<String>,
     /// The topic of trades, its subscription, and their dead letters.
     pub pubsub: Pubsub,
-    /// Where candles are kept.
+    /// The database of candles.
     pub firestore: Firestore,
     /// The raw archive's bucket.
     #[serde(default)]
@@ -812,40 +870,45 @@ pub struct Gcp {
     /// The Cloud Run service that copies from the peer.
     #[serde(default)]
     pub replicate: GcpReplicate,
-    /// How the services' images are made.
+    /// Images of the services.
     #[serde(default)]
     pub images: Images,
     /// The budget of the project.
     #[serde(default)]
     pub budget: GcpBudget,
-    /// Where Terraform keeps what it knows of `terraform-gcp/`.
+    /// The state of `terraform-gcp/`.
     #[serde(default)]
     pub state: GcpState,
 }
 
 /// `[gcp.pubsub]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pubsub {
     /// The topic of trades.
     pub topic: String,
     /// The push subscription to the ingest service.
     pub subscription: String,
-    /// Where messages go that can't be processed.
+    /// The topic of messages that can't be processed.
     pub dead_letter_topic: String,
     /// The pull subscription that keeps them.
     pub dead_letter_subscription: String,
-    /// How long the service may take for one message, in seconds.
+    /// Longest time of the service for one message, in seconds.
+    #[schemars(range(min = 10, max = 600))]
     pub ack_deadline_s: u32,
     /// Deliveries before a message is a dead letter.
+    #[schemars(range(min = 5, max = 100))]
     pub max_delivery_attempts: u32,
     /// Shortest pause before a redelivery, in milliseconds.
+    #[schemars(range(min = 0, max = 600_000))]
     pub min_backoff_ms: u32,
     /// Longest pause before a redelivery, in milliseconds.
+    #[schemars(range(min = 0, max = 600_000))]
     pub max_backoff_ms: u32,
-    /// How long both subscriptions keep a message, in seconds.
+    /// Time for which both subscriptions keep a message, in seconds.
+    #[schemars(range(min = 600, max = 2_678_400))]
     pub retention_s: u32,
-    /// Who may publish trades, as IAM members: `serviceAccount:…`.
+    /// IAM members that may publish trades, such as `serviceAccount:…`.
     #[serde(default)]
     pub publishers: Vec<String>,
 }
@@ -867,7 +930,7 @@ impl Pubsub {
 }
 
 /// `[gcp.firestore]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Firestore {
     /// The database; `(default)` is the one that every project may have for free.
@@ -877,10 +940,10 @@ pub struct Firestore {
     /// A region or multi-region; where there is none, `gcp.region`.
     #[serde(default)]
     pub location: Option<String>,
-    /// Whether the database refuses to be deleted.
+    /// True to protect the database from being deleted.
     #[serde(default = "yes")]
     pub delete_protection: bool,
-    /// Whether the database can be read as it was at any minute of the last 7 days.
+    /// True to keep the database as it was at each minute of the last 7 days.
     #[serde(default = "yes")]
     pub point_in_time_recovery: bool,
 }
@@ -890,20 +953,24 @@ fn yes() -> bool {
 }
 
 /// `[gcp.archive]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Archive {
     /// A region or multi-region; where there is none, `gcp.region`.
     pub location: Option<String>,
-    /// Whether destroying the bucket deletes what is in it.
+    /// True to let a destroy delete the objects of the bucket, too.
     pub force_destroy: bool,
     /// Age at which an object moves to Nearline, in days.
+    #[schemars(range(min = 1, max = 36_500))]
     pub nearline_days: u32,
     /// Age at which an object moves to Coldline, in days.
+    #[schemars(range(min = 2, max = 36_500))]
     pub coldline_days: u32,
     /// Age at which an object moves to Archive, in days.
+    #[schemars(range(min = 3, max = 36_500))]
     pub archive_days: u32,
-    /// How long an overwritten or deleted object can be brought back, in days.
+    /// Time for which an overwritten or deleted object can be restored, in days.
+    #[schemars(range(min = 7, max = 36_500))]
     pub noncurrent_days: u32,
 }
 
@@ -921,20 +988,23 @@ impl Default for Archive {
 }
 
 /// `[gcp.ingest]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GcpIngest {
     /// The Cloud Run service.
     pub service: String,
     /// Requests that one instance takes at once.
+    #[schemars(range(min = 1, max = 1_000))]
     pub concurrency: u32,
     /// Instances that are always there.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 100))]
     pub min_instances: u32,
     /// Most instances.
     #[serde(default = "max_instances")]
+    #[schemars(range(min = 1, max = 1_000))]
     pub max_instances: u32,
-    /// Processors of an instance: one of [`CPUS`](GcpIngest::CPUS).
+    /// Processors of an instance: `1`, `2`, `4` or `8`.
     #[serde(default = "cpu")]
     pub cpu: String,
     /// Memory of an instance, such as `512Mi`.
@@ -960,22 +1030,24 @@ fn memory() -> String {
 }
 
 /// `[gcp.replicate]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GcpReplicate {
     /// The Cloud Run service; where there is none, it is named after the prefix.
     pub service: Option<String>,
-    /// Processors of an instance: one of [`CPUS`](GcpIngest::CPUS).
+    /// Processors of an instance: `1`, `2`, `4` or `8`.
     pub cpu: String,
     /// Memory of an instance, such as `512Mi`.
     pub memory: String,
-    /// When to replicate, as cron in UTC.
+    /// Schedule of the runs, as cron in UTC.
     pub schedule: String,
-    /// What the schedule posts to.
+    /// Path that the schedule posts to.
     pub path: String,
     /// Longest run, in seconds.
+    // As long as Cloud Scheduler waits.
+    #[schemars(range(min = 15, max = 1_800))]
     pub timeout_s: u32,
-    /// Whether the schedule is paused.
+    /// True to pause the schedule.
     pub paused: bool,
 }
 
@@ -994,12 +1066,12 @@ impl Default for GcpReplicate {
 }
 
 /// `[gcp.images]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Images {
-    /// What a service's binary is put on, by digest; where there is none, on nothing (`scratch`).
+    /// Base image of the services, by digest; where there is none, `scratch`, as the binary is static.
     pub base: Option<String>,
-    /// What the services are built for: one of [`Images::TARGETS`]; where there is none, this machine's own.
+    /// Target triple that the services are built for; where there is none, this machine's own.
     pub target: Option<String>,
 }
 
@@ -1014,7 +1086,7 @@ impl Images {
 }
 
 /// `[gcp.budget]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GcpBudget {
     /// The billing account; where there is none, there is no budget.
@@ -1030,12 +1102,12 @@ impl Default for GcpBudget {
 }
 
 /// `[gcp.state]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GcpState {
     /// The bucket of the state.
     pub bucket: Option<String>,
-    /// What the state's name in it starts with.
+    /// Start of the state's name in the bucket.
     pub prefix: String,
 }
 

@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use serde_json::Value;
+
 use super::containers::{self, Containers};
 use super::error::nearest;
 use super::model::{
     Archive, Aws, AwsArchive, AwsReplicate, CompareAndSet, Firestore, Gcp, GcpIngest, GcpReplicate,
     Images, Project, Pubsub, Settings, Trading,
 };
+use super::schema;
 use crate::image_reference::ImageReference;
 use crate::names;
 use access::shaped;
@@ -35,6 +38,7 @@ pub(super) struct Invalid {
 type Checked = Result<(), Invalid>;
 
 pub(super) fn check(settings: &Settings) -> Checked {
+    ranges(settings)?;
     project(&settings.project)?;
     trading(&settings.trading)?;
     producer::producer(&settings.producer)?;
@@ -54,6 +58,27 @@ pub(super) fn check(settings: &Settings) -> Checked {
     gcp(&settings.gcp, settings)?;
     delivery::outages(settings)?;
     delivery::symbols(settings)
+}
+
+/// Compares each number with the range that its field has in the model.
+fn ranges(settings: &Settings) -> Checked {
+    let values = serde_json::to_value(settings).unwrap_or_default();
+    in_range(schema::schema(), "", &values)
+}
+
+fn in_range(schema: &Value, key: &str, value: &Value) -> Checked {
+    if let Value::Object(fields) = value {
+        return fields.iter().try_for_each(|(name, value)| {
+            let dot = if key.is_empty() { "" } else { "." };
+            let field = schema::below(schema, name).unwrap_or(&Value::Null);
+            in_range(field, &format!("{key}{dot}{name}"), value)
+        });
+    }
+    let limit = |name: &str| schema.get(name).and_then(Value::as_u64);
+    match (value.as_u64(), limit("minimum"), limit("maximum")) {
+        (Some(value), Some(min), Some(max)) => range(key.to_owned(), value, min..=max),
+        _ => Ok(()),
+    }
 }
 
 fn images_of_containers(containers: &Containers) -> Checked {
@@ -87,7 +112,6 @@ fn trading(trading: &Trading) -> Checked {
     let problem = "is one of trading.symbols: a smoke test would change its candles; name one that nobody trades";
     let apart = !trading.symbols.contains(&trading.smoke_symbol);
     ensure("trading.smoke_symbol", apart, format!("`{}` {problem}", trading.smoke_symbol))?;
-    range("trading.smoke_timeout_s", trading.smoke_timeout_s, 1..=900)?;
     ensure(
         "trading.intervals",
         !trading.intervals.is_empty(),
@@ -110,8 +134,6 @@ fn symbol(key: &'static str, symbol: &str) -> Checked {
 }
 
 fn compare_and_set(retry: &CompareAndSet) -> Checked {
-    range("compare_and_set.attempts", retry.attempts, 1..=1_000)?;
-    range("compare_and_set.base_ms", retry.base_ms, 1..=60_000)?;
     range("compare_and_set.cap_ms", retry.cap_ms, retry.base_ms..=60_000)
 }
 
@@ -133,19 +155,11 @@ fn aws(aws: &Aws, settings: &Settings) -> Checked {
 
     let queue = &aws.queue;
     let ingest = &aws.ingest;
-    range("aws.queue.visibility_timeout_s", queue.visibility_timeout_s, 0..=43_200)?;
-    range("aws.queue.max_receive_count", queue.max_receive_count, 1..=1_000)?;
-    range("aws.queue.retention_s", queue.retention_s, 60..=1_209_600)?;
     range(
         "aws.queue.dead_letter_retention_s",
         queue.dead_letter_retention_s,
         queue.retention_s..=1_209_600,
     )?;
-    range("aws.ingest.memory_mb", ingest.memory_mb, 128..=10_240)?;
-    range("aws.ingest.timeout_s", ingest.timeout_s, 1..=900)?;
-    range("aws.ingest.batch_size", ingest.batch_size, 1..=10_000)?;
-    range("aws.ingest.batch_window_s", ingest.batch_window_s, 0..=300)?;
-    range("aws.ingest.max_concurrency", ingest.max_concurrency, 2..=1_000)?;
     let held_s = ingest.timeout_s + ingest.batch_window_s;
     let problem = format!(
         "{} s is less than the {held_s} s for which a message may be held (aws.ingest.batch_window_s, then \
@@ -176,22 +190,18 @@ fn log_retention(key: &'static str, days: u32) -> Checked {
 }
 
 fn aws_archive(archive: &AwsArchive) -> Checked {
-    // S3 moves no object younger than 30 days, and leaves it where it is for as long.
+    // S3 leaves an object in a class for 30 days at least.
     let (infrequent, instant) = (archive.standard_ia_days, archive.glacier_ir_days);
-    range("aws.archive.standard_ia_days", infrequent, 30..=36_500)?;
     range("aws.archive.glacier_ir_days", instant, infrequent + 30..=36_500)?;
     if archive.deep_archive_days > 0 {
         // Glacier Instant Retrieval bills 90 days at least.
         range("aws.archive.deep_archive_days", archive.deep_archive_days, instant + 90..=36_500)?;
     }
-    range("aws.archive.noncurrent_days", archive.noncurrent_days, 1..=36_500)
+    Ok(())
 }
 
 fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Checked {
     access::aws_replicate(replicate, settings)?;
-    range("aws.replicate.memory_mb", replicate.memory_mb, 128..=10_240)?;
-    range("aws.replicate.timeout_s", replicate.timeout_s, 1..=900)?;
-    range("aws.replicate.schedule_minutes", replicate.schedule_minutes, 1..=1_440)?;
     // The alarm takes silence for lag.
     let (minutes, lag_s) = (replicate.schedule_minutes, settings.alerts.replication_lag_s);
     let problem = format!(
@@ -245,16 +255,12 @@ fn archive(archive: &Archive) -> Checked {
         name("gcp.archive.location", location, 2..=30, "-", &ANY)?;
     }
     let (nearline, coldline) = (archive.nearline_days, archive.coldline_days);
-    range("gcp.archive.nearline_days", nearline, 1..=36_500)?;
     range("gcp.archive.coldline_days", coldline, nearline + 1..=36_500)?;
-    range("gcp.archive.archive_days", archive.archive_days, coldline + 1..=36_500)?;
-    range("gcp.archive.noncurrent_days", archive.noncurrent_days, 7..=36_500)
+    range("gcp.archive.archive_days", archive.archive_days, coldline + 1..=36_500)
 }
 
 fn gcp_ingest(ingest: &GcpIngest) -> Checked {
     name("gcp.ingest.service", &ingest.service, 1..=49, "-", &LOWER)?;
-    range("gcp.ingest.concurrency", ingest.concurrency, 1..=1_000)?;
-    range("gcp.ingest.min_instances", ingest.min_instances, 0..=100)?;
     range("gcp.ingest.max_instances", ingest.max_instances, ingest.min_instances.max(1)..=1_000)?;
     cpu("gcp.ingest.cpu", &ingest.cpu)?;
     memory("gcp.ingest.memory", &ingest.memory)
@@ -270,9 +276,7 @@ fn gcp_replicate(replicate: &GcpReplicate) -> Checked {
     let fields = schedule.split(' ').count() == 5 && !schedule.split(' ').any(str::is_empty);
     shaped("gcp.replicate.schedule", schedule, fields, "cron with five fields, as */5 * * * *")?;
     let path = &replicate.path;
-    shaped("gcp.replicate.path", path, path.starts_with('/'), "a path, which starts with a slash")?;
-    // As long as Cloud Scheduler waits.
-    range("gcp.replicate.timeout_s", replicate.timeout_s, 15..=1_800)
+    shaped("gcp.replicate.path", path, path.starts_with('/'), "a path, which starts with a slash")
 }
 
 fn images(images: &Images) -> Checked {
@@ -324,11 +328,7 @@ fn pubsub(pubsub: &Pubsub) -> Checked {
     )?;
     let apart = pubsub.subscription != pubsub.dead_letter_subscription;
     ensure("gcp.pubsub.dead_letter_subscription", apart, "must not be the subscription itself")?;
-    range("gcp.pubsub.ack_deadline_s", pubsub.ack_deadline_s, 10..=600)?;
-    range("gcp.pubsub.max_delivery_attempts", pubsub.max_delivery_attempts, 5..=100)?;
-    range("gcp.pubsub.min_backoff_ms", pubsub.min_backoff_ms, 0..=600_000)?;
     range("gcp.pubsub.max_backoff_ms", pubsub.max_backoff_ms, pubsub.min_backoff_ms..=600_000)?;
-    range("gcp.pubsub.retention_s", pubsub.retention_s, 600..=2_678_400)?;
     access::members("gcp.pubsub.publishers", &pubsub.publishers)
 }
 
@@ -384,7 +384,7 @@ fn name(
 }
 
 fn range<T: Copy + PartialOrd + Display>(
-    key: &'static str,
+    key: impl Into<Cow<'static, str>>,
     value: T,
     allowed: RangeInclusive<T>,
 ) -> Checked {

@@ -67,7 +67,7 @@ const PRINCIPALS: [Principal; 7] = [
             STORES[2],
             // Its queues are known by URL, from the stack's outputs.
             "functions/aws/src/queue.rs#publish_batch,receive,acknowledge,release",
-            "functions/aws/src/register.rs",
+            "functions/aws/src/override_store.rs",
             "infra/operate/src/commands",
             "infra/operate/src/lag.rs",
         ],

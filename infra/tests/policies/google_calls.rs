@@ -47,7 +47,7 @@ const PRINCIPALS: [Principal; 8] = [
         name: "a producer",
         code: &[
             "functions/gcp/src/queue.rs#publish",
-            "functions/gcp/src/register.rs#find,birth_mark",
+            "functions/gcp/src/override_store.rs#find,incarnation",
         ],
         members: &["var.publishers"],
     },
@@ -57,7 +57,7 @@ const PRINCIPALS: [Principal; 8] = [
             "functions/gcp/src/archive.rs",
             "functions/gcp/src/queue.rs",
             "functions/gcp/src/queue/pull.rs",
-            "functions/gcp/src/register.rs",
+            "functions/gcp/src/override_store.rs",
             "functions/gcp/src/store.rs",
             "infra/operate/src/commands",
         ],

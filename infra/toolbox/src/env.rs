@@ -1,6 +1,7 @@
 //! What a look-up may see of the machine: variables, the search path, and a file system root.
 
 use std::collections::BTreeMap;
+use std::env::consts::EXE_SUFFIX;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +19,8 @@ pub enum Platform {
     OtherLinux,
     /// macOS: `brew`.
     MacOs,
+    /// Windows.
+    Windows,
     /// Anything else.
     Other,
 }
@@ -43,7 +46,8 @@ impl Env {
     #[must_use]
     pub fn from_process() -> Self {
         let root = PathBuf::from("/");
-        Self { vars: std::env::vars_os().collect(), platform: detect_platform(&root), root }
+        let vars = std::env::vars_os().map(|(name, value)| (known_name(name), value)).collect();
+        Self { vars, platform: platform_of(std::env::consts::OS, &root), root }
     }
 
     /// An empty environment, to be filled by [`Env::with`].
@@ -94,7 +98,8 @@ impl Env {
     /// The user's home.
     #[must_use]
     pub fn home(&self) -> Option<PathBuf> {
-        self.path_var("HOME")
+        let name = if self.platform == Platform::Windows { "USERPROFILE" } else { "HOME" };
+        self.path_var(name)
     }
 
     /// A system-wide path, below the root of this environment.
@@ -109,7 +114,7 @@ impl Env {
         let path = self.var("PATH")?;
         std::env::split_paths(path)
             .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join(program))
+            .map(|folder| folder.join(format!("{program}{EXE_SUFFIX}")))
             .find(|candidate| is_executable(candidate))
     }
 
@@ -140,16 +145,22 @@ fn has_execute_bit(_: &std::fs::Metadata) -> bool {
     true
 }
 
-fn detect_platform(root: &Path) -> Platform {
-    if cfg!(target_os = "macos") {
-        Platform::MacOs
-    } else if !cfg!(target_os = "linux") {
-        Platform::Other
-    } else if root.join("etc/debian_version").exists() {
-        Platform::Debian
-    } else {
-        let release = std::fs::read_to_string(root.join("etc/os-release")).unwrap_or_default();
-        distribution(&release)
+/// The name of a variable as it is looked for: in capitals where the system does not tell them from small letters.
+fn known_name(name: OsString) -> OsString {
+    if cfg!(windows) { name.to_ascii_uppercase() } else { name }
+}
+
+/// The platform of a machine with this operating system, as [`std::env::consts::OS`] names it, and these files.
+fn platform_of(os: &str, root: &Path) -> Platform {
+    match os {
+        "macos" => Platform::MacOs,
+        "windows" => Platform::Windows,
+        "linux" if root.join("etc/debian_version").exists() => Platform::Debian,
+        "linux" => {
+            let release = std::fs::read_to_string(root.join("etc/os-release")).unwrap_or_default();
+            distribution(&release)
+        }
+        _ => Platform::Other,
     }
 }
 
@@ -212,6 +223,23 @@ mod tests {
         ] {
             assert_eq!(distribution(release), platform, "{release}");
         }
+    }
+
+    #[test]
+    fn a_platform_is_told_by_the_operating_system_and_on_linux_by_its_files() {
+        let machine = Machine::new();
+        let root = machine.path("root");
+        for (os, platform) in [
+            ("macos", Platform::MacOs),
+            ("windows", Platform::Windows),
+            ("freebsd", Platform::Other),
+            ("linux", Platform::OtherLinux),
+        ] {
+            assert_eq!(platform_of(os, &root), platform, "{os}");
+        }
+        machine.file("root/etc/debian_version", "13.1\n");
+        assert_eq!(platform_of("linux", &root), Platform::Debian);
+        assert_eq!(platform_of("macos", &root), Platform::MacOs, "whatever files there are");
     }
 
     #[test]

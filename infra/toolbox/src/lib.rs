@@ -1,7 +1,7 @@
 //! Finds the programs and emulators that the project runs, and says how to get the missing ones.
 //!
-//! Nothing here needs a network, an async runtime or an SDK, except [`venv::install`], which hands the work to `pip`.
-//! Downloads of the two Google emulators belong to the harness, which has an HTTP client.
+//! Nothing here needs a network, an async runtime or an SDK, except [`venv::install`], which hands the work to `pip`, and
+//! [`release`], which hands it to `curl`. Downloads of the two Google emulators belong to the harness, which has an HTTP client.
 //!
 //! Every look-up takes an [`Env`], so a test can run it in a made-up environment.
 
@@ -17,6 +17,7 @@ pub mod pins;
 mod process;
 mod programs;
 pub mod python;
+pub mod release;
 mod report;
 pub mod static_libc;
 mod surroundings;
@@ -30,6 +31,6 @@ mod testing;
 pub use cache::Cache;
 pub use env::{Env, Platform};
 pub use item::{Item, Need, Source, Status};
-pub use programs::how_to_get;
+pub use programs::{DEV_CONTAINER, how_to_get};
 pub use report::{Report, STATIC_LIBC};
 pub use tools::{NotPossible, Plan, Step, Tools};

@@ -31,12 +31,18 @@ pub(crate) const ALL: [Program; 9] = [
         name: "C linker",
         candidates: &[("cc", &["--version"]), ("gcc", &["--version"]), ("clang", &["--version"])],
         needed_for: &[Need::Build],
-        how_to_get: |platform| match platform {
+        how_to_get: |platform| {
+            match platform {
             Platform::Debian => "sudo apt install build-essential".to_owned(),
             Platform::Fedora => "sudo dnf install gcc".to_owned(),
             Platform::Suse => "sudo zypper install gcc".to_owned(),
             Platform::MacOs => "xcode-select --install".to_owned(),
+            Platform::Windows => {
+                "Build Tools for Visual Studio: https://rust-lang.github.io/rustup/installation/windows-msvc.html"
+                    .to_owned()
+            }
             _ => "your distribution's gcc or clang".to_owned(),
+        }
         },
         when_it_fails: BROKEN,
     },
@@ -136,6 +142,9 @@ pub(crate) const ALL: [Program; 9] = [
                     .to_owned()
             }
             Platform::MacOs => "brew install --cask docker".to_owned(),
+            Platform::Windows => {
+                "https://docs.docker.com/desktop/setup/install/windows-install/".to_owned()
+            }
             _ => "https://docs.docker.com/engine/install/".to_owned(),
         },
         when_it_fails: "is there, but its engine does not answer",
@@ -195,6 +204,14 @@ fn pinned(name: &str) -> String {
 pub fn how_to_get(name: &str, platform: Platform) -> Option<String> {
     let program = ALL.iter().find(|program| program.name == name);
     program.map(|program| (program.how_to_get)(platform))
+}
+
+/// The command that opens a shell in the dev container, with this checkout in it. It is typed in the checkout, in a shell of
+/// Linux, macOS or Windows.
+pub const DEV_CONTAINER: &str = "docker run --rm -it -v \"${PWD}:/src\" -v twincloud:/cache \"$(docker build -q .devcontainer)\"";
+
+pub(crate) fn how_to_get_linux() -> String {
+    format!("a Linux machine, or the dev container: {DEV_CONTAINER}")
 }
 
 pub(crate) fn how_to_get_python(platform: Platform) -> String {
@@ -264,6 +281,7 @@ mod tests {
             Platform::Suse,
             Platform::OtherLinux,
             Platform::MacOs,
+            Platform::Windows,
             Platform::Other,
         ] {
             assert!(ALL.iter().all(|program| !(program.how_to_get)(platform).is_empty()));

@@ -101,7 +101,7 @@ fn processes_items(env: &Env) -> Vec<Item> {
             status: operating_system(env),
             // Functions and producer are processes on either.
             needed_for: vec![Need::Processes, Need::Containers],
-            how_to_get: "a Linux machine, virtual machine or container".to_owned(),
+            how_to_get: programs::how_to_get_linux(),
         },
         processes_item("python3", python, programs::how_to_get_python(env.platform())),
     ];
@@ -133,7 +133,10 @@ fn operating_system(env: &Env) -> Status {
     if env.platform().is_linux() {
         Status::Found { path: None, version: "Linux".to_owned(), source: Source::System }
     } else {
-        missing("processes are supervised by means that only Linux has".to_owned())
+        missing(
+            "only Linux has the means to end what a run has started; `--target sim` runs here"
+                .to_owned(),
+        )
     }
 }
 
@@ -323,6 +326,7 @@ fn row(item: &Item) -> [String; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DEV_CONTAINER;
     use crate::testing::Machine;
 
     #[test]
@@ -348,20 +352,33 @@ mod tests {
     }
 
     #[test]
-    fn only_linux_can_supervise() {
+    fn elsewhere_than_on_linux_the_dev_container_is_named() {
         let machine = Machine::new();
         machine.python("bin/python3", "3.11.7");
-        let env = Env::empty(Platform::MacOs)
-            .with("PATH", machine.path("bin"))
-            .with("HOME", machine.path("home"))
-            .with_root(machine.path("root"));
-        let report = Report::collect(&env);
-        let missing = report.processes_target().expect_err("not Linux");
-        assert_eq!(missing[0].name, "operating system");
-        let missing = report.containers_target().expect_err("not Linux either");
-        assert_eq!(missing[0].name, "operating system");
-        let all: Vec<&str> = report.items.iter().map(|item| item.how_to_get.as_str()).collect();
-        assert!(all.iter().any(|text| text.contains("brew install")), "{all:?}");
+        let report = |platform| {
+            let env = Env::empty(platform)
+                .with("PATH", machine.path("bin"))
+                .with("HOME", machine.path("home"))
+                .with("USERPROFILE", machine.path("home"))
+                .with_root(machine.path("root"));
+            Report::collect(&env)
+        };
+        for platform in [Platform::MacOs, Platform::Windows] {
+            let report = report(platform);
+            let missing = report.processes_target().expect_err("not Linux");
+            assert_eq!(missing[0].name, "operating system");
+            assert!(missing[0].how_to_get.contains(DEV_CONTAINER), "{}", missing[0].how_to_get);
+            let missing = report.containers_target().expect_err("not Linux either");
+            assert_eq!(missing[0].name, "operating system");
+            let missing = report.target(Need::Deploy).expect_err("no static C library");
+            let library = missing.iter().find(|item| item.name == STATIC_LIBC).expect("its line");
+            assert!(library.how_to_get.contains(DEV_CONTAINER), "{}", library.how_to_get);
+            assert!(report.to_string().contains("`--target sim` runs here"), "{report}");
+        }
+        let linux = report(Platform::Debian);
+        assert!(!linux.to_string().contains(DEV_CONTAINER), "{linux}");
+        let mac = report(Platform::MacOs).items;
+        assert!(mac.iter().any(|item| item.how_to_get.contains("brew install")), "{mac:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::programs::how_to_get_linux;
 use crate::{Env, Platform, process};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -46,7 +47,7 @@ pub fn how_to_get(platform: Platform) -> String {
         Platform::Debian => "sudo apt install libc6-dev".to_owned(),
         Platform::Fedora => "sudo dnf install glibc-static".to_owned(),
         Platform::Suse => "sudo zypper install glibc-devel-static".to_owned(),
-        Platform::MacOs | Platform::Other => "a Linux machine, virtual machine or container".to_owned(),
+        Platform::MacOs | Platform::Windows | Platform::Other => how_to_get_linux(),
         Platform::OtherLinux => {
             "your distribution's static C library, libc.a and libm.a (Debian: libc6-dev, Fedora: glibc-static, \
              openSUSE: glibc-devel-static)"

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::active::Active;
-use crate::event::{FaultEvent, Happened, OnEvent, micros, unix_us};
+use crate::event::{FaultEvent, FaultEventKind, OnEvent, micros, unix_us};
 use crate::fate::Fate;
 use crate::fault_id::FaultId;
 use crate::http::call::Call;
@@ -21,7 +21,7 @@ use crate::spec::{AddError, Fault, TcpFault};
 /// The switches of a proxy; clones switch the same one.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<FaultRegistry>,
 }
 
 impl Faults {
@@ -77,7 +77,7 @@ pub struct FaultStatus {
 
 /// The state that a proxy's connections share.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct FaultRegistry {
     name: String,
     level: Level,
     on_event: OnEvent,
@@ -104,7 +104,7 @@ struct State {
     random: ChaCha8Rng,
 }
 
-impl Board {
+impl FaultRegistry {
     pub(crate) fn new(name: String, level: Level, seed: u64, on_event: OnEvent) -> Arc<Self> {
         let state = State {
             all: Vec::new(),
@@ -136,7 +136,7 @@ impl Board {
             let fault = Arc::new(Active::new(id, spec.clone()));
             state.all.push(Arc::clone(&fault));
             self.count(&state);
-            self.tell(&fault, Happened::Added { spec });
+            self.tell(&fault, FaultEventKind::Added { spec });
             (fault, live(&state))
         };
         match fault.tcp() {
@@ -161,7 +161,7 @@ impl Board {
             let gone: Vec<_> = in_force.cloned().collect();
             for fault in &gone {
                 fault.take_away();
-                self.tell(fault, Happened::Removed { fired: fault.fired() });
+                self.tell(fault, FaultEventKind::Removed { fired: fault.fired() });
             }
             self.count(&state);
             let refuses = |fault: &Arc<Active>| {
@@ -197,7 +197,7 @@ impl Board {
             return false;
         }
         let count = fault.count();
-        self.tell(fault, Happened::Fired { count, connection, detail: detail() });
+        self.tell(fault, FaultEventKind::Fired { count, connection, detail: detail() });
         true
     }
 
@@ -234,7 +234,7 @@ impl Board {
     }
 
     /// Told in order: the lock on the state is held.
-    fn tell(&self, fault: &Active, happened: Happened) {
+    fn tell(&self, fault: &Active, happened: FaultEventKind) {
         self.on_event.tell(FaultEvent {
             at_us: micros(self.started.elapsed()),
             unix_us: unix_us(),

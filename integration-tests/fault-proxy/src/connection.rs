@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use crate::active::Active;
-use crate::board::Board;
+use crate::board::FaultRegistry;
 use crate::fate::Fate;
 
 /// One client's connection. All of it is done by one task, so dropping that leaves nothing.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<FaultRegistry>,
     pub(crate) fate: Arc<Fate>,
 }
 
 impl Connection {
     /// A new connection, which is the board's until it is dropped.
-    pub(crate) fn enter(board: &Arc<Board>, number: u64) -> Arc<Self> {
+    pub(crate) fn enter(board: &Arc<FaultRegistry>, number: u64) -> Arc<Self> {
         let fate = Arc::new(Fate::new(number));
         let connection = Arc::new(Self { board: Arc::clone(board), fate });
         board.enter(&connection.fate);

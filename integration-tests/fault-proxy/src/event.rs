@@ -24,13 +24,13 @@ pub struct FaultEvent {
     pub kind: String,
     /// The kind of event.
     #[serde(flatten)]
-    pub happened: Happened,
+    pub happened: FaultEventKind,
 }
 
 /// What happened to a fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "happened", rename_all = "snake_case")]
-pub enum Happened {
+pub enum FaultEventKind {
     /// It is in force from now on.
     Added {
         /// All of it.

@@ -40,7 +40,7 @@ mod spec;
 mod stream;
 
 pub use board::{FaultStatus, Faults};
-pub use event::{FaultEvent, Happened, OnEvent};
+pub use event::{FaultEvent, FaultEventKind, OnEvent};
 pub use fault_id::FaultId;
 pub use http::call::{Call, Protocol};
 pub use level::Level;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::board::{Board, Faults};
+use crate::board::{FaultRegistry, Faults};
 use crate::connection::Connection;
 use crate::event::OnEvent;
 use crate::http;
@@ -187,7 +187,7 @@ impl Builder {
         let port = Port::reserve(self.listen).map_err(failed)?;
         let listener = port.listen().map_err(failed)?;
         let name = self.name.unwrap_or_else(|| port.address.to_string());
-        let board = Board::new(name, self.level, self.seed, self.on_event);
+        let board = FaultRegistry::new(name, self.level, self.seed, self.on_event);
         let upstream = Arc::new(Mutex::new(self.upstream));
         let address = port.address;
         let acceptor = Acceptor {
@@ -233,7 +233,7 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 struct Acceptor {
     port: Port,
     level: Level,
-    board: Arc<Board>,
+    board: Arc<FaultRegistry>,
     upstream: Arc<Mutex<SocketAddr>>,
     connections: JoinSet<()>,
     accepted: u64,

@@ -92,10 +92,12 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
             let mut failed = Vec::new();
             for ((number, message), answer) in left.into_iter().zip(answers) {
                 match answer {
-                    Ok(_) => history.record(self.accepted(number, message, history)),
+                    Ok(_) => self.accepted(number, message, history),
                     Err(error) => {
-                        let error = error.to_string();
-                        history.record(Event::PublishFailed { cloud: self.name, error });
+                        let (target, sequence) = (self.name.to_string(), number as u64);
+                        let why = error.to_string();
+                        let event = producer::Event::Unknown { target, sequence, why };
+                        history.record(Event::Producer(event));
                         failed.push((number, message));
                     }
                 }
@@ -112,22 +114,24 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         )
     }
 
-    fn accepted(&self, number: usize, message: &Message, history: &History) -> Event {
+    fn accepted(&self, number: usize, message: &Message, history: &History) {
         let number = number as u64;
-        match &message.content {
-            Content::Trades { symbol, ids } => Event::Accepted {
-                cloud: self.name,
-                message: number,
-                symbol: symbol.to_string(),
-                trade_ids: id_ranges(ids.iter().copied()),
-                is_first: history.count(
-                    |event| matches!(event, Event::Accepted { message, .. } if *message == number),
-                ) == 0,
-            },
-            Content::Poison => {
-                Event::PoisonAccepted { cloud: self.name, body: message.body.clone() }
-            }
+        let Content::Trades { symbol, ids } = &message.content else {
+            let body = message.body.clone();
+            return history.record(Event::PoisonAccepted { cloud: self.name, body });
+        };
+        let is_first = history.count(|event| {
+            matches!(event, Event::Producer(producer::Event::Spooled { sequence, .. }) if *sequence == number)
+        }) == 0;
+        if is_first {
+            let (symbol, ids) = (symbol.clone(), id_ranges(ids.iter().copied()));
+            let spooled =
+                producer::Event::Spooled { sequence: number, symbol, ids, recovered: false };
+            history.record(Event::Producer(spooled));
         }
+        let (target, sequence) = (self.name.to_string(), number);
+        let accepted = producer::Event::Accepted { target, sequence, is_first };
+        history.record(Event::Producer(accepted));
     }
 
     /// Waits until every trade is in the candles and every poison is a dead letter, or until all is published and

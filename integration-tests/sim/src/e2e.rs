@@ -4,14 +4,20 @@ use anyhow::anyhow;
 use args::{E2e, Target, Trades};
 use cli::Progress;
 
-use crate::drive::Drive;
+use crate::chaos;
+use crate::delivery;
 use crate::evidence::About;
-use crate::run::{self, Checkout, Order, Run};
-use crate::simulation::{NOTE, Sim};
+use crate::history::CloudId;
+use crate::run::{self, Checkout, Run, RunSpec};
+use crate::scenarios::Route;
+use crate::schedule::{Fault, Planned, Schedule};
+use crate::simulation::{NOTE, Simulation};
 use cli::Failure;
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
 const SECONDS_PER_KILL: u64 = 2;
+/// Trades a second of a simulated run for which no rate was asked, in virtual time.
+const SIMULATED_RATE: u32 = 10_000;
 /// With a rate, a message holds what comes in a quarter of a second, as a producer that batches by time has it.
 const MESSAGES_PER_S: u32 = 4;
 
@@ -37,7 +43,7 @@ pub fn run(args: &E2e, checkout: &Checkout) -> Result<(), Failure> {
     simulated(args, checkout, &format!("{NOTE} For one on them: {lacking}"), &progress)
 }
 
-/// The run on simulated clouds; `note` says in the report what its verdict does not cover.
+/// The run on simulated clouds; `note` is what the report says of the limits of its verdict.
 pub fn simulated(
     args: &E2e,
     checkout: &Checkout,
@@ -45,34 +51,49 @@ pub fn simulated(
     progress: &Progress,
 ) -> Result<(), Failure> {
     let (trades, seed) = run::seeded(args.trades.clone(), None);
-    let settings = checkout.settings(&args.sets).map_err(Failure::usage)?;
+    let (mut settings, limits) = chaos::settings(checkout, &args.sets, delivery::FACTOR, true)?;
+    chaos::set_route(&mut settings, Route::Mirror);
     progress.now(format!("reading {trades}"));
     let args =
         &E2e { target: Target::Sim, aws_emulator: None, trades: trades.clone(), ..args.clone() };
-    let about = About { note: Some(note.to_owned()), ..about(args, seed) };
+    let about = About { note: Some(format!("{note} {limits}")), ..about(args, seed) };
     let run = Run::prepare("e2e", checkout, settings, &order(args, trades, seed), about)?;
     if args.keep {
         progress.note("note: --keep has nothing to keep on sim");
     }
-    let sim = Sim {
+    let rate = rate(args, &run).unwrap_or(SIMULATED_RATE);
+    let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(rate);
+    let simulation = Simulation {
         seed,
-        max_receive_count: run.settings.aws.queue.max_receive_count,
-        crashes: args.kill_functions,
-    };
-    let drive = Drive {
+        schedule: crashes(args.kill_functions, flow_ms),
         workload: run.workload.clone(),
         intervals: run.intervals.clone(),
-        rate: rate(args, &run),
+        rate,
         history: run.history.clone(),
+        spool: run.dir.path.join("spool"),
+        settings: run.settings.clone(),
+        mutant: None,
     };
-    let snapshots = sim.run(&drive, |what| progress.now(what))?;
-    run::outcome(run.conclude(&snapshots.into(), args.json, progress)?.verdict)
+    progress.now("publishing, and waiting for the clouds to converge");
+    let snapshots = simulation.run()?;
+    run::outcome(run.conclude(&snapshots, args.json, progress)?.verdict)
+}
+
+/// So many crashes of a function of each cloud, spread over the time in which trades flow.
+fn crashes(count: u32, flow_ms: u64) -> Schedule {
+    let at_ms = |number: u32| flow_ms * u64::from(number) / u64::from(count + 1);
+    let crash = |number, cloud| {
+        let fault = Fault::CrashFunction { times: 1 };
+        Planned { at_ms: at_ms(number), for_ms: 0, cloud, fault }
+    };
+    let both = |number| [CloudId::Aws, CloudId::Gcp].map(|cloud| crash(number, cloud));
+    Schedule { faults: (1..=count).flat_map(both).collect(), ..Schedule::default() }
 }
 
 /// The load of a run of `e2e`.
 #[must_use]
-pub fn order(args: &E2e, trades: Trades, seed: u64) -> Order {
-    Order {
+pub fn order(args: &E2e, trades: Trades, seed: u64) -> RunSpec {
+    RunSpec {
         trades,
         symbols: args.symbols.clone(),
         poison: args.poison,

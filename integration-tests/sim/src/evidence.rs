@@ -53,7 +53,7 @@ pub struct About {
 
 impl About {
     /// The version that is written and read.
-    pub const SCHEMA: u32 = 1;
+    pub const SCHEMA: u32 = 2;
 
     /// Of a run without a name, an image, a note or a fault; what is known only later is empty.
     #[must_use]

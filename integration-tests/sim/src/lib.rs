@@ -8,13 +8,13 @@
 pub mod chaos;
 pub mod cloud;
 pub mod delivery;
-pub mod drive;
 pub mod e2e;
 pub mod evidence;
+pub mod fault;
 pub mod history;
 pub mod invariants;
 pub mod measure;
-pub mod planted;
+pub mod mutants;
 pub mod recompute;
 pub mod report;
 pub mod run;

@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 use candle::IdRanges;
 use serde::Serialize;
 
-use crate::history::{CloudId, Entry, Event};
+use crate::fault::Fault;
+use crate::history::{self, CloudId, Entry, Event};
 use crate::invariants::Evidence;
 
-/// The kinds of faults that take a whole cloud away.
-const AWAY: [&str; 3] = ["kill_cloud", "pause_cloud", "cut_cloud"];
-/// The kinds of faults of the other cloud that keep it from taking over, while they last and a little after.
-const HINDERS: [&str; 5] = ["cut_producer", "fail_queue", "fail_all", "lose_", "slow"];
+/// The time after a fault of a cloud in which it still can't be asked to take over.
 const AFTER_US: u64 = 3_000_000;
 /// A cloud that hangs is not told from a slow one sooner: one that is back by then may be waited for.
 const UNNOTICED_MS: u64 = 3_000;
@@ -22,8 +20,8 @@ const UNNOTICED_MS: u64 = 3_000;
 pub struct FaultSpan {
     /// Where.
     pub cloud: CloudId,
-    /// Which.
-    pub fault: String,
+    /// The fault.
+    pub fault: Fault,
     /// When it began, in milliseconds of the run.
     pub begun_ms: u64,
     /// When it was healed; `None`: never.
@@ -36,25 +34,24 @@ pub struct FaultSpan {
 #[must_use]
 pub fn faults(history: &[Entry]) -> Vec<FaultSpan> {
     let mut spans: Vec<FaultSpan> = Vec::new();
-    let mut open: BTreeMap<(CloudId, &str), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(CloudId, Fault), usize> = BTreeMap::new();
     for entry in history {
         let at_ms = entry.at_us / 1000;
-        let mut begin = |cloud: CloudId, fault: &str, healed_ms, fired| {
-            let fault = fault.to_owned();
+        let mut begin = |cloud, fault, healed_ms, fired| {
             spans.push(FaultSpan { cloud, fault, begun_ms: at_ms, healed_ms, fired });
             spans.len() - 1
         };
         match &entry.event {
             Event::FaultBegun { cloud, fault, .. } => {
-                let span = begin(*cloud, fault, None, 0);
-                open.insert((*cloud, fault), span);
+                let span = begin(*cloud, *fault, None, 0);
+                open.insert((*cloud, *fault), span);
             }
-            Event::FaultFired { cloud, fault, .. } => match open.get(&(*cloud, fault.as_str())) {
+            Event::FaultFired { cloud, fault, .. } => match open.get(&(*cloud, *fault)) {
                 Some(span) => spans[*span].fired += 1,
-                None => drop(begin(*cloud, fault, Some(at_ms), 1)),
+                None => drop(begin(*cloud, *fault, Some(at_ms), 1)),
             },
             Event::FaultHealed { cloud, fault } => {
-                if let Some(span) = open.get(&(*cloud, fault.as_str())) {
+                if let Some(span) = open.get(&(*cloud, *fault)) {
                     spans[*span].healed_ms = Some(at_ms);
                 }
             }
@@ -79,9 +76,10 @@ pub struct Takeover {
 pub fn takeovers(history: &[Entry]) -> Vec<Takeover> {
     let end_us = history.last().map_or(0, |entry| entry.at_us);
     let faults = faults(history);
-    let away = faults.iter().filter(|span| AWAY.iter().any(|kind| span.fault.starts_with(kind)));
+    let away = faults.iter().filter(|span| span.fault.kind.takes_cloud_away());
     let away: Vec<&FaultSpan> = away.collect();
     let until = |span: &FaultSpan| span.healed_ms.map_or(end_us, |ms| ms * 1000 + 999);
+    let firsts: Vec<_> = history::accepted(history).filter(|accepted| accepted.is_first).collect();
     let mut takeovers = Vec::new();
     for span in &away {
         let (from_us, until_us) = (span.begun_ms * 1000, until(span));
@@ -90,21 +88,21 @@ pub fn takeovers(history: &[Entry]) -> Vec<Takeover> {
         });
         let is_hindered = faults.iter().any(|other| {
             other.cloud != span.cloud
-                && HINDERS.iter().any(|kind| other.fault.starts_with(kind))
+                && other.fault.kind.hinders_takeover()
                 && other.begun_ms * 1000 <= until_us
                 && from_us <= until(other).saturating_add(AFTER_US)
         });
-        let meanwhile =
-            || history.iter().filter(|entry| (from_us..=until_us).contains(&entry.at_us));
-        let is_sending = meanwhile().any(|entry| matches!(entry.event, Event::Spooled { .. }));
+        let mut meanwhile =
+            history.iter().filter(|entry| (from_us..=until_us).contains(&entry.at_us));
+        let is_sending = meanwhile
+            .any(|entry| matches!(entry.event, Event::Producer(producer::Event::Spooled { .. })));
         if !is_alone || is_hindered || !is_sending {
             continue;
         }
-        let first = meanwhile().find(|entry| {
-            matches!(&entry.event,
-                Event::Accepted { cloud, is_first: true, .. } if *cloud != span.cloud)
-        });
-        let after_ms = first.map(|entry| (entry.at_us - from_us) / 1000);
+        let first = firsts
+            .iter()
+            .find(|first| first.cloud != span.cloud && (from_us..=until_us).contains(&first.at_us));
+        let after_ms = first.map(|first| (first.at_us - from_us) / 1000);
         if after_ms.is_none() && until_us - from_us < UNNOTICED_MS * 1000 {
             continue;
         }
@@ -152,32 +150,31 @@ pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
     let mut taken: BTreeMap<(CloudId, &str), IdRanges> = BTreeMap::new();
     // How many trades had which lag.
     let mut lags: BTreeMap<u64, u64> = BTreeMap::new();
+    let mut accepted = history::accepted(history).peekable();
     for entry in history {
-        match &entry.event {
-            Event::Accepted { cloud, symbol, trade_ids, .. } => {
-                let before = taken.entry((*cloud, symbol)).or_default();
-                let new = ranges(trade_ids).difference(before);
-                *before = before.union(&new);
-                waiting.entry((*cloud, symbol)).or_default().push((entry.at_us, new));
-            }
-            Event::Replicated { cloud, trade_ids, .. } => {
-                for (symbol, pairs) in trade_ids {
-                    let copied = ranges(pairs);
-                    let Some(waiting) = waiting.get_mut(&(cloud.other(), symbol.as_str())) else {
-                        continue;
-                    };
-                    waiting.retain_mut(|(at_us, ids)| {
-                        let left = ids.difference(&copied);
-                        let count = ids.count() - left.count();
-                        if count > 0 {
-                            *lags.entry(entry.at_us.saturating_sub(*at_us)).or_default() += count;
-                        }
-                        *ids = left;
-                        !ids.is_empty()
-                    });
+        // An acknowledgement at the same time comes first.
+        while let Some(accepted) = accepted.next_if(|accepted| accepted.at_us <= entry.at_us) {
+            let key = (accepted.cloud, accepted.symbol.as_str());
+            let before = taken.entry(key).or_default();
+            let new = ranges(accepted.ids).difference(before);
+            *before = before.union(&new);
+            waiting.entry(key).or_default().push((accepted.at_us, new));
+        }
+        let Event::Replicated { cloud, trade_ids, .. } = &entry.event else { continue };
+        for (symbol, pairs) in trade_ids {
+            let copied = ranges(pairs);
+            let Some(waiting) = waiting.get_mut(&(cloud.other(), symbol.as_str())) else {
+                continue;
+            };
+            waiting.retain_mut(|(at_us, ids)| {
+                let left = ids.difference(&copied);
+                let count = ids.count() - left.count();
+                if count > 0 {
+                    *lags.entry(entry.at_us.saturating_sub(*at_us)).or_default() += count;
                 }
-            }
-            _ => {}
+                *ids = left;
+                !ids.is_empty()
+            });
         }
     }
     let total: u64 = lags.values().sum();
@@ -230,26 +227,34 @@ pub fn recovery(evidence: &Evidence) -> Recovery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::FaultKind;
 
     fn entry(at_ms: u64, event: Event) -> Entry {
         Entry { at_us: at_ms * 1000, event }
     }
 
+    const KILL: Fault = Fault { number: 1, kind: FaultKind::KillCloud };
+
     fn begun(cloud: CloudId) -> Event {
-        Event::FaultBegun { cloud, fault: "kill_cloud 1".to_owned(), detail: String::new() }
+        Event::FaultBegun { cloud, fault: KILL, detail: String::new() }
     }
 
     fn healed(cloud: CloudId) -> Event {
-        Event::FaultHealed { cloud, fault: "kill_cloud 1".to_owned() }
+        Event::FaultHealed { cloud, fault: KILL }
     }
 
     fn accepted(cloud: CloudId, is_first: bool) -> Event {
-        let (symbol, trade_ids) = ("BTCUSDT".to_owned(), vec![(1, 1)]);
-        Event::Accepted { cloud, message: 1, symbol, trade_ids, is_first }
+        let (target, sequence) = (cloud.to_string(), 1);
+        Event::Producer(producer::Event::Accepted { target, sequence, is_first })
     }
 
     fn spooled() -> Event {
-        Event::Spooled { message: 1, symbol: "BTCUSDT".to_owned(), trade_ids: vec![(1, 1)] }
+        message(1, &[(1, 1)])
+    }
+
+    fn message(sequence: u64, ids: &[(u64, u64)]) -> Event {
+        let (symbol, ids) = ("BTCUSDT".parse().unwrap(), ids.to_vec());
+        Event::Producer(producer::Event::Spooled { sequence, symbol, ids, recovered: false })
     }
 
     use CloudId::{Aws, Gcp};
@@ -291,49 +296,44 @@ mod tests {
 
     #[test]
     fn nobody_is_asked_to_take_over_what_is_back_soon_or_cannot_be_taken() {
-        let away = |fault: &str, until_ms| {
-            let begun = |cloud, fault: &str| {
-                let (fault, detail) = (fault.to_owned(), String::new());
-                Event::FaultBegun { cloud, fault, detail }
-            };
+        let away = |kind, until_ms| {
+            let (fault, detail) = (Fault { number: 2, kind }, String::new());
             let history = [
-                entry(90, begun(Gcp, fault)),
-                entry(100, begun(Aws, "kill_cloud 1")),
+                entry(90, Event::FaultBegun { cloud: Gcp, fault, detail }),
+                entry(100, begun(Aws)),
                 entry(120, spooled()),
                 entry(until_ms, healed(Aws)),
             ];
             takeovers(&history)
         };
         let missed = [Takeover { cloud: Aws, after_ms: None }];
-        assert_eq!(away("cut_peer 2", 9_000), missed, "what else is broken there is no excuse");
-        assert_eq!(away("cut_peer 2", 2_900), [], "it may be waited for");
-        assert_eq!(away("cut_producer 2", 9_000), [], "the producer can't reach the other one");
+        assert_eq!(
+            away(FaultKind::CutPeer, 9_000),
+            missed,
+            "what else is broken there is no excuse"
+        );
+        assert_eq!(away(FaultKind::CutPeer, 2_900), [], "it may be waited for");
+        assert_eq!(
+            away(FaultKind::CutProducer, 9_000),
+            [],
+            "the producer can't reach the other one"
+        );
     }
 
     #[test]
     fn a_fault_has_a_beginning_an_end_and_a_count() {
-        let fired = Event::FaultFired {
-            cloud: Aws,
-            fault: "kill_cloud 1".to_owned(),
-            detail: String::new(),
-        };
+        let fired = Event::FaultFired { cloud: Aws, fault: KILL, detail: String::new() };
         let history =
             [entry(1, begun(Aws)), entry(2, fired.clone()), entry(3, fired), entry(4, healed(Aws))];
-        let span = FaultSpan {
-            cloud: Aws,
-            fault: "kill_cloud 1".to_owned(),
-            begun_ms: 1,
-            healed_ms: Some(4),
-            fired: 2,
-        };
+        let span = FaultSpan { cloud: Aws, fault: KILL, begun_ms: 1, healed_ms: Some(4), fired: 2 };
         assert_eq!(faults(&history), [span]);
     }
 
     #[test]
     fn lag_is_counted_from_the_first_acceptance_trade_by_trade() {
-        let accepted = |cloud, trade_ids: &[(u64, u64)]| {
-            let (symbol, trade_ids) = ("BTCUSDT".to_owned(), trade_ids.to_vec());
-            Event::Accepted { cloud, message: 1, symbol, trade_ids, is_first: true }
+        let accepted = |cloud: CloudId, sequence| {
+            let (target, is_first) = (cloud.to_string(), true);
+            Event::Producer(producer::Event::Accepted { target, sequence, is_first })
         };
         let copied = |cloud, trade_ids: &[(u64, u64)]| {
             let trade_ids = BTreeMap::from([("BTCUSDT".to_owned(), trade_ids.to_vec())]);
@@ -341,8 +341,10 @@ mod tests {
         };
         let (aws, gcp) = (CloudId::Aws, CloudId::Gcp);
         let mut history = vec![
-            entry(10, accepted(aws, &[(1, 98)])),
-            entry(20, accepted(aws, &[(50, 100)])),
+            entry(1, message(1, &[(1, 98)])),
+            entry(10, accepted(aws, 1)),
+            entry(12, message(2, &[(50, 100)])),
+            entry(20, accepted(aws, 2)),
             // Into the cloud that has taken them, this says nothing.
             entry(25, copied(aws, &[(1, 100)])),
         ];

@@ -12,7 +12,6 @@ use candle::{Interval, Symbol};
 pub use infra::Checkout;
 use infra::Settings;
 use producer::{BatchLimits, Start};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::evidence::{About, Evidence};
 use crate::history::{CloudId, Event, History};
@@ -27,7 +26,7 @@ use cli::Progress;
 
 /// What is sent in a run.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct RunSpec {
     /// Where trades come from.
     pub trades: Trades,
     /// Symbols to take from a recording; empty: all.
@@ -68,7 +67,7 @@ impl Run {
         kind: &str,
         checkout: &Checkout,
         mut settings: Settings,
-        order: &Order,
+        order: &RunSpec,
         about: About,
     ) -> Result<Self, Failure> {
         let usage = Failure::Usage;
@@ -163,7 +162,7 @@ pub fn seeded(trades: Trades, asked: Option<u64>) -> (Trades, u64) {
 }
 
 /// What a workload is made of.
-pub fn recipe(order: &Order, settings: &Settings) -> anyhow::Result<Recipe> {
+pub fn recipe(order: &RunSpec, settings: &Settings) -> anyhow::Result<Recipe> {
     let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
     let most = settings.producer.batch_max_trades;
     let default = settings.trading.symbols.first().context("settings: trading.symbols is empty")?;
@@ -204,7 +203,10 @@ pub async fn until_interrupted<T>(
 }
 
 /// Waits for Ctrl-C or SIGTERM.
+#[cfg(unix)]
 pub async fn interrupted() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
     tokio::select! {
@@ -212,6 +214,12 @@ pub async fn interrupted() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+pub async fn interrupted() -> anyhow::Result<()> {
+    tokio::signal::ctrl_c().await.context("listen for Ctrl-C")
 }
 
 #[cfg(test)]
@@ -235,7 +243,7 @@ mod tests {
         let path = dir.path().join("many.jsonl");
         std::fs::write(&path, recording).expect("written");
         let settings = crate::delivery::tests::settings("local", &[]);
-        let order = Order {
+        let order = RunSpec {
             trades: Trades::File(path),
             symbols: Vec::new(),
             poison: 0,

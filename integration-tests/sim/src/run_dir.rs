@@ -40,9 +40,20 @@ impl RunDir {
 }
 
 /// By rename, so that `latest` is there at any moment, whoever else starts a run now.
+#[cfg(unix)]
 fn point_latest(runs: &Path, id: &str) -> io::Result<()> {
     let new = runs.join(format!(".latest-{}", std::process::id()));
     let _ = fs::remove_file(&new);
     std::os::unix::fs::symlink(id, &new)?;
     fs::rename(new, runs.join("latest"))
+}
+
+/// By a junction, as a symbolic link takes rights there that few users have.
+#[cfg(windows)]
+fn point_latest(runs: &Path, id: &str) -> io::Result<()> {
+    let latest = runs.join("latest");
+    match fs::remove_dir(&latest) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => junction::create(std::path::absolute(runs.join(id))?, latest),
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use candle::binance::{Kind, Outcome};
 use producer::Generator;
@@ -57,7 +58,9 @@ fn functions_that_crash_between_two_effects_lose_nothing() {
         let ran =
             checkout.run(&["e2e", "--target", "sim", "--trades", &trades, "--kill-functions", "4"]);
         ran.assert_code(0);
-        assert_eq!(checkout.latest("history.jsonl").matches("crash_function").count(), 8);
+        let history = checkout.latest("history.jsonl");
+        let is_crash = |line: &&str| line.contains("fault_fired") && line.contains("kill_function");
+        assert_eq!(history.lines().filter(is_crash).count(), 8);
     }
 }
 
@@ -371,6 +374,72 @@ fn a_cloud_that_dies_while_the_other_is_out_of_reach_loses_nothing() {
     let words = ["--schedule", "mine.toml", "--trades", "generate:3000:5", "--rate", "500"];
     chaos(&checkout, &[&words[..], &["--seed", "5"]].concat()).assert_code(0);
     assert_eq!(checkout.report()["rpo_trades"], 0);
+}
+
+#[test]
+fn poison_is_a_dead_letter_after_the_shipped_deliveries_and_nothing_else_is() {
+    let checkout = Checkout::new();
+    let words = ["--scenario", "poison-flood", "--seed", "5", "--trades", "generate:600"];
+    chaos(&checkout, &[&words[..], &["--rate", "200"]].concat()).assert_code(0);
+    let report = checkout.report();
+    for cloud in ["aws", "gcp"] {
+        assert_eq!(report["clouds"][cloud]["dead_letters"], 30, "{cloud}");
+    }
+    // SQS hides a message for three seconds after each of its six deliveries.
+    let history = checkout.latest("history.jsonl");
+    let at_s = |event: &str| {
+        let is_meant = |line: &&str| line.contains(event) && line.contains("\"cloud\":\"aws\"");
+        let line = history.lines().rfind(is_meant).unwrap_or_else(|| panic!("no {event}"));
+        let entry: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        entry["at_us"].as_u64().expect("a time") / 1_000_000
+    };
+    let waited_s = at_s("\"converged\"") - at_s("\"poison_accepted\"");
+    assert!((17..=20).contains(&waited_s), "{waited_s} s");
+
+    let broken = [&words[..], &["--rate", "200", "--plant", "acknowledge-poison"]].concat();
+    let ran = chaos(&checkout, &broken);
+    ran.assert_code(1);
+    assert!(ran.stdout.contains("BROKEN     dead letters are the poison"), "{}", ran.stdout);
+}
+
+#[test]
+fn the_first_failing_schedule_is_the_same_for_any_number_of_threads() {
+    let played = |jobs: &str| {
+        let words = ["--schedules", "60", "--seed", "3", "--plant", "acknowledge-first", "--json"];
+        let ran = chaos(&Checkout::new(), &[&words[..], &["--jobs", jobs]].concat());
+        ran.assert_code(1);
+        let line = ran.stdout.lines().next().expect("a line");
+        let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        for time in ["took_ms", "a_minute"] {
+            value.as_object_mut().and_then(|value| value.remove(time)).expect("a time");
+        }
+        value
+    };
+    let alone = played("1");
+    assert!(alone["failed"].is_u64(), "{alone}");
+    assert_eq!(alone, played("5"));
+}
+
+#[test]
+fn schedules_that_are_interrupted_end_at_once() {
+    let checkout = Checkout::new();
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let words = ["chaos", "--target", "sim", "--schedules", "100000", "--seed", "3"];
+    let mut command = checkout.0.command(Path::new(env!("CARGO_BIN_EXE_sim")), &words);
+    command.env("TMPDIR", scratch.path());
+    let mut running = command.spawn().expect("run sim");
+    // Its first spool is there, so it plays.
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while std::fs::read_dir(scratch.path()).expect("the folder").next().is_none() {
+        assert!(Instant::now() < deadline, "no run was begun within a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = running.id().to_string();
+    let killed = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill");
+    assert!(killed.success());
+    let asked = Instant::now();
+    assert_eq!(running.wait().expect("it ends").code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}", asked.elapsed());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 //!
 //! The run sends trades of `trading.smoke_symbol`, of days far in the future in which nothing is yet ([`window`]), and looks
 //! at those alone. What is taken away is recorded before, and given back on every way out: by the run itself, by the
-//! [`mender`] if the run is killed, else by `cargo xtask chaos heal`.
+//! [`restore_watchdog`] if the run is killed, else by `cargo xtask chaos heal`.
 
-pub mod mender;
+pub mod restore_watchdog;
 mod window;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use args::{Chaos, DeployTarget, Heal, Place, Target, Trades};
-use deploy::commands::{self, Site};
+use deploy::commands::{self, DeployContext};
 use deploy::local::LocalClouds;
 use futures::future::LocalBoxFuture;
 use operate::commands::clouds::{self, Ports};
@@ -28,8 +28,8 @@ use crate::evidence::About;
 use crate::history::CloudId;
 use crate::processes::supervised::GuardProgram;
 use crate::report::Report;
-use crate::run::{self, Checkout, Order, Run};
-use crate::stage::{DeployedClouds, Pace, Play, Stage};
+use crate::run::{self, Checkout, Run, RunSpec};
+use crate::stage::{DeployedClouds, Pace, Play, TestCluster};
 use cli::Failure;
 use cli::Progress;
 use sim::chaos::{self, conclude};
@@ -111,7 +111,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     check(args)?;
     let scenarios = chaos::of_those(ALL, |scenario| scenario.name, args)?;
-    let site = Site::open(&place(args), checkout)?;
+    let site = DeployContext::open(&place(args), checkout)?;
     Record::none(&site)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let progress = Progress::default();
@@ -149,7 +149,10 @@ pub fn heal(args: &Heal, checkout: &Checkout) -> Result<(), Failure> {
     let environment = match &args.env {
         Some(environment) => environment.clone(),
         None => {
-            Site::open(&place_of(None, &[], Target::Cloud), &checkout)?.settings.project.environment
+            DeployContext::open(&place_of(None, &[], Target::Cloud), &checkout)?
+                .settings
+                .project
+                .environment
         }
     };
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
@@ -192,7 +195,7 @@ async fn one(
     scenario: &Scenario,
     switches: Vec<Switch>,
     args: &Chaos,
-    site: &Site,
+    site: &DeployContext,
     checkout: &Checkout,
 ) -> Result<Report, Failure> {
     let progress = Progress::default();
@@ -219,7 +222,7 @@ async fn one(
         reproduce: reproduce(scenario, args, seed),
         ..About::new(args.target, seed)
     };
-    let order = Order {
+    let order = RunSpec {
         trades,
         symbols: Vec::new(),
         poison: 0,
@@ -250,19 +253,22 @@ async fn one(
     };
     // From here on something may be thrown.
     let record = Record::begin(site, &args.sets, scenario.cloud, scenario.name, switches)?;
-    let mender = mender::start(&play.guard, &clouds.environment, &run.dir.path, checkout).await;
+    let restore_watchdog =
+        restore_watchdog::start(&play.guard, &clouds.environment, &run.dir.path, checkout).await;
     let work = async {
-        let mut mender = mender.context("start what would undo it if this run were killed")?;
+        let mut restore_watchdog = restore_watchdog.context(
+            "start the watchdog that undoes it if this run is killed; nothing was taken away",
+        )?;
         run.history.begin();
         say("trades flow");
-        let mut stage = Box::pin(Stage::play(clouds, play, run.history.clone())).await?;
+        let mut stage = Box::pin(TestCluster::play(clouds, play, run.history.clone())).await?;
         let played: Played<'_> = Box::pin(played(scenario, &mut stage, site, &record, say));
         played.await?;
         say("all is given back");
         let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, &progress)?;
         Box::pin(stage.stop()).await?;
-        mender.stop().await.context("end the mender")?;
+        restore_watchdog.stop().await.context("end the restore watchdog")?;
         Ok(report)
     };
     let done = run::until_interrupted(Box::pin(work)).await;
@@ -285,13 +291,13 @@ type Played<'a> = LocalBoxFuture<'a, anyhow::Result<()>>;
 /// What happens.
 async fn played(
     scenario: &Scenario,
-    stage: &mut Stage<DeployedClouds>,
-    site: &Site,
+    stage: &mut TestCluster<DeployedClouds>,
+    site: &DeployContext,
     record: &Record,
     say: impl Fn(&str),
 ) -> anyhow::Result<()> {
     let cloud = scenario.cloud;
-    stage.until_accepted(10).await?;
+    stage.wait_until_accepted(10).await?;
     Box::pin(game_day::throw(site, record, &say)).await?;
     say(&format!("waiting until {cloud} is seen to be away"));
     match scenario.outage {
@@ -299,7 +305,7 @@ async fn played(
             let taken = stage.lose_cloud(cloud).await?;
             say(&format!("{cloud} is away, and {} has taken over", cloud.other()));
             stage.give_back(taken).await?;
-            stage.until_routed_to(&[cloud]).await
+            stage.wait_until_routed_to(&[cloud]).await
         }
         Outage::Functions => {
             let taken = stage.lose_functions(cloud).await?;
@@ -310,7 +316,7 @@ async fn played(
 }
 
 /// Whatever happened to the run, nothing stays thrown.
-async fn give_back(site: &Site, checkout: &Checkout, progress: &Progress) {
+async fn give_back(site: &DeployContext, checkout: &Checkout, progress: &Progress) {
     progress.now("giving back what was taken away; this is not to be interrupted");
     let environment = &site.settings.project.environment;
     let say = |what: &str| progress.note(what);
@@ -330,10 +336,10 @@ async fn give_back(site: &Site, checkout: &Checkout, progress: &Progress) {
 fn pace(target: Target) -> Pace {
     let s = Duration::from_secs;
     if target == Target::Up {
-        return Pace { patience: s(60), stall: s(150), away: s(3), quiet: s(2), compare: s(1) };
+        return Pace { timeout: s(60), stall: s(150), away: s(3), quiet: s(2), compare: s(1) };
     }
     // A change of rights takes minutes to be known everywhere, and Google's schedule comes round every five.
-    Pace { patience: s(900), stall: s(900), away: s(60), quiet: s(30), compare: s(10) }
+    Pace { timeout: s(900), stall: s(900), away: s(60), quiet: s(30), compare: s(10) }
 }
 
 fn cloud<Q, A, S>(name: CloudId, ports: Ports<Q, A, S>, view: View) -> Cloud<Q, A, S> {
@@ -342,7 +348,7 @@ fn cloud<Q, A, S>(name: CloudId, ports: Ports<Q, A, S>, view: View) -> Cloud<Q, 
 }
 
 /// The settings, and how this run itself signs in at both clouds.
-fn producer_env(site: &Site, run: &Run) -> BTreeMap<String, String> {
+fn producer_env(site: &DeployContext, run: &Run) -> BTreeMap<String, String> {
     let own = env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let local = site.local.as_ref().map(LocalClouds::variables).unwrap_or_default();

@@ -7,9 +7,10 @@ use tokio::time::sleep;
 
 use super::network::cut;
 use super::{AWS, GCP};
+use crate::environments::emulated::network::{Client, Service};
+use crate::fault::FaultKind;
 use crate::history::CloudId;
-use crate::stage::Stage;
-use crate::targets::emulated::network::{Service, Viewer};
+use crate::stage::TestCluster;
 
 /// Long enough to be told from a hiccup.
 const AWAY: Duration = Duration::from_secs(1);
@@ -17,48 +18,48 @@ const AWAY: Duration = Duration::from_secs(1);
 const MIDWAY: Duration = Duration::from_millis(300);
 
 /// The primary dies with everything in it, the other one takes over, and the primary is failed back to.
-pub(super) async fn kill(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn kill(stage: &mut TestCluster, cloud: CloudId) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
-    stage.until_routed_to(&[cloud.other()]).await?;
-    stage.until_accepted_by(cloud.other(), 1).await?;
+    stage.wait_until_routed_to(&[cloud.other()]).await?;
+    stage.wait_until_accepted_by(cloud.other(), 1).await?;
     sleep(AWAY).await;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await?;
-    stage.until_routed_to(&[cloud]).await
+    stage.wait_until_routed_to(&[cloud]).await
 }
 
-pub(super) async fn kill_mirrored(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
-    stage.until_accepted(33).await?;
+pub(super) async fn kill_mirrored(stage: &mut TestCluster, cloud: CloudId) -> anyhow::Result<()> {
+    stage.wait_until_accepted(33).await?;
     let killed = stage.kill_cloud(cloud).await?;
-    stage.until_accepted(66).await?;
+    stage.wait_until_accepted(66).await?;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await
 }
 
 /// Nothing is healed before the other cloud has taken everything.
-pub(super) async fn kill_for_good(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn kill_for_good(stage: &mut TestCluster, cloud: CloudId) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let killed = stage.kill_cloud(cloud).await?;
-    stage.until_accepted(100).await.context("the other cloud is to take everything")?;
+    stage.wait_until_accepted(100).await.context("the other cloud is to take everything")?;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await
 }
 
-pub(super) async fn kill_during_failover(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn kill_during_failover(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
-    stage.until_routed_to(&[GCP]).await?;
+    stage.wait_until_routed_to(&[GCP]).await?;
     stage.crash_producer(MIDWAY).await?;
-    stage.until_accepted_by(GCP, 1).await?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await
 }
 
-pub(super) async fn kill_during_restore(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn kill_during_restore(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
-    stage.until_accepted_by(GCP, 1).await?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
     stage.redeploy(killed).await?;
     sleep(MIDWAY).await;
@@ -68,10 +69,10 @@ pub(super) async fn kill_during_restore(stage: &mut Stage) -> anyhow::Result<()>
     stage.redeploy(killed).await
 }
 
-pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn kill_during_deploy(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let killed = stage.kill_cloud(AWS).await?;
-    stage.until_accepted_by(GCP, 1).await?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     stage.start_cloud(&killed).await?;
     tokio::select! {
         deployed = stage.clouds.emulated.deploy(AWS) => deployed.context("deploy, to be killed")?,
@@ -84,12 +85,12 @@ pub(super) async fn kill_during_deploy(stage: &mut Stage) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// By its birth mark alone the next producer knows that the primary is another one, and what was not copied before is
+/// By its incarnation id alone the next producer knows that the primary is another one, and what was not copied before is
 /// nowhere else than in the spool.
-pub(super) async fn kill_unseen(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
-    let broken = stage.break_links("partition", &[(Viewer::Gcp, Service::Aws)], &cut())?;
-    stage.until_accepted(20).await?;
+pub(super) async fn kill_unseen(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
+    let broken = stage.break_links(FaultKind::CutPeer, &[(Client::Gcp, Service::Aws)], &cut())?;
+    stage.wait_until_accepted(20).await?;
     let crashed = stage.kill_producer().await?;
     let killed = stage.kill_cloud(AWS).await?;
     stage.start_cloud(&killed).await?;
@@ -98,8 +99,8 @@ pub(super) async fn kill_unseen(stage: &mut Stage) -> anyhow::Result<()> {
     stage.start_producer(crashed).await
 }
 
-pub(super) async fn pause(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn pause(stage: &mut TestCluster, cloud: CloudId) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     stage.pause_cloud(cloud, 4 * AWAY).await?;
-    stage.until_routed_to(&[cloud]).await
+    stage.wait_until_routed_to(&[cloud]).await
 }

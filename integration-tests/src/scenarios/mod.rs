@@ -1,4 +1,4 @@
-//! The scenarios as they are acted on emulators, each a plain function over a [`Stage`] while trades flow. Their names and
+//! The scenarios as they are acted on emulators, each a plain function over a [`TestCluster`] while trades flow. Their names and
 //! what they are about are in [`sim::scenarios`].
 //!
 //! When it returns, what it has broken is healed, and the run waits for both clouds to have everything: only then is
@@ -12,14 +12,16 @@ mod requests;
 
 use futures::future::LocalBoxFuture;
 
+use crate::fault::Service;
 use crate::history::CloudId;
-use crate::stage::Stage;
+use crate::stage::TestCluster;
 
 const AWS: CloudId = CloudId::Aws;
 const GCP: CloudId = CloudId::Gcp;
 
 /// The steps of a scenario.
-pub type Act = for<'stage> fn(&'stage mut Stage) -> LocalBoxFuture<'stage, anyhow::Result<()>>;
+pub type Act =
+    for<'stage> fn(&'stage mut TestCluster) -> LocalBoxFuture<'stage, anyhow::Result<()>>;
 
 /// The steps of the scenario of this name; `None`: no scenario has it.
 #[must_use]
@@ -47,8 +49,8 @@ pub fn act(name: &str) -> Option<Act> {
         "archive-gcp" => |stage| Box::pin(network::archive_gcp(stage)),
         "functions-gcp" => |stage| Box::pin(network::functions_gcp(stage)),
         "slow-everything" => |stage| Box::pin(network::slow(stage)),
-        "store-aws" => |stage| Box::pin(requests::service_aws(stage, "dynamodb")),
-        "archive-aws" => |stage| Box::pin(requests::service_aws(stage, "s3")),
+        "store-aws" => |stage| Box::pin(requests::service_aws(stage, Service::Store, "dynamodb")),
+        "archive-aws" => |stage| Box::pin(requests::service_aws(stage, Service::Archive, "s3")),
         "outage-aws" => |stage| Box::pin(requests::outage_aws(stage)),
         "outage-gcp" => |stage| Box::pin(network::outage_gcp(stage)),
         "queue-aws" => |stage| Box::pin(requests::queue_aws(stage)),

@@ -7,16 +7,18 @@ use tokio::time::sleep;
 
 use super::{AWS, GCP};
 use crate::delivery::{FACTOR, OUTAGE};
+use crate::environments::emulated::network::{Client, LINKS, Link, Service};
+use crate::fault::{self, FaultKind};
 use crate::history::CloudId;
-use crate::stage::Stage;
-use crate::targets::emulated::network::{LINKS, Link, Service, Viewer};
+use crate::stage::TestCluster;
 
 const AWAY: Duration = Duration::from_secs(3);
+const STORE: FaultKind = FaultKind::Fail { service: fault::Service::Store };
 const FLAPS: u32 = 5;
 const FLAP: Duration = Duration::from_millis(700);
 
-const PRODUCER_TO_AWS: Link = (Viewer::Producer, Service::Aws);
-const PRODUCER_TO_PUBSUB: Link = (Viewer::Producer, Service::PubSub);
+const PRODUCER_TO_AWS: Link = (Client::Producer, Service::Aws);
+const PRODUCER_TO_PUBSUB: Link = (Client::Producer, Service::PubSub);
 
 pub(super) fn cut() -> Fault {
     Fault::tcp(TcpFault::Cut { how: Ending::Reset })
@@ -28,14 +30,14 @@ fn hang() -> Fault {
 
 /// All links of others than the harness to a cloud.
 fn links_to(cloud: CloudId) -> Vec<Link> {
-    let of = LINKS.iter().copied().filter(|(viewer, _)| *viewer != Viewer::Harness);
+    let of = LINKS.iter().copied().filter(|(viewer, _)| *viewer != Client::Harness);
     of.filter(|(_, service)| service.cloud() == cloud).collect()
 }
 
-pub(super) async fn flapping(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn flapping(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     for _ in 0..FLAPS {
-        let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &cut())?;
+        let broken = stage.break_links(FaultKind::CutCloud, &[PRODUCER_TO_AWS], &cut())?;
         sleep(FLAP).await;
         stage.heal_links(broken).await?;
         sleep(FLAP).await;
@@ -43,76 +45,84 @@ pub(super) async fn flapping(stage: &mut Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) async fn both_down(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(30).await?;
-    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS, PRODUCER_TO_PUBSUB], &cut())?;
+pub(super) async fn both_down(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(30).await?;
+    let broken =
+        stage.break_links(FaultKind::CutCloud, &[PRODUCER_TO_AWS, PRODUCER_TO_PUBSUB], &cut())?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn partition(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
-    let between = [(Viewer::Aws, Service::Storage), (Viewer::Gcp, Service::Aws)];
-    let broken = stage.break_links("partition", &between, &cut())?;
+pub(super) async fn partition(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
+    let between = [(Client::Aws, Service::Storage), (Client::Gcp, Service::Aws)];
+    let broken = stage.break_links(FaultKind::CutPeer, &between, &cut())?;
     sleep(AWAY).await;
     // Each goes on by itself meanwhile.
-    stage.until_accepted_by(AWS, 1).await?;
+    stage.wait_until_accepted_by(AWS, 1).await?;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn asymmetric(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn asymmetric(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     let deaf = Fault::tcp(TcpFault::Blackhole { direction: Direction::Down });
-    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &deaf)?;
-    stage.until_accepted_by(GCP, 1).await?;
+    let broken = stage.break_links(FaultKind::CutCloud, &[PRODUCER_TO_AWS], &deaf)?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn region(stage: &mut Stage, cloud: CloudId) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
-    let broken = stage.break_links("cut_cloud", &links_to(cloud), &hang())?;
-    stage.until_accepted_by(cloud.other(), 1).await?;
+pub(super) async fn region(stage: &mut TestCluster, cloud: CloudId) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
+    let broken = stage.break_links(FaultKind::CutCloud, &links_to(cloud), &hang())?;
+    stage.wait_until_accepted_by(cloud.other(), 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn store_gcp(stage: &mut Stage) -> anyhow::Result<()> {
-    outage(stage, (Viewer::Gcp, Service::Firestore), &hang()).await
+pub(super) async fn store_gcp(stage: &mut TestCluster) -> anyhow::Result<()> {
+    outage(stage, STORE, (Client::Gcp, Service::Firestore), &hang()).await
 }
 
 /// Twelve minutes, divided as all times are.
-pub(super) async fn outage_gcp(stage: &mut Stage) -> anyhow::Result<()> {
-    let firestore = (Viewer::Gcp, Service::Firestore);
-    stage.until_accepted(20).await?;
-    let broken = stage.break_links("cut_service", &[firestore], &cut())?;
+pub(super) async fn outage_gcp(stage: &mut TestCluster) -> anyhow::Result<()> {
+    let firestore = (Client::Gcp, Service::Firestore);
+    stage.wait_until_accepted(20).await?;
+    let broken = stage.break_links(STORE, &[firestore], &cut())?;
     sleep(OUTAGE / FACTOR).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn archive_gcp(stage: &mut Stage) -> anyhow::Result<()> {
-    outage(stage, (Viewer::Gcp, Service::Storage), &cut()).await
+pub(super) async fn archive_gcp(stage: &mut TestCluster) -> anyhow::Result<()> {
+    let archive = FaultKind::Fail { service: fault::Service::Archive };
+    outage(stage, archive, (Client::Gcp, Service::Storage), &cut()).await
 }
 
-pub(super) async fn functions_gcp(stage: &mut Stage) -> anyhow::Result<()> {
-    outage(stage, (Viewer::PubSub, Service::Ingest), &cut()).await
+pub(super) async fn functions_gcp(stage: &mut TestCluster) -> anyhow::Result<()> {
+    let functions = FaultKind::Fail { service: fault::Service::Functions };
+    outage(stage, functions, (Client::PubSub, Service::Ingest), &cut()).await
 }
 
-/// The queue takes messages, and nobody can do anything with them.
-async fn outage(stage: &mut Stage, link: Link, fault: &Fault) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
-    let broken = stage.break_links("cut_service", &[link], fault)?;
-    stage.until_accepted_by(GCP, 1).await?;
+/// The queue takes messages, and the functions can't process them.
+async fn outage(
+    stage: &mut TestCluster,
+    kind: FaultKind,
+    link: Link,
+    fault: &Fault,
+) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
+    let broken = stage.break_links(kind, &[link], fault)?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn slow(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn slow(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let delay =
         Fault::tcp(TcpFault::Delay { delay_ms: 40, jitter_ms: 60, direction: Direction::Both });
     let links: Vec<Link> = [AWS, GCP].into_iter().flat_map(links_to).collect();
-    let broken = stage.break_links("slow", &links, &delay)?;
+    let broken = stage.break_links(FaultKind::Slow, &links, &delay)?;
     sleep(2 * AWAY).await;
     stage.heal_links(broken).await
 }

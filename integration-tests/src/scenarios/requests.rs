@@ -7,89 +7,103 @@ use tokio::time::sleep;
 
 use super::{AWS, GCP};
 use crate::delivery::{FACTOR, OUTAGE};
-use crate::stage::Stage;
-use crate::targets::emulated::network::{Link, Service, Viewer};
+use crate::environments::emulated::network::{Client, Link, Service};
+use crate::fault::{self, FaultKind};
+use crate::stage::TestCluster;
 
 const AWAY: Duration = Duration::from_secs(3);
 
-const PRODUCER_TO_AWS: Link = (Viewer::Producer, Service::Aws);
-const PRODUCER_TO_PUBSUB: Link = (Viewer::Producer, Service::PubSub);
-const AWS_FUNCTIONS: Link = (Viewer::Aws, Service::Aws);
-const TO_AWS: [Link; 3] = [PRODUCER_TO_AWS, AWS_FUNCTIONS, (Viewer::Gcp, Service::Aws)];
+const PRODUCER_TO_AWS: Link = (Client::Producer, Service::Aws);
+const PRODUCER_TO_PUBSUB: Link = (Client::Producer, Service::PubSub);
+const AWS_FUNCTIONS: Link = (Client::Aws, Service::Aws);
+const TO_AWS: [Link; 3] = [PRODUCER_TO_AWS, AWS_FUNCTIONS, (Client::Gcp, Service::Aws)];
 const TO_GOOGLE: [Link; 4] = [
     PRODUCER_TO_PUBSUB,
-    (Viewer::Gcp, Service::Firestore),
-    (Viewer::Gcp, Service::Storage),
-    (Viewer::Aws, Service::Storage),
+    (Client::Gcp, Service::Firestore),
+    (Client::Gcp, Service::Storage),
+    (Client::Aws, Service::Storage),
 ];
 
 /// Of the calls that change something.
 const SEND: &str = "SendMessageBatch";
 const PUBLISH: &str = "Publish";
 
-pub(super) async fn service_aws(stage: &mut Stage, service: &str) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
-    let away = Fault::aws(AwsError::Unavailable).on(Match::service(service));
-    let broken = stage.break_links("service_error", &[AWS_FUNCTIONS], &away)?;
-    stage.until_accepted_by(AWS, 1).await?;
+/// An outage of a store, by its service and the name of the service at the proxy.
+pub(super) async fn service_aws(
+    stage: &mut TestCluster,
+    service: fault::Service,
+    name: &str,
+) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
+    let away = Fault::aws(AwsError::Unavailable).on(Match::service(name));
+    let broken = stage.break_links(FaultKind::Fail { service }, &[AWS_FUNCTIONS], &away)?;
+    stage.wait_until_accepted_by(AWS, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
 /// Twelve minutes, divided as all times are.
-pub(super) async fn outage_aws(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn outage_aws(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     let away = Fault::aws(AwsError::Unavailable).on(Match::service("dynamodb"));
-    let broken = stage.break_links("service_error", &[AWS_FUNCTIONS], &away)?;
+    let broken = stage.break_links(
+        FaultKind::Fail { service: fault::Service::Store },
+        &[AWS_FUNCTIONS],
+        &away,
+    )?;
     sleep(OUTAGE / FACTOR).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn queue_aws(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn queue_aws(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     let away = Fault::aws(AwsError::Unavailable).on(Match::service("sqs"));
-    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_AWS], &away)?;
-    stage.until_accepted_by(GCP, 1).await?;
+    let broken = stage.break_links(FaultKind::CutCloud, &[PRODUCER_TO_AWS], &away)?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn queue_gcp(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn queue_gcp(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     let away = Fault::google(GoogleError::Unavailable).on(Match::service("pubsub"));
-    let broken = stage.break_links("cut_cloud", &[PRODUCER_TO_PUBSUB], &away)?;
-    stage.until_accepted_by(AWS, 1).await?;
+    let broken = stage.break_links(FaultKind::CutCloud, &[PRODUCER_TO_PUBSUB], &away)?;
+    stage.wait_until_accepted_by(AWS, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await
 }
 
-pub(super) async fn throttling(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn throttling(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let aws = Fault::aws(AwsError::Throttling).probability(0.33);
     let google = Fault::google(GoogleError::ResourceExhausted).probability(0.33);
-    let on_aws = stage.break_links("throttling", &TO_AWS, &aws)?;
-    let on_google = stage.break_links("throttling", &TO_GOOGLE, &google)?;
+    let on_aws = stage.break_links(FaultKind::Throttle, &TO_AWS, &aws)?;
+    let on_google = stage.break_links(FaultKind::Throttle, &TO_GOOGLE, &google)?;
     sleep(AWAY).await;
     stage.heal_links(on_aws).await?;
     stage.heal_links(on_google).await
 }
 
-pub(super) async fn lost_responses(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn lost_responses(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let lost = |loss| Fault::http(HttpFault::LostResponse { loss }).probability(0.3);
     let on_aws = stage.break_links(
-        "lost_response",
+        FaultKind::LoseAnswers { service: fault::Service::All },
         &[PRODUCER_TO_AWS, AWS_FUNCTIONS],
         &lost(Loss::Connection),
     )?;
-    let on_google = stage.break_links("lost_response", &TO_GOOGLE, &lost(Loss::Stream))?;
+    let on_google = stage.break_links(
+        FaultKind::LoseAnswers { service: fault::Service::All },
+        &TO_GOOGLE,
+        &lost(Loss::Stream),
+    )?;
     sleep(AWAY).await;
     stage.heal_links(on_aws).await?;
     stage.heal_links(on_google).await
 }
 
-pub(super) async fn duplicate_and_reorder(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(10).await?;
+pub(super) async fn duplicate_and_reorder(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(10).await?;
     let sqs = Match::service("sqs").operation(SEND);
     let pubsub = Match::service("pubsub").operation(PUBLISH);
     let twice = |on: &Match| {
@@ -100,10 +114,10 @@ pub(super) async fn duplicate_and_reorder(stage: &mut Stage) -> anyhow::Result<(
         Fault::http(HttpFault::Reorder { max_hold_ms: 400 }).on(on.clone()).probability(0.3)
     };
     let broken = [
-        stage.break_links("duplicate", &[PRODUCER_TO_AWS], &twice(&sqs))?,
-        stage.break_links("duplicate", &[PRODUCER_TO_PUBSUB], &twice(&pubsub))?,
-        stage.break_links("reorder", &[PRODUCER_TO_AWS], &late(&sqs))?,
-        stage.break_links("reorder", &[PRODUCER_TO_PUBSUB], &late(&pubsub))?,
+        stage.break_links(FaultKind::Duplicate, &[PRODUCER_TO_AWS], &twice(&sqs))?,
+        stage.break_links(FaultKind::Duplicate, &[PRODUCER_TO_PUBSUB], &twice(&pubsub))?,
+        stage.break_links(FaultKind::Reorder, &[PRODUCER_TO_AWS], &late(&sqs))?,
+        stage.break_links(FaultKind::Reorder, &[PRODUCER_TO_PUBSUB], &late(&pubsub))?,
     ];
     sleep(AWAY).await;
     for broken in broken {
@@ -112,16 +126,16 @@ pub(super) async fn duplicate_and_reorder(stage: &mut Stage) -> anyhow::Result<(
     Ok(())
 }
 
-pub(super) async fn expired_credentials(stage: &mut Stage) -> anyhow::Result<()> {
-    stage.until_accepted(20).await?;
+pub(super) async fn expired_credentials(stage: &mut TestCluster) -> anyhow::Result<()> {
+    stage.wait_until_accepted(20).await?;
     let expired = Fault::aws(AwsError::Named {
         status: 403,
         code: "ExpiredTokenException".to_owned(),
         message: "The security token included in the request is expired".to_owned(),
     });
-    let broken = stage.break_links("expired_credentials", &[PRODUCER_TO_AWS], &expired)?;
-    stage.until_accepted_by(GCP, 1).await?;
+    let broken = stage.break_links(FaultKind::ExpireCredentials, &[PRODUCER_TO_AWS], &expired)?;
+    stage.wait_until_accepted_by(GCP, 1).await?;
     sleep(AWAY).await;
     stage.heal_links(broken).await?;
-    stage.until_routed_to(&[AWS]).await
+    stage.wait_until_routed_to(&[AWS]).await
 }

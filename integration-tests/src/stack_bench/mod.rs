@@ -19,7 +19,7 @@ use deploy::aws::{account, aws_config, emulator_credentials};
 use deploy::local::LocalClouds;
 use deploy::terraform::{Error as TerraformError, Terraform as Program};
 use infra::Settings;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::names;
 use infra::package::Manifest;
 use infra::render::{Code, stack_parameters, tags};
@@ -182,10 +182,10 @@ impl Clouds {
         let [ingest, replicate] = <[_; 2]>::try_from(objects)
             .map_err(|_| anyhow!("the functions are not two, as the stack has them"))?;
         let code = Code { bucket, ingest, replicate: Some(replicate) };
-        let known = Known {
+        let known = ResolvedOutputs {
             aws_endpoint: Some(self.aws.clone()),
             aws_account: Some(account),
-            ..Known::default()
+            ..ResolvedOutputs::default()
         };
         Ok(json!({
             "name": names::stack(settings),

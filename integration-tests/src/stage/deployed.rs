@@ -13,11 +13,12 @@ use pipeline::ports::{Archive, CandleStore, Fault, Queue};
 use tokio::time::{Instant, sleep};
 
 use super::producer::{self, Producer};
-use super::{Clouds, Show, Stage};
+use super::{Clouds, Load, TestCluster};
 use crate::cloud::Cloud;
+use crate::environments::emulated::{AwsCloud, GcpCloud};
+use crate::fault::{FaultKind, Service};
 use crate::history::{CloudId, Event, History};
 use crate::processes::supervised::GuardProgram;
-use crate::targets::emulated::{AwsCloud, GcpCloud};
 use crate::workload::{Content, Workload};
 
 /// How often it is asked whether a cloud is away: recovery times are told no finer than this.
@@ -46,7 +47,7 @@ pub struct DeployedClouds {
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// How long a scenario waits for what it is to see.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// A cloud that gets nothing new for so long gets nothing more: longer than copying takes to come round.
     pub stall: Duration,
     /// How long a cloud stays away once it is seen to be away.
@@ -88,7 +89,7 @@ impl Clouds for DeployedClouds {
     }
 
     /// The schedules of both clouds copy; what is missing after so long, the verdict says.
-    async fn even_out(&mut self, _: &History) -> anyhow::Result<()> {
+    async fn wait_until_replicated(&mut self, _: &History) -> anyhow::Result<()> {
         let mut last = None;
         let mut moved = Instant::now();
         while moved.elapsed() < self.aws.view.stall {
@@ -132,10 +133,10 @@ pub struct Play {
 #[derive(Debug)]
 pub struct Taken {
     cloud: CloudId,
-    fault: String,
+    fault: crate::fault::Fault,
 }
 
-impl Stage<DeployedClouds> {
+impl TestCluster<DeployedClouds> {
     /// Starts the producer.
     pub async fn play(
         clouds: DeployedClouds,
@@ -154,28 +155,32 @@ impl Stage<DeployedClouds> {
             env: clouds.producer_env.clone(),
         };
         let producer = Producer::start(options, &history).await.context("start the producer")?;
-        let patience = clouds.pace.patience;
-        let show = Show { workload: play.workload, intervals: play.intervals, patience };
+        let timeout = clouds.pace.timeout;
+        let show = Load { workload: play.workload, intervals: play.intervals, timeout };
         Ok(Self::of(clouds, producer, show, history))
     }
 
     /// Waits until a cloud whose switches are thrown refuses messages, and the producer has left it.
     pub async fn lose_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
-        let last_taken_us = self.until_refused(cloud).await?;
+        let last_taken_us = self.wait_until_refused(cloud).await?;
         // Since the last message that it took: rather too long a recovery than too short a one.
         let what = "its queue takes no message, its functions don't run";
-        let fault = self.begin_at(last_taken_us, cloud, "cut_cloud", what);
-        self.fired(cloud, &fault, "it refused a message");
-        self.until_routed_to(&[cloud.other()]).await?;
-        self.until_accepted_by(cloud.other(), 1).await?;
+        let fault = self.begin_at(last_taken_us, cloud, FaultKind::CutCloud, what);
+        self.fired(cloud, fault, "it refused a message");
+        self.wait_until_routed_to(&[cloud.other()]).await?;
+        self.wait_until_accepted_by(cloud.other(), 1).await?;
         Ok(Taken { cloud, fault })
     }
 
     /// Waits until nothing comes out of functions whose switches are thrown, while messages go in.
     pub async fn lose_functions(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
-        let fault = self.begin(cloud, "cut_functions", "its functions don't run");
-        self.until_quiet(cloud).await?;
-        self.fired(cloud, &fault, "messages went in, and no candle changed");
+        let fault = self.begin(
+            cloud,
+            FaultKind::Fail { service: Service::Functions },
+            "its functions don't run",
+        );
+        self.wait_until_quiet(cloud).await?;
+        self.fired(cloud, fault, "messages went in, and no candle changed");
         Ok(Taken { cloud, fault })
     }
 
@@ -183,17 +188,17 @@ impl Stage<DeployedClouds> {
     pub async fn give_back(&mut self, taken: Taken) -> anyhow::Result<()> {
         sleep(self.clouds.pace.away).await;
         self.clouds.heal().await?;
-        self.healed(taken.cloud, &taken.fault);
+        self.healed(taken.cloud, taken.fault);
         Ok(())
     }
 
     /// Sends the first message again until it is refused: a duplicate, which changes nothing. When the last one was
     /// taken, in microseconds since 1970.
-    async fn until_refused(&self, cloud: CloudId) -> anyhow::Result<u64> {
+    async fn wait_until_refused(&self, cloud: CloudId) -> anyhow::Result<u64> {
         let trades = |content: &Content| matches!(content, Content::Trades { .. });
         let first = self.workload().messages.iter().find(|message| trades(&message.content));
         let body = first.context("there is no message to send")?.body.clone();
-        let deadline = Instant::now() + self.show.patience;
+        let deadline = Instant::now() + self.show.timeout;
         let mut last_taken_us = now_us();
         loop {
             let asked_us = now_us();
@@ -210,15 +215,15 @@ impl Stage<DeployedClouds> {
                 Instant::now() < deadline,
                 "{cloud} still takes messages after {:?}: the credentials of this run may publish by a right that a game day \
                  leaves alone, such as one on the whole project; take those of a producer",
-                self.show.patience
+                self.show.timeout
             );
             sleep(PROBE).await;
         }
     }
 
     /// Waits until, for a while, the cloud's queue has taken messages and no candle of it has got a trade.
-    async fn until_quiet(&self, cloud: CloudId) -> anyhow::Result<()> {
-        let deadline = Instant::now() + self.show.patience;
+    async fn wait_until_quiet(&self, cloud: CloudId) -> anyhow::Result<()> {
+        let deadline = Instant::now() + self.show.timeout;
         loop {
             let before = (self.accepted_by(cloud), self.held(cloud).await?);
             sleep(self.clouds.pace.quiet).await;
@@ -233,7 +238,7 @@ impl Stage<DeployedClouds> {
             ensure!(
                 Instant::now() < deadline,
                 "the functions of {cloud} go on after {:?}",
-                self.show.patience
+                self.show.timeout
             );
         }
     }

@@ -19,14 +19,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::cloud::Cloud;
+use crate::environments::emulated::{AwsCloud, GcpCloud};
+use crate::fault::{Fault, FaultKind};
 use crate::history::{CloudId, Event, History};
 use crate::snapshot::Snapshot;
-use crate::targets::emulated::{AwsCloud, GcpCloud};
 use crate::workload::Workload;
 use producer::Producer;
 
 pub use deployed::{DeployedClouds, Pace, Play, Taken};
-pub use own::{Crashed, Killed, OwnClouds, Script};
+pub use own::{ClusterSpec, Crashed, Killed, OwnClouds};
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -43,7 +44,10 @@ pub trait Clouds {
 
     /// Waits until neither cloud has anything left to copy from the other, once the candles of both are complete, and
     /// writes down what is known only then.
-    fn even_out(&mut self, history: &History) -> impl Future<Output = anyhow::Result<()>>;
+    fn wait_until_replicated(
+        &mut self,
+        history: &History,
+    ) -> impl Future<Output = anyhow::Result<()>>;
 
     /// Stops what is the run's own, and waits until it is gone.
     fn stop(self) -> impl Future<Output = anyhow::Result<()>>;
@@ -51,18 +55,18 @@ pub trait Clouds {
 
 /// The load of a run, and how long its scenario waits for an event.
 #[derive(Clone, Debug)]
-struct Show {
+struct Load {
     /// The load.
     workload: Arc<Workload>,
     /// The candles that the functions keep.
     intervals: Vec<Interval>,
     /// How long a scenario waits for what it is to see.
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// A run that is under way.
 #[derive(Debug)]
-pub struct Stage<C = OwnClouds> {
+pub struct TestCluster<C = OwnClouds> {
     /// Both clouds.
     pub clouds: C,
     /// The history.
@@ -70,15 +74,15 @@ pub struct Stage<C = OwnClouds> {
     producer: Producer,
     watchers: JoinSet<Watched>,
     is_published: Arc<AtomicBool>,
-    show: Show,
+    show: Load,
     begun: u32,
 }
 
 type Watched = (CloudId, anyhow::Result<BTreeMap<MessageId, Bytes>>);
 
-impl<C: Clouds> Stage<C> {
+impl<C: Clouds> TestCluster<C> {
     /// The producer has been started.
-    fn of(clouds: C, producer: Producer, show: Show, history: History) -> Self {
+    fn of(clouds: C, producer: Producer, show: Load, history: History) -> Self {
         let (watchers, is_published) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
         Self { clouds, history, producer, watchers, is_published, show, begun: 0 }
     }
@@ -96,10 +100,10 @@ impl<C: Clouds> Stage<C> {
             return Ok(());
         }
         let detail = format!("{} messages that can't be decoded", bodies.len());
-        let faults =
-            [CloudId::Aws, CloudId::Gcp].map(|cloud| (cloud, self.begin(cloud, "poison", &detail)));
+        let faults = [CloudId::Aws, CloudId::Gcp]
+            .map(|cloud| (cloud, self.begin(cloud, FaultKind::Poison, &detail)));
         for (number, body) in bodies.iter().enumerate() {
-            self.until_accepted(number * 100 / bodies.len()).await?;
+            self.wait_until_accepted(number * 100 / bodies.len()).await?;
             for (cloud, fault) in &faults {
                 let (cloud, body) = (*cloud, body.clone());
                 let sent = match cloud {
@@ -109,18 +113,18 @@ impl<C: Clouds> Stage<C> {
                 for answer in sent {
                     answer.with_context(|| format!("send poison to {cloud}"))?;
                 }
-                self.fired(cloud, fault, "a queue took one");
+                self.fired(cloud, *fault, "a queue took one");
                 self.history.record(Event::PoisonAccepted { cloud, body });
             }
         }
         for (cloud, fault) in &faults {
-            self.healed(*cloud, fault);
+            self.healed(*cloud, *fault);
         }
         Ok(())
     }
 
     /// Waits until so many per cent of the trades are accepted by any cloud.
-    pub async fn until_accepted(&self, percent: usize) -> anyhow::Result<()> {
+    pub async fn wait_until_accepted(&self, percent: usize) -> anyhow::Result<()> {
         if percent > feed::FULL_RATE_PERCENT {
             self.producer.release();
         }
@@ -132,31 +136,24 @@ impl<C: Clouds> Stage<C> {
 
     /// Trades that any cloud has accepted, counted once a message.
     fn accepted_trades(&self) -> u64 {
-        self.history.look(|entries| {
-            let first = entries.iter().filter_map(|entry| match &entry.event {
-                Event::Accepted { trade_ids, is_first: true, .. } => Some(trade_ids),
-                _ => None,
-            });
-            first.flatten().map(|(first, last)| last - first + 1).sum()
-        })
+        self.history.tally(|tally| tally.accepted_trades)
     }
 
     /// Messages that `cloud` has accepted.
     #[must_use]
     pub fn accepted_by(&self, cloud: CloudId) -> usize {
-        self.history
-            .count(|event| matches!(event, Event::Accepted { cloud: by, .. } if *by == cloud))
+        self.history.tally(|tally| tally.accepted_by.get(&cloud).copied().unwrap_or(0))
     }
 
     /// Waits until `cloud` has accepted so many messages more.
-    pub async fn until_accepted_by(&self, cloud: CloudId, more: usize) -> anyhow::Result<()> {
+    pub async fn wait_until_accepted_by(&self, cloud: CloudId, more: usize) -> anyhow::Result<()> {
         let wanted = self.accepted_by(cloud) + more;
         let what = format!("{cloud} to accept {more} messages more");
         self.until(&what, |stage| stage.accepted_by(cloud) >= wanted).await
     }
 
     /// Waits until the producer publishes to exactly these.
-    pub async fn until_routed_to(&self, clouds: &[CloudId]) -> anyhow::Result<()> {
+    pub async fn wait_until_routed_to(&self, clouds: &[CloudId]) -> anyhow::Result<()> {
         let what = format!("messages to go to {clouds:?}");
         self.until(&what, |stage| {
             let route = stage.route();
@@ -167,61 +164,53 @@ impl<C: Clouds> Stage<C> {
     }
 
     fn route(&self) -> Vec<String> {
-        self.history.look(|entries| {
-            let route = entries.iter().rev().find_map(|entry| match &entry.event {
-                Event::Routed { publish, .. } => Some(publish.clone()),
-                _ => None,
-            });
-            route.unwrap_or_default()
-        })
+        self.history.tally(|tally| tally.publish.clone())
     }
 
     async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
-        let patience = self.show.patience;
-        let deadline = Instant::now() + patience;
+        let timeout = self.show.timeout;
+        let deadline = Instant::now() + timeout;
         while !is_so(self) {
             anyhow::ensure!(
                 !self.producer.has_ended() || !self.is_all_published(),
                 "all trades were published before {what}; give it more of them: --duration"
             );
-            anyhow::ensure!(Instant::now() < deadline, "waited {patience:?} in vain for {what}");
+            anyhow::ensure!(Instant::now() < deadline, "waited {timeout:?} in vain for {what}");
             sleep(POLL).await;
         }
         Ok(())
     }
 
     fn is_all_published(&self) -> bool {
-        self.history.count(|event| matches!(event, Event::ProducerDone { .. })) > 0
+        self.history.tally(|tally| tally.is_done)
     }
 
-    /// Begins a fault that is not one of the network's; what comes back is its name.
-    fn begin(&mut self, cloud: CloudId, kind: &str, detail: &str) -> String {
-        let (fault, begun) = self.name(cloud, kind, detail);
+    /// Records the beginning of a fault that is not one of the network's.
+    fn begin(&mut self, cloud: CloudId, kind: FaultKind, detail: &str) -> Fault {
+        let (fault, begun) = self.number(cloud, kind, detail);
         self.history.record(begun);
         fault
     }
 
     /// The same for one that began at `unix_us`, microseconds since 1970.
-    fn begin_at(&mut self, unix_us: u64, cloud: CloudId, kind: &str, detail: &str) -> String {
-        let (fault, begun) = self.name(cloud, kind, detail);
+    fn begin_at(&mut self, unix_us: u64, cloud: CloudId, kind: FaultKind, detail: &str) -> Fault {
+        let (fault, begun) = self.number(cloud, kind, detail);
         self.history.record_at(unix_us, begun);
         fault
     }
 
-    fn name(&mut self, cloud: CloudId, kind: &str, detail: &str) -> (String, Event) {
+    fn number(&mut self, cloud: CloudId, kind: FaultKind, detail: &str) -> (Fault, Event) {
         self.begun += 1;
-        let fault = format!("{kind} {}", self.begun);
-        let detail = detail.to_owned();
-        (fault.clone(), Event::FaultBegun { cloud, fault, detail })
+        let fault = Fault::new(self.begun, kind);
+        (fault, Event::FaultBegun { cloud, fault, detail: detail.to_owned() })
     }
 
-    fn fired(&self, cloud: CloudId, fault: &str, detail: impl Into<String>) {
-        let (fault, detail) = (fault.to_owned(), detail.into());
-        self.history.record(Event::FaultFired { cloud, fault, detail });
+    fn fired(&self, cloud: CloudId, fault: Fault, detail: impl Into<String>) {
+        self.history.record(Event::FaultFired { cloud, fault, detail: detail.into() });
     }
 
-    fn healed(&self, cloud: CloudId, fault: &str) {
-        self.history.record(Event::FaultHealed { cloud, fault: fault.to_owned() });
+    fn healed(&self, cloud: CloudId, fault: Fault) {
+        self.history.record(Event::FaultHealed { cloud, fault });
     }
 
     /// Looks from now on whether the clouds have everything.
@@ -237,7 +226,7 @@ impl<C: Clouds> Stage<C> {
         A: Archive + 'static,
         S: CandleStore + 'static,
     {
-        let Show { workload, intervals, .. } = self.show.clone();
+        let Load { workload, intervals, .. } = self.show.clone();
         let (history, is_published) = (self.history.clone(), self.is_published.clone());
         self.watchers.spawn(async move {
             let seen = cloud.converge(&workload, &intervals, &is_published, &history);
@@ -264,7 +253,7 @@ impl<C: Clouds> Stage<C> {
             let (cloud, letters) = watched.context("watch a cloud")?;
             dead_letters.insert(cloud, letters?);
         }
-        self.clouds.even_out(&self.history).await?;
+        self.clouds.wait_until_replicated(&self.history).await?;
         progress("reading both clouds");
         let symbols = &self.show.workload.symbols;
         let mut letters = |cloud| dead_letters.remove(&cloud).unwrap_or_default();

@@ -10,21 +10,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::producer::{self, Producer};
-use super::{Clouds, POLL, Show, Stage};
+use super::{Clouds, Load, POLL, TestCluster};
+use crate::environments::emulated::network::{Broken, Link};
+use crate::environments::emulated::replication::Replication;
+use crate::environments::emulated::{AwsCloud, Deployment, Emulated, GcpCloud};
+use crate::fault::{Fault, FaultKind};
 use crate::history::{CloudId, Event, History};
-use crate::targets::emulated::network::{Broken, Link};
-use crate::targets::emulated::replication::Replication;
-use crate::targets::emulated::{AwsCloud, Deployment, Emulated, GcpCloud};
 use crate::workload::Workload;
 
 /// How long a scenario waits for what it is to see.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Runs of replicate until nothing is left to copy.
 const LAST_COPIES: u32 = 20;
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
-pub struct Script {
+pub struct ClusterSpec {
     /// The clouds.
     pub deployment: Deployment,
     /// The load.
@@ -61,7 +62,7 @@ impl Clouds for OwnClouds {
     }
 
     /// Candles may be complete before the last object is there.
-    async fn even_out(&mut self, history: &History) -> anyhow::Result<()> {
+    async fn wait_until_replicated(&mut self, history: &History) -> anyhow::Result<()> {
         self.schedule.shutdown().await;
         for _ in 0..LAST_COPIES {
             let (aws, gcp) = tokio::join!(
@@ -86,10 +87,10 @@ impl Clouds for OwnClouds {
     }
 }
 
-impl Stage<OwnClouds> {
+impl TestCluster<OwnClouds> {
     /// Starts both clouds and deploys to them, then the producer and the schedule of replicate.
     pub async fn start(
-        script: Script,
+        script: ClusterSpec,
         history: History,
         progress: impl Fn(&str),
     ) -> anyhow::Result<Self> {
@@ -111,16 +112,17 @@ impl Stage<OwnClouds> {
         let replication = emulated.replication().await;
         let schedule = replication.on_schedule(script.replicate_pause);
         let clouds = OwnClouds { emulated, replication, schedule };
-        let Script { workload, intervals, .. } = script;
-        let show = Show { workload, intervals, patience: PATIENCE };
+        let ClusterSpec { workload, intervals, .. } = script;
+        let show = Load { workload, intervals, timeout: TIMEOUT };
         Ok(Self::of(clouds, producer, show, history))
     }
 
     /// `kill -9` of a cloud: its emulators, its functions, and everything that was in its memory.
     pub async fn kill_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Killed> {
-        let fault = self.begin(cloud, "kill_cloud", "kill -9, and all that it held is gone");
+        let fault =
+            self.begin(cloud, FaultKind::KillCloud, "kill -9, and all that it held is gone");
         self.clouds.emulated.kill_cloud(cloud).await.with_context(|| format!("kill {cloud}"))?;
-        self.fired(cloud, &fault, "its emulators and functions are dead");
+        self.fired(cloud, fault, "its emulators and functions are dead");
         Ok(Killed { cloud, fault })
     }
 
@@ -142,39 +144,39 @@ impl Stage<OwnClouds> {
             .deploy(cloud)
             .await
             .with_context(|| format!("deploy to {cloud} again"))?;
-        self.healed(cloud, &fault);
+        self.healed(cloud, fault);
         Ok(())
     }
 
     /// A cloud that was killed once more before it was deployed to: the later kill was healed, and so is this one.
     pub fn settle(&self, killed: &Killed) {
-        self.healed(killed.cloud, &killed.fault);
+        self.healed(killed.cloud, killed.fault);
     }
 
     /// Stops a cloud in its tracks for a while: connections stay, nothing answers.
     pub async fn pause_cloud(&mut self, cloud: CloudId, pause: Duration) -> anyhow::Result<()> {
-        let fault = self.begin(cloud, "pause_cloud", "frozen: no connection closes");
+        let fault = self.begin(cloud, FaultKind::PauseCloud, "frozen: no connection closes");
         self.clouds.emulated.pause_cloud(cloud).await.with_context(|| format!("pause {cloud}"))?;
-        self.fired(cloud, &fault, "its emulators and functions are stopped");
+        self.fired(cloud, fault, "its emulators and functions are stopped");
         sleep(pause).await;
         self.clouds
             .emulated
             .resume_cloud(cloud)
             .await
             .with_context(|| format!("resume {cloud}"))?;
-        self.healed(cloud, &fault);
+        self.healed(cloud, fault);
         Ok(())
     }
 
-    /// Breaks links until they are healed. Of the kind `cut_cloud` is what takes a cloud away as a whole.
+    /// Breaks links until they are healed.
     pub fn break_links(
         &mut self,
-        kind: &str,
+        kind: FaultKind,
         links: &[Link],
         fault: &fault_proxy::Fault,
     ) -> anyhow::Result<Broken> {
         self.begun += 1;
-        self.clouds.emulated.network.add(&format!("{kind} {}", self.begun), links, fault)
+        self.clouds.emulated.network.add(Fault::new(self.begun, kind), links, fault)
     }
 
     /// Heals links, once the fault has fired: one that hit nothing proves nothing.
@@ -188,8 +190,8 @@ impl Stage<OwnClouds> {
 
     /// `kill -9` of the Lambda function's process; waits for one to be there.
     pub async fn kill_lambda(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudId::Aws, "kill_function", "kill -9 of the bootstrap");
-        let deadline = Instant::now() + PATIENCE;
+        let fault = self.begin(CloudId::Aws, FaultKind::KillFunction, "kill -9 of the bootstrap");
+        let deadline = Instant::now() + TIMEOUT;
         let pid = loop {
             // There is none until the first call, and none between a crash and the next call.
             match self.clouds.emulated.kill_bootstrap().await? {
@@ -198,15 +200,15 @@ impl Stage<OwnClouds> {
             }
             sleep(POLL).await;
         };
-        self.fired(CloudId::Aws, &fault, format!("kill -9 {pid}"));
-        self.healed(CloudId::Aws, &fault);
+        self.fired(CloudId::Aws, fault, format!("kill -9 {pid}"));
+        self.healed(CloudId::Aws, fault);
         Ok(())
     }
 
     /// `kill -9` of the Cloud Run instance, which is started again.
     pub async fn kill_service(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudId::Gcp, "kill_function", "kill -9 of the instance");
-        let deadline = Instant::now() + PATIENCE;
+        let fault = self.begin(CloudId::Gcp, FaultKind::KillFunction, "kill -9 of the instance");
+        let deadline = Instant::now() + TIMEOUT;
         let how = loop {
             // There is none between a crash and the restart.
             match self.clouds.emulated.kill_service().await {
@@ -215,8 +217,8 @@ impl Stage<OwnClouds> {
             }
             sleep(POLL).await;
         };
-        self.fired(CloudId::Gcp, &fault, how);
-        self.healed(CloudId::Gcp, &fault);
+        self.fired(CloudId::Gcp, fault, how);
+        self.healed(CloudId::Gcp, fault);
         Ok(())
     }
 
@@ -230,16 +232,16 @@ impl Stage<OwnClouds> {
     /// `kill -9` of the producer.
     pub async fn kill_producer(&mut self) -> anyhow::Result<Crashed> {
         // The producer belongs to no cloud; the fault is written down at the first.
-        let fault = self.begin(CloudId::Aws, "kill_producer", "kill -9 of the producer");
+        let fault = self.begin(CloudId::Aws, FaultKind::KillProducer, "kill -9 of the producer");
         let pid = self.producer.kill().await?;
-        self.fired(CloudId::Aws, &fault, format!("kill -9 {pid}"));
+        self.fired(CloudId::Aws, fault, format!("kill -9 {pid}"));
         Ok(Crashed { fault })
     }
 
     /// Starts another producer on the spool of the one that was killed.
     pub async fn start_producer(&mut self, crashed: Crashed) -> anyhow::Result<()> {
         self.producer.start_again().await.context("start the producer again")?;
-        self.healed(CloudId::Aws, &crashed.fault);
+        self.healed(CloudId::Aws, crashed.fault);
         Ok(())
     }
 }
@@ -247,12 +249,12 @@ impl Stage<OwnClouds> {
 /// A producer that was killed, and has no successor yet.
 #[derive(Debug)]
 pub struct Crashed {
-    fault: String,
+    fault: Fault,
 }
 
 /// A cloud that was killed and is to be started again.
 #[derive(Debug)]
 pub struct Killed {
     cloud: CloudId,
-    fault: String,
+    fault: Fault,
 }

@@ -1,4 +1,4 @@
-//! The producer, as a process that can be killed, and what it tells.
+//! The producer, as a process that can be killed, and its events.
 
 use std::collections::BTreeMap;
 use std::io::SeekFrom;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use producer::events::{Entry, Event as Told};
+use producer::events::Entry;
 use tokio::io::{AsyncBufReadExt as _, AsyncSeekExt as _, BufReader};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::feed::Feed;
-use crate::history::{CloudId, Event, History};
+use crate::history::{Event, History};
 use crate::processes::supervised::{Exit, GuardProgram, Spec, Supervised};
 use crate::workload::Workload;
 
@@ -60,13 +60,12 @@ pub(super) struct Producer {
 }
 
 impl Producer {
-    /// Starts it; what it tells goes into the history.
+    /// Starts it; its events go into the history.
     pub(super) async fn start(options: Options, history: &History) -> anyhow::Result<Self> {
         let feed = |rate| Feed::new(&options.run_dir, Arc::clone(&options.workload), rate);
         let mut feed = options.rate.map(feed);
         let process = spawn(&options, feed.as_mut()).await?;
-        let follower = Follower { history: history.clone(), messages: BTreeMap::new() };
-        let follower = tokio::spawn(follower.follow(options.events()));
+        let follower = tokio::spawn(follow(history.clone(), options.events()));
         Ok(Self { options, feed, process, follower })
     }
 
@@ -103,8 +102,8 @@ impl Producer {
         if exit != Exit::Code(0) {
             return Err(self.process.ended().into());
         }
-        // What it told last is on its way.
-        while history.count(|event| matches!(event, Event::ProducerDone { .. })) == 0 {
+        // Its last events are still to be read.
+        while !history.tally(|tally| tally.is_done) {
             anyhow::ensure!(!self.follower.is_finished(), "the producer's events can't be read");
             sleep(POLL).await;
         }
@@ -155,85 +154,27 @@ async fn spawn(options: &Options, feed: Option<&mut Feed>) -> anyhow::Result<Sup
     Ok(Supervised::spawn(&options.guard, spec).await?)
 }
 
-/// Reads the producer's events as they come and writes them into the history.
-struct Follower {
-    history: History,
-    /// Symbol and ids of each message.
-    messages: BTreeMap<u64, (String, Vec<(u64, u64)>)>,
-}
-
-impl Follower {
-    async fn follow(mut self, path: PathBuf) {
-        let Some(file) = until_there(&path).await else { return };
-        let mut reader = BufReader::new(file);
-        let mut at = 0;
-        let mut line = String::new();
-        loop {
-            line.clear();
-            let read = reader.read_line(&mut line).await.unwrap_or(0);
-            if line.ends_with('\n') {
-                at += read as u64;
-                if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
-                    self.take(entry);
-                }
-                continue;
+/// Copies the producer's events into the history, as they come.
+async fn follow(history: History, path: PathBuf) {
+    let Some(file) = until_there(&path).await else { return };
+    let mut reader = BufReader::new(file);
+    let mut at = 0;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = reader.read_line(&mut line).await.unwrap_or(0);
+        if line.ends_with('\n') {
+            at += read as u64;
+            if let Ok(entry) = serde_json::from_str::<Entry>(&line) {
+                history.record_at(entry.at_us, Event::Producer(entry.event));
             }
-            // The end for now, or half a line; of a killed producer, that half stays.
-            sleep(POLL).await;
-            if reader.seek(SeekFrom::Start(at)).await.is_err() {
-                return;
-            }
+            continue;
         }
-    }
-
-    fn take(&mut self, entry: Entry) {
-        let event = match entry.event {
-            Told::Started { pid, recovered_messages, .. } => {
-                Event::ProducerStarted { pid, recovered: recovered_messages }
-            }
-            Told::Spooled { sequence, symbol, ids, .. } => {
-                let symbol = symbol.to_string();
-                self.messages.insert(sequence, (symbol.clone(), ids.clone()));
-                Event::Spooled { message: sequence, symbol, trade_ids: ids }
-            }
-            Told::Accepted { target, sequence, is_first } => {
-                let Some(cloud) = CloudId::of_target(&target) else { return };
-                // A message that was accepted was spooled before; without that line nobody knows what was in it.
-                let Some((symbol, trade_ids)) = self.messages.get(&sequence).cloned() else {
-                    return;
-                };
-                Event::Accepted { cloud, message: sequence, symbol, trade_ids, is_first }
-            }
-            Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-                let Some(cloud) = CloudId::of_target(&target) else { return };
-                Event::PublishFailed { cloud, error: why }
-            }
-            Told::Health { target, state } => {
-                let Some(cloud) = CloudId::of_target(&target) else { return };
-                Event::Health { cloud, state: state.to_string() }
-            }
-            Told::Reborn { cloud, is_any } => {
-                let Some(cloud) = CloudId::of_target(&cloud) else { return };
-                Event::Reborn { cloud, is_any }
-            }
-            Told::Routed { publish, hedge, epoch, why } => {
-                Event::Routed { publish, hedge, epoch, why }
-            }
-            Told::Full { why } => Event::SpoolFull { detail: why },
-            Told::Done { trades, .. } => Event::ProducerDone { trades },
-            // Of a source that no run has, or nothing to judge by.
-            Told::Resumed { .. }
-            | Told::Gap { .. }
-            | Told::Stream { .. }
-            | Told::Quiet { .. }
-            | Told::Trading
-            | Told::Read(_)
-            | Told::PassedOver { .. }
-            | Told::Stopped { .. } => {
-                return;
-            }
-        };
-        self.history.record_at(entry.at_us, event);
+        // The end for now, or half a line; of a killed producer, that half stays.
+        sleep(POLL).await;
+        if reader.seek(SeekFrom::Start(at)).await.is_err() {
+            return;
+        }
     }
 }
 

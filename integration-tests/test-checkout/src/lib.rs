@@ -6,10 +6,17 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod documented;
+pub mod documents;
+pub mod outputs;
+mod server;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+
+pub use server::FileServer;
 
 /// Events of a history that there are hundreds of.
 const OF_MESSAGES: [&str; 5] =

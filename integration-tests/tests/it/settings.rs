@@ -32,7 +32,7 @@ fn the_producer_reads_each_variable_that_the_settings_give_it_and_no_other() {
     let config = ProducerConfig::from_vars(get, 1).expect("the settings are right");
     assert_eq!(config.relay.router.policy, Policy::Mirror);
     assert_eq!(config.spool.targets, ["aws", "gcp"]);
-    assert!(config.orders_every <= Duration::from_secs(1));
+    assert!(config.overrides_every <= Duration::from_secs(1));
     // The SDK reads the region; how much quicker a primary must be matters under one policy only.
     let mut given: Vec<_> = env.into_keys().collect();
     given.retain(|name| name != "AWS_REGION" && name != "TWINCLOUD_ROUTE_LATENCY_MARGIN_PERCENT");

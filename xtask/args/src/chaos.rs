@@ -31,14 +31,18 @@ pub struct Chaos {
     #[arg(long)]
     pub all: bool,
 
-    /// Play a schedule of faults of one's own, a TOML file; with `--target sim`.
+    /// Play the schedule of faults in a TOML file; needs `--target sim`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "scenarios", "kill"])]
     pub schedule: Option<PathBuf>,
 
-    /// Play so many schedules made up from the seed, and shrink the first one that fails; with `--target sim`.
+    /// Play N schedules made up from the seed, and shrink the first one that fails; needs `--target sim`.
     #[arg(long, value_name = "N", conflicts_with_all = ["all", "scenarios", "kill", "schedule"],
         value_parser = clap::value_parser!(u32).range(1..))]
     pub schedules: Option<u32>,
+
+    /// Schedules to play at the same time with `--schedules` [default: one on each core].
+    #[arg(long, short, value_name = "N", requires = "schedules", value_parser = clap::value_parser!(u32).range(1..))]
+    pub jobs: Option<u32>,
 
     /// Test the harness: put one bug after the other into the pipeline on sim, and print which invariants catch it, as a
     /// table in Markdown.
@@ -62,11 +66,11 @@ pub struct Chaos {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Don't ask before a game day. A protected environment still wants its name: `--confirm`.
+    /// Don't ask before a game day. A protected environment still needs the stack's name: `--confirm`.
     #[arg(long)]
     pub yes: bool,
 
-    /// The name of the stack, PREFIX-ENVIRONMENT, in the place of typing it when asked.
+    /// The name of the stack, PREFIX-ENVIRONMENT, which a protected environment needs; without it, it is asked for.
     #[arg(long, value_name = "STACK")]
     pub confirm: Option<String>,
 

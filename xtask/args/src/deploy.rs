@@ -107,7 +107,7 @@ pub struct Deploy {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Don't ask before anything is changed.
+    /// Don't ask before the plan is applied.
     #[arg(long)]
     pub yes: bool,
 
@@ -131,11 +131,11 @@ pub struct Destroy {
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub place: Place,
 
-    /// Don't ask. A protected environment still wants its name: `--confirm`.
+    /// Don't ask before anything is deleted. A protected environment still needs the stack's name: `--confirm`.
     #[arg(long)]
     pub yes: bool,
 
-    /// The name of the stack, PREFIX-ENVIRONMENT, in the place of typing it when asked.
+    /// The name of the stack, PREFIX-ENVIRONMENT, which a protected environment needs; without it, it is asked for.
     #[arg(long, value_name = "STACK")]
     pub confirm: Option<String>,
 

@@ -2,6 +2,8 @@
 //! that does the work parses the same words again.
 
 mod chaos;
+mod checks;
+mod cli;
 mod cloud;
 mod containers;
 mod deploy;
@@ -11,8 +13,11 @@ mod local;
 mod operate;
 mod proxy;
 mod render;
+mod replace;
 
 pub use chaos::{Chaos, ChaosCommand, Heal, Verify};
+pub use checks::{Bench, Benchmark, Build, Ci, Doctor, Fuzz, Lint, Terraform, Test};
+pub use cli::{Cli, Command};
 pub use cloud::CloudId;
 pub use containers::{AwsEmulator, BuildImages, EmulatorImage, Images, ImagesCommand};
 pub use deploy::{Deploy, DeployTarget, Destroy, Drift, Outputs, Part, Place, Plan, Status};
@@ -26,3 +31,4 @@ pub use operate::{
 };
 pub use proxy::spare_loopback;
 pub use render::Render;
+pub use replace::replace_by;

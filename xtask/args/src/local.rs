@@ -5,8 +5,8 @@ use clap::Args;
 /// Starts local clouds that stay until `cargo xtask down`.
 #[derive(Args, Clone, Debug)]
 pub struct Up {
-    /// Have AWS's emulator keep to roles and policies: a function may do what its role allows, and a queue that denies
-    /// somebody to send refuses. A game day's rehearsal of `--kill aws` wants it.
+    /// Have AWS's emulator keep to roles and policies: a function may do what its role allows, and a queue refuses senders
+    /// that its policy denies. The rehearsal of `chaos --kill aws` needs it.
     #[arg(long)]
     pub enforce_policies: bool,
 

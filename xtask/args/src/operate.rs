@@ -106,7 +106,7 @@ pub struct DropDeadLetters {
     #[expect(missing_docs, reason = "clap would show it as help")]
     pub which: Which,
 
-    /// Delete without asking.
+    /// Don't ask before anything is deleted.
     #[arg(long)]
     pub yes: bool,
 }

@@ -4,10 +4,10 @@
 //! the SDKs take `HTTP_PROXY` and can't be told better, so a program begins anew with a `NO_PROXY` that says it. What it
 //! starts inherits that.
 
-use std::ffi::OsStr;
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::io;
 use std::process::Command;
+
+use crate::replace_by;
 
 const PROXIES: [&str; 6] =
     ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -19,21 +19,35 @@ const LOOPBACK: [&str; 4] = ["localhost", "127.0.0.1", "127.0.0.0/8", "::1"];
 /// called first of all.
 pub fn spare_loopback() {
     let Some(exceptions) = exceptions(|name| std::env::var(name).ok()) else { return };
-    let mut words = std::env::args_os();
-    let name = words.next();
-    let program = Path::new("/proc/self/exe");
-    let program = match std::env::current_exe() {
-        Ok(path) if !program.exists() => path,
-        _ => program.to_owned(),
-    };
-    let mut anew = Command::new(&program);
-    anew.arg0(name.as_deref().unwrap_or(OsStr::new("twincloud"))).args(words);
-    anew.envs(EXCEPTIONS.map(|variable| (variable, &exceptions)));
-    let error = anew.exec();
+    let error = this_program().map(|mut anew| {
+        anew.args(std::env::args_os().skip(1));
+        anew.envs(EXCEPTIONS.map(|variable| (variable, &exceptions)));
+        replace_by(&mut anew)
+    });
+    let error = error.unwrap_or_else(|error| error);
     eprintln!(
-        "run {} again with NO_PROXY={exceptions}: {error}; set it yourself, or calls to this machine go through a proxy",
-        program.display()
+        "run this program again with NO_PROXY={exceptions}: {error}; set it yourself, or calls to this machine go through a proxy"
     );
+}
+
+/// The command that starts this program, under the name that it was started with, even if its file was replaced since.
+#[cfg(target_os = "linux")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems may not know the path")]
+fn this_program() -> io::Result<Command> {
+    use std::os::unix::process::CommandExt as _;
+
+    let program = std::path::Path::new("/proc/self/exe");
+    let mut command = match std::env::current_exe() {
+        Ok(path) if !program.exists() => Command::new(path),
+        _ => Command::new(program),
+    };
+    command.arg0(std::env::args_os().next().unwrap_or_else(|| "twincloud".into()));
+    Ok(command)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn this_program() -> io::Result<Command> {
+    std::env::current_exe().map(Command::new)
 }
 
 /// The `NO_PROXY` that is missing; none if there is no proxy, or loopback is excepted already.

@@ -6,8 +6,8 @@
 //! | primary | one; when it stops taking traffic, the next: another region of its cloud before another cloud |
 //! | weighted | one of those that take traffic, in proportion to their weights |
 //!
-//! If no target takes traffic, those that are recovering get it; if none is, only canaries are sent and the spool
-//! grows. An order by hand overrides the policy, whichever it is, as long as the target that it names takes traffic.
+//! If no target takes traffic, those that are recovering get it; if none is, only probes are sent and the spool
+//! grows. A routing override overrides the policy, whichever it is, as long as the target that it names takes traffic.
 //!
 //! **What is published** follows from one rule: a target gets every message in the spool that the route assigns to it
 //! and that it has not acknowledged. So a new primary gets the recent window anew, and nothing that died inside the
@@ -17,7 +17,7 @@
 //! *nobody* has acknowledged yet, and no more. So trades are accepted elsewhere as soon as a cloud is suspected; only
 //! moving the primary, with the whole window, waits until the cloud is known to be down.
 
-pub mod epoch;
+pub mod overrides;
 
 use crate::health::State;
 
@@ -42,14 +42,14 @@ pub enum Policy {
     /// All of them.
     Mirror,
     /// One of them.
-    Primary(By),
+    Primary(PrimarySelection),
     /// Each message to one of them.
     Weighted,
 }
 
 /// Which target is the best primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum PrimarySelection {
     /// The one that stands first in the settings.
     Hand,
     /// The cheapest.
@@ -72,7 +72,7 @@ pub struct ServiceState {
 
 /// What is known of a target at the moment of choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub struct TargetSnapshot {
     /// Each service by itself. Those that a target is chosen by decide; the others are only told of.
     pub services: Vec<ServiceState>,
     /// How long a publish takes; `None`: not known yet.
@@ -94,12 +94,12 @@ pub struct Router {
 
 /// What is remembered from one choice to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct RouterState {
     /// The primary, as an index.
     primary: Option<usize>,
     /// A better one, and since when it is.
     better: Option<(usize, u64)>,
-    /// The target that an order by hand names.
+    /// The target that a routing override names.
     ordered: Option<String>,
 }
 
@@ -152,8 +152,8 @@ impl std::fmt::Display for Why {
     }
 }
 
-impl Memory {
-    /// Takes an order by hand: this target is the best one, until another order. `None`: choose by the policy.
+impl RouterState {
+    /// Takes a routing override: this target is the best one, until another order. `None`: choose by the policy.
     pub fn order(&mut self, target: Option<String>) {
         self.ordered = target;
         self.better = None;
@@ -188,7 +188,12 @@ impl Route {
 impl Router {
     /// Chooses. `views` stand in the order of the targets; the same arguments give the same choice.
     #[must_use]
-    pub fn decide(&self, mut memory: Memory, views: &[View], now_ms: u64) -> (Memory, Route) {
+    pub fn decide(
+        &self,
+        mut memory: RouterState,
+        views: &[TargetSnapshot],
+        now_ms: u64,
+    ) -> (RouterState, Route) {
         let states: Vec<State> = views.iter().map(|view| self.state(view)).collect();
         let usable = usable(&states);
         let name = |index: usize| self.targets[index].name.clone();
@@ -249,16 +254,16 @@ impl Router {
         takers.min_by_key(|i| (states[*i], self.targets[*i].cloud != self.targets[first].cloud))
     }
 
-    fn is_ordered(&self, memory: &Memory, index: usize) -> bool {
+    fn is_ordered(&self, memory: &RouterState, index: usize) -> bool {
         memory.ordered.as_ref() == Some(&self.targets[index].name)
     }
 
     /// Sets the primary; why, if it is another one than before.
     fn choose(
         &self,
-        by: By,
-        memory: &mut Memory,
-        views: &[View],
+        by: PrimarySelection,
+        memory: &mut RouterState,
+        views: &[TargetSnapshot],
         states: &[State],
         now_ms: u64,
     ) -> Option<Why> {
@@ -303,14 +308,21 @@ impl Router {
     }
 
     /// All targets, the best one first, whatever their state.
-    fn ranked(&self, by: Option<By>, memory: &Memory, views: &[View]) -> Vec<usize> {
+    fn ranked(
+        &self,
+        by: Option<PrimarySelection>,
+        memory: &RouterState,
+        views: &[TargetSnapshot],
+    ) -> Vec<usize> {
         let mut ranked: Vec<usize> = (0..self.targets.len()).collect();
         ranked.sort_by_key(|index| {
             let target = &self.targets[*index];
             let rank = match by {
-                Some(By::Cost) => target.cost_micros,
-                Some(By::Latency { .. }) => views[*index].latency_us.unwrap_or(u64::MAX),
-                Some(By::Hand) | None => 0,
+                Some(PrimarySelection::Cost) => target.cost_micros,
+                Some(PrimarySelection::Latency { .. }) => {
+                    views[*index].latency_us.unwrap_or(u64::MAX)
+                }
+                Some(PrimarySelection::Hand) | None => 0,
             };
             (memory.ordered.as_ref() != Some(&target.name), rank)
         });
@@ -318,12 +330,12 @@ impl Router {
     }
 
     /// The worst state of the services that a target is chosen by.
-    fn state(&self, view: &View) -> State {
+    fn state(&self, view: &TargetSnapshot) -> State {
         let mine = view.services.iter().filter(|service| self.services.contains(&service.service));
         mine.map(|service| service.state).max().unwrap_or(State::Healthy)
     }
 
-    fn notes(&self, views: &[View]) -> Vec<String> {
+    fn notes(&self, views: &[TargetSnapshot]) -> Vec<String> {
         let targets = self.targets.iter().zip(views);
         let all = targets.flat_map(|(target, view)| view.services.iter().map(move |s| (target, s)));
         let bad = all.filter(|(_, service)| service.state != State::Healthy);
@@ -343,8 +355,8 @@ fn usable(states: &[State]) -> Vec<usize> {
     if takers.is_empty() { those(|state| *state == State::Recovering) } else { takers }
 }
 
-fn is_worth_it(by: By, better: &View, current: &View) -> bool {
-    let By::Latency { margin_percent } = by else { return true };
+fn is_worth_it(by: PrimarySelection, better: &TargetSnapshot, current: &TargetSnapshot) -> bool {
+    let PrimarySelection::Latency { margin_percent } = by else { return true };
     let Some((better, current)) = better.latency_us.zip(current.latency_us) else { return false };
     let (better, current) = (u128::from(better), u128::from(current));
     better * (100 + u128::from(margin_percent)) <= current * 100

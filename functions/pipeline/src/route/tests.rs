@@ -17,11 +17,14 @@ fn router(policy: Policy) -> Router {
     Router { targets, policy, services: vec!["queue".to_owned()], failback_ms: 1_000 }
 }
 
-fn view(state: State) -> View {
-    View { services: vec![ServiceState { service: "queue".to_owned(), state }], latency_us: None }
+fn view(state: State) -> TargetSnapshot {
+    TargetSnapshot {
+        services: vec![ServiceState { service: "queue".to_owned(), state }],
+        latency_us: None,
+    }
 }
 
-fn views(states: [State; 3]) -> Vec<View> {
+fn views(states: [State; 3]) -> Vec<TargetSnapshot> {
     states.into_iter().map(view).collect()
 }
 
@@ -30,8 +33,8 @@ fn names(route: &Route) -> Vec<&str> {
 }
 
 /// Decides again and again; the routes.
-fn run(router: &Router, steps: &[(u64, Vec<View>)]) -> Vec<Route> {
-    let mut memory = Memory::default();
+fn run(router: &Router, steps: &[(u64, Vec<TargetSnapshot>)]) -> Vec<Route> {
+    let mut memory = RouterState::default();
     let mut routes = Vec::new();
     for (now_ms, views) in steps {
         let (next, route) = router.decide(memory, views, *now_ms);
@@ -44,7 +47,7 @@ fn run(router: &Router, steps: &[(u64, Vec<View>)]) -> Vec<Route> {
 #[test]
 fn mirror_publishes_to_all_that_take_traffic() {
     let router = router(Policy::Mirror);
-    let route = |states| router.decide(Memory::default(), &views(states), 0).1;
+    let route = |states| router.decide(RouterState::default(), &views(states), 0).1;
     assert_eq!(names(&route([Healthy, Suspect, Healthy])), ["aws-1", "gcp", "aws-2"]);
     let one = route([Down, Recovering, Healthy]);
     assert_eq!(names(&one), ["aws-2"]);
@@ -65,7 +68,7 @@ fn a_primary_fails_over_within_its_cloud_first_and_fails_back_after_a_while() {
         (5_999, views(all)),
         (6_000, views(all)),
     ];
-    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    let routes = run(&router(Policy::Primary(PrimarySelection::Hand)), &steps);
     let primaries: Vec<_> = routes.iter().map(|route| names(route)[0]).collect();
     assert_eq!(primaries, ["aws-1", "aws-2", "gcp", "gcp", "gcp", "gcp", "aws-1"]);
     let whys: Vec<_> = routes.iter().filter_map(|r| r.change.as_ref()).map(|c| c.why).collect();
@@ -82,7 +85,7 @@ fn each_better_primary_must_be_there_for_the_whole_time() {
         (1_499, views([Healthy; 3])),
         (1_500, views([Healthy; 3])),
     ];
-    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    let routes = run(&router(Policy::Primary(PrimarySelection::Hand)), &steps);
     let primaries: Vec<_> = routes.iter().map(|route| names(route)[0]).collect();
     assert_eq!(primaries, ["aws-2", "aws-2", "aws-2", "aws-2", "aws-2", "aws-1"]);
 }
@@ -91,7 +94,7 @@ fn each_better_primary_must_be_there_for_the_whole_time() {
 fn with_nobody_there_the_primary_stays() {
     let steps =
         [(0, views([Healthy; 3])), (10, views([Down; 3])), (20, views([Down, Down, Recovering]))];
-    let routes = run(&router(Policy::Primary(By::Hand)), &steps);
+    let routes = run(&router(Policy::Primary(PrimarySelection::Hand)), &steps);
     assert_eq!(names(&routes[1]), ["aws-1"]);
     assert_eq!(routes[1].change, None);
     assert_eq!(names(&routes[2]), ["aws-2"]);
@@ -99,12 +102,16 @@ fn with_nobody_there_the_primary_stays() {
 
 #[test]
 fn the_cheapest_and_the_quickest() {
-    let route =
-        router(Policy::Primary(By::Cost)).decide(Memory::default(), &views([Healthy; 3]), 0);
+    let route = router(Policy::Primary(PrimarySelection::Cost)).decide(
+        RouterState::default(),
+        &views([Healthy; 3]),
+        0,
+    );
     assert_eq!(names(&route.1), ["gcp"]);
-    let by_latency = router(Policy::Primary(By::Latency { margin_percent: 20 }));
-    let with = |latencies: [u64; 3]| -> Vec<View> {
-        let views = latencies.map(|latency| View { latency_us: Some(latency), ..view(Healthy) });
+    let by_latency = router(Policy::Primary(PrimarySelection::Latency { margin_percent: 20 }));
+    let with = |latencies: [u64; 3]| -> Vec<TargetSnapshot> {
+        let views =
+            latencies.map(|latency| TargetSnapshot { latency_us: Some(latency), ..view(Healthy) });
         views.into_iter().collect()
     };
     let steps = [
@@ -126,9 +133,9 @@ fn the_cheapest_and_the_quickest() {
 
 #[test]
 fn an_order_by_hand_moves_at_once_and_holds_until_another() {
-    let router = router(Policy::Primary(By::Hand));
+    let router = router(Policy::Primary(PrimarySelection::Hand));
     let all = views([Healthy; 3]);
-    let (mut memory, _) = router.decide(Memory::default(), &all, 0);
+    let (mut memory, _) = router.decide(RouterState::default(), &all, 0);
     memory.order(Some("gcp".to_owned()));
     let (memory, route) = router.decide(memory, &all, 1);
     assert_eq!(
@@ -150,7 +157,7 @@ fn an_order_by_hand_moves_at_once_and_holds_until_another() {
 fn an_order_by_hand_overrides_mirror_and_weights_as_long_as_it_can_be_followed() {
     for policy in [Policy::Mirror, Policy::Weighted] {
         let router = router(policy);
-        let mut memory = Memory::default();
+        let mut memory = RouterState::default();
         memory.order(Some("gcp".to_owned()));
         let (memory, route) = router.decide(memory, &views([Healthy; 3]), 0);
         assert_eq!(names(&route), ["gcp"]);
@@ -165,7 +172,7 @@ fn an_order_by_hand_overrides_mirror_and_weights_as_long_as_it_can_be_followed()
 #[test]
 fn what_nobody_has_goes_to_the_next_one_while_those_who_should_have_it_are_suspect() {
     let hedge = |policy, states| {
-        let route = router(policy).decide(Memory::default(), &views(states), 0).1;
+        let route = router(policy).decide(RouterState::default(), &views(states), 0).1;
         let told = names(&route).join(" ");
         for name in ["aws-1", "gcp", "aws-2"] {
             assert_eq!(route.hedges(name), route.hedge.as_deref() == Some(name), "{name}");
@@ -173,7 +180,7 @@ fn what_nobody_has_goes_to_the_next_one_while_those_who_should_have_it_are_suspe
         (told, route.hedge.unwrap_or_default())
     };
     let is = |publish: &str, hedge: &str| (publish.to_owned(), hedge.to_owned());
-    let primary = Policy::Primary(By::Hand);
+    let primary = Policy::Primary(PrimarySelection::Hand);
     assert_eq!(hedge(primary, [Healthy; 3]), is("aws-1", ""));
     assert_eq!(hedge(primary, [Suspect, Healthy, Healthy]), is("aws-1", "aws-2"), "its own cloud");
     assert_eq!(hedge(primary, [Suspect, Healthy, Suspect]), is("aws-1", "gcp"));
@@ -187,16 +194,16 @@ fn what_nobody_has_goes_to_the_next_one_while_those_who_should_have_it_are_suspe
 
 #[test]
 fn a_service_that_is_down_behind_a_good_queue_is_named_and_decides_where_it_is_to() {
-    let mut router = router(Policy::Primary(By::Hand));
+    let mut router = router(Policy::Primary(PrimarySelection::Hand));
     let mut views = views([Healthy; 3]);
     views[0].services.push(ServiceState { service: "store".to_owned(), state: Down });
-    let (_, route) = router.decide(Memory::default(), &views, 0);
+    let (_, route) = router.decide(RouterState::default(), &views, 0);
     assert_eq!(
         (names(&route), &route.notes[..]),
         (vec!["aws-1"], &["aws-1: store is down".to_owned()][..])
     );
     router.services.push("store".to_owned());
-    assert_eq!(names(&router.decide(Memory::default(), &views, 0).1), ["gcp"]);
+    assert_eq!(names(&router.decide(RouterState::default(), &views, 0).1), ["gcp"]);
 }
 
 #[test]
@@ -206,11 +213,11 @@ fn weights_are_kept_exactly_and_the_rest_take_over() {
         target.weight = weight;
     }
     let count = |route: &Route, name: &str| (0..400).filter(|n| route.assigns(name, *n)).count();
-    let (_, route) = router.decide(Memory::default(), &views([Healthy; 3]), 0);
+    let (_, route) = router.decide(RouterState::default(), &views([Healthy; 3]), 0);
     assert_eq!(["aws-1", "gcp", "aws-2"].map(|name| count(&route, name)), [300, 100, 0]);
-    let (_, route) = router.decide(Memory::default(), &views([Down, Healthy, Healthy]), 0);
+    let (_, route) = router.decide(RouterState::default(), &views([Down, Healthy, Healthy]), 0);
     assert_eq!(["aws-1", "gcp", "aws-2"].map(|name| count(&route, name)), [0, 400, 0]);
-    let (_, route) = router.decide(Memory::default(), &views([Down, Down, Healthy]), 0);
+    let (_, route) = router.decide(RouterState::default(), &views([Down, Down, Healthy]), 0);
     assert_eq!(count(&route, "aws-2"), 400, "no weight is better than nobody");
 }
 
@@ -230,14 +237,14 @@ proptest! {
     fn nobody_is_published_to_while_a_better_one_is_there(
         steps in prop::collection::vec((0_u64..2_000, [state(), state(), state()]), 1..40),
         policy in prop_oneof![
-            Just(Policy::Mirror), Just(Policy::Weighted), Just(Policy::Primary(By::Hand)),
-            Just(Policy::Primary(By::Cost)),
+            Just(Policy::Mirror), Just(Policy::Weighted), Just(Policy::Primary(PrimarySelection::Hand)),
+            Just(Policy::Primary(PrimarySelection::Cost)),
         ],
         sequence: u64,
     ) {
         let router = router(policy);
         let mut now_ms = 0;
-        let mut memory = Memory::default();
+        let mut memory = RouterState::default();
         let mut primary: Option<String> = None;
         for (pause_ms, states) in steps {
             now_ms += pause_ms;

@@ -114,7 +114,7 @@ impl<Q: Queue> Relay<Q> {
             match appended {
                 Err(error) if error.is_full() => {
                     if !is_told {
-                        (self.tell)(Event::Full { error: &error });
+                        (self.on_event)(Event::Full { why: error.to_string() });
                         is_told = true;
                     }
                     sleep(self.config.checkpoint).await;
@@ -141,9 +141,9 @@ impl<Q: Queue> Relay<Q> {
             }
         }
         state.spool.sync_if_due()?;
-        // Told before any publisher can see it, so that nothing is accepted before it is spooled.
+        // Emitted before any publisher can see it, so that nothing is accepted before it is spooled.
         for (Record { sequence, .. }, batch) in &spooled {
-            (self.tell)(Event::Spooled { sequence: *sequence, batch });
+            (self.on_event)(Event::spooled(*sequence, batch, false));
         }
         if let Some((latest, _)) = spooled.pop() {
             state.latest = Some(latest);

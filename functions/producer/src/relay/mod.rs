@@ -5,10 +5,9 @@
 //! bounded by `publish_messages` and `publish_bytes`; all else is on disk. When the spool is full nothing more is taken
 //! from the source until there is room: nothing is dropped.
 //!
-//! The canary is a real message sent once more to a target that gets no traffic: a duplicate changes nothing, and it
+//! The probe is a real message sent once more to a target that gets no traffic: a duplicate changes nothing, and it
 //! tests the very thing that matters.
 
-mod event;
 mod intake;
 mod publisher;
 mod state;
@@ -16,17 +15,17 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use event::Event;
 use pipeline::Backoff;
 use pipeline::health::{HealthConfig, State as Health};
 use pipeline::ports::Queue;
-use pipeline::route::epoch::{Fenced, Order};
+use pipeline::route::overrides::{Fenced, RoutingOverride};
 use pipeline::route::{Route, Router};
-use state::State;
+use state::{OnEvent, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::BatchLimits;
+use crate::events::Event;
 use crate::position::{Position, Settled};
 use crate::recording::SourceTrade;
 use crate::spool::{Spool, SpoolError};
@@ -54,11 +53,11 @@ pub struct RelayConfig {
     pub backoff_base: Duration,
     /// The ceiling of every wait.
     pub backoff_cap: Duration,
-    /// How often a target without traffic gets a canary.
-    pub canary: Duration,
+    /// The interval between two probes of a target without traffic.
+    pub probe: Duration,
     /// How often acknowledgements are written down and routes looked at.
     pub checkpoint: Duration,
-    /// An order by hand is looked for in the clouds; without news for so long nothing is published. `None`: there
+    /// A routing override is looked for in the clouds; without news for so long nothing is published. `None`: there
     /// are no orders.
     pub lease: Option<Duration>,
     /// Where the waits come from; should differ between producers.
@@ -94,8 +93,8 @@ pub struct RelayView {
     pub targets: Vec<TargetView>,
     /// Where messages go.
     pub route: Route,
-    /// The latest order by hand.
-    pub order: Option<Order>,
+    /// The latest routing override.
+    pub order: Option<RoutingOverride>,
     /// Why nothing is published, if so.
     pub fenced: Option<Fenced>,
     /// Bytes in the spool.
@@ -117,24 +116,24 @@ pub struct Relay<Q> {
     changed: watch::Sender<()>,
     started: Instant,
     clock_ms: Box<dyn Fn() -> u64 + Send + Sync>,
-    tell: Box<dyn Fn(Event<'_>) + Send + Sync>,
+    on_event: Box<OnEvent>,
 }
 
 impl<Q: Queue> Relay<Q> {
     /// A relay with a queue for each target of the router, in its order. `clock_ms` is the time since the epoch;
-    /// `tell` hears of everything that happens and must neither wait nor call the relay.
+    /// `on_event` is called with each event, in the order in which they happen, and must neither wait nor call the relay.
     pub fn new(
         config: RelayConfig,
         spool: Spool,
         queues: Vec<Q>,
         clock_ms: impl Fn() -> u64 + Send + Sync + 'static,
-        tell: impl Fn(Event<'_>) + Send + Sync + 'static,
+        on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> Self {
         let state = Mutex::new(State::new(&config, spool));
         let (started, changed) = (Instant::now(), watch::Sender::new(()));
-        let (clock_ms, tell) = (Box::new(clock_ms), Box::new(tell));
+        let (clock_ms, on_event) = (Box::new(clock_ms), Box::new(on_event));
         let (keeps_gaps, settled) = (false, None);
-        Self { config, queues, state, keeps_gaps, settled, changed, started, clock_ms, tell }
+        Self { config, queues, state, keeps_gaps, settled, changed, started, clock_ms, on_event }
     }
 
     /// Goes on from where an earlier relay was in the same source; the caller gives what comes from there on.
@@ -181,21 +180,21 @@ impl<Q: Queue> Relay<Q> {
     pub fn checkpoint(&self) -> Result<(), SpoolError> {
         let mut state = self.state();
         state.spool.checkpoint((self.clock_ms)())?;
-        state.mark(true)
+        state.save_position(true)
     }
 
-    /// Takes in what a cloud's register says of orders by hand; `asked_at` is the time before it was asked.
-    pub fn observe(&self, found: Option<Order>, asked_at: Instant) {
+    /// Takes in what a cloud's register says of routing overrides; `asked_at` is the time before it was asked.
+    pub fn observe(&self, found: Option<RoutingOverride>, asked_at: Instant) {
         let asked_at_ms = self.ms(asked_at);
         let now_ms = self.now_ms();
-        self.state().observe(&self.config, found, asked_at_ms, now_ms, &self.tell);
+        self.state().observe(&self.config, found, asked_at_ms, now_ms, &self.on_event);
         self.changed.send_replace(());
     }
 
-    /// Takes in the birth mark of a store. With another one than before, or without one, it may have lost what it
+    /// Takes in the incarnation id of a store. With another one than before, or without one, it may have lost what it
     /// held: what only it has acknowledged is published again.
-    pub fn observe_birth(&self, store: &str, mark: Option<&str>) {
-        self.state().observe_birth(&self.config, store, mark, &self.tell);
+    pub fn observe_incarnation(&self, store: &str, mark: Option<&str>) {
+        self.state().observe_incarnation(&self.config, store, mark, &self.on_event);
         self.changed.send_replace(());
     }
 
@@ -244,14 +243,17 @@ impl<Q: Queue> Relay<Q> {
             tokio::time::sleep(self.config.checkpoint).await;
             let now_ms = self.now_ms();
             let mut state = self.state();
-            let kept = state.spool.checkpoint((self.clock_ms)()).and_then(|()| state.mark(false));
+            let kept =
+                state.spool.checkpoint((self.clock_ms)()).and_then(|()| state.save_position(false));
             match kept {
                 // The disk is full: acknowledgements wait in memory.
-                Err(error) if error.is_full() => (self.tell)(Event::Full { error: &error }),
+                Err(error) if error.is_full() => {
+                    (self.on_event)(Event::Full { why: error.to_string() });
+                }
                 result => result?,
             }
-            state.look_at_lease(now_ms, &self.tell);
-            state.route(&self.config, now_ms, &self.tell);
+            state.look_at_lease(now_ms, &self.on_event);
+            state.route(&self.config, now_ms, &self.on_event);
             state.done = state.is_done();
             let is_done = state.done;
             drop(state);

@@ -3,22 +3,23 @@
 use std::future::Future;
 use std::pin::pin;
 
-use pipeline::health::Evidence;
+use pipeline::health::Outcome;
 use pipeline::ports::{Fault, MessageId, PortError, Queue};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Event, Relay};
+use super::Relay;
+use crate::events::Event;
 use crate::spool::{Cursor, Record, SpoolError};
 
-/// What a publisher has in hand.
+/// The state of a publisher.
 #[derive(Default)]
-struct Hand {
+struct PublisherState {
     cursor: Cursor,
     generation: u64,
     /// To be published, or to be published again.
     chunk: Vec<Record>,
-    /// When the next canary is due.
-    canary_at: Option<Instant>,
+    /// When the next probe is due.
+    probe_at: Option<Instant>,
 }
 
 /// What became of messages.
@@ -31,10 +32,10 @@ struct Sent {
 
 /// What to do next.
 enum Step {
-    /// Publish what is in hand.
+    /// Publish its chunk.
     Publish,
     /// Publish this, to see whether anybody is there.
-    Canary(Record),
+    Probe(Record),
     Wait,
     Stop,
 }
@@ -44,26 +45,26 @@ impl<Q: Queue> Relay<Q> {
     pub(super) async fn publish(&self, target: usize) -> Result<(), SpoolError> {
         let backoff = self.backoff(target);
         let mut changed = self.changed.subscribe();
-        let mut hand = Hand::default();
+        let mut publisher = PublisherState::default();
         let mut failures: u32 = 0;
         loop {
             changed.mark_unchanged();
-            let is_good = match self.step(target, &mut hand)? {
+            let is_good = match self.step(target, &mut publisher)? {
                 Step::Stop => return Ok(()),
                 Step::Wait => {
-                    // Wakes up at a canary's time too; that the relay is gone is not possible here.
+                    // Wakes up at a probe's time too; that the relay is gone is not possible here.
                     let until =
-                        hand.canary_at.unwrap_or_else(|| Instant::now() + self.config.canary);
+                        publisher.probe_at.unwrap_or_else(|| Instant::now() + self.config.probe);
                     let _ = timeout_at(until, changed.changed()).await;
                     continue;
                 }
                 Step::Publish => {
-                    let chunk = std::mem::take(&mut hand.chunk);
-                    hand.chunk = self.send_in_doubt(target, chunk).await;
-                    hand.chunk.is_empty()
+                    let chunk = std::mem::take(&mut publisher.chunk);
+                    publisher.chunk = self.send_in_doubt(target, chunk).await;
+                    publisher.chunk.is_empty()
                 }
-                Step::Canary(record) => {
-                    hand.canary_at = Some(Instant::now() + self.config.canary);
+                Step::Probe(record) => {
+                    publisher.probe_at = Some(Instant::now() + self.config.probe);
                     self.send(target, vec![record]).await;
                     continue;
                 }
@@ -77,45 +78,48 @@ impl<Q: Queue> Relay<Q> {
         }
     }
 
-    fn step(&self, target: usize, hand: &mut Hand) -> Result<Step, SpoolError> {
+    fn step(&self, target: usize, publisher: &mut PublisherState) -> Result<Step, SpoolError> {
         let now_ms = self.now_ms();
         let name = &self.config.router.targets[target].name;
         let mut state = self.state();
         if state.done {
             return Ok(Step::Stop);
         }
-        if hand.generation != state.generation {
-            *hand =
-                Hand { generation: state.generation, canary_at: hand.canary_at, ..Hand::default() };
+        if publisher.generation != state.generation {
+            *publisher = PublisherState {
+                generation: state.generation,
+                probe_at: publisher.probe_at,
+                ..PublisherState::default()
+            };
         }
         // The route is of the latest order: what is in question here is whether there may be a later one.
         if state.check(state.epoch(), now_ms).is_err() {
-            hand.canary_at = None;
+            publisher.probe_at = None;
             return Ok(Step::Wait);
         }
-        state.next(&self.config, target, &mut hand.cursor, &mut hand.chunk)?;
-        if !hand.chunk.is_empty() {
+        state.next(&self.config, target, &mut publisher.cursor, &mut publisher.chunk)?;
+        if !publisher.chunk.is_empty() {
             return Ok(Step::Publish);
         }
         let all = (state.generation, state.spool.next_sequence());
         state.idle[target] = Some(all);
         if state.has_traffic(name) {
-            hand.canary_at = None;
+            publisher.probe_at = None;
             return Ok(Step::Wait);
         }
-        let is_due = hand.canary_at.is_none_or(|at| at <= Instant::now());
-        if is_due && let Some(canary) = state.canary() {
-            return Ok(Step::Canary(canary));
+        let is_due = publisher.probe_at.is_none_or(|at| at <= Instant::now());
+        if is_due && let Some(probe) = state.probe() {
+            return Ok(Step::Probe(probe));
         }
         if is_due {
-            hand.canary_at = None;
+            publisher.probe_at = None;
         }
         Ok(Step::Wait)
     }
 
     /// Publishes messages; those that must be sent again come back.
     ///
-    /// A message that is refused while others are taken is put aside: it is tried again by itself, ever more seldom, and
+    /// A message that is refused while others are taken is parked: it is tried again by itself, ever more seldom, and
     /// holds nothing up. If all are refused, one that was taken before goes with them once more: if that is refused as
     /// well, it says something of the target, and not of the messages.
     async fn send_in_doubt(&self, target: usize, records: Vec<Record>) -> Vec<Record> {
@@ -133,13 +137,13 @@ impl<Q: Queue> Relay<Q> {
     /// Publishes messages and takes down what became of them.
     async fn send(&self, target: usize, records: Vec<Record>) -> Sent {
         let bodies: Vec<_> = records.iter().map(|record| record.body.clone()).collect();
-        let births = self.state().births[target];
+        let incarnations = self.state().incarnations[target];
         let started = Instant::now();
         let answers = self.wait(target, self.queues[target].publish(bodies)).await;
         let latency = started.elapsed();
         let now_ms = self.now_ms();
         let name = &self.config.router.targets[target].name;
-        let (mut evidence, mut good) = (None, None);
+        let (mut outcome, mut good) = (None, None);
         let (mut again, mut refused) = (Vec::new(), Vec::new());
         let mut answers = answers.map(Vec::into_iter);
         let mut state = self.state();
@@ -152,51 +156,52 @@ impl<Q: Queue> Relay<Q> {
             // A queue that answers for fewer than it was given leaves the rest unknown.
             match answers.as_mut().and_then(Iterator::next) {
                 // Meanwhile the cloud was seen to be another one, and this may be the word of the one before.
-                Some(Ok(_)) if state.births[target] != births => {
-                    evidence = evidence.max(Some(Evidence::Success));
+                Some(Ok(_)) if state.incarnations[target] != incarnations => {
+                    outcome = outcome.max(Some(Outcome::Success));
                     again.push(record);
                 }
                 Some(Ok(MessageId(_))) => {
                     let is_first = !state.spool.was_accepted(sequence);
                     state.accept(target, name, sequence);
-                    (self.tell)(Event::Accepted { target: name, sequence, is_first });
-                    evidence = evidence.max(Some(Evidence::Success));
+                    let target = name.clone();
+                    (self.on_event)(Event::Accepted { target, sequence, is_first });
+                    outcome = outcome.max(Some(Outcome::Success));
                     good = Some(record);
                 }
                 Some(Err(error)) if !error.fault.may_pass() => {
-                    self.tell_refused(name, sequence, &error);
+                    self.emit_refused(name, sequence, &error);
                     refused.push(record);
                 }
                 answer => {
-                    let found = self.tell_failure(name, sequence, answer);
-                    evidence = evidence.max(Some(found));
+                    let found = self.emit_failure(name, sequence, answer);
+                    outcome = outcome.max(Some(found));
                     again.push(record);
                 }
             }
         }
-        let is_known = refused.iter().all(|record| state.is_aside(target, record.sequence));
-        let is_doubtful = evidence.is_none() && !is_known && may_doubt;
+        let is_known = refused.iter().all(|record| state.is_parked(target, record.sequence));
+        let is_doubtful = outcome.is_none() && !is_known && may_doubt;
         if good.is_some() || is_known {
             for record in &refused {
-                state.put_aside(target, record.sequence);
+                state.park(target, record.sequence);
             }
         } else {
-            evidence = evidence.or((!is_doubtful).then_some(Evidence::Refused));
+            outcome = outcome.or((!is_doubtful).then_some(Outcome::Refused));
             again.append(&mut refused);
         }
         state.good[target] = good.or(state.good[target].take());
-        if evidence == Some(Evidence::Success) {
-            state.measure(target, latency);
+        if outcome == Some(Outcome::Success) {
+            state.record_latency(target, latency);
         }
-        if let Some(evidence) = evidence {
-            state.learn(&self.config, target, evidence, now_ms, &self.tell);
+        if let Some(outcome) = outcome {
+            state.record_outcome(&self.config, target, outcome, now_ms, &self.on_event);
         }
         drop(state);
         self.changed.send_replace(());
         Sent { again, is_doubtful }
     }
 
-    /// The answers; `None`: there are none in time. That they take long is evidence before they are there.
+    /// The answers; `None`: there are none in time. That they take long counts before they are there.
     async fn wait<T>(&self, target: usize, answers: impl Future<Output = T>) -> Option<T> {
         let mut answers = pin!(answers);
         let deadline = Instant::now() + self.config.publish_deadline;
@@ -207,36 +212,38 @@ impl<Q: Queue> Relay<Q> {
                 Err(_) if until == deadline => return None,
                 Err(_) => {
                     let now_ms = self.now_ms();
-                    self.state().learn_slow(&self.config, target, now_ms, &self.tell);
+                    self.state().record_slow(&self.config, target, now_ms, &self.on_event);
                     self.changed.send_replace(());
                 }
             }
         }
     }
 
-    fn tell_refused(&self, target: &str, sequence: u64, error: &PortError) {
-        (self.tell)(Event::Refused { target, sequence, why: &error.to_string() });
+    fn emit_refused(&self, target: &str, sequence: u64, error: &PortError) {
+        let (target, why) = (target.to_owned(), error.to_string());
+        (self.on_event)(Event::Refused { target, sequence, why });
     }
 
-    fn tell_failure(
+    fn emit_unknown(&self, target: &str, sequence: u64, why: String) -> Outcome {
+        (self.on_event)(Event::Unknown { target: target.to_owned(), sequence, why });
+        Outcome::Unknown
+    }
+
+    fn emit_failure(
         &self,
         target: &str,
         sequence: u64,
         answer: Option<Result<MessageId, PortError>>,
-    ) -> Evidence {
+    ) -> Outcome {
         match answer {
             Some(Err(error)) if error.fault == Fault::Unreachable => {
-                self.tell_refused(target, sequence, &error);
-                Evidence::Refused
+                self.emit_refused(target, sequence, &error);
+                Outcome::Refused
             }
-            Some(Err(error)) => {
-                (self.tell)(Event::Unknown { target, sequence, why: &error.to_string() });
-                Evidence::Unknown
-            }
+            Some(Err(error)) => self.emit_unknown(target, sequence, error.to_string()),
             _ => {
-                let why = &format!("no answer within {:?}", self.config.publish_deadline);
-                (self.tell)(Event::Unknown { target, sequence, why });
-                Evidence::Unknown
+                let deadline = self.config.publish_deadline;
+                self.emit_unknown(target, sequence, format!("no answer within {deadline:?}"))
             }
         }
     }

@@ -3,28 +3,33 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pipeline::health::{Evidence, Health, State as HealthState};
-use pipeline::route::epoch::{Fence, Fenced, Order};
-use pipeline::route::{Memory, Route, ServiceState, View};
+use pipeline::health::{Health, Outcome, State as HealthState};
+use pipeline::route::overrides::{Fence, Fenced, RoutingOverride};
+use pipeline::route::{Route, RouterState, ServiceState, TargetSnapshot};
 
 use tokio::time::Instant;
 
-use super::{Event, RelayConfig};
+use super::RelayConfig;
 use crate::config::store_of;
+use crate::events::Event;
 use crate::position::Position;
 use crate::spool::{Cursor, Record, Spool, SpoolError};
 
-type Tell = dyn Fn(Event<'_>) + Send + Sync;
+/// The receiver of events.
+pub(super) type OnEvent = dyn Fn(Event) + Send + Sync;
+
+/// The reason of a route after the lease of the overrides is valid again.
+const LEASE_RENEWED: &str = "overrides can be read again";
 
 /// The position is written down so often at least, whatever the spool's policy is.
 const MARK: Duration = Duration::from_secs(1);
 /// The first pause before a message is tried again that a target refuses, and the longest; it doubles each time.
-const ASIDE: Duration = Duration::from_secs(1);
-const ASIDE_CAP: Duration = Duration::from_mins(1);
+const PARKED_PAUSE: Duration = Duration::from_secs(1);
+const PARKED_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// A message that a target refuses, while it takes others.
 #[derive(Clone, Copy, Debug)]
-struct Aside {
+struct Parked {
     tries: u32,
     due: Instant,
 }
@@ -35,7 +40,7 @@ pub(super) struct State {
     pub(super) spool: Spool,
     pub(super) health: Vec<Health>,
     pub(super) latency_us: Vec<Option<u64>>,
-    memory: Memory,
+    memory: RouterState,
     pub(super) route: Route,
     /// Grows with each change of the route: publishers start again at the oldest message.
     pub(super) generation: u64,
@@ -43,10 +48,10 @@ pub(super) struct State {
     is_fenced: bool,
     /// When each target last did what was asked.
     success_ms: Vec<Option<u64>>,
-    /// How often the store of each target was seen with another birth mark.
-    pub(super) births: Vec<u64>,
+    /// The number of times that the store of each target had another incarnation id.
+    pub(super) incarnations: Vec<u64>,
     /// What each target refuses.
-    aside: Vec<BTreeMap<u64, Aside>>,
+    parked: Vec<BTreeMap<u64, Parked>>,
     /// What each target has taken last: whether it takes that once more tells a bad message from a bad target.
     pub(super) good: Vec<Option<Record>>,
     /// How far the source is, and what of that is written down.
@@ -68,7 +73,7 @@ impl State {
         let health = vec![Health::new(0); count];
         let latency_us = vec![None; count];
         let views = views(&health, &latency_us);
-        let (memory, route) = config.router.decide(Memory::default(), &views, 0);
+        let (memory, route) = config.router.decide(RouterState::default(), &views, 0);
         let fence = config.lease.map(|lease| Fence::new(ms(lease), 0));
         // What can't be read now is not needed yet, and comes up when it is.
         let mut last = Cursor::at(spool.next_sequence().saturating_sub(1));
@@ -83,8 +88,8 @@ impl State {
             fence,
             is_fenced: false,
             success_ms: vec![None; count],
-            births: vec![0; count],
-            aside: vec![BTreeMap::new(); count],
+            incarnations: vec![0; count],
+            parked: vec![BTreeMap::new(); count],
             good: vec![None; count],
             position: Position::default(),
             marked: Position::default(),
@@ -96,12 +101,12 @@ impl State {
         }
     }
 
-    /// Chooses anew, and tells if that changes anything.
-    pub(super) fn route(&mut self, config: &RelayConfig, now_ms: u64, tell: &Tell) {
-        self.choose(config, now_ms, false, tell);
+    /// Chooses the route again, and emits an event if it has changed.
+    pub(super) fn route(&mut self, config: &RelayConfig, now_ms: u64, on_event: &OnEvent) {
+        self.choose(config, now_ms, false, on_event);
     }
 
-    fn choose(&mut self, config: &RelayConfig, now_ms: u64, is_ordered: bool, tell: &Tell) {
+    fn choose(&mut self, config: &RelayConfig, now_ms: u64, is_ordered: bool, on_event: &OnEvent) {
         let views = views(&self.health, &self.latency_us);
         let memory = std::mem::take(&mut self.memory);
         let (memory, route) = config.router.decide(memory, &views, now_ms);
@@ -112,48 +117,45 @@ impl State {
         if has_moved || has_hedged {
             self.generation += 1;
         }
-        let (route, epoch) = (&self.route, self.epoch());
-        if has_moved || is_ordered {
-            tell(Event::Routed { route, epoch });
-        } else if has_hedged {
-            tell(Event::Hedged { route, epoch });
+        if has_moved || has_hedged || is_ordered {
+            on_event(Event::routed(&self.route, self.epoch()));
         }
     }
 
     /// Takes in what one request says of a target.
-    pub(super) fn learn(
+    pub(super) fn record_outcome(
         &mut self,
         config: &RelayConfig,
         target: usize,
-        evidence: Evidence,
+        outcome: Outcome,
         now_ms: u64,
-        tell: &Tell,
+        on_event: &OnEvent,
     ) {
-        if evidence == Evidence::Success {
+        if outcome == Outcome::Success {
             self.success_ms[target] = Some(now_ms);
         }
         let before = self.health[target].state();
-        self.health[target] = self.health[target].after(&config.health, evidence, now_ms);
+        self.health[target] = self.health[target].after(&config.health, outcome, now_ms);
         let state = self.health[target].state();
         if state != before {
             let name = &config.router.targets[target].name;
             // It may come back empty, before anybody else could be given what only it has.
             if state == HealthState::Down {
-                self.doubt(name);
+                self.revoke_acks(name);
             }
-            tell(Event::Health { target: name, state });
+            on_event(Event::Health { target: name.clone(), state });
         }
-        self.route(config, now_ms, tell);
+        self.route(config, now_ms, on_event);
     }
 
     /// An answer takes long. Of a target that has answered since it was suspected that says no more than that it is
     /// slow; of one that has not, that it may hang.
-    pub(super) fn learn_slow(
+    pub(super) fn record_slow(
         &mut self,
         config: &RelayConfig,
         target: usize,
         now_ms: u64,
-        tell: &Tell,
+        on_event: &OnEvent,
     ) {
         let health = &self.health[target];
         let is_silent = self.success_ms[target].is_none_or(|at_ms| at_ms < health.since_ms());
@@ -163,12 +165,12 @@ impl State {
             HealthState::Recovering | HealthState::Down => false,
         };
         if counts {
-            self.learn(config, target, Evidence::Unknown, now_ms, tell);
+            self.record_outcome(config, target, Outcome::Unknown, now_ms, on_event);
         }
     }
 
     /// A moving average, so that one slow answer moves no primary.
-    pub(super) fn measure(&mut self, target: usize, latency: Duration) {
+    pub(super) fn record_latency(&mut self, target: usize, latency: Duration) {
         let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let before = self.latency_us[target].unwrap_or(latency_us);
         self.latency_us[target] = Some(before - before / 8 + latency_us / 8);
@@ -177,41 +179,42 @@ impl State {
     pub(super) fn observe(
         &mut self,
         config: &RelayConfig,
-        found: Option<Order>,
+        found: Option<RoutingOverride>,
         asked_at_ms: u64,
         now_ms: u64,
-        tell: &Tell,
+        on_event: &OnEvent,
     ) {
         let Some(fence) = &mut self.fence else { return };
         if fence.observe(found, asked_at_ms) {
             self.memory.order(fence.order().and_then(|order| order.to.clone()));
-            self.choose(config, now_ms, true, tell);
+            self.choose(config, now_ms, true, on_event);
         }
     }
 
-    pub(super) fn observe_birth(
+    pub(super) fn observe_incarnation(
         &mut self,
         config: &RelayConfig,
         store: &str,
         mark: Option<&str>,
-        tell: &Tell,
+        on_event: &OnEvent,
     ) {
-        if !self.spool.note_birth(store, mark) {
+        if !self.spool.note_incarnation(store, mark) {
             return;
         }
         let mut is_any = false;
         for (index, target) in config.router.targets.iter().enumerate() {
             if store_of(target) == store {
-                self.births[index] += 1;
-                is_any |= self.doubt(&target.name);
+                self.incarnations[index] += 1;
+                is_any |= self.revoke_acks(&target.name);
             }
         }
-        tell(Event::Reborn { store, is_any });
+        on_event(Event::IncarnationChanged { cloud: store.to_owned(), is_any });
     }
 
-    /// Takes a target at its word no longer. Publishers then start again at the oldest message, if only it had any.
-    fn doubt(&mut self, target: &str) -> bool {
-        let is_any = self.spool.doubt(target);
+    /// Forgets the acknowledgements that a target alone gave; returns true if there were any. Those messages are published
+    /// again.
+    fn revoke_acks(&mut self, target: &str) -> bool {
+        let is_any = self.spool.revoke_acks(target);
         self.generation += u64::from(is_any);
         is_any
     }
@@ -225,17 +228,24 @@ impl State {
         self.fence.as_ref().map_or(Ok(()), |fence| fence.check(epoch, now_ms))
     }
 
-    /// The latest order by hand.
-    pub(super) fn order(&self) -> Option<&Order> {
+    /// The latest routing override.
+    pub(super) fn order(&self) -> Option<&RoutingOverride> {
         self.fence.as_ref().and_then(Fence::order)
     }
 
-    /// Tells when the lease ends, and when it is renewed.
-    pub(super) fn look_at_lease(&mut self, now_ms: u64, tell: &Tell) {
+    /// Emits an event when the lease ends, and when it is renewed.
+    pub(super) fn look_at_lease(&mut self, now_ms: u64, on_event: &OnEvent) {
         let why = self.check(self.epoch(), now_ms).err();
         if why.is_some() != self.is_fenced {
             self.is_fenced = why.is_some();
-            tell(Event::Fenced { why, route: &self.route, epoch: self.epoch() });
+            let epoch = self.epoch();
+            on_event(match why {
+                Some(why) => {
+                    let (publish, hedge, why) = (Vec::new(), None, why.to_string());
+                    Event::Routed { publish, hedge, epoch, why }
+                }
+                None => Event::routed_because(&self.route, epoch, LEASE_RENEWED),
+            });
         }
     }
 
@@ -246,7 +256,7 @@ impl State {
     }
 
     /// Writes the position down, if that costs nothing or is due.
-    pub(super) fn mark(&mut self, is_last: bool) -> Result<(), SpoolError> {
+    pub(super) fn save_position(&mut self, is_last: bool) -> Result<(), SpoolError> {
         let is_due = is_last || self.spool.is_synced() || self.marked_at.elapsed() >= MARK;
         if is_due && self.position != self.marked {
             self.spool.mark(&self.position.text())?;
@@ -256,9 +266,9 @@ impl State {
         Ok(())
     }
 
-    /// The message that a canary carries: one that somebody has, so that a canary is a test and nothing else. Any will
-    /// do where nobody takes traffic.
-    pub(super) fn canary(&self) -> Option<Record> {
+    /// The message of a probe: one that a target has acknowledged, so that the probe delivers nothing new. Where no target takes
+    /// traffic, any message.
+    pub(super) fn probe(&self) -> Option<Record> {
         let taken = self.good.iter().flatten().max_by_key(|record| record.sequence);
         let is_anybody_there = self.health.iter().any(|health| health.state().takes_traffic());
         let may_be =
@@ -266,7 +276,7 @@ impl State {
         taken.or(self.latest.as_ref().filter(may_be)).cloned()
     }
 
-    /// Whether `target` has traffic; if not, canaries tell how it is.
+    /// True if `target` has traffic; one without it gets probes.
     pub(super) fn has_traffic(&self, target: &str) -> bool {
         self.route.hedges(target) || self.route.publish.iter().any(|(name, _)| name == target)
     }
@@ -307,8 +317,8 @@ impl State {
             let Some(record) = record else { return Ok(()) };
             let sequence = record.sequence;
             let is_there = chunk.iter().any(|there| there.sequence == sequence);
-            let is_aside = !is_again && self.is_aside(target, sequence);
-            if self.wants(name, sequence) && !is_there && !is_aside {
+            let is_parked = !is_again && self.is_parked(target, sequence);
+            if self.wants(name, sequence) && !is_there && !is_parked {
                 bytes += record.body.len();
                 chunk.push(record);
             }
@@ -322,43 +332,43 @@ impl State {
         is_assigned || (self.route.hedges(target) && !self.spool.is_accepted(sequence))
     }
 
-    /// A message that was put aside and is due; the next pause begins.
+    /// A message that was parked and is due; the next pause begins.
     fn due_again(&mut self, target: usize) -> Result<Option<Record>, SpoolError> {
-        let due = self.aside[target].iter().find(|(_, aside)| aside.is_due());
+        let due = self.parked[target].iter().find(|(_, parked)| parked.is_due());
         let Some(sequence) = due.map(|(sequence, _)| *sequence) else { return Ok(None) };
         let found = self.spool.read(&mut Cursor::at(sequence))?;
         let found = found.filter(|record| record.sequence == sequence);
         if found.is_some() {
-            self.put_aside(target, sequence);
+            self.park(target, sequence);
         } else {
-            self.aside[target].remove(&sequence);
+            self.parked[target].remove(&sequence);
         }
         Ok(found)
     }
 
     /// Takes a message out of the way of the others.
-    pub(super) fn put_aside(&mut self, target: usize, sequence: u64) {
-        let start = Aside { tries: 0, due: Instant::now() };
-        let aside = self.aside[target].entry(sequence).or_insert(start);
-        let pause = ASIDE.saturating_mul(1 << aside.tries.min(16)).min(ASIDE_CAP);
-        aside.tries += 1;
-        aside.due = Instant::now() + pause;
+    pub(super) fn park(&mut self, target: usize, sequence: u64) {
+        let start = Parked { tries: 0, due: Instant::now() };
+        let parked = self.parked[target].entry(sequence).or_insert(start);
+        let pause = PARKED_PAUSE.saturating_mul(1 << parked.tries.min(16)).min(PARKED_PAUSE_MAX);
+        parked.tries += 1;
+        parked.due = Instant::now() + pause;
     }
 
-    pub(super) fn is_aside(&self, target: usize, sequence: u64) -> bool {
-        self.aside[target].contains_key(&sequence)
+    pub(super) fn is_parked(&self, target: usize, sequence: u64) -> bool {
+        self.parked[target].contains_key(&sequence)
     }
 
     pub(super) fn accept(&mut self, target: usize, name: &str, sequence: u64) {
         self.spool.acknowledge(name, sequence);
-        self.aside[target].remove(&sequence);
+        self.parked[target].remove(&sequence);
     }
 
     /// Messages that a target which is to have them refuses, while it takes others.
     pub(super) fn refused(&self, config: &RelayConfig) -> u64 {
-        let targets = config.router.targets.iter().zip(&self.aside);
-        let refused = targets.flat_map(|(target, aside)| {
-            aside.keys().filter(|sequence| self.route.assigns(&target.name, **sequence))
+        let targets = config.router.targets.iter().zip(&self.parked);
+        let refused = targets.flat_map(|(target, parked)| {
+            parked.keys().filter(|sequence| self.route.assigns(&target.name, **sequence))
         });
         refused.count() as u64
     }
@@ -372,15 +382,15 @@ impl State {
     }
 }
 
-impl Aside {
+impl Parked {
     fn is_due(&self) -> bool {
         self.due <= Instant::now()
     }
 }
 
 /// The relay sees a target's queue and nothing behind it.
-fn views(health: &[Health], latency_us: &[Option<u64>]) -> Vec<View> {
-    let views = health.iter().zip(latency_us).map(|(health, latency_us)| View {
+fn views(health: &[Health], latency_us: &[Option<u64>]) -> Vec<TargetSnapshot> {
+    let views = health.iter().zip(latency_us).map(|(health, latency_us)| TargetSnapshot {
         services: vec![ServiceState { service: "queue".to_owned(), state: health.state() }],
         latency_us: *latency_us,
     });

@@ -30,13 +30,13 @@ pub(super) struct Acks {
     by_target: BTreeMap<String, IdRanges>,
     /// Acknowledged once, by a target that was found down after that, and by nobody since.
     doubted: IdRanges,
-    /// Birth marks by cloud; [`NONE`]: it has none.
-    births: BTreeMap<String, String>,
+    /// Incarnation ids by cloud; [`NONE`]: it has none.
+    incarnations: BTreeMap<String, String>,
 }
 
 const NONE: &str = "-";
 
-/// A birth mark, beside the one that was known.
+/// An incarnation id, beside the one that was known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Noted {
     /// Nothing was known of the cloud.
@@ -80,9 +80,10 @@ impl Acks {
 
     fn text(&self) -> String {
         let mut text = format!("{TITLE}\nnext {}\ndoubted {}\n", self.next, self.doubted);
-        if !self.births.is_empty() {
-            let births = self.births.iter().map(|(cloud, mark)| format!(" {cloud}={mark}"));
-            let _ = writeln!(text, "born{}", births.collect::<String>());
+        if !self.incarnations.is_empty() {
+            let incarnations =
+                self.incarnations.iter().map(|(cloud, mark)| format!(" {cloud}={mark}"));
+            let _ = writeln!(text, "born{}", incarnations.collect::<String>());
         }
         for (target, acked) in &self.by_target {
             if !acked.is_empty() {
@@ -105,17 +106,17 @@ impl Acks {
         let next = lines.next()?.strip_prefix("next ")?.parse().ok()?;
         let doubted = parse_ranges(lines.next()?.strip_prefix("doubted ")?)?;
         let born = lines.next_if(|line| line.starts_with("born "));
-        let births = born.into_iter().flat_map(|line| line.split(' ').skip(1)).map(|birth| {
+        let incarnations = born.into_iter().flat_map(|line| line.split(' ').skip(1)).map(|birth| {
             let (cloud, mark) = birth.split_once('=')?;
             Some((cloud.to_owned(), mark.to_owned()))
         });
-        let births = births.collect::<Option<_>>()?;
+        let incarnations = incarnations.collect::<Option<_>>()?;
         let mut by_target = BTreeMap::new();
         for line in lines {
             let (target, ranges) = line.rsplit_once(' ')?;
             by_target.insert(target.to_owned(), parse_ranges(ranges)?);
         }
-        Some(Self { next, by_target, doubted, births })
+        Some(Self { next, by_target, doubted, incarnations })
     }
 
     /// A number that was not given yet, as far as this knows.
@@ -141,7 +142,7 @@ impl Acks {
     }
 
     /// Takes back what only `target` has acknowledged; says whether that is anything.
-    pub(super) fn doubt(&mut self, target: &str) -> bool {
+    pub(super) fn revoke_acks(&mut self, target: &str) -> bool {
         let Some(acked) = self.by_target.get(target) else { return false };
         let others = self.by_target.iter().filter(|(name, _)| *name != target);
         let alone = others.fold(acked.clone(), |alone, (_, acked)| alone.difference(acked));
@@ -151,12 +152,12 @@ impl Acks {
         !alone.is_empty()
     }
 
-    /// Writes down a cloud's birth mark. The first mark of a cloud that had none is another one, too: what was seen without
+    /// Writes down a cloud's incarnation id. The first mark of a cloud that had none is another one, too: what was seen without
     /// a mark may have been an earlier cloud.
-    pub(super) fn note_birth(&mut self, cloud: &str, mark: Option<&str>) -> Noted {
+    pub(super) fn note_incarnation(&mut self, cloud: &str, mark: Option<&str>) -> Noted {
         // The file has one line of them.
         let mark = mark.unwrap_or(NONE).replace(char::is_whitespace, "_");
-        match self.births.insert(cloud.to_owned(), mark.clone()) {
+        match self.incarnations.insert(cloud.to_owned(), mark.clone()) {
             None => Noted::First,
             Some(before) if before == mark => Noted::Same,
             Some(_) => Noted::Other,

@@ -6,7 +6,7 @@
 //! - A record counts only if all of it is there and its checksum is right. A torn one at the end is cut and counted.
 //! - Acknowledgements may be lost in a crash, never made up: what is lost is published again, and a duplicate
 //!   changes nothing.
-//! - A target that is found down may come back without what it held, and one whose cloud bears another birth mark than was
+//! - A target that is found down may come back without what it held, and one whose cloud has another incarnation id than was
 //!   written down has. What only it has acknowledged is *doubted*, and published again to whoever is to have it.
 //! - A segment goes when every target has all of it, or when all of it is accepted and older than the window that is
 //!   published again on failover. What nobody has accepted stays, however old.
@@ -145,15 +145,15 @@ impl Spool {
 
     /// Takes `target` at its word no longer: it was found down, and may come back without what it held. What only it has
     /// acknowledged counts as accepted by nobody, until somebody acknowledges it again. Says whether that is anything.
-    pub fn doubt(&mut self, target: &str) -> bool {
-        let is_any = self.acks.doubt(target);
+    pub fn revoke_acks(&mut self, target: &str) -> bool {
+        let is_any = self.acks.revoke_acks(target);
         self.acks_changed |= is_any;
         is_any
     }
 
-    /// Writes down the birth mark of a cloud; says whether it is another one than was written down before.
-    pub fn note_birth(&mut self, cloud: &str, mark: Option<&str>) -> bool {
-        let noted = self.acks.note_birth(cloud, mark);
+    /// Writes down the incarnation id of a cloud; says whether it is another one than was written down before.
+    pub fn note_incarnation(&mut self, cloud: &str, mark: Option<&str>) -> bool {
+        let noted = self.acks.note_incarnation(cloud, mark);
         self.acks_changed |= noted != Noted::Same;
         noted == Noted::Other
     }

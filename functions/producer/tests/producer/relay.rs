@@ -10,12 +10,12 @@ use candle::{IdRanges, Symbol, Symbols};
 use cloud_memory::{Effects, MemoryQueue, QueueConfig};
 use pipeline::health::{HealthConfig, State};
 use pipeline::ports::{Fault, MessageId, PortError, Queue, Receipt, Received};
-use pipeline::route::epoch::Order;
-use pipeline::route::{By, Policy, Router, Target};
+use pipeline::route::overrides::RoutingOverride;
+use pipeline::route::{Policy, PrimarySelection, Router, Target};
 use producer::position::Position;
-use producer::relay::{Event, Relay, RelayConfig};
+use producer::relay::{Relay, RelayConfig};
 use producer::spool::{Spool, SpoolConfig, Sync};
-use producer::{BatchLimits, Generator};
+use producer::{BatchLimits, Event, Generator};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -201,7 +201,7 @@ fn config(policy: Policy) -> RelayConfig {
         publish_deadline: Duration::from_millis(250),
         backoff_base: Duration::from_millis(20),
         backoff_cap: Duration::from_millis(200),
-        canary: Duration::from_millis(500),
+        probe: Duration::from_millis(500),
         checkpoint: Duration::from_millis(100),
         lease: None,
         seed: 7,
@@ -226,6 +226,8 @@ fn spool_with(dir: &Path, max_bytes: u64, sync: Sync) -> Spool {
 /// What was told.
 #[derive(Default)]
 struct Told {
+    /// The targets of the latest route, and the hedge.
+    routed: Option<(Vec<String>, Option<String>)>,
     lines: Vec<String>,
     spooled: BTreeMap<u64, Vec<u64>>,
     accepted: BTreeSet<u64>,
@@ -244,9 +246,12 @@ impl Run {
         let told = Arc::new(Mutex::new(Told::default()));
         let tell = {
             let told = Arc::clone(&told);
-            move |event: Event<'_>| told.lock().unwrap().tell(&event)
+            move |event: Event| told.lock().unwrap().tell(&event)
         };
         let relay = Relay::new(config, spool, clouds.to_vec(), || 1, tell);
+        let route = relay.route();
+        let publish = route.publish.into_iter().map(|(name, _)| name).collect();
+        told.lock().unwrap().routed = Some((publish, route.hedge));
         Self { relay: Arc::new(relay), clouds, told }
     }
 
@@ -268,7 +273,7 @@ impl Run {
         assert_eq!(relayed.unwrap().trades, count);
     }
 
-    /// The ids of the trades that any cloud has: a canary is a message, too.
+    /// The ids of the trades that any cloud has: a probe is a message, too.
     async fn trades(&self) -> BTreeSet<u64> {
         let (mut aws, gcp) = (self.clouds[0].trades().await, self.clouds[1].trades().await);
         aws.extend(gcp);
@@ -282,10 +287,10 @@ impl Run {
 }
 
 impl Told {
-    fn tell(&mut self, event: &Event<'_>) {
+    fn tell(&mut self, event: &Event) {
         match event {
-            Event::Spooled { sequence, batch } => {
-                let ids = batch.trades.iter().map(|trade| trade.id).collect();
+            Event::Spooled { sequence, ids, .. } => {
+                let ids = ids.iter().flat_map(|(first, last)| *first..=*last).collect();
                 assert!(self.spooled.insert(*sequence, ids).is_none(), "{sequence} again");
             }
             Event::Accepted { target, sequence, is_first } => {
@@ -296,23 +301,33 @@ impl Told {
                 assert!(!is_mine || is_new == *is_first, "{sequence} is not told as first");
                 if *is_first {
                     let first = (Instant::now(), *sequence);
-                    self.first_by.entry((*target).to_owned()).or_default().push(first);
+                    self.first_by.entry(target.clone()).or_default().push(first);
                 }
             }
             Event::Health { target, state } => self.lines.push(format!("{target} is {state}")),
-            Event::Reborn { store: cloud, .. } => self.lines.push(format!("{cloud} is reborn")),
-            Event::Routed { route, .. } => {
-                let names: Vec<_> = route.publish.iter().map(|(name, _)| name.as_str()).collect();
-                self.lines.push(format!("to {}", names.join(" ")));
+            Event::IncarnationChanged { cloud, .. } => {
+                self.lines.push(format!("{cloud} is another incarnation"));
             }
-            Event::Hedged { route, .. } => {
-                let hedge = route.hedge.as_deref().unwrap_or("nobody");
-                self.lines.push(format!("hedge {hedge}"));
+            Event::Routed { publish, .. } if publish.is_empty() => {
+                self.lines.push("fenced true".to_owned());
             }
-            Event::Fenced { why, .. } => self.lines.push(format!("fenced {}", why.is_some())),
+            Event::Routed { why, .. } if why == "overrides can be read again" => {
+                self.lines.push("fenced false".to_owned());
+            }
+            Event::Routed { publish, hedge, .. } => {
+                let before = self.routed.replace((publish.clone(), hedge.clone()));
+                let has_moved_hedge =
+                    before.is_some_and(|(was, with)| was == *publish && with != *hedge);
+                self.lines.push(if has_moved_hedge {
+                    format!("hedge {}", hedge.as_deref().unwrap_or("nobody"))
+                } else {
+                    format!("to {}", publish.join(" "))
+                });
+            }
             Event::Full { .. } => self.lines.push("full".to_owned()),
             Event::Refused { .. } => self.refused += 1,
             Event::Unknown { .. } => {}
+            other => panic!("a relay emits no {other:?}"),
         }
     }
 }
@@ -366,7 +381,7 @@ async fn a_trade_waits_no_longer_than_the_batch_age() {
 #[tokio::test(start_paused = true)]
 async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
     const COUNT: u64 = 240;
-    let policy = Policy::Primary(By::Hand);
+    let policy = Policy::Primary(PrimarySelection::Hand);
     let clean = tempfile::tempdir().unwrap();
     let run = Run::new(config(policy), spool(clean.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
     run.relay(COUNT, PAUSE).await;
@@ -418,7 +433,7 @@ async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
     let clouds = [Cloud::new(), Cloud::new()];
     clouds[0].0.lock().unwrap().dies_at = Some((30, Duration::from_secs(3)));
     clouds[1].set(Mode::Gone);
-    let policy = Policy::Primary(By::Hand);
+    let policy = Policy::Primary(PrimarySelection::Hand);
     let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
     run.relay(COUNT, PAUSE * 2).await;
     assert!(run.lines("aws is").contains(&"aws is down".to_owned()), "{:?}", run.lines(""));
@@ -431,23 +446,23 @@ async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
 
 /// The primary loses all that it holds and is back at once: no publish fails. What is on its way meanwhile is lost too.
 #[tokio::test(start_paused = true)]
-async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_birth_mark() {
+async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_incarnation() {
     // A message goes every 40 ms: at one of these it is on its way.
     for offset in 0..40 {
         let dir = tempfile::tempdir().unwrap();
         let clouds = [Cloud::new(), Cloud::new()];
-        let policy = Policy::Primary(By::Hand);
+        let policy = Policy::Primary(PrimarySelection::Hand);
         let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
-        run.relay.observe_birth("aws", Some("1-a"));
+        run.relay.observe_incarnation("aws", Some("1-a"));
         let reborn = async {
             sleep(PAUSE * 100 + Duration::from_millis(offset)).await;
             run.clouds[0].0.lock().unwrap().queue = empty();
-            run.relay.observe_birth("aws", Some("1-a"));
+            run.relay.observe_incarnation("aws", Some("1-a"));
             assert!(run.lines("aws is").is_empty());
-            run.relay.observe_birth("aws", Some("2-b"));
+            run.relay.observe_incarnation("aws", Some("2-b"));
         };
         tokio::join!(run.relay(200, PAUSE), reborn);
-        assert_eq!(run.lines("aws is"), ["aws is reborn"]);
+        assert_eq!(run.lines("aws is"), ["aws is another incarnation"]);
         assert_eq!(run.trades().await, all(200), "{offset} ms");
     }
 }
@@ -457,15 +472,15 @@ async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_birth_mark()
 async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_next() {
     for mark in [None, Some("2-b")] {
         let dir = tempfile::tempdir().unwrap();
-        let policy = Policy::Primary(By::Hand);
+        let policy = Policy::Primary(PrimarySelection::Hand);
         let clouds = [Cloud::new(), Cloud::new()];
         let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds.clone());
-        run.relay.observe_birth("aws", Some("1-a"));
+        run.relay.observe_incarnation("aws", Some("1-a"));
         run.relay(100, PAUSE).await;
         drop(run);
         clouds[0].0.lock().unwrap().queue = empty();
         let run = Run::new(config(policy), spool(dir.path(), 1 << 20), clouds);
-        run.relay.observe_birth("aws", mark);
+        run.relay.observe_incarnation("aws", mark);
         run.relay(0, PAUSE).await;
         assert_eq!(run.trades().await, all(100), "{mark:?}");
     }
@@ -475,7 +490,7 @@ async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_n
 #[tokio::test(start_paused = true)]
 async fn what_another_region_lost_is_known_by_that_regions_mark() {
     let config = || {
-        let mut config = config(Policy::Primary(By::Hand));
+        let mut config = config(Policy::Primary(PrimarySelection::Hand));
         for (target, name) in config.router.targets.iter_mut().zip(["aws-eu-west-1", "aws"]) {
             (target.name, target.cloud) = (name.to_owned(), "aws".to_owned());
         }
@@ -492,13 +507,13 @@ async fn what_another_region_lost_is_known_by_that_regions_mark() {
         let dir = tempfile::tempdir().unwrap();
         let clouds = [Cloud::new(), Cloud::new()];
         let run = Run::new(config(), spool(dir.path()), clouds.clone());
-        run.relay.observe_birth("aws-eu-west-1", Some("1-a"));
-        run.relay.observe_birth("aws", Some("1-b"));
+        run.relay.observe_incarnation("aws-eu-west-1", Some("1-a"));
+        run.relay.observe_incarnation("aws", Some("1-b"));
         run.relay(100, PAUSE).await;
         drop(run);
         clouds[0].0.lock().unwrap().queue = empty();
         let run = Run::new(config(), spool(dir.path()), clouds);
-        run.relay.observe_birth(reborn, Some("2-c"));
+        run.relay.observe_incarnation(reborn, Some("2-c"));
         run.relay(0, PAUSE).await;
         if reborn == "aws" {
             assert!(run.clouds[0].trades().await.is_empty(), "the other one has not lost anything");
@@ -513,7 +528,7 @@ async fn a_hung_or_mute_primary_is_failed_over_too() {
     for mode in [Mode::Hung, Mode::Mute] {
         let dir = tempfile::tempdir().unwrap();
         let run = Run::new(
-            config(Policy::Primary(By::Hand)),
+            config(Policy::Primary(PrimarySelection::Hand)),
             spool(dir.path(), 1 << 20),
             [Cloud::new(), Cloud::new()],
         );
@@ -649,7 +664,7 @@ async fn suspicion_alone_gets_new_trades_accepted_elsewhere() {
             publish_slow: Duration::from_millis(500),
             publish_deadline: Duration::from_secs(3),
             health: HealthConfig { down_points: 1_000, ..HealthConfig::default() },
-            ..config(Policy::Primary(By::Hand))
+            ..config(Policy::Primary(PrimarySelection::Hand))
         };
         let run = Run::new(defaults, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
         let (sender, source) = mpsc::channel(8);
@@ -690,7 +705,7 @@ async fn a_slow_cloud_is_suspected_and_not_taken_for_down() {
     let slow = RelayConfig {
         publish_slow: Duration::from_millis(500),
         publish_deadline: Duration::from_secs(3),
-        ..config(Policy::Primary(By::Hand))
+        ..config(Policy::Primary(PrimarySelection::Hand))
     };
     let run = Run::new(slow, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
     run.clouds[0].set(Mode::Slow);
@@ -824,8 +839,10 @@ async fn weighted_splits_and_the_rest_takes_over() {
 #[tokio::test(start_paused = true)]
 async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
     let dir = tempfile::tempdir().unwrap();
-    let config =
-        RelayConfig { lease: Some(Duration::from_secs(2)), ..config(Policy::Primary(By::Hand)) };
+    let config = RelayConfig {
+        lease: Some(Duration::from_secs(2)),
+        ..config(Policy::Primary(PrimarySelection::Hand))
+    };
     let run = Run::new(config, spool(dir.path(), 1 << 20), [Cloud::new(), Cloud::new()]);
     let (sender, source) = mpsc::channel(8);
     let relay = Arc::clone(&run.relay);
@@ -836,7 +853,8 @@ async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
     }
     let accepted = || run.told.lock().unwrap().accepted.len();
     eventually("all accepted", || accepted() == 10).await;
-    let order = Order { epoch: 1, to: Some("gcp".to_owned()), by: "me".to_owned(), at_ms: 0 };
+    let order =
+        RoutingOverride { epoch: 1, to: Some("gcp".to_owned()), by: "me".to_owned(), at_ms: 0 };
     run.relay.observe(Some(order.clone()), Instant::now());
     assert_eq!(run.lines("to "), ["to gcp"]);
     // Nothing is heard of the registers for longer than the lease.
@@ -850,7 +868,7 @@ async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
     drop(sender);
     running.await.unwrap().unwrap();
     assert_eq!(run.clouds[1].trades().await, all(80));
-    // What is more than 40 came as canaries, of four trades each.
+    // All above 40 are trades of probes, four each.
     let aws = run.clouds[0].trades().await.len();
     assert!((40..=48).contains(&aws), "{aws}");
 }

@@ -261,8 +261,8 @@ fn what_only_a_lost_target_had_is_accepted_by_nobody_until_somebody_has_it_again
     for sequence in 10..=14 {
         spool.acknowledge("gcp", sequence);
     }
-    assert!(spool.doubt("aws"));
-    assert!(!spool.doubt("aws"), "there is nothing left to doubt");
+    assert!(spool.revoke_acks("aws"));
+    assert!(!spool.revoke_acks("aws"), "there is nothing left to doubt");
     spool.checkpoint(u64::MAX).unwrap();
     assert_eq!(read_all(&spool), expected(1..=20), "the window has passed, and still all is kept");
 

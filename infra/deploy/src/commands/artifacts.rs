@@ -4,17 +4,17 @@ use anyhow::anyhow;
 use infra::package::{Artifact, Manifest, Service};
 use infra::settings::Architecture;
 
-use super::site::Site;
+use super::site::DeployContext;
 use cli::Failure;
 
 /// The manifest of the artifacts, as one command sees it.
 pub(super) struct Artifacts<'s> {
-    site: &'s Site,
+    site: &'s DeployContext,
     manifest: Manifest,
 }
 
 impl<'s> Artifacts<'s> {
-    pub(super) fn read(site: &'s Site) -> Result<Self, Failure> {
+    pub(super) fn read(site: &'s DeployContext) -> Result<Self, Failure> {
         Ok(Self { site, manifest: site.manifest()? })
     }
 
@@ -61,7 +61,7 @@ mod tests {
     use infra::Checkout;
 
     /// Of artifacts for `arch`, where functions on AWS are to run on `lambda`.
-    fn site(folder: &std::path::Path, arch: &str, lambda: &str) -> Site {
+    fn site(folder: &std::path::Path, arch: &str, lambda: &str) -> DeployContext {
         let artifact = |name: &str| {
             json!({
                 "name": name, "path": name, "bytes": 1, "sha256": "0", "arch": arch,
@@ -73,7 +73,7 @@ mod tests {
         fs::write(folder.join(Manifest::FILE), manifest.to_string()).expect("written");
         let sets = [format!("aws.ingest.architecture={lambda}")];
         let file = include_str!("../../../../twincloud.toml");
-        Site {
+        DeployContext {
             checkout: Checkout { root: folder.to_owned(), artifacts: folder.to_owned() },
             settings: Settings::parse(folder, file, None, &sets, std::iter::empty())
                 .expect("valid"),

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use infra::names;
 
 use super::clouds::Clouds;
-use super::site::Site;
+use super::site::DeployContext;
 use cli::Failure;
 
 /// Whether the plan is to be carried out.
@@ -29,14 +29,19 @@ pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
 
 /// Whether `deed` is to be done to what a site has deployed. Where that is protected, the stack's name must be typed, or be
 /// given by `confirm`.
-pub fn agree_on(site: &Site, deed: &str, yes: bool, confirm: Option<&str>) -> Result<(), Failure> {
+pub fn agree_on(
+    site: &DeployContext,
+    deed: &str,
+    yes: bool,
+    confirm: Option<&str>,
+) -> Result<(), Failure> {
     on_stack(&names::stack(&site.settings), site.is_protected(), deed, yes, confirm)
 }
 
 /// The same of all that a site has in these clouds, which the question names. On Google Cloud, the protection of the database
 /// counts too.
 pub(super) fn agree_on_all(
-    site: &Site,
+    site: &DeployContext,
     clouds: &Clouds,
     deed: &str,
     yes: bool,

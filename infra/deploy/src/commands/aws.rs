@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use cloud_aws::{Clients, DynamoStore, SqsQueue};
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::names;
 use infra::package::{Artifact, Service};
 use infra::render::{self, BOOTSTRAP_TEMPLATE, Code, CodeObject, STACK_TEMPLATE};
@@ -16,7 +16,7 @@ use super::clouds::check_account;
 use super::connect::TOLD;
 use super::known::Outputs;
 use super::report;
-use super::site::{Site, now_ms};
+use super::site::{DeployContext, now_ms};
 use crate::aws::account;
 use crate::cloudformation::{self as cfn, Limits, Plan, StackRequest};
 use crate::{artifact, smoke};
@@ -32,7 +32,7 @@ const REPLICATE: &str = "aws-replicate";
 
 /// An AWS account, or an emulator of one.
 pub(super) struct Aws<'s> {
-    pub(super) site: &'s Site,
+    pub(super) site: &'s DeployContext,
     pub(super) config: SdkConfig,
     pub(super) account: String,
     pub(super) client: Client,
@@ -40,14 +40,14 @@ pub(super) struct Aws<'s> {
 }
 
 /// What a stack shall be.
-pub(super) struct Wanted {
+pub(super) struct Desired {
     pub(super) name: String,
     template: &'static str,
     parameters: BTreeMap<String, String>,
     tags: BTreeMap<String, String>,
 }
 
-impl Wanted {
+impl Desired {
     pub(super) fn request(&self) -> StackRequest<'_> {
         StackRequest {
             name: &self.name,
@@ -60,7 +60,7 @@ impl Wanted {
 
 impl<'s> Aws<'s> {
     /// Signs in, which shows whether the credentials are any good, and for the right account.
-    pub(super) async fn open(site: &'s Site) -> Result<Self, Failure> {
+    pub(super) async fn open(site: &'s DeployContext) -> Result<Self, Failure> {
         let config = site.aws_config().await;
         let account = account(&config).await?;
         check_account(site, &account)?;
@@ -128,10 +128,10 @@ impl<'s> Aws<'s> {
     }
 
     /// What both stacks shall be, the first to be deployed first.
-    pub(super) fn wanted(&self, known: &Known) -> Result<[Wanted; 2], Failure> {
+    pub(super) fn wanted(&self, known: &ResolvedOutputs) -> Result<[Desired; 2], Failure> {
         let settings = &self.site.settings;
-        let known = Known { aws_account: Some(self.account.clone()), ..known.clone() };
-        let stack = Wanted {
+        let known = ResolvedOutputs { aws_account: Some(self.account.clone()), ..known.clone() };
+        let stack = Desired {
             name: self.stack(),
             template: STACK_TEMPLATE,
             parameters: render::stack_parameters(settings, &self.code()?, &known),
@@ -141,9 +141,9 @@ impl<'s> Aws<'s> {
     }
 
     /// The stack that holds Terraform's state and the functions' code.
-    pub(super) fn wanted_bootstrap(&self) -> Wanted {
+    pub(super) fn wanted_bootstrap(&self) -> Desired {
         let settings = &self.site.settings;
-        Wanted {
+        Desired {
             name: self.bootstrap(),
             template: BOOTSTRAP_TEMPLATE,
             parameters: render::bootstrap_parameters(settings),
@@ -154,7 +154,7 @@ impl<'s> Aws<'s> {
     /// Finds out what would change. Each plan is to be executed or discarded.
     pub(super) async fn plans(
         &self,
-        wanted: &[Wanted],
+        wanted: &[Desired],
         progress: &Progress,
     ) -> Result<Vec<Plan>, cfn::Error> {
         // One that can't be planned is found before a change set is made for another.

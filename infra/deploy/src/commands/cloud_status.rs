@@ -8,7 +8,7 @@ use cli::Failure;
 use pipeline::ports::CandleStore;
 use serde::Serialize;
 
-use super::site::Site;
+use super::site::DeployContext;
 
 /// The text shown for a function that was not told of the other cloud.
 pub(super) const NO_PEER: &str = "no peer";
@@ -71,7 +71,7 @@ impl CloudStatus {
 
 /// The newest candle of each symbol. Of the longest interval, of which there are few to read.
 pub(super) async fn last_candles<S: CandleStore>(
-    site: &Site,
+    site: &DeployContext,
     store: &S,
 ) -> Result<Vec<LastCandle>, Failure> {
     let Some(interval) = site.intervals()?.pop() else { return Ok(Vec::new()) };

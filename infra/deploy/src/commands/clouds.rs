@@ -10,7 +10,7 @@ use infra::files;
 use serde::Serialize;
 
 use super::known::{self, Outputs};
-use super::site::Site;
+use super::site::DeployContext;
 use super::step::Step;
 use cli::Failure;
 
@@ -42,7 +42,7 @@ pub(super) struct Project {
 
 impl Clouds {
     /// Those that steps would change.
-    pub(super) fn of(site: &Site, steps: &[Step]) -> Self {
+    pub(super) fn of(site: &DeployContext, steps: &[Step]) -> Self {
         let of_stack = |step: &Step| match step {
             Step::CloudFormation(plan) => account_in(&plan.stack_id),
             _ => None,
@@ -63,18 +63,18 @@ impl Clouds {
     }
 
     /// Those that the parts of a command are in, after signing in to AWS with `account`, where that is among them.
-    pub(super) fn with(site: &Site, account: Option<String>, parts: &[Part]) -> Self {
+    pub(super) fn with(site: &DeployContext, account: Option<String>, parts: &[Part]) -> Self {
         Self {
             aws: account.map(|account| Self::account(site, account)),
             gcp: parts.contains(&Part::Gcp).then(|| Self::project(site)),
         }
     }
 
-    fn account(site: &Site, account: String) -> Account {
+    fn account(site: &DeployContext, account: String) -> Account {
         Account { account, region: site.settings.aws.region.clone() }
     }
 
-    fn project(site: &Site) -> Project {
+    fn project(site: &DeployContext) -> Project {
         let gcp = &site.settings.gcp;
         Project { project: gcp.project.clone(), region: gcp.region.clone() }
     }
@@ -98,7 +98,7 @@ fn account_in(arn: &str) -> Option<String> {
 }
 
 /// The only account that the foundation's values are for.
-fn rendered_account(site: &Site) -> Option<String> {
+fn rendered_account(site: &DeployContext) -> Option<String> {
     let folder = site.checkout.root.join(files::folder(&site.settings));
     let text = fs::read(folder.join("terraform/terraform.tfvars.json")).ok()?;
     let values: serde_json::Value = serde_json::from_slice(&text).ok()?;
@@ -107,7 +107,7 @@ fn rendered_account(site: &Site) -> Option<String> {
 
 /// Refuses credentials for another account than the settings name, or, where they name none, than the one that this
 /// environment was deployed to.
-pub(super) fn check_account(site: &Site, account: &str) -> Result<(), Failure> {
+pub(super) fn check_account(site: &DeployContext, account: &str) -> Result<(), Failure> {
     let environment = &site.settings.project.environment;
     // A setting that names a real account is not of emulators, which all have one.
     if site.local.is_some() && account == EMULATED {
@@ -141,7 +141,7 @@ pub(super) fn check_account(site: &Site, account: &str) -> Result<(), Failure> {
 }
 
 /// Refuses a state of Google's side that is another project's: what it knows would be taken away there.
-pub(super) fn check_project(site: &Site, outputs: &Outputs) -> Result<(), Failure> {
+pub(super) fn check_project(site: &DeployContext, outputs: &Outputs) -> Result<(), Failure> {
     let gcp = &site.settings.gcp;
     match outputs.get("project") {
         Some(deployed) if *deployed != gcp.project => Err(Failure::usage(anyhow!(
@@ -163,10 +163,10 @@ mod tests {
     use crate::local::LocalClouds;
     use infra::Checkout;
 
-    fn site(root: &std::path::Path, sets: &[&str]) -> Site {
+    fn site(root: &std::path::Path, sets: &[&str]) -> DeployContext {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         let text = include_str!("../../../../twincloud.toml");
-        Site {
+        DeployContext {
             checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
             settings: Settings::parse(root, text, Some("dev"), &sets, std::iter::empty())
                 .expect("valid"),
@@ -218,8 +218,10 @@ mod tests {
             run_endpoint: String::new(),
             enforces_policies: false,
         };
-        let emulated =
-            Site { local: Some(local), ..site(folder.path(), &["aws.account=222222222222"]) };
+        let emulated = DeployContext {
+            local: Some(local),
+            ..site(folder.path(), &["aws.account=222222222222"])
+        };
         check_account(&emulated, EMULATED).expect("emulators");
         check_account(&emulated, THIS).expect_err("no emulator's account");
     }

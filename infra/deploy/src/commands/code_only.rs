@@ -10,14 +10,18 @@ use infra::render::{self, Code};
 use super::aws::{Aws, LIVE};
 use super::components::Deployed;
 use super::known;
-use super::site::Site;
+use super::site::DeployContext;
 use crate::cloudformation as cfn;
 use crate::smoke;
 use crate::versions::{Function, Version};
 use cli::Failure;
 use cli::Progress;
 
-pub(super) async fn run(site: &Site, part: Part, progress: &Progress) -> Result<Deployed, Failure> {
+pub(super) async fn run(
+    site: &DeployContext,
+    part: Part,
+    progress: &Progress,
+) -> Result<Deployed, Failure> {
     if part != Part::Aws {
         return Err(Failure::usage(anyhow!(
             "--code-only is for aws; on Google Cloud a new image is a plan of one change: `cargo xtask deploy gcp`"

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::cloud_status::CloudStatus;
 use super::connect::Connections;
 use super::known::Outputs;
-use super::site::Site;
+use super::site::DeployContext;
 use super::step::Step;
 use crate::inventory::Item;
 use crate::plan::Change;
@@ -28,30 +28,31 @@ mod state;
 #[async_trait]
 pub(super) trait Component: Sync {
     /// The changes that a deploy would make. Leaves nothing behind.
-    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure>;
+    async fn plan(&self, site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure>;
 
     /// Plans, shows the plan, asks, applies it, keeps the outputs, and sends a trade through where there is a pipeline.
     async fn apply(
         &self,
-        site: &Site,
+        site: &DeployContext,
         args: &args::Deploy,
         progress: &Progress,
     ) -> Result<Deployed, Failure>;
 
     /// The outputs, as the engine gives them; an error if it isn't deployed.
-    async fn outputs(&self, site: &Site, progress: &Progress) -> Result<Outputs, Failure>;
+    async fn outputs(&self, site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure>;
 
     /// The outputs if it is deployed, read with as little as can be: before a command on another component.
-    async fn observe(&self, site: &Site, progress: &Progress) -> Result<Observed, Failure>;
+    async fn observe(&self, site: &DeployContext, progress: &Progress)
+    -> Result<Observed, Failure>;
 
     /// The differences from the last deploy.
-    async fn drift(&self, site: &Site, progress: &Progress) -> Result<Drifted, Failure>;
+    async fn drift(&self, site: &DeployContext, progress: &Progress) -> Result<Drifted, Failure>;
 
     /// Refuses a destroy that would stop half-way, and changes nothing. `is_named`: the name of the stack is typed or passed,
     /// which takes protections off.
     async fn check_destroy(
         &self,
-        _site: &Site,
+        _site: &DeployContext,
         _is_named: bool,
         _progress: &Progress,
     ) -> Result<(), Failure> {
@@ -59,10 +60,14 @@ pub(super) trait Component: Sync {
     }
 
     /// Deletes it and all that it holds; does nothing if it is gone.
-    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure>;
+    async fn destroy(
+        &self,
+        site: &DeployContext,
+        progress: &Progress,
+    ) -> Result<Destroyed, Failure>;
 
     /// Its state; with a `progress` also what takes long to find out. One without a pipeline has none to tell.
-    async fn status(&self, _site: &Site, _progress: Option<&Progress>) -> CloudStatus {
+    async fn status(&self, _site: &DeployContext, _progress: Option<&Progress>) -> CloudStatus {
         CloudStatus::default()
     }
 }
@@ -78,7 +83,7 @@ pub(super) fn of(part: Part) -> Result<&'static dyn Component, Failure> {
         Part::Aws => Ok(AWS),
         Part::Gcp => Ok(GOOGLE),
         Part::Foundation => Ok(&foundation::Foundation),
-        // `Site::parts` has split it.
+        // `DeployContext::parts` has split it.
         Part::All => Err(Failure::usage(anyhow!("`all` is not one part"))),
     }
 }

@@ -4,12 +4,12 @@
 use std::fmt;
 
 use args::Part;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::names;
 use serde::Serialize;
 
 use super::known::{self, Outputs};
-use super::site::Site;
+use super::site::DeployContext;
 use cli::Failure;
 
 /// The names of parameters that the stack gives again, as outputs of the same names.
@@ -43,7 +43,7 @@ impl fmt::Display for Connections {
 
 /// The kept outputs of the parts.
 struct Parts {
-    known: Known,
+    known: ResolvedOutputs,
     aws: Option<Outputs>,
     gcp: Option<Outputs>,
     foundation: Option<Outputs>,
@@ -55,7 +55,7 @@ struct Parts {
 }
 
 /// Of what is deployed and kept here. On emulators, endpoints stand in for what the clouds have to know of each other.
-pub(super) fn of(site: &Site) -> Result<Connections, Failure> {
+pub(super) fn of(site: &DeployContext) -> Result<Connections, Failure> {
     if site.local.is_some() {
         return Ok(Connections::default());
     }
@@ -187,7 +187,7 @@ mod tests {
 
         fn with_producer_at(clouds: &[&str]) -> Self {
             Self(Parts {
-                known: Known::default(),
+                known: ResolvedOutputs::default(),
                 aws: None,
                 gcp: None,
                 foundation: None,

@@ -3,17 +3,17 @@
 use cli::{Failure, Progress};
 use infra::Checkout;
 
-use super::gather::{Unreadable, gather};
-use super::site::Site;
+use super::refresh_outputs::{Unreadable, gather};
+use super::site::DeployContext;
 use super::{code_only, components, connect, known, plan, report};
 
 pub(super) async fn run(args: &args::Deploy, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     Box::pin(of(&site, args, &Progress::default())).await
 }
 
 pub(super) async fn of(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(), Failure> {

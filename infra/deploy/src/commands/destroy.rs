@@ -7,11 +7,11 @@ use infra::Checkout;
 
 use super::aws::Aws;
 use super::clouds::Clouds;
-use super::site::Site;
+use super::site::DeployContext;
 use super::{ask, components, known};
 
 pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let parts = site.parts(args.part)?;
     let progress = Progress::default();
     // Of both clouds before anything is touched in either.

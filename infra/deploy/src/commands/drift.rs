@@ -7,8 +7,8 @@ use infra::Checkout;
 use serde::Serialize;
 
 use super::components::Drifted;
-use super::gather::{Unreadable, gather};
-use super::site::Site;
+use super::refresh_outputs::{Unreadable, gather};
+use super::site::DeployContext;
 use super::{components, report};
 
 /// What differs from what was deployed, seen as changes that somebody made.
@@ -45,7 +45,7 @@ impl fmt::Display for Drift {
 }
 
 pub(super) async fn run(args: &args::Drift, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let progress = Progress::default();
     gather(&site, Unreadable::LeftOut, &progress).await?;
     let mut parts = Vec::new();

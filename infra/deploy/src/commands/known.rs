@@ -7,15 +7,15 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use args::Part;
-use infra::files::{self, Known, KnownProducer, KnownRegion};
+use infra::files::{self, KnownProducer, KnownRegion, ResolvedOutputs};
 
 use super::kept;
 pub(super) use super::kept::Outputs;
-use super::site::Site;
+use super::site::DeployContext;
 use cli::Failure;
 
 /// `outputs/ENVIRONMENT/PART.json`; the Google side of another region is that of its home.
-pub(super) fn file(site: &Site, part: Part) -> PathBuf {
+pub(super) fn file(site: &DeployContext, part: Part) -> PathBuf {
     let settings = &site.settings;
     let environment = match part {
         Part::Gcp => settings.home(),
@@ -25,7 +25,7 @@ pub(super) fn file(site: &Site, part: Part) -> PathBuf {
 }
 
 /// Keeps a part's outputs for the others, whole or not at all.
-pub(super) fn write(site: &Site, part: Part, outputs: &Outputs) -> anyhow::Result<()> {
+pub(super) fn write(site: &DeployContext, part: Part, outputs: &Outputs) -> anyhow::Result<()> {
     let path = file(site, part);
     let mut text = serde_json::to_string_pretty(outputs)?;
     text.push('\n');
@@ -33,12 +33,12 @@ pub(super) fn write(site: &Site, part: Part, outputs: &Outputs) -> anyhow::Resul
 }
 
 /// What was kept of a part; none if it was never deployed from here.
-pub(super) fn read(site: &Site, part: Part) -> anyhow::Result<Option<Outputs>> {
+pub(super) fn read(site: &DeployContext, part: Part) -> anyhow::Result<Option<Outputs>> {
     kept::read(&file(site, part), part)
 }
 
 /// Forgets a part that was destroyed.
-pub(super) fn forget(site: &Site, part: Part) -> anyhow::Result<()> {
+pub(super) fn forget(site: &DeployContext, part: Part) -> anyhow::Result<()> {
     let path = file(site, part);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -49,12 +49,12 @@ pub(super) fn forget(site: &Site, part: Part) -> anyhow::Result<()> {
 }
 
 /// What is known by now, of all parts.
-pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
+pub(super) fn known(site: &DeployContext) -> anyhow::Result<ResolvedOutputs> {
     let of = |part| -> anyhow::Result<Outputs> { Ok(read(site, part)?.unwrap_or_default()) };
     let (aws, gcp, foundation) = (of(Part::Aws)?, of(Part::Gcp)?, of(Part::Foundation)?);
     let get = |outputs: &Outputs, name: &str| outputs.get(name).cloned();
     let account = get(&aws, "Account").or_else(|| get(&foundation, "account_id"));
-    Ok(Known {
+    Ok(ResolvedOutputs {
         regions: regions(site, account.as_deref())?,
         aws_account: account,
         aws_endpoint: site.local.as_ref().map(|local| local.aws_endpoint.clone()),
@@ -72,12 +72,15 @@ pub(super) fn known(site: &Site) -> anyhow::Result<Known> {
         google_reader_role_arn: get(&foundation, "google_reader_role_arn"),
         alert_topic_arn: get(&foundation, "alert_topic_arn"),
         functions_boundary_arn: get(&foundation, "functions_boundary_arn"),
-        ..Known::default()
+        ..ResolvedOutputs::default()
     })
 }
 
 /// What was deployed in other regions. Google lets roles of one account in.
-fn regions(site: &Site, account: Option<&str>) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
+fn regions(
+    site: &DeployContext,
+    account: Option<&str>,
+) -> anyhow::Result<BTreeMap<String, KnownRegion>> {
     let regions = site.settings.regions.iter().map(|region| {
         let of = |part| -> anyhow::Result<Outputs> {
             let path = kept::file(&site.checkout.root, &region.environment, part);
@@ -103,7 +106,7 @@ fn regions(site: &Site, account: Option<&str>) -> anyhow::Result<BTreeMap<String
 }
 
 /// Renders the files that Terraform and a shell take, with all that is known.
-pub(super) fn render(site: &Site, known: &Known) -> Result<PathBuf, Failure> {
+pub(super) fn render(site: &DeployContext, known: &ResolvedOutputs) -> Result<PathBuf, Failure> {
     let folder = site.checkout.root.join(files::folder(&site.settings));
     let rendered = files::render(&site.settings, known)?;
     files::write(&rendered, &folder).map_err(Failure::missing)?;
@@ -125,7 +128,7 @@ mod tests {
             "{}\n[env.deveu.project]\nregion_of = \"dev\"\n[env.deveu.aws]\nregion = \"eu-west-1\"\n",
             include_str!("../../../../twincloud.toml")
         );
-        let site = |env| Site {
+        let site = |env| DeployContext {
             checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
             settings: Settings::parse(root, &settings, Some(env), &[], std::iter::empty())
                 .expect("valid"),

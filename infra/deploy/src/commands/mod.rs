@@ -14,12 +14,12 @@ mod connect;
 mod deploy;
 mod destroy;
 mod drift;
-mod gather;
 mod kept;
 mod known;
 mod outputs;
 mod plan;
 mod plans;
+mod refresh_outputs;
 mod render;
 mod report;
 mod session;
@@ -37,7 +37,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub use ask::{agree, agree_on};
 pub use cloud_status::CloudStatus;
 pub use report::print;
-pub use site::{Site, now_ms};
+pub use site::{DeployContext, now_ms};
 pub use status::{Row, basics, number, write_side_by_side};
 
 /// One of the commands.

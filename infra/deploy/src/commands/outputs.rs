@@ -7,10 +7,10 @@ use infra::Checkout;
 
 use super::components;
 use super::known::{self, Outputs};
-use super::site::Site;
+use super::site::DeployContext;
 
 pub(super) async fn run(args: &args::Outputs, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let progress = Progress::default();
     let mut all: BTreeMap<String, Outputs> = BTreeMap::new();
     for part in site.parts(args.part)? {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::ask;
 use super::clouds::Clouds;
-use super::site::Site;
+use super::site::DeployContext;
 use super::step::Step;
 
 /// The changes of a deploy, engine by engine.
@@ -23,7 +23,7 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    pub(super) fn of(site: &Site, steps: Vec<Step>) -> Self {
+    pub(super) fn of(site: &DeployContext, steps: Vec<Step>) -> Self {
         Self {
             environment: site.settings.project.environment.clone(),
             target: site.target().to_string(),
@@ -50,7 +50,7 @@ impl fmt::Display for Plans {
 
 /// Shows what will change, and asks. Nothing to change is nothing to ask.
 pub(super) fn show(
-    site: &Site,
+    site: &DeployContext,
     steps: Vec<Step>,
     yes: bool,
     progress: &Progress,

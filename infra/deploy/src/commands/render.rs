@@ -8,13 +8,13 @@ use infra::{Checkout, Settings};
 use serde_json::json;
 
 use super::known;
-use super::site::Site;
+use super::site::DeployContext;
 use cli::Failure;
 
 pub(super) fn run(args: &Render, checkout: &Checkout) -> Result<(), Failure> {
     let target = DeployTarget::Cloud;
     let place = Place { env: args.env.clone(), sets: args.sets.clone(), target };
-    let site = Site::open(&place, checkout)?;
+    let site = DeployContext::open(&place, checkout)?;
     let known = known::known(&site)?;
     let rendered = files::render(&site.settings, &known)?;
     let folder = args.out.clone();

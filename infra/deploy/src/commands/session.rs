@@ -10,7 +10,7 @@ use serde_json::Value;
 use cli::{Failure, Progress};
 
 use super::known::Outputs;
-use super::site::Site;
+use super::site::DeployContext;
 use super::step::Step;
 use super::{plans, report};
 use crate::plan::{Action, Change};
@@ -72,7 +72,7 @@ pub(super) struct Session<'s> {
 impl<'s> Session<'s> {
     /// Finds the program, and gets the root ready.
     pub(super) async fn open(
-        site: &Site,
+        site: &DeployContext,
         root: Root,
         progress: &'s Progress,
     ) -> Result<Self, Failure> {
@@ -103,7 +103,7 @@ impl<'s> Session<'s> {
 
     /// Plans, shows, asks and applies. What failed only because the cloud doesn't know yet what was made just before is planned
     /// and applied again, after pauses.
-    pub(super) async fn deploy(&self, site: &Site, yes: bool) -> Result<(), Failure> {
+    pub(super) async fn deploy(&self, site: &DeployContext, yes: bool) -> Result<(), Failure> {
         let begun = tokio::time::Instant::now();
         let mut pause = self.patience.first;
         let mut agreed = BTreeSet::new();
@@ -127,7 +127,7 @@ impl<'s> Session<'s> {
     /// Once. What was agreed to isn't asked again.
     async fn attempt(
         &self,
-        site: &Site,
+        site: &DeployContext,
         yes: bool,
         agreed: &mut BTreeSet<(String, &'static str)>,
     ) -> Result<Result<(), Error>, Failure> {

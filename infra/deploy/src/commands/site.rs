@@ -22,7 +22,7 @@ use cli::Progress;
 
 /// Where a command works.
 #[derive(Debug)]
-pub struct Site {
+pub struct DeployContext {
     /// The checkout.
     pub checkout: Checkout,
     /// The settings of the environment.
@@ -33,7 +33,7 @@ pub struct Site {
     pub(crate) sets: Vec<String>,
 }
 
-impl Site {
+impl DeployContext {
     /// Reads the settings and finds the clouds.
     pub fn open(place: &Place, checkout: &Checkout) -> Result<Self, Failure> {
         let local = match place.target {

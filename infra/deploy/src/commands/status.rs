@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::cloud_status::CloudStatus;
 use super::components::{AWS, GOOGLE};
 use super::report;
-use super::site::Site;
+use super::site::DeployContext;
 
 /// Both clouds.
 #[derive(Clone, Debug, Serialize)]
@@ -81,14 +81,14 @@ fn rows(aws: &CloudStatus, gcp: &CloudStatus) -> Vec<Row> {
 }
 
 pub(super) async fn run(args: &args::Status, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let progress = Progress::default();
     let status = of(&site, &progress).await;
     progress.finish();
     report::print(&status, args.json)
 }
 
-async fn of(site: &Site, progress: &Progress) -> Status {
+async fn of(site: &DeployContext, progress: &Progress) -> Status {
     progress.now("asking both clouds");
     let [aws, gcp] = both(site, Some(progress)).await;
     Status {
@@ -100,12 +100,12 @@ async fn of(site: &Site, progress: &Progress) -> Status {
 }
 
 /// AWS and Google Cloud without what takes long to find out: candles and drift.
-pub async fn basics(site: &Site) -> [CloudStatus; 2] {
+pub async fn basics(site: &DeployContext) -> [CloudStatus; 2] {
     both(site, None).await
 }
 
 /// With a `progress`, all of it.
-async fn both(site: &Site, progress: Option<&Progress>) -> [CloudStatus; 2] {
+async fn both(site: &DeployContext, progress: Option<&Progress>) -> [CloudStatus; 2] {
     join(AWS.status(site, progress), GOOGLE.status(site, progress)).await.into()
 }
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::change::Plan;
 use super::desired::{
-    BUCKET, Desired, JOB, SERVICE, SUBSCRIPTION, TOPIC, Wanted, bucket_address, regional,
+    BUCKET, Desired, DesiredItem, JOB, SERVICE, SUBSCRIPTION, TOPIC, bucket_address, regional,
     replicate_name,
 };
-use super::there::{Clients, Item, rank};
+use super::observed::{Clients, Item, rank};
 use super::topology::Topology;
 use super::{Endpoints, Error};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
@@ -94,7 +94,7 @@ async fn execute(change: &Change, desired: &Desired, clients: &Clients) -> Resul
     }
     // The services that were made before have their URLs now.
     let uris = clients.uris(desired).await?;
-    let is_it = |wanted: &Wanted| {
+    let is_it = |wanted: &DesiredItem| {
         wanted.resource_type() == resource_type && wanted.address(&desired.settings) == *address
     };
     // A plan of other settings: what isn't wanted any more isn't made.
@@ -110,23 +110,23 @@ async fn execute(change: &Change, desired: &Desired, clients: &Clients) -> Resul
 async fn settle(
     clients: &Clients,
     desired: &Desired,
-    wanted: Wanted,
+    wanted: DesiredItem,
     changed: Option<&Vec<PropertyChange>>,
 ) -> Result<(), Error> {
     match (wanted, changed) {
-        (Wanted::Bucket(name, _), Some(_)) => clients.storage.update(&name).await,
-        (Wanted::Bucket(..), None) => clients.storage.create(&desired.settings).await,
-        (Wanted::Topic(topic), _) => clients.pubsub.create_topic(*topic).await,
-        (Wanted::Subscription(subscription), Some(changed)) => {
+        (DesiredItem::Bucket(name, _), Some(_)) => clients.storage.update(&name).await,
+        (DesiredItem::Bucket(..), None) => clients.storage.create(&desired.settings).await,
+        (DesiredItem::Topic(topic), _) => clients.pubsub.create_topic(*topic).await,
+        (DesiredItem::Subscription(subscription), Some(changed)) => {
             clients.pubsub.update_subscription(*subscription, changed).await
         }
-        (Wanted::Subscription(subscription), None) => {
+        (DesiredItem::Subscription(subscription), None) => {
             clients.pubsub.create_subscription(*subscription).await
         }
-        (Wanted::Service(service), _) => {
+        (DesiredItem::Service(service), _) => {
             clients.run.put_service(&service.name, &service.service).await.map(drop)
         }
-        (Wanted::Job(name, job), _) => clients.run.put_job(&name, &job).await.map(drop),
+        (DesiredItem::Job(name, job), _) => clients.run.put_job(&name, &job).await.map(drop),
     }
 }
 

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::desired::{Desired, Wanted};
+use super::desired::{Desired, DesiredItem};
+use super::observed::Clients;
 use super::properties::differences;
 use super::pubsub::in_place;
-use super::there::Clients;
 use super::{Endpoints, Error};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
@@ -95,7 +95,7 @@ pub(super) async fn changes(desired: &Desired, clients: &Clients) -> Result<Vec<
             None => Some(Change { action: Action::Add, ..unchanged(wanted, &address) }),
             Some(there) => {
                 let mut properties = differences(&there, &wanted.properties());
-                if let Wanted::Subscription(subscription) = wanted
+                if let DesiredItem::Subscription(subscription) = wanted
                     && anew.contains(&subscription.topic)
                     && properties.iter().all(|change| change.path != "topic")
                 {
@@ -133,7 +133,7 @@ pub(super) async fn changes(desired: &Desired, clients: &Clients) -> Result<Vec<
     Ok(removed.chain(changes).collect())
 }
 
-fn unchanged(wanted: &Wanted, address: &str) -> Change {
+fn unchanged(wanted: &DesiredItem, address: &str) -> Change {
     Change {
         action: Action::Modify,
         address: address.to_owned(),
@@ -143,14 +143,14 @@ fn unchanged(wanted: &Wanted, address: &str) -> Change {
     }
 }
 
-fn replacement(wanted: &Wanted, properties: &[PropertyChange]) -> Replacement {
+fn replacement(wanted: &DesiredItem, properties: &[PropertyChange]) -> Replacement {
     let in_place = properties.is_empty()
         || match wanted {
-            Wanted::Bucket(..) => properties.iter().all(|change| change.path != "location"),
+            DesiredItem::Bucket(..) => properties.iter().all(|change| change.path != "location"),
             // Its labels are all that it has.
-            Wanted::Topic(_) => false,
-            Wanted::Subscription(_) => in_place(properties),
-            Wanted::Service(_) | Wanted::Job(..) => true,
+            DesiredItem::Topic(_) => false,
+            DesiredItem::Subscription(_) => in_place(properties),
+            DesiredItem::Service(_) | DesiredItem::Job(..) => true,
         };
     if in_place { Replacement::No } else { Replacement::Yes }
 }

@@ -22,13 +22,13 @@ const REPLICATE: &str = "gcp-replicate";
 pub struct Desired {
     pub(super) settings: Settings,
     pub(super) topology: Topology,
-    pub(super) ingest: WantedService,
-    pub(super) replicate: Option<(WantedService, Schedule)>,
+    pub(super) ingest: DesiredService,
+    pub(super) replicate: Option<(DesiredService, Schedule)>,
 }
 
 /// A service, and the hash of its binary.
 #[derive(Clone, Debug)]
-pub(super) struct WantedService {
+pub(super) struct DesiredService {
     pub(super) name: String,
     pub(super) service: Service,
     sha256: String,
@@ -51,11 +51,11 @@ pub(super) struct Uris {
 
 /// One thing that is wanted.
 #[derive(Clone, Debug)]
-pub(super) enum Wanted {
+pub(super) enum DesiredItem {
     Bucket(String, Properties),
     Topic(Box<Topic>),
     Subscription(Box<Subscription>),
-    Service(Box<WantedService>),
+    Service(Box<DesiredService>),
     Job(String, Job),
 }
 
@@ -76,7 +76,7 @@ impl Desired {
             let (binary, sha256) = binary(artifacts, &manifest, artifact)?;
             let labels = labels.clone();
             let service = Service { binary, env, concurrency, labels };
-            Ok::<_, Error>(WantedService { name, service, sha256 })
+            Ok::<_, Error>(DesiredService { name, service, sha256 })
         };
         let gcp = &settings.gcp;
         let ingest =
@@ -99,10 +99,11 @@ impl Desired {
     }
 
     /// All that is wanted, in the order in which it is made.
-    pub(super) fn all(&self, uris: &Uris) -> Vec<Wanted> {
+    pub(super) fn all(&self, uris: &Uris) -> Vec<DesiredItem> {
         let settings = &self.settings;
-        let bucket = Wanted::Bucket(names::gcp_bucket(settings), storage::wanted());
-        let topics = topics(settings, &self.topology).map(|topic| Wanted::Topic(Box::new(topic)));
+        let bucket = DesiredItem::Bucket(names::gcp_bucket(settings), storage::wanted());
+        let topics =
+            topics(settings, &self.topology).map(|topic| DesiredItem::Topic(Box::new(topic)));
         let url = uris.ingest.as_ref().map_or_else(|| UNKNOWN.to_owned(), |uri| format!("{uri}/"));
         let push = PushTarget { url: &url, service_account: None };
         let dead_letters = dead_letter_subscription(settings, &self.topology);
@@ -110,9 +111,9 @@ impl Desired {
         let mut all = vec![bucket];
         all.extend(topics);
         all.extend([
-            Wanted::Subscription(Box::new(dead_letters)),
-            Wanted::Service(Box::new(self.ingest.clone())),
-            Wanted::Subscription(Box::new(trades)),
+            DesiredItem::Subscription(Box::new(dead_letters)),
+            DesiredItem::Service(Box::new(self.ingest.clone())),
+            DesiredItem::Subscription(Box::new(trades)),
         ]);
         if let Some((service, schedule)) = &self.replicate {
             let uri = uris.replicate.as_ref();
@@ -122,8 +123,8 @@ impl Desired {
                 paused: schedule.paused,
                 labels: service.service.labels.clone(),
             };
-            all.push(Wanted::Service(Box::new(service.clone())));
-            all.push(Wanted::Job(service.name.clone(), job));
+            all.push(DesiredItem::Service(Box::new(service.clone())));
+            all.push(DesiredItem::Job(service.name.clone(), job));
         }
         all
     }
@@ -156,7 +157,7 @@ fn binary(
     Ok((path, found))
 }
 
-impl WantedService {
+impl DesiredService {
     fn properties(&self) -> Properties {
         properties::of_service(&ServiceState {
             name: self.name.clone(),
@@ -172,7 +173,7 @@ impl WantedService {
     }
 }
 
-impl Wanted {
+impl DesiredItem {
     pub(super) fn resource_type(&self) -> &'static str {
         match self {
             Self::Bucket(..) => BUCKET,

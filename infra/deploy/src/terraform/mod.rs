@@ -16,10 +16,10 @@ mod lock;
 mod pinned;
 mod plan;
 mod program;
-mod remains;
 mod root;
 mod run;
 mod run_folder;
+mod stale_run;
 mod ui;
 
 use std::collections::BTreeMap;
@@ -38,9 +38,9 @@ pub use ui::{Event, Phase};
 
 use crate::plan::Change;
 use plan::PlanFile;
-use remains::{Remains, held_lock};
 use run::{Ended, LockAfter, Run};
 use run_folder::{LOG, Moment};
+use stale_run::{Remains, held_lock};
 
 /// Bounds of all waiting.
 #[derive(Clone, Copy, Debug)]

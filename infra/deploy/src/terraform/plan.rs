@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::{Error, unreadable};
-use super::remains::Process;
+use super::stale_run::Process;
 use super::{Purpose, Root};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 

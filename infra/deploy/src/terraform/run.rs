@@ -19,8 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::error::Error;
-use super::remains::Process;
 use super::run_folder::{LOG, PROCESS, STDERR, STDOUT};
+use super::stale_run::Process;
 use super::ui::{self, Line};
 use super::{OnProgress, Progress, Root, Terraform};
 

@@ -8,7 +8,7 @@ use candle::{Symbol, Symbols};
 use cli::Failure;
 use cloud_aws::{Clients, DynamoStore, S3Archive, SqsQueue};
 use cloud_gcp::{FirestoreStore, GcsArchive, PubSubQueue};
-use deploy::commands::Site;
+use deploy::commands::DeployContext;
 use infra::names;
 use pipeline::IngestConfig;
 
@@ -31,7 +31,7 @@ pub type AwsPorts = Ports<SqsQueue, S3Archive, DynamoStore>;
 pub type GcpPorts = Ports<PubSubQueue, GcsArchive, FirestoreStore>;
 
 /// As AWS's stack names them.
-pub async fn aws(site: &Site) -> Result<AwsPorts, Failure> {
+pub async fn aws(site: &DeployContext) -> Result<AwsPorts, Failure> {
     let outputs = site.outputs(Part::Aws)?;
     let get = |name: &str| {
         let value = outputs.get(name).cloned();
@@ -49,7 +49,7 @@ pub async fn aws(site: &Site) -> Result<AwsPorts, Failure> {
 }
 
 /// As the settings name them.
-pub async fn gcp(site: &Site) -> Result<GcpPorts, Failure> {
+pub async fn gcp(site: &DeployContext) -> Result<GcpPorts, Failure> {
     // Names come from the settings; this says whether anything has them.
     site.outputs(Part::Gcp)?;
     let gcp = &site.settings.gcp;
@@ -73,13 +73,13 @@ pub async fn gcp(site: &Site) -> Result<GcpPorts, Failure> {
 }
 
 /// What the functions of both clouds are told.
-pub(super) fn ingest_config(site: &Site) -> Result<IngestConfig, Failure> {
+pub(super) fn ingest_config(site: &DeployContext) -> Result<IngestConfig, Failure> {
     let vars = site.settings.gcp_function_env();
     Ok(IngestConfig::from_vars(|name| vars.get(name).cloned())?)
 }
 
 /// The symbols that are traded: those of smoke tests are each cloud's own.
-pub(super) fn symbols(site: &Site) -> Result<Symbols, Failure> {
+pub(super) fn symbols(site: &DeployContext) -> Result<Symbols, Failure> {
     let symbols = site.settings.trading.symbols.iter().map(|text| Symbol::parse(text));
     let symbols: Vec<Symbol> = symbols.collect::<Result<_, _>>().context("read trading.symbols")?;
     Ok(Symbols::new(symbols))

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use args::{CloudId, DeadLettersCommand, DeadLettersOf, Which};
 use candle::Symbols;
 use cli::Failure;
-use deploy::commands::{Site, agree, print};
+use deploy::commands::{DeployContext, agree, print};
 use infra::Checkout;
 use pipeline::ports::Queue;
 use serde::Serialize;
@@ -114,7 +114,7 @@ pub(super) async fn run(command: &DeadLettersCommand, checkout: &Checkout) -> Re
         DeadLettersCommand::Replay(args) => &args.of,
         DeadLettersCommand::Drop(args) => &args.of,
     };
-    let site = Site::open(&of.place, checkout)?;
+    let site = DeployContext::open(&of.place, checkout)?;
     let symbols = clouds::ingest_config(&site)?.symbols;
     match of.cloud {
         CloudId::Aws => {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use cli::Failure;
-use cloud_aws::{Clients, DynamoRegister};
-use cloud_gcp::FirestoreRegister;
-use deploy::commands::{Site, now_ms, print};
+use cloud_aws::{Clients, DynamoOverrideStore};
+use cloud_gcp::FirestoreOverrideStore;
+use deploy::commands::{DeployContext, now_ms, print};
 use infra::Checkout;
 use pipeline::ports::{Fault, PortError};
-use pipeline::route::epoch::{Given, Order, Register, give};
-use producer_program::CloudRegister;
+use pipeline::route::overrides::{Given, OverrideStore, RoutingOverride, give};
+use producer_program::CloudOverrideStore;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -22,20 +22,26 @@ const ANSWER: Duration = Duration::from_secs(5);
 const AUTO: &str = "auto";
 
 /// A cloud's register, asked with a bound.
-pub(super) struct Bounded(CloudRegister);
+pub(super) struct Bounded(CloudOverrideStore);
 
-impl Register for Bounded {
-    async fn read(&self) -> Result<Option<Order>, PortError> {
+impl OverrideStore for Bounded {
+    async fn read(&self) -> Result<Option<RoutingOverride>, PortError> {
         timeout(ANSWER, self.0.read()).await.unwrap_or_else(|_| Err(no_answer("read")))
     }
 
-    async fn replace(&self, expected: Option<&Order>, order: &Order) -> Result<bool, PortError> {
+    async fn replace(
+        &self,
+        expected: Option<&RoutingOverride>,
+        order: &RoutingOverride,
+    ) -> Result<bool, PortError> {
         let replaced = timeout(ANSWER, self.0.replace(expected, order)).await;
         replaced.unwrap_or_else(|_| Err(no_answer("replace")))
     }
 
-    async fn birth_mark(&self) -> Result<Option<String>, PortError> {
-        timeout(ANSWER, self.0.birth_mark()).await.unwrap_or_else(|_| Err(no_answer("birth_mark")))
+    async fn incarnation(&self) -> Result<Option<String>, PortError> {
+        timeout(ANSWER, self.0.incarnation())
+            .await
+            .unwrap_or_else(|_| Err(no_answer("incarnation")))
     }
 }
 
@@ -45,17 +51,17 @@ fn no_answer(operation: &'static str) -> PortError {
 }
 
 /// The override stores of AWS and of Google Cloud. Both connect lazily.
-pub(super) async fn registers(site: &Site) -> [(String, Bounded); 2] {
+pub(super) async fn registers(site: &DeployContext) -> [(String, Bounded); 2] {
     let (aws, gcp) = (&site.settings.aws, &site.settings.gcp);
     let aws = dynamodb(site, &aws.region, &aws.table).await;
     let endpoint = site.local.as_ref().map(|local| local.firestore_endpoint.as_str());
     let (database, collection) = (&gcp.firestore.database, &gcp.firestore.collection);
-    let gcp = FirestoreRegister::new(endpoint, &gcp.project, database, collection);
-    [("aws".to_owned(), aws), ("gcp".to_owned(), Bounded(CloudRegister::Gcp(gcp)))]
+    let gcp = FirestoreOverrideStore::new(endpoint, &gcp.project, database, collection);
+    [("aws".to_owned(), aws), ("gcp".to_owned(), Bounded(CloudOverrideStore::Gcp(gcp)))]
 }
 
 /// Those of AWS's other regions.
-async fn elsewhere(site: &Site) -> Vec<(String, Bounded)> {
+async fn elsewhere(site: &DeployContext) -> Vec<(String, Bounded)> {
     let mut registers = Vec::new();
     for region in &site.settings.regions {
         let register = dynamodb(site, &region.region, &region.table).await;
@@ -64,9 +70,9 @@ async fn elsewhere(site: &Site) -> Vec<(String, Bounded)> {
     registers
 }
 
-async fn dynamodb(site: &Site, region: &str, table: &str) -> Bounded {
+async fn dynamodb(site: &DeployContext, region: &str, table: &str) -> Bounded {
     let clients = Clients::new(&site.aws_config_in(region).await);
-    Bounded(CloudRegister::Aws(DynamoRegister::new(clients.dynamodb, table)))
+    Bounded(CloudOverrideStore::Aws(DynamoOverrideStore::new(clients.dynamodb, table)))
 }
 
 /// An order, and who has it.
@@ -88,7 +94,7 @@ struct Missed {
 }
 
 pub(super) async fn run(args: &args::Failover, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     site.at_home("the producer")?;
     let targets = &site.settings.route.targets;
     if args.to != AUTO && !targets.contains(&args.to) {
@@ -104,7 +110,7 @@ pub(super) async fn run(args: &args::Failover, checkout: &Checkout) -> Result<()
     registers.extend(elsewhere(&site).await);
     let Given { order, written, missed } = give(&registers, to, &by, now_ms()).await?;
     let missed = missed.into_iter().map(|(cloud, why)| Missed { cloud, why }).collect();
-    let Order { epoch, to, by, .. } = order;
+    let RoutingOverride { epoch, to, by, .. } = order;
     print(&Done { epoch, to, by, written, missed }, args.json)
 }
 

@@ -70,10 +70,10 @@ async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure>
         Command::Produce(args) => produce::run(args, checkout),
         Command::Sync(args) => match &args.command {
             SyncCommand::Start(SyncPlace { place, json }) => {
-                schedule::set(place, *json, checkout, schedule::Wanted::Running).await
+                schedule::set(place, *json, checkout, schedule::Desired::Running).await
             }
             SyncCommand::Stop(SyncPlace { place, json }) => {
-                schedule::set(place, *json, checkout, schedule::Wanted::Paused).await
+                schedule::set(place, *json, checkout, schedule::Desired::Paused).await
             }
             SyncCommand::Status(args) => Box::pin(sync::status(args, checkout)).await,
             SyncCommand::Monitor(args) => Box::pin(sync::monitor(args, checkout)).await,

@@ -9,12 +9,12 @@ use std::process::Command;
 use anyhow::{Context as _, anyhow};
 use args::DeployTarget;
 use cli::Failure;
-use deploy::commands::Site;
+use deploy::commands::DeployContext;
 use infra::Checkout;
 
 /// Becomes the producer.
 pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     site.at_home("the producer")?;
     let program = env::current_exe().context("find this program")?.with_file_name("producer");
     let mut producer = Command::new(&program);
@@ -31,7 +31,7 @@ pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failu
     )))
 }
 
-fn words(args: &args::Produce, site: &Site) -> Vec<OsString> {
+fn words(args: &args::Produce, site: &DeployContext) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["--source".into(), (&args.source).into()];
     for symbol in &args.symbols {
         words.extend(["--symbol".into(), symbol.into()]);
@@ -53,7 +53,7 @@ fn words(args: &args::Produce, site: &Site) -> Vec<OsString> {
 
 /// Where a producer keeps its messages if it is not told otherwise: not where `cargo clean` goes, unless they are for
 /// emulators.
-pub(super) fn spool(site: &Site) -> PathBuf {
+pub(super) fn spool(site: &DeployContext) -> PathBuf {
     // One producer serves all regions.
     let environment = site.settings.home();
     match site.target() {
@@ -63,6 +63,6 @@ pub(super) fn spool(site: &Site) -> PathBuf {
 }
 
 /// Where it keeps its status.
-pub(super) fn status(site: &Site) -> PathBuf {
+pub(super) fn status(site: &DeployContext) -> PathBuf {
     spool(site).join("status.json")
 }

@@ -8,7 +8,7 @@ use args::CloudId;
 use candle::Hour;
 use cli::Failure;
 use cli::Progress as Shown;
-use deploy::commands::{Site, now_ms, print};
+use deploy::commands::{DeployContext, now_ms, print};
 use futures::future::try_join;
 use infra::Checkout;
 use pipeline::ports::{Archive, CandleStore};
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
             args.cloud
         )));
     }
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let done = match args.cloud {
         CloudId::Aws => Box::pin(one(&site, args, &aws.cloud, &gcp.cloud)).await?,
@@ -52,7 +52,7 @@ pub(super) async fn run(args: &args::Restore, checkout: &Checkout) -> Result<(),
 }
 
 async fn one<A, S, P, T>(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Restore,
     here: &Cloud<A, S>,
     peer: &Cloud<P, T>,
@@ -172,7 +172,7 @@ impl fmt::Display for Passes {
 }
 
 pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.at.place, checkout)?;
+    let site = DeployContext::open(&args.at.place, checkout)?;
     let (aws, gcp) = Box::pin(try_join(clouds::aws(&site), clouds::gcp(&site))).await?;
     let mut passes = Passes(Vec::new());
     for to in args.to.map_or(vec![CloudId::Aws, CloudId::Gcp], |to| vec![to]) {
@@ -188,7 +188,7 @@ pub(super) async fn sync(args: &args::SyncRun, checkout: &Checkout) -> Result<()
 }
 
 async fn pass<A, S, P>(
-    site: &Site,
+    site: &DeployContext,
     to: CloudId,
     here: &Cloud<A, S>,
     peer: &P,

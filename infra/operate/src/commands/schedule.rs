@@ -12,7 +12,7 @@ use args::{CloudId, Part, Place};
 use aws_sdk_eventbridge::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::types::RuleState;
 use cli::Failure;
-use deploy::commands::{Site, print};
+use deploy::commands::{DeployContext, print};
 use deploy::google::{self, Run};
 use deploy::local::run::{Job, JobState};
 use futures::future::join;
@@ -23,7 +23,7 @@ use scheduler::Scheduler;
 
 /// What a schedule shall do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum Desired {
     Running,
     Paused,
 }
@@ -75,9 +75,9 @@ pub(super) async fn set(
     place: &Place,
     json: bool,
     checkout: &Checkout,
-    wanted: Wanted,
+    wanted: Desired,
 ) -> Result<(), Failure> {
-    let site = Site::open(place, checkout)?;
+    let site = DeployContext::open(place, checkout)?;
     let of = |found: Result<Schedule, Failure>| match found {
         Ok(schedule) => Of::There(schedule),
         Err(failure) => Of::Not { problem: failure.to_string() },
@@ -94,15 +94,18 @@ pub(super) async fn set(
 }
 
 /// The rule on AWS, after what is wanted of it is done.
-pub(super) async fn aws(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+pub(super) async fn aws(
+    site: &DeployContext,
+    wanted: Option<Desired>,
+) -> Result<Schedule, Failure> {
     let outputs = site.outputs(Part::Aws)?;
     let name = outputs.get("ReplicateRuleName").ok_or_else(|| none("aws.replicate.enabled"))?;
     let client = aws_sdk_eventbridge::Client::new(&site.aws_config().await);
     match wanted {
-        Some(Wanted::Running) => {
+        Some(Desired::Running) => {
             client.enable_rule().name(name).send().await.map_err(|e| failed(name, &e))?;
         }
-        Some(Wanted::Paused) => {
+        Some(Desired::Paused) => {
             client.disable_rule().name(name).send().await.map_err(|e| failed(name, &e))?;
         }
         None => {}
@@ -130,7 +133,10 @@ fn none(setting: &str) -> Failure {
 }
 
 /// The job on Google Cloud, after what is wanted of it is done.
-pub(crate) async fn gcp(site: &Site, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+pub(crate) async fn gcp(
+    site: &DeployContext,
+    wanted: Option<Desired>,
+) -> Result<Schedule, Failure> {
     let name = google::replicate_name(&site.settings);
     let Some(local) = &site.local else {
         let gcp = &site.settings.gcp;
@@ -142,7 +148,7 @@ pub(crate) async fn gcp(site: &Site, wanted: Option<Wanted>) -> Result<Schedule,
     let job = match wanted {
         None => job,
         Some(wanted) => {
-            let job = Job { paused: wanted == Wanted::Paused, ..Job::from(&job) };
+            let job = Job { paused: wanted == Desired::Paused, ..Job::from(&job) };
             run.put_job(&name, &job).await?
         }
     };

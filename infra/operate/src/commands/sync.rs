@@ -9,11 +9,13 @@ use anyhow::Context as _;
 use candle::{Hour, IdRanges, Interval, Symbol, Symbols};
 use cli::Failure;
 use cli::Progress;
-use deploy::commands::{CloudStatus, Row, Site, basics, now_ms, number, print, write_side_by_side};
+use deploy::commands::{
+    CloudStatus, DeployContext, Row, basics, now_ms, number, print, write_side_by_side,
+};
 use futures::future::join;
 use infra::Checkout;
 use pipeline::ports::{Archive, CandleStore};
-use pipeline::route::epoch::{Order, Register};
+use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -70,9 +72,9 @@ impl Producer {
     }
 }
 
-/// The latest order by hand, as a cloud's register has it.
+/// The latest routing override, as a cloud's register has it.
 #[derive(Serialize)]
-struct LatestOrder {
+struct LatestOverride {
     epoch: u64,
     to: Option<String>,
     by: String,
@@ -104,7 +106,7 @@ struct Side {
     #[serde(flatten)]
     cloud: CloudStatus,
     /// None: there was none yet, or nobody knows.
-    order: Option<LatestOrder>,
+    order: Option<LatestOverride>,
     /// None: no producer runs here.
     route: Option<Route>,
     schedule: Option<Schedule>,
@@ -141,7 +143,7 @@ impl Held {
 }
 
 pub(super) async fn status(args: &args::SyncPlace, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.place, checkout)?;
+    let site = DeployContext::open(&args.place, checkout)?;
     let progress = Progress::default();
     progress.now("asking both clouds");
     let status = Box::pin(look(&site)).await;
@@ -151,7 +153,7 @@ pub(super) async fn status(args: &args::SyncPlace, checkout: &Checkout) -> Resul
 
 /// Shows it again and again; Ctrl-C ends it.
 pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Result<(), Failure> {
-    let site = Site::open(&args.at.place, checkout)?;
+    let site = DeployContext::open(&args.at.place, checkout)?;
     let mut ticks = interval(Duration::from_secs(args.every.into()));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -171,7 +173,7 @@ pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Re
     }
 }
 
-async fn look(site: &Site) -> Result<Status, Failure> {
+async fn look(site: &DeployContext) -> Result<Status, Failure> {
     let [aws, gcp] = basics(site).await;
     let mut aws = Side { cloud: aws, ..Side::default() };
     let mut gcp = Side { cloud: gcp, ..Side::default() };
@@ -224,7 +226,7 @@ struct Scope {
 }
 
 impl Scope {
-    fn of(site: &Site) -> Result<Self, Failure> {
+    fn of(site: &DeployContext) -> Result<Self, Failure> {
         let longest = site.intervals()?.pop().context("find an interval in trading.intervals")?;
         Ok(Self { symbols: clouds::symbols(site)?, longest, now_ms: now_ms() })
     }
@@ -243,12 +245,13 @@ impl Side {
         self.cloud.take(ports)
     }
 
-    async fn read_order<R: Register>(&mut self, register: &R) {
+    async fn read_order<R: OverrideStore>(&mut self, register: &R) {
         if self.cloud.stack.is_none() {
             return;
         }
         let order = self.cloud.take(register.read().await.map_err(Failure::from)).flatten();
-        self.order = order.map(|Order { epoch, to, by, .. }| LatestOrder { epoch, to, by });
+        self.order =
+            order.map(|RoutingOverride { epoch, to, by, .. }| LatestOverride { epoch, to, by });
     }
 
     /// What its candles hold, and the latest hour of its archive.
@@ -300,7 +303,7 @@ impl fmt::Display for Status {
             }),
             row("order", |side| match &side.order {
                 None => "none".to_owned(),
-                Some(LatestOrder { epoch, to, by }) => {
+                Some(LatestOverride { epoch, to, by }) => {
                     format!("{epoch}: to {} by {by}", to.as_deref().unwrap_or("auto"))
                 }
             }),

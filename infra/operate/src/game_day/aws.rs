@@ -9,7 +9,7 @@ use aws_sdk_lambda::Client as Lambda;
 use aws_sdk_sqs::Client as Sqs;
 use aws_sdk_sqs::types::QueueAttributeName;
 use deploy::aws::in_words;
-use deploy::commands::Site;
+use deploy::commands::DeployContext;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -50,7 +50,7 @@ pub enum Switch {
 }
 
 /// The switches that take it away, read as they are now.
-pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Switch>> {
+pub(super) async fn plan(site: &DeployContext, outage: Outage) -> anyhow::Result<Vec<Switch>> {
     let outputs = site.outputs(Part::Aws).map_err(|failure| anyhow!("{failure}"))?;
     let output = |name: &str| {
         let value = outputs.get(name).cloned();
@@ -73,7 +73,7 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
     Ok(switches)
 }
 
-async fn queue_policy(site: &Site, url: String, arn: String) -> anyhow::Result<Switch> {
+async fn queue_policy(site: &DeployContext, url: String, arn: String) -> anyhow::Result<Switch> {
     let before = read_policy(&sqs(site).await, &url).await?;
     ensure!(
         !before.as_deref().unwrap_or_default().contains(SID),
@@ -82,7 +82,7 @@ async fn queue_policy(site: &Site, url: String, arn: String) -> anyhow::Result<S
     Ok(Switch::QueuePolicy { url, arn, before })
 }
 
-async fn mapping(site: &Site, id: String) -> anyhow::Result<Switch> {
+async fn mapping(site: &DeployContext, id: String) -> anyhow::Result<Switch> {
     let state = mapping_state(&lambda(site).await, &id).await?;
     ensure!(
         state == "Enabled",
@@ -91,7 +91,7 @@ async fn mapping(site: &Site, id: String) -> anyhow::Result<Switch> {
     Ok(Switch::EventSourceMapping { id })
 }
 
-async fn concurrency(site: &Site, function: String) -> anyhow::Result<Switch> {
+async fn concurrency(site: &DeployContext, function: String) -> anyhow::Result<Switch> {
     let answer =
         lambda(site).await.get_function_concurrency().function_name(&function).send().await;
     let answer = answer
@@ -141,7 +141,7 @@ impl Switch {
         }
     }
 
-    pub(super) async fn throw(&self, site: &Site) -> anyhow::Result<()> {
+    pub(super) async fn throw(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::QueuePolicy { url, arn, before } => {
                 let policy = denying(before.as_deref(), arn)?;
@@ -154,7 +154,7 @@ impl Switch {
         }
     }
 
-    pub(super) async fn undo(&self, site: &Site) -> anyhow::Result<()> {
+    pub(super) async fn undo(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::QueuePolicy { url, arn, before } => {
                 let sqs = sqs(site).await;
@@ -184,11 +184,11 @@ impl fmt::Display for Switch {
     }
 }
 
-async fn sqs(site: &Site) -> Sqs {
+async fn sqs(site: &DeployContext) -> Sqs {
     Sqs::new(&site.aws_config().await)
 }
 
-async fn lambda(site: &Site) -> Lambda {
+async fn lambda(site: &DeployContext) -> Lambda {
     Lambda::new(&site.aws_config().await)
 }
 

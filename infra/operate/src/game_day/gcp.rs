@@ -6,14 +6,14 @@ use std::fmt;
 
 use anyhow::{Context as _, anyhow, ensure};
 use args::Part;
-use deploy::commands::Site;
+use deploy::commands::DeployContext;
 use deploy::google;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Outage;
-use crate::commands::schedule::{self, Wanted};
+use crate::commands::schedule::{self, Desired};
 use crate::google::{Api, Refused};
 
 /// Tries at a policy that somebody else changes at the same time.
@@ -73,7 +73,7 @@ impl Service {
         }
     }
 
-    fn open(self, site: &Site) -> anyhow::Result<Api> {
+    fn open(self, site: &DeployContext) -> anyhow::Result<Api> {
         match (self, &site.local) {
             (Self::PubSub, Some(local)) => Api::emulated(&local.pubsub_endpoint, self.name()),
             (Self::PubSub, None) => Api::new("https://pubsub.googleapis.com", self.name()),
@@ -84,7 +84,7 @@ impl Service {
 
 /// The switches that take it away, read as they are now. Emulators know no roles: of the functions they have all other
 /// switches, and to take the whole cloud away is refused.
-pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Switch>> {
+pub(super) async fn plan(site: &DeployContext, outage: Outage) -> anyhow::Result<Vec<Switch>> {
     // Names come from the settings; this says whether anything has them.
     site.outputs(Part::Gcp).map_err(|failure| anyhow!("{failure}"))?;
     let gcp = &site.settings.gcp;
@@ -111,7 +111,7 @@ pub(super) async fn plan(site: &Site, outage: Outage) -> anyhow::Result<Vec<Swit
     Ok(switches)
 }
 
-async fn push_config(site: &Site, subscription: &str) -> anyhow::Result<Switch> {
+async fn push_config(site: &DeployContext, subscription: &str) -> anyhow::Result<Switch> {
     let subscription =
         format!("projects/{}/subscriptions/{subscription}", site.settings.gcp.project);
     let api = Service::PubSub.open(site)?;
@@ -124,7 +124,7 @@ async fn push_config(site: &Site, subscription: &str) -> anyhow::Result<Switch> 
     Ok(Switch::PushConfig { subscription, before })
 }
 
-async fn job(site: &Site, job: String) -> anyhow::Result<Switch> {
+async fn job(site: &DeployContext, job: String) -> anyhow::Result<Switch> {
     let now = schedule::gcp(site, None).await.map_err(|failure| anyhow!("{failure}"))?;
     ensure!(
         !now.paused,
@@ -134,7 +134,7 @@ async fn job(site: &Site, job: String) -> anyhow::Result<Switch> {
 }
 
 async fn bindings(
-    site: &Site,
+    site: &DeployContext,
     of: Service,
     resource: String,
     role: &str,
@@ -181,24 +181,24 @@ impl Switch {
         }
     }
 
-    pub(super) async fn throw(&self, site: &Site) -> anyhow::Result<()> {
+    pub(super) async fn throw(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::PushConfig { subscription, .. } => push(site, subscription, &json!({})).await,
             Self::Bindings { of, resource, before, .. } => {
                 change_policy(&of.open(site)?, *of, resource, |policy| without(policy, before))
                     .await
             }
-            Self::Job { .. } => set_job(site, Wanted::Paused).await,
+            Self::Job { .. } => set_job(site, Desired::Paused).await,
         }
     }
 
-    pub(super) async fn undo(&self, site: &Site) -> anyhow::Result<()> {
+    pub(super) async fn undo(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::PushConfig { subscription, before } => push(site, subscription, before).await,
             Self::Bindings { of, resource, before, .. } => {
                 change_policy(&of.open(site)?, *of, resource, |policy| with(policy, before)).await
             }
-            Self::Job { .. } => set_job(site, Wanted::Running).await,
+            Self::Job { .. } => set_job(site, Desired::Running).await,
         }
     }
 }
@@ -216,13 +216,13 @@ impl fmt::Display for Switch {
     }
 }
 
-async fn push(site: &Site, subscription: &str, config: &Value) -> anyhow::Result<()> {
+async fn push(site: &DeployContext, subscription: &str, config: &Value) -> anyhow::Result<()> {
     let path = format!("/v1/{subscription}:modifyPushConfig");
     let body = json!({ "pushConfig": config });
     Service::PubSub.open(site)?.ask(Method::POST, &path, Some(&body)).await.map(drop)
 }
 
-async fn set_job(site: &Site, wanted: Wanted) -> anyhow::Result<()> {
+async fn set_job(site: &DeployContext, wanted: Desired) -> anyhow::Result<()> {
     let set = schedule::gcp(site, Some(wanted)).await;
     set.map(drop).map_err(|failure| anyhow!("{failure}"))
 }

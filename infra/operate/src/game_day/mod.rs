@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use args::CloudId;
 use cli::Failure;
-use deploy::commands::Site;
+use deploy::commands::DeployContext;
 use infra::Checkout;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -74,14 +74,14 @@ impl Switch {
         }
     }
 
-    async fn throw(&self, site: &Site) -> anyhow::Result<()> {
+    async fn throw(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::Aws(switch) => switch.throw(site).await,
             Self::Gcp(switch) => switch.throw(site).await,
         }
     }
 
-    async fn undo(&self, site: &Site) -> anyhow::Result<()> {
+    async fn undo(&self, site: &DeployContext) -> anyhow::Result<()> {
         match self {
             Self::Aws(switch) => switch.undo(site).await,
             Self::Gcp(switch) => switch.undo(site).await,
@@ -89,7 +89,7 @@ impl Switch {
     }
 
     /// [`Self::undo`], a few times if need be.
-    async fn surely_undo(&self, site: &Site) -> anyhow::Result<()> {
+    async fn surely_undo(&self, site: &DeployContext) -> anyhow::Result<()> {
         for _ in 1..TRIES {
             if self.undo(site).await.is_ok() {
                 return Ok(());
@@ -111,7 +111,11 @@ impl fmt::Display for Switch {
 
 /// The switches that take a cloud's part away, as they are now, in the order in which they are thrown: producers first.
 /// Changes nothing. What can't be taken away, or is away already, is an error of the environment.
-pub async fn plan(site: &Site, cloud: CloudId, outage: Outage) -> Result<Vec<Switch>, Failure> {
+pub async fn plan(
+    site: &DeployContext,
+    cloud: CloudId,
+    outage: Outage,
+) -> Result<Vec<Switch>, Failure> {
     let switches = match cloud {
         CloudId::Aws => Box::pin(aws::plan(site, outage))
             .await
@@ -124,7 +128,11 @@ pub async fn plan(site: &Site, cloud: CloudId, outage: Outage) -> Result<Vec<Swi
 }
 
 /// Throws every switch of a record that was begun. If one can't be thrown, those before it are: [`heal`] undoes them.
-pub async fn throw(site: &Site, record: &Record, on_step: impl Fn(&str)) -> anyhow::Result<()> {
+pub async fn throw(
+    site: &DeployContext,
+    record: &Record,
+    on_step: impl Fn(&str),
+) -> anyhow::Result<()> {
     for switch in record.switches() {
         on_step(&switch.call());
         Box::pin(switch.throw(site)).await?;
@@ -173,7 +181,7 @@ pub async fn heal(
     on_step: impl Fn(&str),
 ) -> Result<Option<Healed>, Failure> {
     let Some(mut record) = Record::find(checkout, environment)? else { return Ok(None) };
-    let site = match Site::open(&record.place(), checkout) {
+    let site = match DeployContext::open(&record.place(), checkout) {
         Ok(site) => site,
         // Local clouds that are gone took everything with them.
         Err(Failure::MissingPrerequisite(_)) if record.is_local() => {

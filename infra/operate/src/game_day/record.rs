@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use args::{CloudId, DeployTarget, Place};
 use cli::Failure;
-use deploy::commands::{Site, now_ms};
+use deploy::commands::{DeployContext, now_ms};
 use infra::Checkout;
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ impl RecordError {
 impl Record {
     /// Writes down that these are about to be thrown. `sets` are the settings of the command line.
     pub fn begin(
-        site: &Site,
+        site: &DeployContext,
         sets: &[String],
         cloud: CloudId,
         scenario: &str,
@@ -100,7 +100,7 @@ impl Record {
     }
 
     /// Refuses another game day while there is a record of one.
-    pub fn none(site: &Site) -> Result<(), Failure> {
+    pub fn none(site: &DeployContext) -> Result<(), Failure> {
         let environment = &site.settings.project.environment;
         match Self::find(&site.checkout, environment)? {
             None => Ok(()),

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::{Checked, ensure};
-use crate::known::Known;
+use crate::known::ResolvedOutputs;
 use crate::names;
 use crate::settings::model::{Pubsub, Queue, Settings};
 
@@ -139,7 +139,7 @@ impl Settings {
     /// Why AWS's functions can't be told all of `trading.symbols`, with the number that fits; `None`: they can.
     #[must_use]
     pub fn too_many_symbols(&self) -> Option<String> {
-        let env = self.aws_replicate_env(&"0".repeat(12), &Known::default());
+        let env = self.aws_replicate_env(&"0".repeat(12), &ResolvedOutputs::default());
         let bytes = |(name, value): (&String, &String)| name.len() + value.len();
         let taken = env.iter().map(bytes).sum::<usize>() + ADDED_LATER_BYTES;
         if taken <= ENVIRONMENT_BYTES {

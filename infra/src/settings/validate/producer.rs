@@ -5,11 +5,6 @@ use crate::settings::model::{Health, Host, Producer, Publish, Route, Spool};
 use super::{Checked, LOWER, binance, ensure, name, range, unique};
 
 pub(super) fn producer(producer: &Producer) -> Checked {
-    // The most that a message may have: see `candle::message::MAX_TRADES`.
-    range("producer.batch_max_trades", producer.batch_max_trades, 1..=2_500)?;
-    // A quarter of a mebibyte, the least that SQS and its emulators take.
-    range("producer.batch_max_bytes", producer.batch_max_bytes, 1_000..=262_144)?;
-    range("producer.batch_age_ms", producer.batch_age_ms, 1..=60_000)?;
     publish(&producer.publish)?;
     spool(&producer.spool)?;
     host(&producer.host, &producer.spool)?;
@@ -17,22 +12,13 @@ pub(super) fn producer(producer: &Producer) -> Checked {
 }
 
 fn publish(publish: &Publish) -> Checked {
-    range("producer.publish.messages", publish.messages, 1..=1_000)?;
-    range("producer.publish.bytes", publish.bytes, 1_000..=10_000_000)?;
-    range("producer.publish.deadline_ms", publish.deadline_ms, 100..=60_000)?;
     range("producer.publish.slow_ms", publish.slow_ms, 50..=publish.deadline_ms)?;
-    range("producer.publish.backoff_base_ms", publish.backoff_base_ms, 1..=60_000)?;
     let cap = publish.backoff_base_ms..=60_000;
-    range("producer.publish.backoff_cap_ms", publish.backoff_cap_ms, cap)?;
-    range("producer.publish.canary_ms", publish.canary_ms, 50..=600_000)
+    range("producer.publish.backoff_cap_ms", publish.backoff_cap_ms, cap)
 }
 
 fn spool(spool: &Spool) -> Checked {
-    range("producer.spool.sync_interval_ms", spool.sync_interval_ms, 1..=60_000)?;
-    range("producer.spool.max_mb", spool.max_mb, 1..=1_048_576)?;
-    range("producer.spool.segment_mb", spool.segment_mb, 1..=spool.max_mb.min(1_024))?;
-    range("producer.spool.window_s", spool.window_s, 0..=604_800)?;
-    range("producer.spool.checkpoint_ms", spool.checkpoint_ms, 10..=10_000)
+    range("producer.spool.segment_mb", spool.segment_mb, 1..=spool.max_mb.min(1_024))
 }
 
 fn host(host: &Host, spool: &Spool) -> Checked {
@@ -68,10 +54,7 @@ pub(super) fn route(route: &Route) -> Checked {
     }
     let is_heavy = |target: &String| route.weights.get(target).is_none_or(|weight| *weight > 0);
     let problem = "every target's weight is 0; give one of them more";
-    ensure("route.weights", route.targets.iter().any(is_heavy), problem)?;
-    range("route.latency_margin_percent", route.latency_margin_percent, 0..=1_000)?;
-    range("route.failback_s", route.failback_s, 0..=86_400)?;
-    range("route.lease_s", route.lease_s, 3..=3_600)
+    ensure("route.weights", route.targets.iter().any(is_heavy), problem)
 }
 
 /// A cloud, or a region of one.
@@ -85,12 +68,5 @@ fn target(key: &'static str, target: &str) -> Checked {
 }
 
 pub(super) fn health(health: &Health) -> Checked {
-    range("health.refused_points", health.refused_points, 1..=1_000)?;
-    range("health.suspect_points", health.suspect_points, 1..=1_000)?;
-    range("health.down_points", health.down_points, health.suspect_points..=10_000)?;
-    range("health.suspect_ms", health.suspect_ms, 0..=600_000)?;
-    range("health.clear_successes", health.clear_successes, 1..=1_000)?;
-    range("health.down_ms", health.down_ms, 0..=3_600_000)?;
-    range("health.recover_successes", health.recover_successes, 1..=1_000)?;
-    range("health.recovering_ms", health.recovering_ms, 0..=3_600_000)
+    range("health.down_points", health.down_points, health.suspect_points..=10_000)
 }

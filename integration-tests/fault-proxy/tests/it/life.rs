@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy::{AwsError, Ending, Fault, Happened, Level, Match, Proxy, TcpFault};
+use fault_proxy::{AwsError, Ending, Fault, FaultEventKind, Level, Match, Proxy, TcpFault};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -44,7 +44,7 @@ async fn times_are_exact_when_everybody_comes_at_once() {
         .all()
         .iter()
         .filter_map(|event| match event.happened {
-            Happened::Fired { count, .. } => Some(count),
+            FaultEventKind::Fired { count, .. } => Some(count),
             _ => None,
         })
         .collect();
@@ -92,9 +92,9 @@ async fn events_tell_all_and_can_be_read_back() {
     let happened: Vec<_> = read.iter().map(|event| event.happened.clone()).collect();
     let detail = "s3 PutObject: 503 ServiceUnavailable".to_owned();
     let expected = [
-        Happened::Added { spec: fault },
-        Happened::Fired { count: 1, connection: 1, detail },
-        Happened::Removed { fired: 1 },
+        FaultEventKind::Added { spec: fault },
+        FaultEventKind::Fired { count: 1, connection: 1, detail },
+        FaultEventKind::Removed { fired: 1 },
     ];
     assert_eq!(happened, expected);
     assert!(read.iter().all(|event| event.fault == id && event.kind == "aws_error"));

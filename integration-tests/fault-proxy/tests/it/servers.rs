@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy::{FaultEvent, Happened, Level, OnEvent, Proxy};
+use fault_proxy::{FaultEvent, FaultEventKind, Level, OnEvent, Proxy};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -177,7 +177,7 @@ impl Events {
     /// The details of firings, in order.
     pub(crate) fn fired(&self) -> Vec<String> {
         let details = self.all().into_iter().filter_map(|event| match event.happened {
-            Happened::Fired { detail, .. } => Some(detail),
+            FaultEventKind::Fired { detail, .. } => Some(detail),
             _ => None,
         });
         details.collect()

@@ -27,7 +27,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     check(args)?;
     if args.planted {
-        return simulated::planted(args, checkout);
+        return simulated::mutants::run(args, checkout);
     }
     simulated::run(args, checkout)
 }

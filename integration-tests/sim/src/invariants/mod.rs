@@ -16,7 +16,7 @@ use candle::IdRanges;
 use serde::Serialize;
 
 pub use crate::evidence::Evidence;
-use crate::history::Event;
+use crate::history;
 
 impl Evidence {
     /// Distinct trades that any cloud accepted.
@@ -30,12 +30,10 @@ impl Evidence {
     #[must_use]
     pub fn accepted(&self) -> BTreeMap<&str, IdRanges> {
         let mut accepted: BTreeMap<&str, IdRanges> = BTreeMap::new();
-        for entry in &self.history {
-            if let Event::Accepted { symbol, trade_ids, .. } = &entry.event {
-                let ids = accepted.entry(symbol).or_default();
-                for (first, last) in trade_ids {
-                    ids.insert_range(*first..=*last);
-                }
+        for message in history::accepted(&self.history) {
+            let ids = accepted.entry(message.symbol.as_str()).or_default();
+            for (first, last) in message.ids {
+                ids.insert_range(*first..=*last);
             }
         }
         accepted

@@ -9,6 +9,7 @@ use producer::{Generator, SourceTrade};
 
 use super::{Evidence, Verdict, check};
 use crate::evidence::About;
+use crate::fault::{Fault, FaultKind};
 use crate::history::{CloudId, Entry, Event, id_ranges};
 use crate::recompute;
 use crate::snapshot::Snapshot;
@@ -45,16 +46,19 @@ fn snapshot(trades: &[Trade]) -> Snapshot {
     }
 }
 
+fn spooled(sequence: u64, ids: Vec<(u64, u64)>) -> Event {
+    Event::Producer(producer::Event::Spooled { sequence, symbol: symbol(), ids, recovered: false })
+}
+
 /// Evidence in which everything holds.
 pub(crate) fn good() -> Evidence {
     let frames: String = made().iter().map(|made| Generator::frame(made) + "\n").collect();
     let mut history = Vec::new();
+    history.push(spooled(0, id_ranges(trades().iter().map(|trade| trade.id))));
     for cloud in [CloudId::Aws, CloudId::Gcp] {
-        let trade_ids = id_ranges(trades().iter().map(|trade| trade.id));
-        let is_first = cloud == CloudId::Aws;
-        let symbol = "BTCUSDT".to_owned();
-        let accepted = Event::Accepted { cloud, message: 0, symbol, trade_ids, is_first };
-        history.push(accepted);
+        let (target, sequence, is_first) = (cloud.to_string(), 0, cloud == CloudId::Aws);
+        let accepted = producer::Event::Accepted { target, sequence, is_first };
+        history.push(Event::Producer(accepted));
         history.push(Event::PoisonAccepted { cloud, body: POISON.to_owned() });
     }
     let snapshots = [CloudId::Aws, CloudId::Gcp].map(|cloud| (cloud, snapshot(&trades())));
@@ -181,7 +185,8 @@ fn a_fault_that_did_not_fire() {
     let mut evidence = good();
     evidence.about.faults_asked = 1;
     assert_eq!(broken(&evidence), ["faults fired"]);
-    let (cloud, fault, detail) = (CloudId::Aws, "kill_function".to_owned(), String::new());
+    let (cloud, fault, detail) =
+        (CloudId::Aws, Fault::new(1, FaultKind::KillFunction), String::new());
     evidence.history.push(Entry { at_us: 1, event: Event::FaultFired { cloud, fault, detail } });
     assert_eq!(broken(&evidence), [""; 0]);
 }
@@ -189,7 +194,7 @@ fn a_fault_that_did_not_fire() {
 #[test]
 fn a_fault_that_was_begun_and_hit_nothing() {
     let mut evidence = good();
-    let (cloud, fault, detail) = (CloudId::Aws, "cut 1".to_owned(), String::new());
+    let (cloud, fault, detail) = (CloudId::Aws, Fault::new(1, FaultKind::CutPeer), String::new());
     evidence.history.push(Entry { at_us: 1, event: Event::FaultBegun { cloud, fault, detail } });
     assert_eq!(broken(&evidence), ["faults fired"]);
 }
@@ -197,12 +202,11 @@ fn a_fault_that_was_begun_and_hit_nothing() {
 #[test]
 fn a_cloud_away_and_nobody_who_takes_over() {
     let mut evidence = good();
-    let (cloud, fault) = (CloudId::Aws, "kill_cloud 1".to_owned());
-    let (symbol, trade_ids) = ("BTCUSDT".to_owned(), vec![(1, 1)]);
+    let (cloud, fault) = (CloudId::Aws, Fault::new(1, FaultKind::KillCloud));
     let events = [
-        Event::FaultBegun { cloud, fault: fault.clone(), detail: String::new() },
-        Event::FaultFired { cloud, fault: fault.clone(), detail: String::new() },
-        Event::Spooled { message: 1, symbol, trade_ids },
+        Event::FaultBegun { cloud, fault, detail: String::new() },
+        Event::FaultFired { cloud, fault, detail: String::new() },
+        spooled(1, vec![(1, 1)]),
         Event::FaultHealed { cloud, fault },
     ];
     let entries = (1..).zip(events).map(|(at_us, event)| Entry { at_us: at_us * 2_000_000, event });

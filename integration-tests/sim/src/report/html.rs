@@ -26,7 +26,7 @@ struct Page<'a> {
     timeline: String,
     candles: Vec<Chart>,
     invariants: Vec<Invariant<'a>>,
-    faults: Vec<Fault<'a>>,
+    faults: Vec<Fault>,
 }
 
 #[derive(Serialize)]
@@ -49,9 +49,9 @@ struct Invariant<'a> {
 }
 
 #[derive(Serialize)]
-struct Fault<'a> {
+struct Fault {
     cloud: &'static str,
-    name: &'a str,
+    name: String,
     from: String,
     until: String,
     fired: usize,
@@ -99,7 +99,7 @@ pub fn html(report: &Report, evidence: &Evidence) -> anyhow::Result<String> {
             .iter()
             .map(|span| Fault {
                 cloud: span.cloud.as_str(),
-                name: &span.fault,
+                name: span.fault.to_string(),
                 from: seconds(span.begun_ms),
                 until: span.healed_ms.map_or_else(|| "the end".to_owned(), seconds),
                 fired: span.fired,

@@ -2,7 +2,7 @@
 //!
 //! A cloud that dies with all that it holds takes with it what nobody else has. Three things give that back: the other
 //! cloud's archive, the other cloud's queue, and the producer's window, which is published once more once the dead one is
-//! *known to have died*, because it is down or bears another birth mark: to the other cloud, or to the dead one itself if
+//! *known to have died*, because it is down or has another incarnation id: to the other cloud, or to the dead one itself if
 //! that is there again first. So nothing is asked of the pipeline that it does not promise if
 //!
 //! 1. one cloud only loses its data, however often: the other one is never wiped;
@@ -12,7 +12,7 @@
 
 use super::{Fault, Planned, Schedule};
 
-/// Longer than a producer takes to find a cloud down, or to look at its birth mark.
+/// Longer than a producer takes to find a cloud down, or to look at its incarnation id.
 pub(super) const SEEN_MS: u64 = 2_000;
 
 impl Schedule {

@@ -30,14 +30,13 @@ mod named;
 mod random;
 mod shrink;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 pub use named::{ONLY_ON_SIM, has_full_length, named};
 pub use random::{Bounds, random};
 pub use shrink::shrink;
 
+use crate::fault::FaultKind;
 use crate::history::CloudId;
 use crate::scenarios::Route;
 
@@ -158,24 +157,23 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// What the history calls it.
+    /// Its kind in the history.
     #[must_use]
-    pub fn kind(&self) -> String {
-        let text = match self {
-            Self::Kill => "kill_cloud",
-            Self::Pause => "pause_cloud",
-            Self::Cut { link: Link::Producer, .. } => "cut_producer",
-            Self::Cut { link: Link::Peer, .. } => "cut_peer",
-            Self::Fail { service, .. } => return format!("fail_{service}"),
-            Self::LoseAnswers { service, .. } => return format!("lose_{service}"),
-            Self::Slow { .. } => "slow",
-            Self::Duplicate { .. } => "duplicate",
-            Self::Reorder { .. } => "reorder",
-            Self::Skew { .. } => "skew",
-            Self::CrashFunction { .. } => "crash_function",
-            Self::CrashProducer => "kill_producer",
-        };
-        text.to_owned()
+    pub fn kind(&self) -> FaultKind {
+        match *self {
+            Self::Kill => FaultKind::KillCloud,
+            Self::Pause => FaultKind::PauseCloud,
+            Self::Cut { link: Link::Producer, .. } => FaultKind::CutProducer,
+            Self::Cut { link: Link::Peer, .. } => FaultKind::CutPeer,
+            Self::Fail { service, .. } => FaultKind::Fail { service: service.into() },
+            Self::LoseAnswers { service, .. } => FaultKind::LoseAnswers { service: service.into() },
+            Self::Slow { .. } => FaultKind::Slow,
+            Self::Duplicate { .. } => FaultKind::Duplicate,
+            Self::Reorder { .. } => FaultKind::Reorder,
+            Self::Skew { .. } => FaultKind::Skew,
+            Self::CrashFunction { .. } => FaultKind::KillFunction,
+            Self::CrashProducer => FaultKind::KillProducer,
+        }
     }
 }
 
@@ -203,14 +201,14 @@ pub enum Service {
     All,
 }
 
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Queue => "queue",
-            Self::Archive => "archive",
-            Self::Store => "store",
-            Self::All => "all",
-        })
+impl From<Service> for crate::fault::Service {
+    fn from(service: Service) -> Self {
+        match service {
+            Service::Queue => Self::Queue,
+            Service::Archive => Self::Archive,
+            Service::Store => Self::Store,
+            Service::All => Self::All,
+        }
     }
 }
 

@@ -79,6 +79,8 @@ pub fn named(scenario: &str) -> Option<Schedule> {
         "producer-crash" => {
             (To::Both, (1..=6).map(|crash| crash_producer(1_750 * crash)).collect())
         }
+        // The poison is the scenario's own.
+        "poison-flood" => (To::Both, Vec::new()),
         "clock-skew" => {
             let skew = |cloud, by_ms| planned(500, 12_000, cloud, Fault::Skew { by_ms });
             let (minute, hour) = (60_000, 3_600_000);

@@ -39,7 +39,7 @@ fn a_scenario_as_a_schedule_is_on_the_scenarios_route() {
             count += 1;
         }
     }
-    assert!(count >= 29, "{count} scenarios can be said as schedules");
+    assert!(count >= 30, "{count} scenarios can be said as schedules");
     assert!(ONLY_ON_SIM.iter().all(|(name, _)| named(name).is_some()));
 }
 
@@ -50,7 +50,7 @@ fn what_would_lose_trades_is_told() {
     let (aws, gcp) = (CloudId::Aws, CloudId::Gcp);
     assert_eq!(loss(vec![kill(100, 2_000, aws), kill(3_000, 2_000, aws)]), None);
     assert!(loss(vec![kill(100, 2_000, aws), kill(5_000, 2_000, gcp)]).is_some());
-    assert_eq!(loss(vec![kill(100, 200, aws)]), None, "it has another birth mark");
+    assert_eq!(loss(vec![kill(100, 200, aws)]), None, "it has another incarnation id");
     assert!(loss(vec![kill(6_900, 200, aws)]).is_some());
     assert!(loss(vec![kill(6_000, 2_000, aws)]).is_some());
     let pause = Planned { at_ms: 300, for_ms: 4_000, cloud: gcp, fault: Fault::Pause };

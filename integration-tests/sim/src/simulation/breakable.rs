@@ -1,39 +1,31 @@
 //! A cloud in memory that can break.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cloud_memory::{Effects, MemoryArchive, MemoryCursor, MemoryQueue, MemoryStore, QueueConfig};
+use cloud_memory::{
+    Effects, MemoryArchive, MemoryCursor, MemoryOverrideStore, MemoryQueue, MemoryStore,
+    QueueConfig,
+};
 use pipeline::ports::{Fault as Failure, PortError, Receipt};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::sleep;
 
+use super::ports::Client;
 use crate::cloud::{Cloud, View};
 use crate::delivery::Limits;
+use crate::fault;
 use crate::history::{CloudId, Event, History};
-use crate::planted::Plant;
 use crate::schedule::{Fault, Link, Planned, Service};
 
-/// How often whoever waits for an answer looks whether there is one.
+/// The pause between two looks of a call that hangs.
 const HANG: Duration = Duration::from_millis(20);
 /// Firings of one fault that are written down.
 const TOLD: u32 = 10;
 
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Viewer {
-    Producer,
-    /// The function that takes messages.
-    Ingest,
-    /// The function that copies, in its own cloud.
-    Replicate,
-    /// The function that copies, in the other cloud.
-    Peer,
-}
-
-/// What a cloud holds.
+/// The content of a cloud.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) queue: MemoryQueue,
@@ -41,6 +33,7 @@ pub(super) struct Held {
     pub(super) archive: MemoryArchive,
     pub(super) store: MemoryStore,
     pub(super) cursor: MemoryCursor,
+    pub(super) register: MemoryOverrideStore,
 }
 
 impl Held {
@@ -49,12 +42,14 @@ impl Held {
         let config = QueueConfig { visibility_timeout, max_receive_count };
         let forever = QueueConfig { visibility_timeout: Duration::MAX / 4, ..config };
         let dead_letters = MemoryQueue::new(forever, Effects::default(), None);
+        let cursor = MemoryCursor::default();
         Self {
             queue: MemoryQueue::new(config, Effects::default(), Some(dead_letters.clone())),
             dead_letters,
             archive: MemoryArchive::default(),
             store: MemoryStore::default(),
-            cursor: MemoryCursor::default(),
+            register: MemoryOverrideStore::beside(&cursor),
+            cursor,
         }
     }
 }
@@ -63,10 +58,7 @@ impl Held {
 #[derive(Clone, Debug)]
 pub(super) struct Breakable {
     pub(super) name: CloudId,
-    pub(super) plant: Option<Plant>,
     limits: Limits,
-    /// Bodies that each cloud has acknowledged; only planted bugs ask for it.
-    pub(super) known: Arc<Mutex<BTreeMap<CloudId, BTreeSet<String>>>>,
     history: History,
     inner: Arc<Mutex<Inner>>,
 }
@@ -77,23 +69,24 @@ struct Inner {
     broken: BTreeMap<usize, Broken>,
     rng: ChaCha8Rng,
     /// Calls of functions, by who, to which cloud, service and operation.
-    calls: BTreeMap<(Viewer, &'static str, &'static str), u64>,
+    calls: BTreeMap<(Client, &'static str, &'static str), u64>,
 }
 
 /// A fault that is in force.
 #[derive(Debug)]
 struct Broken {
     fault: Fault,
-    name: String,
+    /// The fault as the history has it.
+    told: fault::Fault,
     fired: u32,
     /// Crashes that no function has taken on yet.
     crashes: u32,
 }
 
-/// What may be done of a call.
+/// Leave to carry out a call, and the way in which it is to be carried out.
 #[derive(Debug)]
 pub(super) struct Pass {
-    /// What there was when the call came in. A cloud that dies meanwhile takes the effect with it.
+    /// The cloud's content when the call came in. A cloud that dies meanwhile takes the effect with it.
     pub(super) held: Held,
     pub(super) twice: bool,
     pub(super) shuffle: bool,
@@ -105,24 +98,18 @@ pub(super) struct Pass {
 enum Decision {
     Wait,
     Refuse(Failure, &'static str),
-    Go { pass: Pass, delay: Duration },
+    Go { pass: Box<Pass>, delay: Duration },
 }
 
 impl Breakable {
-    pub(super) fn new(
-        name: CloudId,
-        (limits, seed): (Limits, u64),
-        history: History,
-        plant: Option<Plant>,
-        known: Arc<Mutex<BTreeMap<CloudId, BTreeSet<String>>>>,
-    ) -> Self {
+    pub(super) fn new(name: CloudId, (limits, seed): (Limits, u64), history: History) -> Self {
         let inner = Inner {
             held: Held::nothing(limits),
             broken: BTreeMap::new(),
             rng: ChaCha8Rng::seed_from_u64(seed ^ (0x51 << 32) ^ name as u64),
             calls: BTreeMap::new(),
         };
-        Self { name, plant, limits, known, history, inner: Arc::new(Mutex::new(inner)) }
+        Self { name, limits, history, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// The cloud as the harness sees it, whatever is broken.
@@ -140,19 +127,19 @@ impl Breakable {
     }
 
     pub(super) fn break_it(&self, index: usize, planned: &Planned) {
-        let name = format!("{} {}", planned.fault.kind(), index + 1);
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let fault = fault::Fault::new(number, planned.fault.kind());
         let detail = format!("{:?} for {} ms", planned.fault, planned.for_ms);
         let cloud = self.name;
-        self.history.record(Event::FaultBegun { cloud, fault: name.clone(), detail });
+        self.history.record(Event::FaultBegun { cloud, fault, detail });
         let crashes = match planned.fault {
             Fault::CrashFunction { times } => times,
             _ => 0,
         };
-        let broken = Broken { fault: planned.fault, name, fired: 0, crashes };
+        let broken = Broken { fault: planned.fault, told: fault, fired: 0, crashes };
         let mut inner = self.inner();
         inner.broken.insert(index, broken);
         match planned.fault {
-            _ if self.plant == Some(Plant::IdleFault) => {}
             Fault::Kill => {
                 inner.held = Held::nothing(self.limits);
                 self.fire(&mut inner, index, "everything in it is gone");
@@ -172,8 +159,8 @@ impl Breakable {
     }
 
     pub(super) fn heal(&self, index: usize) {
-        if let Some(Broken { name, .. }) = self.inner().broken.remove(&index) {
-            self.history.record(Event::FaultHealed { cloud: self.name, fault: name });
+        if let Some(Broken { told: fault, .. }) = self.inner().broken.remove(&index) {
+            self.history.record(Event::FaultHealed { cloud: self.name, fault });
         }
     }
 
@@ -183,20 +170,14 @@ impl Breakable {
 
     /// A function is to crash in what it does next; what comes back says which fault that is.
     pub(super) fn take_on_a_crash(&self) -> Option<usize> {
-        if self.plant == Some(Plant::IdleFault) {
-            return None;
-        }
         let mut inner = self.inner();
         let (index, broken) = inner.broken.iter_mut().find(|(_, broken)| broken.crashes > 0)?;
         broken.crashes -= 1;
         Some(*index)
     }
 
-    /// What the functions take for `now_ms`.
+    /// The time that the functions' clock shows at `now_ms`.
     pub(super) fn clock(&self, now_ms: u64) -> u64 {
-        if self.plant == Some(Plant::IdleFault) {
-            return now_ms;
-        }
         let mut inner = self.inner();
         let skew_of = |(index, broken): (&usize, &Broken)| match broken.fault {
             Fault::Skew { by_ms } => Some((*index, by_ms)),
@@ -213,15 +194,15 @@ impl Breakable {
         self.inner().rng.random_range(0..below)
     }
 
-    /// Lets a call in, once there is somebody to answer it.
+    /// Lets a call in, once the cloud answers.
     pub(super) async fn enter(
         &self,
-        viewer: Viewer,
+        client: Client,
         service: Service,
         operation: &'static str,
     ) -> Result<Pass, PortError> {
         loop {
-            match self.decide(viewer, service, operation) {
+            match self.decide(client, service, operation) {
                 Decision::Wait => sleep(HANG).await,
                 Decision::Refuse(fault, detail) => {
                     sleep(Duration::from_millis(1)).await;
@@ -229,17 +210,17 @@ impl Breakable {
                 }
                 Decision::Go { pass, delay } => {
                     sleep(delay).await;
-                    return Ok(pass);
+                    return Ok(*pass);
                 }
             }
         }
     }
 
-    fn decide(&self, viewer: Viewer, service: Service, operation: &'static str) -> Decision {
+    fn decide(&self, client: Client, service: Service, operation: &'static str) -> Decision {
         let mut guard = self.inner();
         let inner = &mut *guard;
-        if viewer != Viewer::Producer {
-            *inner.calls.entry((viewer, word(service), operation)).or_default() += 1;
+        if client != Client::Producer {
+            *inner.calls.entry((client, word(service), operation)).or_default() += 1;
         }
         let delay = Duration::from_micros(inner.rng.random_range(500..3_000));
         let (held, service_word) = (inner.held.clone(), word(service));
@@ -249,14 +230,11 @@ impl Breakable {
         let mut hits = Vec::new();
         let mut verdict = None;
         let is_hit = |of: Service| of == service || of == Service::All;
-        if self.plant == Some(Plant::IdleFault) {
-            return Decision::Go { pass, delay };
-        }
         for (index, broken) in &inner.broken {
             let mut roll = |percent: u8| inner.rng.random_range(0..100) < percent;
             let link = |link: Link| match link {
-                Link::Producer => viewer == Viewer::Producer,
-                Link::Peer => viewer == Viewer::Peer,
+                Link::Producer => client == Client::Producer,
+                Link::Peer => client == Client::Peer,
             };
             match broken.fault {
                 Fault::Kill => {
@@ -298,25 +276,25 @@ impl Breakable {
             }
         }
         for index in hits {
-            self.fire(inner, index, &format!("{viewer:?}: {service_word} {operation}"));
+            self.fire(inner, index, &format!("{client:?}: {service_word} {operation}"));
         }
-        verdict.unwrap_or(Decision::Go { pass, delay })
+        verdict.unwrap_or(Decision::Go { pass: Box::new(pass), delay })
     }
 
     fn fire(&self, inner: &mut Inner, index: usize, what: &str) {
         let Some(broken) = inner.broken.get_mut(&index) else { return };
         broken.fired += 1;
         if broken.fired <= TOLD {
-            let (fault, detail) = (broken.name.clone(), what.to_owned());
+            let (fault, detail) = (broken.told, what.to_owned());
             self.history.record(Event::FaultFired { cloud: self.name, fault, detail });
         }
     }
 
     /// Writes down which calls its functions have made.
     pub(super) fn tell_calls(&self) {
-        for ((viewer, service, operation), count) in &self.inner().calls {
+        for ((client, service, operation), count) in &self.inner().calls {
             self.history.record(Event::Requests {
-                link: format!("{viewer:?} to {}", self.name).to_lowercase(),
+                link: format!("{client:?} to {}", self.name).to_lowercase(),
                 service: (*service).to_owned(),
                 operation: (*operation).to_owned(),
                 count: *count,

@@ -1,9 +1,9 @@
 //! The functions of a cloud: some instances that take messages, and one that copies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use candle::{Interval, Symbols};
+use cloud_memory::Effects;
 use pipeline::ports::Queue as _;
 use pipeline::replicate::Limits;
 use pipeline::{Backoff, Fold, Ingest, Replicate, Report};
@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::START_MS;
-use super::breakable::{Breakable, Viewer};
+use super::breakable::Breakable;
 use super::port::Port;
-use crate::history::{CloudId, Event, History};
-use crate::planted::{self, Plant};
+use super::ports::Client;
+use crate::history::{Event, History};
+use crate::mutants::{Mutated, Mutation};
 
 /// Instances that take messages.
 const WORKERS: u64 = 2;
@@ -29,7 +30,10 @@ const COPY_PAUSE: Duration = Duration::from_millis(300);
 /// How long a run of replicate may take.
 const COPY_LIMIT: Duration = Duration::from_secs(20);
 
-/// What all functions of a run have in common.
+/// The ports of a cloud as the code of the product gets them.
+pub(super) type ClientPorts = Mutated<Port>;
+
+/// Settings of all functions of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Common {
     pub(super) symbols: Symbols,
@@ -37,6 +41,7 @@ pub(super) struct Common {
     pub(super) history: History,
     pub(super) seed: u64,
     pub(super) started: Instant,
+    pub(super) mutation: Mutation,
 }
 
 impl Common {
@@ -45,14 +50,21 @@ impl Common {
         Backoff::new(30, base, cap, self.seed ^ salt)
     }
 
+    /// The ports of `cloud` for a client, which can crash at the points of `effects`.
+    pub(super) fn ports(&self, cloud: &Breakable, client: Client, effects: Effects) -> ClientPorts {
+        Mutated::new(Port::new(cloud, client, effects), &self.mutation)
+    }
+
     /// Starts the functions of `cloud`, which copies from `peer`.
     pub(super) fn start(&self, cloud: &Breakable, peer: &Breakable) -> JoinSet<()> {
         let mut functions = JoinSet::new();
         for worker in 1..=WORKERS {
             let seed = self.seed ^ (worker << 8) ^ cloud.name as u64;
-            let port = Port::new(cloud, Viewer::Ingest);
+            let effects = Effects::default();
+            let ports = self.ports(cloud, Client::Ingest, effects.clone());
             let rng = ChaCha8Rng::seed_from_u64(seed);
-            let instance = Instance { common: self.clone(), port, rng, seed };
+            let (common, cloud) = (self.clone(), cloud.clone());
+            let instance = Instance { common, cloud, ports, effects, rng, seed };
             functions.spawn(instance.run());
         }
         let (common, cloud, peer) = (self.clone(), cloud.clone(), peer.clone());
@@ -78,13 +90,10 @@ impl Common {
 
     /// One run of replicate into `cloud`.
     pub(super) async fn copy(&self, cloud: &Breakable, peer: &Breakable) -> Report {
-        if cloud.plant == Some(Plant::OneWay) && cloud.name == CloudId::Gcp {
-            return Report::default();
-        }
-        let here = Port::new(cloud, Viewer::Replicate);
+        let here = self.ports(cloud, Client::Replicate, Effects::default());
         let salt = 0xc0 ^ cloud.name as u64;
         let fold = Fold::new(here.clone(), self.intervals.clone(), self.backoff(salt));
-        let there = Port::new(peer, Viewer::Peer);
+        let there = self.ports(peer, Client::Peer, Effects::default());
         let limits = Limits::default();
         let seed = self.seed ^ salt;
         let replicate =
@@ -110,7 +119,9 @@ impl Common {
 /// One instance of the function that takes messages.
 struct Instance {
     common: Common,
-    port: Port,
+    cloud: Breakable,
+    ports: ClientPorts,
+    effects: Effects,
     rng: ChaCha8Rng,
     seed: u64,
 }
@@ -118,53 +129,37 @@ struct Instance {
 impl Instance {
     async fn run(mut self) {
         let Common { symbols, intervals, .. } = self.common.clone();
-        let symbols = Arc::new(symbols);
         let backoff = self.common.backoff(self.seed);
-        let (archive, store) = (self.port.clone(), self.port.clone());
-        let ingest = Ingest::new(archive, store, (*symbols).clone(), intervals, backoff);
-        let plant = self.port.cloud.plant;
+        let (archive, store) = (self.ports.clone(), self.ports.clone());
+        let ingest = Ingest::new(archive, store, symbols, intervals, backoff);
         let mut crash = None;
         loop {
             // A call takes its time, or nothing would ever overlap.
             sleep(Duration::from_millis(self.rng.random_range(1..20))).await;
-            let Ok(received) = self.port.receive(BATCH).await else { continue };
+            let Ok(received) = self.ports.receive(BATCH).await else { continue };
             if received.is_empty() {
                 continue;
             }
-            let bodies: Vec<_> = received
-                .iter()
-                .map(|message| planted::body(plant, &message.body, &symbols))
-                .collect();
-            if plant == Some(Plant::AcknowledgeFirst) {
-                for message in &received {
-                    let _ = self.port.acknowledge(&message.receipt).await;
-                }
-            }
+            let bodies: Vec<_> = received.iter().map(|message| message.body.clone()).collect();
             if crash.is_none() {
-                crash = self.port.cloud.take_on_a_crash();
+                crash = self.cloud.take_on_a_crash();
                 if crash.is_some() {
-                    self.port.effects.crash_after(self.rng.random_range(0..CRASH_WITHIN));
+                    self.effects.crash_after(self.rng.random_range(0..CRASH_WITHIN));
                 }
             }
-            let Some(outcomes) = self.port.effects.until_crash(ingest.messages(&bodies)).await
-            else {
+            let Some(outcomes) = self.effects.until_crash(ingest.messages(&bodies)).await else {
                 if let Some(index) = crash.take() {
-                    let passed = self.port.effects.passed();
-                    self.port.cloud.fired(index, &format!("between two effects, after {passed}"));
+                    let passed = self.effects.passed();
+                    self.cloud.fired(index, &format!("between two effects, after {passed}"));
                 }
                 continue;
             };
             for (message, outcome) in received.iter().zip(outcomes) {
-                let is_done = outcome.acknowledge() || plant == Some(Plant::AcknowledgeFailed);
-                if is_done {
-                    let _ = self.port.acknowledge(&message.receipt).await;
+                let _ = if outcome.acknowledge() {
+                    self.ports.acknowledge(&message.receipt).await
                 } else {
-                    self.port.cloud.not_processed(&message.receipt);
-                }
-                if plant == Some(Plant::DeadLetterHealthy) && planted::is_dropped(&message.body) {
-                    let body = String::from_utf8_lossy(&message.body).into_owned();
-                    self.port.cloud.seen().dead_letters.publish(vec![body]).await;
-                }
+                    self.ports.release(&message.receipt).await
+                };
             }
         }
     }

@@ -1,180 +1,253 @@
-//! Clouds in memory, in this process and in virtual time. The pipeline is the real one; the release binaries, the
-//! emulators and the network are not there.
-//!
-//! [`Sim`] is what `e2e` sends messages through. [`Play`] is for chaos: the real relay and spool, ingest and replicate of
-//! both clouds, and faults by a [`crate::schedule`]. One seed decides everything.
+//! Clouds in memory, in this process and in virtual time, and faults by a [`Schedule`]. The pipeline is the real one: relay
+//! and spool, ingest and replicate of both clouds. The release binaries, the emulators and the network are not there. One
+//! seed decides everything.
 
 mod breakable;
 mod functions;
-mod play;
+mod poison;
 mod port;
+pub(crate) mod ports;
 mod producer;
 
-pub use play::Play;
-
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use cloud_memory::{Effects, MemoryArchive, MemoryQueue, MemoryStore, QueueConfig};
-use pipeline::ports::Queue as _;
-use pipeline::{Backoff, Ingest};
-use rand::{RngExt as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
+use ::producer::SourceTrade;
+use ::producer::config::ProducerConfig;
+use ::producer::relay::RelayConfig;
+use ::producer::spool::{SpoolConfig, Sync};
+use anyhow::Context as _;
+use candle::Interval;
+use candle::binance::{self, Frame};
+use cloud_memory::Effects;
+use infra::Settings;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::cloud::{Cloud, View};
-use crate::drive::Drive;
-use crate::history::{CloudId, Event};
+use breakable::Breakable;
+use functions::Common;
+use ports::Client;
+use producer::Producer;
+
+use crate::delivery::Limits;
+use crate::history::{CloudId, Event, History};
+use crate::mutants::{Mutant, Mutation};
+use crate::schedule::{Fault, Planned, Schedule};
 use crate::snapshot::Snapshot;
+use crate::workload::Workload;
 
-/// What a verdict on it does not cover.
+/// The limits of a verdict on it.
 pub const NOTE: &str =
     "clouds in memory and in one process: no verdict on the release binaries and the emulators.";
 /// The time of day at which a simulated run starts, in milliseconds since the epoch: a little before the generator's first
 /// trade.
 const START_MS: u64 = 1_704_153_450_000;
-/// Functions of one cloud that run at once.
-const WORKERS: usize = 3;
-/// Messages one call gets.
-const BATCH: usize = 10;
-const VISIBILITY: Duration = Duration::from_secs(5);
-/// A crash comes within so many effects.
-const CRASH_WITHIN: u64 = 12;
+/// How long a fault waits for something to hit, once its time is over.
+const HIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(20);
+/// Runs of replicate until nothing is left to copy.
+const LAST_COPIES: u32 = 20;
+/// How long a better primary must have been healthy: short, so that a run of seconds sees it.
+const FAILBACK_MS: u64 = 1_000;
 
-/// The settings of a simulated run.
-#[derive(Clone, Copy, Debug)]
-pub struct Sim {
+/// A run: real relay, spool, ingest and replicate over clouds in memory, in virtual time.
+#[derive(Clone, Debug)]
+pub struct Simulation {
     /// Decides everything that is random.
     pub seed: u64,
-    /// Deliveries before a message is a dead letter.
-    pub max_receive_count: u32,
-    /// Times to crash a function of each cloud between two effects.
-    pub crashes: u32,
+    /// The faults, and where the producer sends to.
+    pub schedule: Schedule,
+    /// The load.
+    pub workload: Arc<Workload>,
+    /// The candles that the functions keep.
+    pub intervals: Vec<Interval>,
+    /// Trades a second.
+    pub rate: u32,
+    /// The history.
+    pub history: History,
+    /// The folder of the spool.
+    pub spool: PathBuf,
+    /// Settings of the producer.
+    pub settings: Settings,
+    /// A mutant of the pipeline, for tests of the invariants.
+    pub mutant: Option<Mutant>,
 }
 
-type MemoryCloud = Cloud<MemoryQueue, MemoryArchive, MemoryStore>;
+/// The clouds, their functions and the producer of a run that goes on.
+struct World {
+    clouds: [Breakable; 2],
+    common: Common,
+    functions: tokio::sync::Mutex<BTreeMap<CloudId, JoinSet<()>>>,
+    producer: tokio::sync::Mutex<Producer>,
+}
 
-impl Sim {
+impl Simulation {
     /// Runs to the end; on a paused clock it takes as long as the work, not as the waiting.
-    pub fn run(
-        &self,
-        drive: &Drive,
-        progress: impl Fn(&str),
-    ) -> anyhow::Result<[(CloudId, Snapshot); 2]> {
+    pub fn run(&self) -> anyhow::Result<BTreeMap<CloudId, Snapshot>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()?;
-        runtime.block_on(async {
-            drive.history.begin();
-            let mut functions = JoinSet::new();
-            let aws = self.start(CloudId::Aws, drive, &mut functions);
-            let gcp = self.start(CloudId::Gcp, drive, &mut functions);
-            drive.both(&aws, &gcp, progress).await
-        })
+        runtime.block_on(self.simulate())
     }
 
-    fn start(&self, name: CloudId, drive: &Drive, functions: &mut JoinSet<()>) -> MemoryCloud {
-        let config = QueueConfig {
-            visibility_timeout: VISIBILITY,
-            max_receive_count: self.max_receive_count,
-        };
-        let forever = QueueConfig { visibility_timeout: Duration::MAX / 4, ..config };
-        let dead_letters = MemoryQueue::new(forever, Effects::default(), None);
-        let cloud = Cloud {
-            name,
-            queue: MemoryQueue::new(config, Effects::default(), Some(dead_letters.clone())),
-            dead_letters,
-            archive: MemoryArchive::default(),
-            store: MemoryStore::default(),
-            view: View::whole(),
-        };
-        let crashes = Arc::new(AtomicU32::new(self.crashes));
-        for worker in 0..WORKERS {
-            let seed = self.seed ^ ((worker as u64) << 8) ^ name as u64;
-            let function = Function {
-                cloud: cloud.clone(),
-                effects: Effects::default(),
-                rng: ChaCha8Rng::seed_from_u64(seed),
-                crashes_left: Arc::clone(&crashes),
-                crash_due: false,
-                drive: drive.clone(),
-            };
-            functions.spawn(function.run());
+    async fn simulate(&self) -> anyhow::Result<BTreeMap<CloudId, Snapshot>> {
+        self.history.begin();
+        let world = self.world()?;
+        for (cloud, peer) in world.pairs() {
+            self.history.record(Event::CloudReady { cloud: cloud.name });
+            self.history.record(Event::PublishStarted { cloud: cloud.name });
+            let functions = world.common.start(cloud, peer);
+            world.functions.lock().await.insert(cloud.name, functions);
         }
-        drive.history.record(Event::CloudReady { cloud: name });
-        cloud
+        world.producer.lock().await.start()?;
+        let injected =
+            |planned: &Planned| self.mutant.map_or(*planned, |mutant| mutant.injected(*planned));
+        let faults = self.schedule.faults.iter().map(injected).enumerate();
+        let faults = faults.map(|(index, planned)| world.happen(index, planned));
+        let poison = world.clouds.iter().map(|cloud| self.send_poison(&world.common, cloud));
+        let (faults, poison) =
+            (futures::future::try_join_all(faults), futures::future::try_join_all(poison));
+        futures::future::try_join(faults, poison).await?;
+        world.producer.lock().await.done().await?;
+        let published = AtomicBool::new(true);
+        let clouds = world.clouds.each_ref().map(Breakable::seen);
+        let converge = clouds.iter().map(|cloud| {
+            cloud.converge(&self.workload, &self.intervals, &published, &self.history)
+        });
+        let dead_letters = futures::future::try_join_all(converge).await?;
+        world.copy_the_rest().await;
+        let mut snapshots = BTreeMap::new();
+        for (cloud, letters) in world.clouds.iter().zip(dead_letters) {
+            cloud.tell_calls();
+            let snapshot = cloud.seen().snapshot(&self.workload.symbols, letters).await?;
+            snapshots.insert(cloud.name, snapshot);
+        }
+        Ok(snapshots)
+    }
+
+    fn world(&self) -> anyhow::Result<World> {
+        let clouds = [CloudId::Aws, CloudId::Gcp].map(|name| {
+            let limits = Limits::of(name, &self.settings);
+            Breakable::new(name, (limits, self.seed), self.history.clone())
+        });
+        let started = Instant::now();
+        let common = Common {
+            symbols: self.workload.symbols.clone(),
+            intervals: self.intervals.clone(),
+            history: self.history.clone(),
+            seed: self.seed,
+            started,
+            mutation: Mutation::new(self.mutant, self.workload.symbols.clone()),
+        };
+        let env = self.settings.producer_env();
+        let config = ProducerConfig::from_vars(|name| env.get(name).cloned(), self.seed)?;
+        let ports = config.relay.router.targets.iter().map(|target| {
+            let cloud = clouds.iter().find(|cloud| cloud.name.as_str() == target.cloud);
+            let cloud = cloud.with_context(|| format!("target {}: no such cloud", target.name))?;
+            Ok(common.ports(cloud, Client::Producer, Effects::default()))
+        });
+        let ports = ports.collect::<anyhow::Result<_>>()?;
+        let mut router = config.relay.router.clone();
+        router.failback_ms = router.failback_ms.min(FAILBACK_MS);
+        let producer = Producer {
+            // Routing overrides come from registers, which no cloud here has.
+            relay: RelayConfig { router, lease: None, ..config.relay },
+            // Nothing here loses power.
+            spool: SpoolConfig { sync: Sync::Never, ..config.spool },
+            dir: self.spool.clone(),
+            ports,
+            trades: Arc::new(trades(&self.workload)?),
+            symbols: self.workload.symbols.clone(),
+            rate: self.rate,
+            history: self.history.clone(),
+            started,
+            mutant: self.mutant,
+            lives: 0,
+            running: None,
+        };
+        let (functions, producer) = (BTreeMap::new().into(), producer.into());
+        Ok(World { clouds, common, functions, producer })
     }
 }
 
-/// One instance of the ingest function.
-struct Function {
-    cloud: MemoryCloud,
-    effects: Effects,
-    rng: ChaCha8Rng,
-    /// Crashes that nobody has taken on yet, shared by the functions of a cloud.
-    crashes_left: Arc<AtomicU32>,
-    /// This function has taken one on, and goes on until it has crashed.
-    crash_due: bool,
-    drive: Drive,
-}
+impl World {
+    fn pairs(&self) -> [(&Breakable, &Breakable); 2] {
+        let [aws, gcp] = &self.clouds;
+        [(aws, gcp), (gcp, aws)]
+    }
 
-impl Function {
-    async fn run(mut self) {
-        let backoff = Backoff::new(
-            20,
-            Duration::from_millis(5),
-            Duration::from_millis(200),
-            self.rng.random(),
-        );
-        let ingest = Ingest::new(
-            self.cloud.archive.with_effects(self.effects.clone()),
-            self.cloud.store.with_effects(self.effects.clone()),
-            self.drive.workload.symbols.clone(),
-            self.drive.intervals.clone(),
-            backoff,
-        );
-        loop {
-            // A simulated call takes its time, or nothing would ever overlap.
-            sleep(Duration::from_millis(self.rng.random_range(1..20))).await;
-            let Ok(received) = self.cloud.queue.receive(BATCH).await else { continue };
-            if received.is_empty() {
-                continue;
-            }
-            if self.takes_on_a_crash() {
-                self.effects.crash_after(self.rng.random_range(0..CRASH_WITHIN));
-            }
-            let bodies: Vec<_> = received.iter().map(|message| message.body.clone()).collect();
-            let Some(outcomes) = self.effects.until_crash(ingest.messages(&bodies)).await else {
-                self.crashed();
-                continue;
-            };
-            for (message, outcome) in received.iter().zip(outcomes) {
-                if outcome.acknowledge() {
-                    let _ = self.cloud.queue.acknowledge(&message.receipt).await;
-                } else {
-                    let _ = self.cloud.queue.release(&message.receipt).await;
+    /// One fault, from its beginning to its end.
+    async fn happen(&self, index: usize, planned: Planned) -> anyhow::Result<()> {
+        let pair = self.pairs().into_iter().find(|(cloud, _)| cloud.name == planned.cloud);
+        let (cloud, peer) = pair.context("a fault is at one of both clouds")?;
+        sleep_until(self.common.started + Duration::from_millis(planned.at_ms)).await;
+        let lasts = Duration::from_millis(planned.for_ms);
+        match planned.fault {
+            Fault::Kill => {
+                cloud.break_it(index, &planned);
+                // The functions die with what they hold in hand.
+                let functions = self.functions.lock().await.remove(&cloud.name);
+                if let Some(mut functions) = functions {
+                    functions.shutdown().await;
+                }
+                sleep(lasts).await;
+                cloud.heal(index);
+                // Of two deaths at once the one that ends last starts it again.
+                if !cloud.is_dead() {
+                    let functions = self.common.start(cloud, peer);
+                    self.functions.lock().await.insert(cloud.name, functions);
                 }
             }
+            Fault::CrashProducer => {
+                let mut producer = self.producer.lock().await;
+                cloud.break_it(index, &planned);
+                if !producer.has_ended() {
+                    producer.crash().await?;
+                    cloud.fired(index, "the producer is gone");
+                    sleep(lasts).await;
+                    producer.start()?;
+                }
+                cloud.heal(index);
+            }
+            _ => {
+                cloud.break_it(index, &planned);
+                sleep(lasts).await;
+                let deadline = Instant::now() + HIT;
+                // One that hit nothing proves nothing.
+                while !cloud.has_fired(index) && Instant::now() < deadline {
+                    sleep(POLL).await;
+                }
+                cloud.heal(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies until neither cloud lacks anything: candles may be complete before the last object is.
+    async fn copy_the_rest(&self) {
+        for functions in self.functions.lock().await.values_mut() {
+            functions.shutdown().await;
+        }
+        for _ in 0..LAST_COPIES {
+            let [(aws, gcp), _] = self.pairs();
+            let (into_aws, into_gcp) =
+                tokio::join!(self.common.copy(aws, gcp), self.common.copy(gcp, aws));
+            if [into_aws, into_gcp].iter().all(|report| report.complete && report.copied == 0) {
+                return;
+            }
         }
     }
+}
 
-    fn takes_on_a_crash(&mut self) -> bool {
-        let left = &self.crashes_left;
-        let take = || left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
-        self.crash_due = self.crash_due || take();
-        self.crash_due
-    }
-
-    fn crashed(&mut self) {
-        self.crash_due = false;
-        self.drive.history.record(Event::FaultFired {
-            cloud: self.cloud.name,
-            fault: "crash_function".to_owned(),
-            detail: format!("between two effects, after {} in all", self.effects.passed()),
-        });
-    }
+/// The trades of the workload, in the order of the source.
+fn trades(workload: &Workload) -> anyhow::Result<Vec<SourceTrade>> {
+    let frames = workload.frames.iter().map(|frame| match binance::decode(frame.as_bytes())? {
+        Frame::Trade { symbol, trade } => Ok(Some(SourceTrade { symbol, trade })),
+        Frame::PassedOver { .. } => Ok(None),
+    });
+    frames.filter_map(Result::transpose).collect()
 }

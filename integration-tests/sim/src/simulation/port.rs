@@ -2,94 +2,69 @@
 
 use bytes::Bytes;
 use candle::{Candle, CandleKey, Interval, Symbol};
-use cloud_memory::{Effects, MemoryRegister};
+use cloud_memory::{Effects, MemoryQueue};
 use pipeline::ports::{
-    Archive, CandleStore, Cursor, Fault as Failure, MessageId, PortError, Put, Queue, Receipt,
-    Received, Stored,
+    Archive, CandleStore, Cursor, MessageId, PortError, Put, Queue, Receipt, Received, Stored,
 };
-use pipeline::route::epoch::Register as _;
-use std::sync::PoisonError;
+use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 use std::time::Duration;
 use tokio::time::sleep;
 
-use super::breakable::{Breakable, Viewer, error};
+use super::breakable::Breakable;
+use super::ports::{Client, CloudPorts};
 use crate::history::CloudId;
-use crate::planted::{self, Plant};
 use crate::schedule::Service;
 
 /// The wait of a receive that finds nothing.
 const EMPTY: Duration = Duration::from_millis(20);
 
-/// All ports of a cloud.
+/// All ports of a cloud, for one client.
 #[derive(Clone, Debug)]
 pub(super) struct Port {
-    pub(super) cloud: Breakable,
-    pub(super) viewer: Viewer,
-    /// The points at which the caller can crash.
-    pub(super) effects: Effects,
+    cloud: Breakable,
+    client: Client,
+    /// The points at which the client can crash.
+    effects: Effects,
 }
 
 impl Port {
-    pub(super) fn new(cloud: &Breakable, viewer: Viewer) -> Self {
-        Self { cloud: cloud.clone(), viewer, effects: Effects::default() }
+    pub(super) fn new(cloud: &Breakable, client: Client, effects: Effects) -> Self {
+        Self { cloud: cloud.clone(), client, effects }
+    }
+}
+
+impl CloudPorts for Port {
+    type DeadLetters = MemoryQueue;
+
+    fn cloud(&self) -> CloudId {
+        self.cloud.name
     }
 
-    /// The mark that replication has left.
-    pub(super) async fn birth_mark(&self) -> Result<Option<String>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "FindBirthMark").await?;
-        let mark = MemoryRegister::beside(&pass.held.cursor).birth_mark().await?;
-        pass.answer(mark)
+    fn client(&self) -> Client {
+        self.client
     }
 
-    fn has(&self, plant: Plant) -> bool {
-        self.cloud.plant == Some(plant)
-    }
-
-    fn is_known_elsewhere(&self, body: &str) -> bool {
-        let known = self.cloud.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().any(|(cloud, bodies)| *cloud != self.cloud.name && bodies.contains(body))
-    }
-
-    fn remember(&self, bodies: &[String]) {
-        if self.has(Plant::NoReplay) || self.has(Plant::StuckRoute) {
-            let mut known = self.cloud.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.entry(self.cloud.name).or_default().extend(bodies.iter().cloned());
-        }
+    fn dead_letters(&self) -> MemoryQueue {
+        self.cloud.seen().dead_letters
     }
 }
 
 impl Queue for Port {
     async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
         let count = bodies.len();
-        if self.has(Plant::NoReplay) && bodies.iter().all(|body| self.is_known_elsewhere(body)) {
-            return vec![Ok(MessageId("known".to_owned())); count];
-        }
-        if self.has(Plant::StuckRoute) && self.cloud.name == CloudId::Gcp {
-            let refused = error("queue", "Publish", Failure::Unknown, "the route stays");
-            return vec![Err(refused); count];
-        }
-        let pass = match self.cloud.enter(self.viewer, Service::Queue, "Publish").await {
+        let pass = match self.cloud.enter(self.client, Service::Queue, "Publish").await {
             Ok(pass) => pass,
             Err(error) => return vec![Err(error); count],
         };
-        if self.has(Plant::LyingQueue) {
-            let kept = bodies.iter().filter(|body| !planted::is_dropped(body)).cloned().collect();
-            pass.held.queue.publish(kept).await;
-            return vec![Ok(MessageId("taken".to_owned())); count];
-        }
         if pass.twice {
             pass.held.queue.publish(bodies.clone()).await;
         }
-        let answers = pass.held.queue.publish(bodies.clone()).await;
-        if pass.is_lost() {
-            return vec![Err(pass.no_answer()); count];
-        }
-        self.remember(&bodies);
-        answers
+        let answers = pass.held.queue.publish(bodies).await;
+        if pass.is_lost() { vec![Err(pass.no_answer()); count] } else { answers }
     }
 
     async fn receive(&self, max: usize) -> Result<Vec<Received>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Queue, "Receive").await?;
+        let pass = self.cloud.enter(self.client, Service::Queue, "Receive").await?;
         if pass.held.queue.depth() == 0 {
             sleep(EMPTY).await;
             return pass.answer(Vec::new());
@@ -111,36 +86,29 @@ impl Queue for Port {
     }
 
     async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Queue, "Acknowledge").await?;
+        let pass = self.cloud.enter(self.client, Service::Queue, "Acknowledge").await?;
         pass.held.queue.acknowledge(receipt).await?;
         pass.answer(())
     }
 
+    /// What a function does with a message that it could not process: on SQS nothing, so that it stays hidden; Pub/Sub is told
+    /// so by the answer to its push, and pauses. Neither is a call.
     async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Queue, "Release").await?;
-        pass.held.queue.release(receipt).await?;
-        pass.answer(())
+        self.cloud.not_processed(receipt);
+        Ok(())
     }
 }
 
 impl Archive for Port {
     async fn put_if_absent(&self, name: &str, bytes: Bytes) -> Result<Put, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Archive, "Put").await?;
+        let pass = self.cloud.enter(self.client, Service::Archive, "Put").await?;
         let archive = pass.held.archive.with_effects(self.effects.clone());
-        let bytes = match self.viewer {
-            Viewer::Ingest if self.has(Plant::WrongContent) => planted::other_content(&bytes),
-            _ => bytes,
-        };
-        let put = archive.put_if_absent(name, bytes.clone()).await?;
-        if self.viewer == Viewer::Replicate && self.has(Plant::Echo) {
-            let body = planted::message_of(name, &bytes);
-            self.publish(body.into_iter().collect()).await;
-        }
+        let put = archive.put_if_absent(name, bytes).await?;
         pass.answer(put)
     }
 
     async fn get(&self, name: &str) -> Result<Option<Bytes>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Archive, "Get").await?;
+        let pass = self.cloud.enter(self.client, Service::Archive, "Get").await?;
         let got = pass.held.archive.get(name).await?;
         pass.answer(got)
     }
@@ -151,11 +119,8 @@ impl Archive for Port {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<String>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Archive, "List").await?;
-        let mut names = pass.held.archive.list(prefix, after, limit).await?;
-        if self.viewer == Viewer::Peer && self.has(Plant::SkipHour) {
-            names.retain(|name| !planted::is_of_a_skipped_hour(name));
-        }
+        let pass = self.cloud.enter(self.client, Service::Archive, "List").await?;
+        let names = pass.held.archive.list(prefix, after, limit).await?;
         pass.answer(names)
     }
 }
@@ -164,48 +129,21 @@ impl CandleStore for Port {
     type Version = u64;
 
     async fn load(&self, key: &CandleKey) -> Result<Option<(Candle, u64)>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "Load").await?;
+        let pass = self.cloud.enter(self.client, Service::Store, "Load").await?;
         let store = pass.held.store.with_effects(self.effects.clone());
         let loaded = store.load(key).await?;
         pass.answer(loaded)
     }
 
     async fn store(&self, candle: &Candle, expected: Option<&u64>) -> Result<Stored, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "Store").await?;
-        if self.viewer == Viewer::Replicate && self.has(Plant::NoFold) {
-            return Ok(Stored::Written);
-        }
+        let pass = self.cloud.enter(self.client, Service::Store, "Store").await?;
         let store = pass.held.store.with_effects(self.effects.clone());
-        let added = self.viewer == Viewer::Replicate && self.has(Plant::AddVolumes);
-        let candle = match self.cloud.plant {
-            Some(Plant::FloatSums) => planted::float_sums(candle),
-            _ if added => planted::added_volumes(candle),
-            _ => candle.clone(),
-        };
-        if self.has(Plant::CountTwice)
-            && let Some(next) = planted::next_candle(&candle)
-        {
-            store.store(&next, None).await?;
-        }
-        // Bugs ask what is there; without one a write is one call.
-        let found = match self.cloud.plant {
-            Some(_) => store.load(candle.key()).await?,
-            None => None,
-        };
-        let candle = match &found {
-            Some((before, _)) if self.has(Plant::ArrivalOrder) => {
-                planted::opened_before(&candle, before)
-            }
-            _ => candle,
-        };
-        let found = found.map(|(_, version)| version);
-        let expected = if self.has(Plant::LastWriterWins) { found } else { expected.copied() };
-        let stored = store.store(&candle, expected.as_ref()).await?;
+        let stored = store.store(candle, expected).await?;
         pass.answer(stored)
     }
 
     async fn scan(&self, symbol: &Symbol, interval: Interval) -> Result<Vec<Candle>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "Scan").await?;
+        let pass = self.cloud.enter(self.client, Service::Store, "Scan").await?;
         let found = pass.held.store.scan(symbol, interval).await?;
         pass.answer(found)
     }
@@ -213,20 +151,44 @@ impl CandleStore for Port {
 
 impl Cursor for Port {
     async fn load(&self) -> Result<Option<String>, PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "LoadCursor").await?;
+        let pass = self.cloud.enter(self.client, Service::Store, "LoadCursor").await?;
         let text = pass.held.cursor.load().await?;
         pass.answer(text)
     }
 
     async fn save(&self, text: &str) -> Result<(), PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "SaveCursor").await?;
+        let pass = self.cloud.enter(self.client, Service::Store, "SaveCursor").await?;
         pass.held.cursor.save(text).await?;
         pass.answer(())
     }
 
-    async fn leave_birth_mark(&self, mark: &str) -> Result<(), PortError> {
-        let pass = self.cloud.enter(self.viewer, Service::Store, "LeaveBirthMark").await?;
-        pass.held.cursor.leave_birth_mark(mark).await?;
+    async fn ensure_incarnation(&self, mark: &str) -> Result<(), PortError> {
+        let pass = self.cloud.enter(self.client, Service::Store, "LeaveBirthMark").await?;
+        pass.held.cursor.ensure_incarnation(mark).await?;
         pass.answer(())
+    }
+}
+
+impl OverrideStore for Port {
+    async fn read(&self) -> Result<Option<RoutingOverride>, PortError> {
+        let pass = self.cloud.enter(self.client, Service::Store, "ReadOrder").await?;
+        let order = pass.held.register.read().await?;
+        pass.answer(order)
+    }
+
+    async fn replace(
+        &self,
+        expected: Option<&RoutingOverride>,
+        order: &RoutingOverride,
+    ) -> Result<bool, PortError> {
+        let pass = self.cloud.enter(self.client, Service::Store, "ReplaceOrder").await?;
+        let is_replaced = pass.held.register.replace(expected, order).await?;
+        pass.answer(is_replaced)
+    }
+
+    async fn incarnation(&self) -> Result<Option<String>, PortError> {
+        let pass = self.cloud.enter(self.client, Service::Store, "FindBirthMark").await?;
+        let mark = pass.held.register.incarnation().await?;
+        pass.answer(mark)
     }
 }

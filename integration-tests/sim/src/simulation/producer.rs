@@ -1,17 +1,16 @@
 //! The producer: the real relay and spool, one life after the other on the same folder.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use candle::Symbols;
-use candle::message::{self, Batch};
-use pipeline::route::Route;
+use candle::message;
+use pipeline::route::overrides::OverrideStore as _;
 use producer::position::Position;
-use producer::relay::{Event as Told, Relay, RelayConfig};
+use producer::relay::{Relay, RelayConfig};
 use producer::spool::{Cursor, Spool, SpoolConfig};
 use producer::{Relayed, SourceTrade};
 use tokio::sync::mpsc;
@@ -19,36 +18,33 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::START_MS;
-use super::port::Port;
-use crate::history::{CloudId, Event, History, id_ranges};
-use crate::planted::{self, Plant};
+use super::functions::ClientPorts;
+use super::ports::CloudPorts as _;
+use crate::history::{Event, History};
+use crate::mutants::Mutant;
 
 const CHANNEL_TRADES: usize = 1_024;
 const SOURCE: &str = "sim";
 const POLL: Duration = Duration::from_millis(20);
-/// How often birth marks are looked at, as by the program.
-const BIRTHS: Duration = Duration::from_secs(1);
-/// A producer that is not through by then never will be.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How often incarnation ids are looked at, as by the program.
+const INCARNATIONS: Duration = Duration::from_secs(1);
+/// The time within which a producer publishes everything, once nothing is broken.
+const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Symbol and ids of each message, by its number.
-type Messages = Arc<Mutex<BTreeMap<u64, (String, Vec<(u64, u64)>)>>>;
-
-/// What a producer is made of.
+/// A producer and all that its lives have in common.
 #[derive(Debug)]
 pub(super) struct Producer {
     pub(super) relay: RelayConfig,
     pub(super) spool: SpoolConfig,
     pub(super) dir: PathBuf,
     /// In the order of the router's targets.
-    pub(super) ports: Vec<Port>,
+    pub(super) ports: Vec<ClientPorts>,
     pub(super) trades: Arc<Vec<SourceTrade>>,
     pub(super) symbols: Symbols,
     pub(super) rate: u32,
     pub(super) history: History,
     pub(super) started: Instant,
-    pub(super) plant: Option<Plant>,
-    pub(super) messages: Messages,
+    pub(super) mutant: Option<Mutant>,
     pub(super) lives: u32,
     pub(super) running: Option<JoinHandle<anyhow::Result<Relayed>>>,
 }
@@ -58,12 +54,13 @@ impl Producer {
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
         self.lives += 1;
         let (spool, recovery) = Spool::open(&self.dir, self.spool.clone())?;
-        let (pid, recovered) = (self.lives, recovery.records);
-        self.history.record(Event::ProducerStarted { pid, recovered });
+        let (pid, recovered_messages) = (self.lives, recovery.records);
+        let (version, torn_bytes) = (producer::events::VERSION, recovery.torn_bytes);
+        self.record(producer::Event::Started { version, pid, recovered_messages, torn_bytes });
         let mut cursor = Cursor::new();
         while let Some(record) = spool.read(&mut cursor)? {
             if let Ok(batch) = message::decode(record.body.as_bytes(), &self.symbols) {
-                spooled(&self.history, &self.messages, record.sequence, &batch);
+                self.record(producer::Event::spooled(record.sequence, &batch, true));
             }
         }
         let marked = spool.marked()?.and_then(|text| Position::parse(&text, SOURCE));
@@ -72,20 +69,17 @@ impl Producer {
         let started = self.started;
         let clock_ms =
             move || START_MS + u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (history, messages) = (self.history.clone(), Arc::clone(&self.messages));
-        let tell = move |event: Told<'_>| tell(&history, &messages, &event);
+        let history = self.history.clone();
+        let on_event = move |event| history.record(Event::Producer(event));
         // Another life draws other waits.
         let seed = self.relay.seed ^ u64::from(self.lives);
         let config = RelayConfig { seed, ..self.relay.clone() };
-        let relay = Relay::new(config, spool, self.ports.clone(), clock_ms, tell);
+        let relay = Relay::new(config, spool, self.ports.clone(), clock_ms, on_event);
         let relay = relay.resuming(position);
-        let route = relay.route();
-        self.history.record(routed(&route, 0, "start"));
+        self.record(producer::Event::routed_because(&relay.route(), 0, "start"));
         let (sender, receiver) = mpsc::channel(CHANNEL_TRADES);
         let (trades, rate) = (Arc::clone(&self.trades), self.rate);
-        // A producer with that bug looks at no cloud.
-        let is_blind = self.plant == Some(Plant::NoBirthMark);
-        let watched = if is_blind { Vec::new() } else { self.ports.clone() };
+        let watched = self.ports.clone();
         self.running = Some(tokio::spawn(async move {
             let feed = async move {
                 let began = Instant::now();
@@ -97,13 +91,13 @@ impl Producer {
                     }
                 }
             };
-            let births = watch_births(&relay, &watched);
+            let incarnations = watch_incarnations(&relay, &watched);
             let work = async { tokio::join!(relay.run(receiver), feed) };
             tokio::select! {
                 // In this order, or no seed would give one history.
                 biased;
                 (relayed, ()) = work => Ok(relayed?),
-                never = births => never,
+                never = incarnations => never,
             }
         }));
         Ok(())
@@ -121,28 +115,30 @@ impl Producer {
             Ok(written) => fs::write(&acks, written)?,
             Err(_) => fs::remove_file(&acks)?,
         }
-        if self.plant == Some(Plant::SpoolForgetsTail) {
-            planted::forget_tail(&self.dir)?;
-        }
-        Ok(())
+        self.mutant.map_or(Ok(()), |mutant| mutant.after_crash(&self.dir))
     }
 
     /// Waits until everything is published.
     pub(super) async fn done(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let running = self.running.as_mut().context("the producer is not there")?;
         while !running.is_finished() {
             anyhow::ensure!(
                 Instant::now() < deadline,
-                "the producer has not published everything within {PATIENCE:?} after the last fault"
+                "the producer has not published everything within {TIMEOUT:?} after the last fault"
             );
             sleep(POLL).await;
         }
-        let Relayed { trades, refused, .. } = running.await.context("run the producer")??;
+        let Relayed { trades, messages, refused, .. } =
+            running.await.context("run the producer")??;
         self.running = None;
         anyhow::ensure!(refused == 0, "{refused} messages stay in the spool: a cloud refuses them");
-        self.history.record(Event::ProducerDone { trades });
+        self.record(producer::Event::Done { trades, messages });
         Ok(())
+    }
+
+    fn record(&self, event: producer::Event) {
+        self.history.record(Event::Producer(event));
     }
 
     /// Whether it has come to its end.
@@ -151,63 +147,16 @@ impl Producer {
     }
 }
 
-/// Looks at each cloud's birth mark, for as long as this is polled.
-async fn watch_births(relay: &Relay<Port>, ports: &[Port]) -> ! {
+/// Looks at each cloud's incarnation id, for as long as this is polled.
+async fn watch_incarnations(relay: &Relay<ClientPorts>, ports: &[ClientPorts]) -> ! {
     let each = ports.iter().map(|port| async move {
         loop {
-            if let Ok(mark) = port.birth_mark().await {
-                relay.observe_birth(port.cloud.name.as_str(), mark.as_deref());
+            if let Ok(mark) = port.incarnation().await {
+                relay.observe_incarnation(port.cloud().as_str(), mark.as_deref());
             }
-            sleep(BIRTHS).await;
+            sleep(INCARNATIONS).await;
         }
     });
     futures::future::join_all(each).await;
     std::future::pending().await
-}
-
-fn spooled(history: &History, messages: &Messages, sequence: u64, batch: &Batch) {
-    let symbol = batch.symbol.to_string();
-    let trade_ids = id_ranges(batch.trades.iter().map(|trade| trade.id));
-    let mut messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
-    messages.insert(sequence, (symbol.clone(), trade_ids.clone()));
-    history.record(Event::Spooled { message: sequence, symbol, trade_ids });
-}
-
-fn tell(history: &History, messages: &Messages, event: &Told<'_>) {
-    let event = match event {
-        Told::Spooled { sequence, batch } => return spooled(history, messages, *sequence, batch),
-        Told::Accepted { target, sequence, is_first } => {
-            let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((symbol, trade_ids)) = messages.get(sequence).cloned() else { return };
-            let Some(cloud) = CloudId::of_target(target) else { return };
-            let (message, is_first) = (*sequence, *is_first);
-            Event::Accepted { cloud, message, symbol, trade_ids, is_first }
-        }
-        Told::Unknown { target, why, .. } | Told::Refused { target, why, .. } => {
-            let Some(cloud) = CloudId::of_target(target) else { return };
-            Event::PublishFailed { cloud, error: (*why).to_owned() }
-        }
-        Told::Health { target, state } => {
-            let Some(cloud) = CloudId::of_target(target) else { return };
-            Event::Health { cloud, state: state.to_string() }
-        }
-        Told::Reborn { store: cloud, is_any } => {
-            let Some(cloud) = CloudId::of_target(cloud) else { return };
-            Event::Reborn { cloud, is_any: *is_any }
-        }
-        Told::Routed { route, epoch } => {
-            let why = route.change.as_ref().map(|change| change.why.to_string());
-            routed(route, *epoch, &why.unwrap_or_else(|| route.notes.join("; ")))
-        }
-        Told::Hedged { route, epoch } => routed(route, *epoch, &route.notes.join("; ")),
-        // There are no orders by hand, so no lease either.
-        Told::Fenced { .. } => return,
-        Told::Full { error } => Event::SpoolFull { detail: error.to_string() },
-    };
-    history.record(event);
-}
-
-fn routed(route: &Route, epoch: u64, why: &str) -> Event {
-    let publish = route.publish.iter().map(|(target, _)| target.clone()).collect();
-    Event::Routed { publish, hedge: route.hedge.clone(), epoch, why: why.to_owned() }
 }

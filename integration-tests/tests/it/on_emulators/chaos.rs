@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::{Checkout, workspace};
 
@@ -37,12 +37,17 @@ fn aws_is_lost_and_failed_back_to() {
     assert!(page.contains("kill_cloud 1") && page.contains("holds"), "{page}");
 
     let history = checkout.latest("history.jsonl");
-    let first = history.lines().position(|line| line.contains("\"spooled\"")).expect("a message");
-    let mut lines: Vec<&str> = history.lines().collect();
-    let more = lines[first]
-        .replace("spooled", "accepted")
-        .replace("\"trade_ids\":[[", "\"cloud\":\"aws\",\"is_first\":false,\"trade_ids\":[[1,1],[");
-    lines.push(&more);
+    let first = history.lines().find(|line| line.contains("\"spooled\"")).expect("a message");
+    let first: Value = serde_json::from_str(first).expect("JSON");
+    // A trade that was never sent, in a message that AWS is said to have.
+    let spooled = json!({
+        "at_us": first["at_us"], "event": "spooled", "sequence": 999_999, "symbol": first["symbol"], "ids": [[1, 1]]
+    });
+    let accepted = json!({
+        "at_us": first["at_us"], "event": "accepted", "target": "aws", "sequence": 999_999, "is_first": false
+    });
+    let more = [spooled.to_string(), accepted.to_string()];
+    let lines: Vec<&str> = history.lines().chain(more.iter().map(String::as_str)).collect();
     fs::write(run.join("history.jsonl"), lines.join("\n")).expect("write");
     let broken = checkout.sim(&["verify", folder]);
     broken.assert_code(1);
@@ -50,14 +55,15 @@ fn aws_is_lost_and_failed_back_to() {
     assert!(broken.stdout.contains("reproduce  cargo xtask chaos --scenario kill-aws"));
 }
 
-/// By its birth mark alone it is known that the primary has lost what it had acknowledged.
+/// By its incarnation id alone it is known that the primary has lost what it had acknowledged.
 #[test]
 fn what_is_lost_while_no_producer_runs_is_published_again() {
     let checkout = Checkout::new();
     let report = chaos(&checkout, &["--scenario", "kill-unseen"]);
     assert_eq!(report["rpo_trades"], 0, "{report}");
     let history = checkout.latest("history.jsonl");
-    let again = |line: &&str| line.contains("\"reborn\"") && line.contains("\"is_any\":true");
+    let again =
+        |line: &&str| line.contains("\"incarnation_changed\"") && line.contains("\"is_any\":true");
     assert!(history.lines().filter(again).count() > 0, "{report}");
 }
 

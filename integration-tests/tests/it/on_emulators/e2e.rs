@@ -80,7 +80,7 @@ fn what_only_one_cloud_is_sent_the_other_copies_and_the_lag_is_told() {
     let primary = ["--set", "route.policy=primary-by-hand", "--rate", "2000"];
     run(&checkout, Path::new("generate:8000:9"), &primary);
     let report = checkout.report();
-    // Google's queue gets canaries alone, which are messages that AWS has.
+    // Google's queue gets probes alone, which are messages that AWS has.
     assert!(report["replicated_trades"].as_u64() > Some(0), "{report}");
     let lag = |name: &str| report["replication_lag"][name].as_u64().expect("a lag");
     let (p50, p99, max) = (lag("p50_ms"), lag("p99_ms"), lag("max_ms"));

@@ -17,7 +17,8 @@ use cloud_aws::Clients;
 use cloud_gcp::{FirestoreStore, GcsArchive, PubSubQueue};
 use deploy::aws::{aws_config, emulator_credentials};
 use fault_proxy::{
-    AwsError, Fault, GoogleError, Happened, HttpFault, Level, Loss, Match, OnEvent, Proxy, Which,
+    AwsError, Fault, FaultEventKind, GoogleError, HttpFault, Level, Loss, Match, OnEvent, Proxy,
+    Which,
 };
 use firestore::errors::{BackoffError, FirestoreError};
 use firestore::{FirestoreDb, FirestoreDbOptions};
@@ -50,7 +51,7 @@ impl Before {
         let fired = Arc::new(Mutex::new(Vec::new()));
         let ears = Arc::clone(&fired);
         let on_event = OnEvent::new(move |event| {
-            if let Happened::Fired { detail, .. } = event.happened {
+            if let FaultEventKind::Fired { detail, .. } = event.happened {
                 ears.lock().expect("nobody panicked").push(detail);
             }
         });

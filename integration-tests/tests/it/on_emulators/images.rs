@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use deploy::images::{Error, fetch_base, push, push_services};
 use harness::processes::emulators::{Running, registry};
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::package::Service;
 use infra::package::image::{Image, ImageReference, Manifest, Repository};
 use infra::settings::Architecture;
@@ -226,7 +226,8 @@ async fn the_producer_s_image_keeps_its_spool_in_a_volume() {
     let image = image.to_string();
     let mut settings = local_settings();
     settings.producer.binance.stream_url = "ws://127.0.0.1:1".to_owned();
-    let rendered = infra::files::render(&settings, &Known::default()).expect("it renders");
+    let rendered =
+        infra::files::render(&settings, &ResolvedOutputs::default()).expect("it renders");
     infra::files::write(&rendered, folder.path()).expect("it is written");
     let env_file = folder.path().join("producer.env").display().to_string();
 

@@ -22,10 +22,10 @@ mod up_and_down;
 
 use std::path::Path;
 
+use harness::environments::emulated::{Backend, Deployment, Emulated};
 use harness::processes::emulators::{Context, Launch};
 use harness::processes::fetch;
 use harness::processes::supervised::{GuardProgram, OnEvent};
-use harness::targets::emulated::{Backend, Deployment, Emulated};
 use infra::Settings;
 use sim::history::History;
 

@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use args::Trades;
 use candle::{IdRanges, Interval, Symbol};
-use cloud_aws::DynamoRegister;
-use cloud_gcp::FirestoreRegister;
+use cloud_aws::DynamoOverrideStore;
+use cloud_gcp::FirestoreOverrideStore;
 use deploy::aws::{aws_config, emulator_credentials};
-use harness::targets::emulated::Emulated;
+use harness::environments::emulated::Emulated;
 use infra::Settings;
 use pipeline::health::State;
-use pipeline::route::epoch::{Given, give};
+use pipeline::route::overrides::{Given, give};
 use producer::BatchLimits;
 use producer::events::{Entry, Event};
 use producer::status::{Phase, Status};
-use producer_program::CloudRegister;
+use producer_program::CloudOverrideStore;
 use sim::history::{CloudId, History};
 use sim::recompute;
 use sim::workload::{Recipe, Workload};
@@ -189,8 +189,11 @@ impl Scene {
 
     async fn order(&self, to: Option<&str>) -> Given {
         let registers = [
-            ("aws", CloudRegister::Aws(DynamoRegister::beside(&self.clouds.aws.store))),
-            ("gcp", CloudRegister::Gcp(FirestoreRegister::beside(&self.clouds.gcp.store))),
+            ("aws", CloudOverrideStore::Aws(DynamoOverrideStore::beside(&self.clouds.aws.store))),
+            (
+                "gcp",
+                CloudOverrideStore::Gcp(FirestoreOverrideStore::beside(&self.clouds.gcp.store)),
+            ),
         ];
         let registers = registers.map(|(name, register)| (name.to_owned(), register));
         give(&registers, to.map(str::to_owned), "the test", 1).await.expect("the order is given")
@@ -239,7 +242,7 @@ fn is_accepted_by(name: &'static str) -> impl Fn(&Event) -> bool {
     move |event| matches!(event, Event::Accepted { target, .. } if target == name)
 }
 
-/// Nobody had it: no canary, and nothing that is published again.
+/// Nobody had it: no probe, and nothing that is published again.
 fn is_first_by(name: &'static str) -> impl Fn(&Event) -> bool {
     move |event| matches!(event, Event::Accepted { target, is_first: true, .. } if target == name)
 }
@@ -371,7 +374,7 @@ async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
         panic!("{:?}", events[routed]);
     };
     assert!(why.contains("ordered"), "{why}");
-    // What is spooled from the order on is Google's; AWS gets a canary now and then, and only ones that Google has.
+    // What is spooled from the order on is Google's; AWS gets a probe now and then, and only ones that Google has.
     let mine: BTreeSet<u64> = events[routed + 1..]
         .iter()
         .filter_map(|entry| match entry.event {

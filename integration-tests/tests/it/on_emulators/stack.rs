@@ -13,7 +13,7 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self as cfn, Error, Limits, Outputs, Plan, Progress, StackRequest};
 use harness::processes::emulators::{Running, ministack};
 use infra::Settings;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::package::{Artifact, lambda_zip};
 use infra::render::{Code, STACK_TEMPLATE, stack_parameters, tags};
 
@@ -107,7 +107,10 @@ impl Fixture {
     }
 
     fn parameters(&self, code: &Code) -> BTreeMap<String, String> {
-        let known = Known { aws_endpoint: Some(self.endpoint.clone()), ..Known::default() };
+        let known = ResolvedOutputs {
+            aws_endpoint: Some(self.endpoint.clone()),
+            ..ResolvedOutputs::default()
+        };
         stack_parameters(&self.settings, code, &known)
     }
 

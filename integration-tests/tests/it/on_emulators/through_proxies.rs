@@ -13,10 +13,10 @@ use deploy::aws::{aws_config, emulator_credentials};
 use deploy::cloudformation::{self, Limits, StackRequest};
 use deploy::google::{self, PushTarget};
 use fault_proxy::{Level, Proxy};
+use harness::environments::emulated::{AwsCloud, GcpCloud};
 use harness::processes::emulators::{Running, cloud_run, ministack};
 use harness::processes::{LocalClouds, Options};
-use harness::targets::emulated::{AwsCloud, GcpCloud};
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::package::Manifest;
 use infra::render::{self, Code, STACK_TEMPLATE};
 use infra::{Settings, names};
@@ -83,7 +83,8 @@ async fn deploy_aws(settings: &Settings, endpoint: &str) -> AwsCloud {
     let ingest = manifest.artifact("aws-ingest").expect("it is packed");
     let ingest = artifact::upload_artifact(&config, &bucket, &artifacts(), ingest).await;
     let code = Code { bucket, ingest: ingest.expect("it is uploaded"), replicate: None };
-    let known = Known { aws_endpoint: Some(endpoint.to_owned()), ..Known::default() };
+    let known =
+        ResolvedOutputs { aws_endpoint: Some(endpoint.to_owned()), ..ResolvedOutputs::default() };
     let request = StackRequest {
         name: &names::stack(settings),
         template: STACK_TEMPLATE,

@@ -11,7 +11,7 @@ use crate::commands::aws::Aws;
 use crate::commands::known::{self, Outputs};
 use crate::commands::plans;
 use crate::commands::session::{Session, failed};
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::commands::step::Step;
 use crate::inventory::{self, Item};
 use crate::terraform::{Purpose, Root, Terraform};
@@ -21,35 +21,39 @@ pub(super) struct Foundation;
 
 #[async_trait]
 impl Component for Foundation {
-    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    async fn plan(&self, site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
         plan(site, progress).await
     }
 
     async fn apply(
         &self,
-        site: &Site,
+        site: &DeployContext,
         args: &args::Deploy,
         progress: &Progress,
     ) -> Result<Deployed, Failure> {
         deploy_foundation(site, args, progress).await
     }
 
-    async fn outputs(&self, site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+    async fn outputs(&self, site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure> {
         outputs(site, progress).await
     }
 
-    async fn observe(&self, site: &Site, _: &Progress) -> Result<Observed, Failure> {
+    async fn observe(&self, site: &DeployContext, _: &Progress) -> Result<Observed, Failure> {
         let outputs = state::foundation_outputs(&Aws::open(site).await?).await?;
         Ok(outputs.map_or(Observed::Absent, Observed::Deployed))
     }
 
-    async fn drift(&self, site: &Site, progress: &Progress) -> Result<Drifted, Failure> {
+    async fn drift(&self, site: &DeployContext, progress: &Progress) -> Result<Drifted, Failure> {
         let aws = Aws::open(site).await?;
         let changes = foundation(&aws, None, progress).await?.drift().await?;
         Ok(Drifted { changes, ..Drifted::default() })
     }
 
-    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+    async fn destroy(
+        &self,
+        site: &DeployContext,
+        progress: &Progress,
+    ) -> Result<Destroyed, Failure> {
         destroy(site, progress).await
     }
 }
@@ -63,8 +67,10 @@ async fn foundation<'s>(
     progress: &'s Progress,
 ) -> Result<Session<'s>, Failure> {
     let site = aws.site;
-    let mut known =
-        infra::files::Known { aws_account: Some(aws.account.clone()), ..known::known(site)? };
+    let mut known = infra::files::ResolvedOutputs {
+        aws_account: Some(aws.account.clone()),
+        ..known::known(site)?
+    };
     known.producer.program = program.or(known.producer.program);
     known::render(site, &known)?;
     let mut root = Root::aws(&site.checkout.root, &site.settings);
@@ -76,7 +82,7 @@ async fn foundation<'s>(
 }
 
 /// The changes of a deploy of the foundation. Without its bucket there is no state yet to compare with.
-async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+async fn plan(site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
     let aws = Aws::open(site).await?;
     let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
     aws.discard(&bootstrap).await;
@@ -95,7 +101,7 @@ async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
 }
 
 async fn deploy_foundation(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
@@ -127,7 +133,7 @@ async fn destroy_foundation(aws: &Aws<'_>, progress: &Progress) -> Result<(), Fa
     foundation(aws, None, progress).await?.destroy().await
 }
 
-async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+async fn outputs(site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure> {
     let aws = Aws::open(site).await?;
     if !state::has_state(&aws).await? {
         return Err(anyhow::anyhow!(
@@ -138,7 +144,7 @@ async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
     foundation(&aws, None, progress).await?.outputs().await
 }
 
-async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+async fn destroy(site: &DeployContext, progress: &Progress) -> Result<Destroyed, Failure> {
     let aws = Aws::open(site).await?;
     destroy_foundation(&aws, progress).await?;
     let mut kept = Vec::new();

@@ -5,7 +5,7 @@ use args::Part;
 use async_trait::async_trait;
 use cli::{Failure, Progress};
 use cloud_gcp::{FirestoreStore, PubSubQueue};
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use pipeline::ports::Queue as _;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::commands::cloud_status::{CloudStatus, NO_PEER, last_candles};
 use crate::commands::clouds::check_project;
 use crate::commands::known::{self, Outputs};
 use crate::commands::session::{Session, State};
-use crate::commands::site::{Site, now_ms};
+use crate::commands::site::{DeployContext, now_ms};
 use crate::commands::step::Step;
 use crate::plan::Change;
 use crate::smoke;
@@ -30,24 +30,28 @@ pub(super) struct Google;
 
 #[async_trait]
 impl Component for Google {
-    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    async fn plan(&self, site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
         plan(site, progress).await
     }
 
     async fn apply(
         &self,
-        site: &Site,
+        site: &DeployContext,
         args: &args::Deploy,
         progress: &Progress,
     ) -> Result<Deployed, Failure> {
         deploy(site, args, progress).await
     }
 
-    async fn outputs(&self, site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+    async fn outputs(&self, site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure> {
         outputs(site, progress).await
     }
 
-    async fn observe(&self, site: &Site, progress: &Progress) -> Result<Observed, Failure> {
+    async fn observe(
+        &self,
+        site: &DeployContext,
+        progress: &Progress,
+    ) -> Result<Observed, Failure> {
         let observed = observe(site, &told, progress).await?;
         if let Observed::Deployed(outputs) = &observed {
             check_project(site, outputs)?;
@@ -55,29 +59,33 @@ impl Component for Google {
         Ok(observed)
     }
 
-    async fn drift(&self, site: &Site, progress: &Progress) -> Result<Drifted, Failure> {
+    async fn drift(&self, site: &DeployContext, progress: &Progress) -> Result<Drifted, Failure> {
         Ok(Drifted { changes: drift(site, progress).await?, ..Drifted::default() })
     }
 
     async fn check_destroy(
         &self,
-        site: &Site,
+        site: &DeployContext,
         _: bool,
         progress: &Progress,
     ) -> Result<(), Failure> {
         can_be_destroyed(site, progress).await
     }
 
-    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+    async fn destroy(
+        &self,
+        site: &DeployContext,
+        progress: &Progress,
+    ) -> Result<Destroyed, Failure> {
         destroy(site, progress).await
     }
 
-    async fn status(&self, site: &Site, progress: Option<&Progress>) -> CloudStatus {
+    async fn status(&self, site: &DeployContext, progress: Option<&Progress>) -> CloudStatus {
         status(site, progress).await
     }
 }
 
-async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+async fn plan(site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
     tell_left_out(site, progress)?;
     if site.local.is_some() {
         return emulated::plan(site, progress).await;
@@ -87,7 +95,7 @@ async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
 }
 
 /// A region that was forgotten would be copied from by nobody.
-fn tell_left_out(site: &Site, progress: &Progress) -> Result<(), Failure> {
+fn tell_left_out(site: &DeployContext, progress: &Progress) -> Result<(), Failure> {
     for region in site.settings.regions_left_out(&known::known(site)?) {
         progress.note(format!("note: Google does not copy from {region}"));
     }
@@ -95,7 +103,7 @@ fn tell_left_out(site: &Site, progress: &Progress) -> Result<(), Failure> {
 }
 
 /// The images' digests are known before they are pushed; where to, once the repository is there.
-fn with_images(site: &Site) -> Result<Known, Failure> {
+fn with_images(site: &DeployContext) -> Result<ResolvedOutputs, Failure> {
     let known = known::known(site)?;
     let outputs = known::read(site, Part::Gcp)?.unwrap_or_default();
     match outputs.get("image_repository") {
@@ -105,7 +113,7 @@ fn with_images(site: &Site) -> Result<Known, Failure> {
 }
 
 async fn deploy(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
@@ -125,7 +133,7 @@ async fn deploy(
 /// Returns the outputs, and true if grants were made. The same root makes the repository and refers to the images in it, so the
 /// first apply is without images.
 async fn on_cloud(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(Outputs, bool), Failure> {
@@ -155,8 +163,8 @@ async fn on_cloud(
 }
 
 async fn session<'p>(
-    site: &Site,
-    known: &Known,
+    site: &DeployContext,
+    known: &ResolvedOutputs,
     progress: &'p Progress,
 ) -> Result<Session<'p>, Failure> {
     let Some(bucket) = &site.settings.gcp.state.bucket else {
@@ -180,8 +188,8 @@ async fn session<'p>(
 
 /// Initialises the root without checking the project that its state is of.
 async fn ready<'p>(
-    site: &Site,
-    known: &Known,
+    site: &DeployContext,
+    known: &ResolvedOutputs,
     progress: &'p Progress,
 ) -> Result<Session<'p>, Failure> {
     known::render(site, known)?;
@@ -189,14 +197,14 @@ async fn ready<'p>(
     Session::open(site, root, progress).await
 }
 
-async fn drift(site: &Site, progress: &Progress) -> Result<Vec<Change>, Failure> {
+async fn drift(site: &DeployContext, progress: &Progress) -> Result<Vec<Change>, Failure> {
     if site.local.is_some() {
         return emulated::drift(site).await;
     }
     session(site, &with_images(site)?, progress).await?.drift().await
 }
 
-async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
+async fn outputs(site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure> {
     if site.local.is_some() {
         return emulated::outputs(site).await;
     }
@@ -205,7 +213,11 @@ async fn outputs(site: &Site, progress: &Progress) -> Result<Outputs, Failure> {
 
 /// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program where that
 /// can be.
-async fn observe(site: &Site, told: Told<'_>, progress: &Progress) -> Result<Observed, Failure> {
+async fn observe(
+    site: &DeployContext,
+    told: Told<'_>,
+    progress: &Progress,
+) -> Result<Observed, Failure> {
     let outputs = if site.local.is_some() {
         outputs(site, progress).await?
     } else {
@@ -250,7 +262,11 @@ fn lacks_token(failure: &Failure) -> bool {
 }
 
 /// The content of the root's state; none before its first apply.
-async fn state(site: &Site, bucket: &str, told: Told<'_>) -> Result<Option<State>, Failure> {
+async fn state(
+    site: &DeployContext,
+    bucket: &str,
+    told: Told<'_>,
+) -> Result<Option<State>, Failure> {
     if let Some(name) = other_sign_in(told) {
         let why = format!("{name} is set, which only Terraform reads");
         return Err(Failure::missing(cloud_storage::Error::NoCredentials(why)));
@@ -269,7 +285,7 @@ fn storage(told: Told<'_>) -> Result<CloudStorage, Failure> {
 }
 
 /// Finds out whether a destroy can come to its end, and changes nothing.
-async fn can_be_destroyed(site: &Site, progress: &Progress) -> Result<(), Failure> {
+async fn can_be_destroyed(site: &DeployContext, progress: &Progress) -> Result<(), Failure> {
     if site.local.is_some() {
         return Ok(());
     }
@@ -348,7 +364,7 @@ async fn destroyable(plan: &Plan, storage: Option<&CloudStorage>) -> Result<(), 
     )))
 }
 
-async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+async fn destroy(site: &DeployContext, progress: &Progress) -> Result<Destroyed, Failure> {
     if site.local.is_some() {
         return emulated::destroy(site, progress).await;
     }
@@ -365,7 +381,11 @@ async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure>
 }
 
 /// Sends a trade through the deployed topic.
-async fn smoke(site: &Site, granted: bool, progress: &Progress) -> Result<smoke::Passed, Failure> {
+async fn smoke(
+    site: &DeployContext,
+    granted: bool,
+    progress: &Progress,
+) -> Result<smoke::Passed, Failure> {
     progress.now("smoke test: a trade on its way through the topic");
     let Ports { queue, store } = Ports::open(site).await?;
     let interval = *site.intervals()?.first().context("find an interval in trading.intervals")?;
@@ -382,7 +402,7 @@ struct Ports {
 }
 
 impl Ports {
-    async fn open(site: &Site) -> Result<Self, Failure> {
+    async fn open(site: &DeployContext) -> Result<Self, Failure> {
         let gcp = &site.settings.gcp;
         let local = site.local.as_ref();
         let pubsub = local.map(|local| local.pubsub_endpoint.as_str());
@@ -395,7 +415,7 @@ impl Ports {
     }
 }
 
-async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
+async fn status(site: &DeployContext, progress: Option<&Progress>) -> CloudStatus {
     let mut status = CloudStatus::default();
     if let Err(failure) = fill(site, &mut status, progress).await {
         status.take::<()>(Err(failure));
@@ -404,7 +424,7 @@ async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
 }
 
 async fn fill(
-    site: &Site,
+    site: &DeployContext,
     status: &mut CloudStatus,
     progress: Option<&Progress>,
 ) -> Result<(), Failure> {
@@ -454,7 +474,7 @@ async fn on_cloud_status(session: &Session<'_>, status: &mut CloudStatus) -> Res
 const DEAD_LETTERS: usize = 100;
 
 /// Counts the dead letters: looks at them and gives them back. No API says how many there are.
-async fn dead_letters(site: &Site) -> Result<u64, Failure> {
+async fn dead_letters(site: &DeployContext) -> Result<u64, Failure> {
     let gcp = &site.settings.gcp;
     let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);
     let endpoint = site.local.as_ref().map(|local| local.pubsub_endpoint.as_str());

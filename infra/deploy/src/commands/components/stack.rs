@@ -8,7 +8,7 @@ use crate::cloudformation as cfn;
 use crate::commands::aws::Aws;
 use crate::commands::cloud_status::CloudStatus;
 use crate::commands::known::{self, Outputs};
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::commands::step::Step;
 
 mod apply;
@@ -23,7 +23,7 @@ pub(super) struct Stack;
 
 #[async_trait]
 impl Component for Stack {
-    async fn plan(&self, site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+    async fn plan(&self, site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
         let aws = Aws::open(site).await?;
         let wanted = aws.wanted(&known::known(site)?)?;
         let plans = aws.plans(&wanted, progress).await?;
@@ -33,19 +33,19 @@ impl Component for Stack {
 
     async fn apply(
         &self,
-        site: &Site,
+        site: &DeployContext,
         args: &args::Deploy,
         progress: &Progress,
     ) -> Result<Deployed, Failure> {
         apply::apply(site, args, progress).await
     }
 
-    async fn outputs(&self, site: &Site, _: &Progress) -> Result<Outputs, Failure> {
+    async fn outputs(&self, site: &DeployContext, _: &Progress) -> Result<Outputs, Failure> {
         let aws = Aws::open(site).await?;
         Ok(aws.outputs(&cfn::deployed(&aws.client, &aws.stack()).await?))
     }
 
-    async fn observe(&self, site: &Site, _: &Progress) -> Result<Observed, Failure> {
+    async fn observe(&self, site: &DeployContext, _: &Progress) -> Result<Observed, Failure> {
         let aws = Aws::open(site).await?;
         match cfn::deployed(&aws.client, &aws.stack()).await {
             Ok(deployed) if deployed.outputs.0.is_empty() => Ok(Observed::Absent),
@@ -55,24 +55,28 @@ impl Component for Stack {
         }
     }
 
-    async fn drift(&self, site: &Site, _: &Progress) -> Result<Drifted, Failure> {
+    async fn drift(&self, site: &DeployContext, _: &Progress) -> Result<Drifted, Failure> {
         drift::drift(site).await
     }
 
     async fn check_destroy(
         &self,
-        site: &Site,
+        site: &DeployContext,
         is_named: bool,
         progress: &Progress,
     ) -> Result<(), Failure> {
         ready::check(site, is_named, progress).await
     }
 
-    async fn destroy(&self, site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+    async fn destroy(
+        &self,
+        site: &DeployContext,
+        progress: &Progress,
+    ) -> Result<Destroyed, Failure> {
         destroy::destroy(site, progress).await
     }
 
-    async fn status(&self, site: &Site, progress: Option<&Progress>) -> CloudStatus {
+    async fn status(&self, site: &DeployContext, progress: Option<&Progress>) -> CloudStatus {
         status::status(site, progress).await
     }
 }

@@ -16,9 +16,9 @@ const ACCOUNT: &str =
     "googleapi: Error 400: Service account ingest@p.iam.gserviceaccount.com does not exist.";
 const ONCE: [&str; 4] = ["init", "plan", "show", "apply"];
 
-fn site(root: &Path, sets: &[String]) -> Site {
+fn site(root: &Path, sets: &[String]) -> DeployContext {
     let text = include_str!("../../../../../twincloud.toml");
-    Site {
+    DeployContext {
         checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
         settings: Settings::parse(root, text, Some("dev"), sets, std::iter::empty())
             .expect("valid"),

@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::json;
 
 use super::super::fake::{Fake, diagnostic};
-use super::super::remains::Process;
 use super::super::run_folder::{PROCESS, STDOUT};
+use super::super::stale_run::Process;
 use super::super::{Error, Progress, Purpose, Terraform};
 use super::*;
 use crate::served::Served;

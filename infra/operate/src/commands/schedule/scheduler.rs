@@ -5,7 +5,7 @@ use cli::Failure;
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{Schedule, Wanted};
+use super::{Desired, Schedule};
 use crate::google::Api;
 
 const API: &str = "https://cloudscheduler.googleapis.com";
@@ -34,12 +34,12 @@ impl Scheduler {
     }
 
     /// The job, after what is wanted of it is done. Doing it twice is success.
-    pub(super) async fn set(&self, wanted: Option<Wanted>) -> Result<Schedule, Failure> {
+    pub(super) async fn set(&self, wanted: Option<Desired>) -> Result<Schedule, Failure> {
         let now = self.ask(Method::GET, "").await?;
         let paused = now.state == "PAUSED";
         let job = match wanted {
-            Some(Wanted::Paused) if !paused => self.ask(Method::POST, ":pause").await?,
-            Some(Wanted::Running) if paused => self.ask(Method::POST, ":resume").await?,
+            Some(Desired::Paused) if !paused => self.ask(Method::POST, ":pause").await?,
+            Some(Desired::Running) if paused => self.ask(Method::POST, ":resume").await?,
             _ => now,
         };
         let name = self.job.rsplit('/').next().unwrap_or_default().to_owned();
@@ -103,7 +103,7 @@ mod tests {
 
     async fn set(
         state: &'static str,
-        wanted: Option<Wanted>,
+        wanted: Option<Desired>,
     ) -> (Result<Schedule, Failure>, Vec<String>) {
         let (api, asked) = server(state).await;
         let api = Api::emulated(&api, "Cloud Scheduler").expect("a client");
@@ -120,9 +120,9 @@ mod tests {
         let resume = "POST /v1/projects/p/locations/r/jobs/copy:resume HTTP/1.1";
         for (state, wanted, paused, expected) in [
             ("ENABLED", None, false, vec![get]),
-            ("ENABLED", Some(Wanted::Paused), true, vec![get, pause]),
-            ("PAUSED", Some(Wanted::Paused), true, vec![get]),
-            ("PAUSED", Some(Wanted::Running), false, vec![get, resume]),
+            ("ENABLED", Some(Desired::Paused), true, vec![get, pause]),
+            ("PAUSED", Some(Desired::Paused), true, vec![get]),
+            ("PAUSED", Some(Desired::Running), false, vec![get, resume]),
         ] {
             let (found, asked) = set(state, wanted).await;
             let found = found.expect("it is there");
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_is_not_there_is_named() {
-        let (found, _) = set("GONE", Some(Wanted::Paused)).await;
+        let (found, _) = set("GONE", Some(Desired::Paused)).await;
         let error = found.expect_err("there is none").to_string();
         assert!(error.contains("jobs/copy") && error.contains("Job not found."), "{error}");
     }

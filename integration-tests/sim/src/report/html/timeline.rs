@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use super::super::summary::escaped;
 use super::svg;
 use crate::evidence::Evidence;
-use crate::history::{CloudId, Entry, Event};
+use crate::history::{self, CloudId, Entry, Event};
 use crate::measure;
 
 const WIDTH: u32 = 960;
@@ -50,10 +50,11 @@ pub(super) fn draw(evidence: &Evidence) -> String {
         values
     };
     let accepted = |wanted: CloudId| {
-        rates(&|event| match event {
-            Event::Accepted { cloud, trade_ids, .. } if *cloud == wanted => trades(trade_ids),
-            _ => 0,
-        })
+        let mut values = vec![0.0; PIECES];
+        for message in history::accepted(history).filter(|message| message.cloud == wanted) {
+            values[piece(message.at_us)] += history::count(message.ids) as f64 * per_s;
+        }
+        values
     };
     let copied = rates(&|event| match event {
         Event::Replicated { trades, .. } => *trades,
@@ -84,23 +85,16 @@ pub(super) fn draw(evidence: &Evidence) -> String {
     svg(WIDTH, height, "throughput, health and faults over time", &content)
 }
 
-fn trades(ids: &[(u64, u64)]) -> u64 {
-    ids.iter().map(|(first, last)| last - first + 1).sum()
-}
-
 /// Trades on the producer's disk that no cloud has, at the end of each piece.
 fn waiting(history: &[Entry], piece: &dyn Fn(u64) -> usize) -> Vec<f64> {
     let mut changes = vec![0.0; PIECES];
     for entry in history {
-        match &entry.event {
-            Event::Spooled { trade_ids, .. } => {
-                changes[piece(entry.at_us)] += trades(trade_ids) as f64;
-            }
-            Event::Accepted { trade_ids, is_first: true, .. } => {
-                changes[piece(entry.at_us)] -= trades(trade_ids) as f64;
-            }
-            _ => {}
+        if let Event::Producer(producer::Event::Spooled { ids, .. }) = &entry.event {
+            changes[piece(entry.at_us)] += history::count(ids) as f64;
         }
+    }
+    for message in history::accepted(history).filter(|message| message.is_first) {
+        changes[piece(message.at_us)] -= history::count(message.ids) as f64;
     }
     let mut sum = 0.0;
     let sums = changes.into_iter().map(|change| {
@@ -153,7 +147,7 @@ fn shade(
         let _ = write!(
             content,
             r#"<rect class="fault" x="{left:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}"><title>{}</title></rect>"#,
-            escaped(&span.fault)
+            escaped(&span.fault.to_string())
         );
     }
 }
@@ -169,7 +163,9 @@ fn health(
 ) {
     let mut since = (0, "healthy".to_owned());
     let changes = history.iter().filter_map(|entry| match &entry.event {
-        Event::Health { cloud: of, state } if *of == cloud => Some((entry.at_us, state.clone())),
+        Event::Producer(producer::Event::Health { target, state }) => {
+            (CloudId::of_target(target) == Some(cloud)).then(|| (entry.at_us, state.to_string()))
+        }
         _ => None,
     });
     for (at_us, state) in changes.chain([(end_us, String::new())]) {

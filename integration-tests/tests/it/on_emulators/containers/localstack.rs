@@ -15,7 +15,7 @@ use deploy::cloudformation::{self as cfn, Error, Limits, Outputs, Plan, Progress
 use harness::containers::{Alone, Image, images};
 use harness::emulator::Emulator;
 use harness::processes::supervised::GuardProgram;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::render::{STACK_TEMPLATE, stack_parameters_without_code, tags};
 use infra::{Settings, names};
 use pipeline::ports::Queue as _;
@@ -95,8 +95,10 @@ impl Fixture {
         template: &str,
         settings: &Settings,
     ) -> Result<(Outputs, Plan), Error> {
-        let known =
-            Known { aws_endpoint: Some(self.localstack.endpoint().to_owned()), ..Known::default() };
+        let known = ResolvedOutputs {
+            aws_endpoint: Some(self.localstack.endpoint().to_owned()),
+            ..ResolvedOutputs::default()
+        };
         let request = StackRequest {
             name: &names::stack(settings),
             template,
@@ -134,7 +136,7 @@ fn settings(visibility_timeout_s: u32) -> Settings {
 }
 
 /// The stack's parameters. The functions' are there, as the template declares them, and nobody reads them.
-fn parameters(settings: &Settings, known: &Known) -> BTreeMap<String, String> {
+fn parameters(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let mut parameters = stack_parameters_without_code(settings, known);
     let code = [
         ("ArtifactBucket", "left-out".to_owned()),

@@ -2,6 +2,7 @@
 //! clouds.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use args::Trades;
@@ -14,16 +15,16 @@ use deploy::cloudformation::{self, Limits, StackRequest};
 use deploy::google::{self, PushTarget};
 use harness::containers::Containers;
 use harness::emulator::Emulator;
+use harness::environments::emulated::{AwsCloud, GcpCloud};
 use harness::processes::emulators::{Running, cloud_run};
-use harness::targets::emulated::{AwsCloud, GcpCloud};
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::package::Manifest;
 use infra::render::{Code, STACK_TEMPLATE, stack_parameters, tags};
 use infra::{Settings, names};
+use pipeline::ports::{Archive, CandleStore, Queue};
 use producer::BatchLimits;
 use serde_json::Value;
 use sim::cloud::{Cloud, View};
-use sim::drive::Drive;
 use sim::history::{CloudId, History};
 use sim::recompute;
 use sim::snapshot::Snapshot;
@@ -35,6 +36,8 @@ use crate::on_emulators::{emulator_context, local_settings};
 
 /// The account of every AWS emulator.
 const ACCOUNT: &str = "000000000000";
+/// Trades a second that are published to each cloud.
+const TRADES_PER_S: u64 = 1_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_other_cloud() {
@@ -48,13 +51,11 @@ async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_ot
     let expected = recompute::parse(&workload.frames.join("\n")).expect("the frames are right");
     let expected = recompute::candles_csv(&expected, Interval::M1.duration_ms());
     let history = History::create(&folder.path().join("history.jsonl")).expect("a history");
-    let intervals = Interval::ALL.to_vec();
-    let drive = Drive { workload: workload.into(), intervals, rate: Some(1_000), history };
-    let driven = drive.both(&aws, &gcp, |text| eprintln!("{text}"));
-    let (snapshots, killed) = tokio::join!(driven, kill_a_function(&containers));
-    let [(CloudId::Aws, of_aws), (CloudId::Gcp, of_gcp)] = snapshots.expect("they converge") else {
-        panic!("both clouds, in this order")
-    };
+    let (of_aws, of_gcp, killed) = tokio::join!(
+        Box::pin(driven(&aws, &workload, &history)),
+        Box::pin(driven(&gcp, &workload, &history)),
+        kill_a_function(&containers)
+    );
     eprintln!("killed the function's process {killed}");
     assert_eq!(of_aws.csv(Interval::M1), expected);
     assert_eq!(of_aws.canonical(), of_gcp.canonical());
@@ -68,7 +69,7 @@ async fn both_functions_converge_though_one_is_killed_and_replicate_reads_the_ot
     drop(lambda);
     let report = replicate(&lambda_again, &settings).await;
     assert!(report["complete"] == true && report["copied"].as_u64() > Some(0), "{report}");
-    let restored = aws.snapshot(&drive.workload.symbols, std::collections::BTreeMap::new()).await;
+    let restored = aws.snapshot(&workload.symbols, std::collections::BTreeMap::new()).await;
     let restored = restored.expect("read AWS");
     assert_eq!(restored.canonical(), of_gcp.canonical());
     assert_eq!(restored.archive, of_gcp.archive);
@@ -94,6 +95,30 @@ fn workload(settings: &Settings, trades: u64) -> Workload {
         is_strict: false,
     };
     Workload::prepare(&recipe).expect("a workload")
+}
+
+/// Publishes the load to a cloud, waits for the cloud to converge, and reads its state.
+async fn driven<Q: Queue, A: Archive, S: CandleStore>(
+    cloud: &Cloud<Q, A, S>,
+    workload: &Workload,
+    history: &History,
+) -> Snapshot {
+    let all_published = AtomicBool::new(false);
+    let publish = async {
+        let start = tokio::time::Instant::now();
+        let mut sent_trades = 0;
+        for (number, message) in workload.messages.iter().enumerate() {
+            let due = Duration::from_millis(sent_trades * 1_000 / TRADES_PER_S);
+            tokio::time::sleep_until(start + due).await;
+            cloud.publish(number, std::slice::from_ref(message), history).await.expect("publish");
+            sent_trades += message.trades();
+        }
+        all_published.store(true, Ordering::Relaxed);
+    };
+    let converge = cloud.converge(workload, &Interval::ALL, &all_published, history);
+    let ((), dead_letters) = tokio::join!(publish, converge);
+    let dead_letters = dead_letters.expect("look for dead letters");
+    cloud.snapshot(&workload.symbols, dead_letters).await.expect("read the cloud")
 }
 
 /// Waits until a function runs, and kills it.
@@ -124,10 +149,10 @@ async fn deploy_aws(
     let (ingest, replicate) = (upload("aws-ingest").await, upload("aws-replicate").await);
     let code = Code { bucket: bucket.clone(), ingest, replicate: Some(replicate) };
     // As the functions see them, in their container.
-    let known = Known {
+    let known = ResolvedOutputs {
         aws_endpoint: Some(containers.inside(Emulator::Aws)),
         gcs_endpoint: Some(containers.inside(Emulator::Storage)),
-        ..Known::default()
+        ..ResolvedOutputs::default()
     };
     let request = StackRequest {
         name: &names::stack(settings),

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{RawQuery, State as Shared};
 use axum::routing::get;
 use futures::{SinkExt as _, StreamExt as _};
-use infra::files::{self, Known};
+use infra::files::{self, ResolvedOutputs};
 use infra::package::Service;
 use producer::{Generator, SourceTrade};
 use serde_json::Value;
@@ -111,7 +111,8 @@ impl Unit {
             *value = value.replace("%S", &state);
         }
         env.insert("TWINCLOUD_LISTEN".to_owned(), address.clone());
-        let rendered = files::render(&scene.settings, &Known::default()).expect("it renders");
+        let rendered =
+            files::render(&scene.settings, &ResolvedOutputs::default()).expect("it renders");
         files::write(&rendered, &scene.path("rendered")).expect("it is written");
         let file = std::fs::read_to_string(scene.path("rendered/producer.env")).expect("the file");
         env.extend(lines(&file, ""));

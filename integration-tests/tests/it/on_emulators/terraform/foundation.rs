@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use deploy::plan::Action;
 use deploy::terraform::{Error, Phase, Progress, Purpose, Root};
-use infra::files::{self, Known};
+use infra::files::{self, ResolvedOutputs};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -24,9 +24,9 @@ async fn foundation(name: &str, sets: &[&str]) -> Option<(Fixture, Root)> {
     ];
     all.extend(sets.iter().map(|&set| set.to_owned()));
     let fixture = Fixture::new(&all).await?;
-    let known = Known {
+    let known = ResolvedOutputs {
         google_replicate_subject: Some("123456789012345678901".to_owned()),
-        ..Known::default()
+        ..ResolvedOutputs::default()
     };
     let rendered = files::render(&fixture.settings, &known).expect("the files render");
     let folder = fixture.path(files::folder(&fixture.settings).to_str().expect("a text"));

@@ -13,9 +13,9 @@ use crate::local::LocalClouds;
 use crate::served::Served;
 use crate::terraform::fake::Fake;
 
-fn site(root: &Path, sets: &[String]) -> Site {
+fn site(root: &Path, sets: &[String]) -> DeployContext {
     let text = include_str!("../../../../../../twincloud.toml");
-    Site {
+    DeployContext {
         checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
         settings: Settings::parse(root, text, Some("dev"), sets, std::iter::empty())
             .expect("valid"),
@@ -40,7 +40,7 @@ async fn the_foundations_outputs_are_read_without_the_program() {
         _ => (200, identity("222222222222")),
     })
     .await;
-    let site = Site { local: Some(clouds(&served.url)), ..site(folder.path(), &[]) };
+    let site = DeployContext { local: Some(clouds(&served.url)), ..site(folder.path(), &[]) };
     let aws = Aws::open(&site).await.map_err(|failure| failure.to_string()).expect("signed in");
     let outputs = foundation_outputs(&aws).await.map_err(|failure| failure.to_string());
     let expected = [("alert_topic_arn".to_owned(), "arn:topic".to_owned())];
@@ -52,7 +52,7 @@ async fn with_another_account_nothing_but_the_account_is_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let served = Served::start(|_, _| (200, identity("222222222222"))).await;
     let set = ["aws.account=111111111111".to_owned()];
-    let site = Site { local: Some(clouds(&served.url)), ..site(folder.path(), &set) };
+    let site = DeployContext { local: Some(clouds(&served.url)), ..site(folder.path(), &set) };
     let refused = deploy_foundation(&site, &deploy_args(), &Progress::default()).await;
     let Err(Failure::Usage(error)) = refused else { panic!("{:?}", refused.map(|_| ())) };
     let text = error.to_string();

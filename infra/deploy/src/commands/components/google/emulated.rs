@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use args::Part;
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 
-use super::{CloudStatus, Failure, Outputs, Progress, Site, Step, known};
+use super::{CloudStatus, DeployContext, Failure, Outputs, Progress, Step, known};
 use crate::commands::components::Destroyed;
 use crate::commands::plans::show;
 use crate::google::{self, Desired, Endpoints, Error};
@@ -17,13 +17,13 @@ fn failed(error: Error) -> Failure {
     if error.is_environment() { Failure::missing(error) } else { error.into() }
 }
 
-fn endpoints(site: &Site) -> Result<Endpoints, Failure> {
+fn endpoints(site: &DeployContext) -> Result<Endpoints, Failure> {
     let local = site.local.as_ref().context("find the local clouds")?;
     Ok(local.google())
 }
 
-fn desired(site: &Site) -> Result<Desired, Failure> {
-    let known = Known { aws_account: Some(ACCOUNT.to_owned()), ..known::known(site)? };
+fn desired(site: &DeployContext) -> Result<Desired, Failure> {
+    let known = ResolvedOutputs { aws_account: Some(ACCOUNT.to_owned()), ..known::known(site)? };
     // Besides what it is told anyway.
     let mut env: BTreeMap<String, String> = site.settings.gcp_replicate_env(&known);
     env.insert("AWS_ACCESS_KEY_ID".to_owned(), "test".to_owned());
@@ -35,14 +35,14 @@ fn desired(site: &Site) -> Result<Desired, Failure> {
 /// The account of every AWS emulator.
 const ACCOUNT: &str = "000000000000";
 
-pub(super) async fn plan(site: &Site, progress: &Progress) -> Result<Vec<Step>, Failure> {
+pub(super) async fn plan(site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
     progress.now("planning Google Cloud");
     let plan = google::plan(&desired(site)?, &endpoints(site)?).await.map_err(failed)?;
     Ok(vec![Step::Google(plan)])
 }
 
 pub(super) async fn deploy(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<Outputs, Failure> {
@@ -61,7 +61,7 @@ fn step_of(progress: &Progress, step: &google::Step) {
     }
 }
 
-pub(super) async fn drift(site: &Site) -> Result<Vec<Change>, Failure> {
+pub(super) async fn drift(site: &DeployContext) -> Result<Vec<Change>, Failure> {
     let outputs = outputs(site).await?;
     if !outputs.contains_key("topic") {
         return Err(anyhow::anyhow!(
@@ -73,11 +73,14 @@ pub(super) async fn drift(site: &Site) -> Result<Vec<Change>, Failure> {
     google::drift(&desired(site)?, &endpoints(site)?).await.map_err(failed)
 }
 
-pub(super) async fn outputs(site: &Site) -> Result<Outputs, Failure> {
+pub(super) async fn outputs(site: &DeployContext) -> Result<Outputs, Failure> {
     google::outputs(&site.settings, &endpoints(site)?).await.map_err(failed)
 }
 
-pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+pub(super) async fn destroy(
+    site: &DeployContext,
+    progress: &Progress,
+) -> Result<Destroyed, Failure> {
     let endpoints = endpoints(site)?;
     let mut on_step = |step: &google::Step| step_of(progress, step);
     google::destroy(&site.settings, &endpoints, &mut on_step).await.map_err(failed)?;
@@ -92,7 +95,7 @@ pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroye
 
 /// What is there. An emulator tells nobody how many messages a push subscription holds.
 pub(super) async fn fill(
-    site: &Site,
+    site: &DeployContext,
     status: &mut CloudStatus,
     with_drift: bool,
 ) -> Result<(), Failure> {

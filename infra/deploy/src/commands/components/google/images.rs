@@ -1,10 +1,10 @@
 //! The services' images: their digests are known once they are built, and where they are once there is a repository.
 
-use infra::files::Known;
+use infra::files::ResolvedOutputs;
 use infra::package::Service;
 use infra::package::image::{ImageReference, Repository};
 
-use super::{Failure, Site};
+use super::{DeployContext, Failure};
 use crate::commands::artifacts::Artifacts;
 use crate::images;
 use cli::Progress;
@@ -13,7 +13,11 @@ use cli::Progress;
 const SHORT: usize = 12;
 
 /// What the images will be called in `repository`, which nothing is sent to.
-pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<Known, Failure> {
+pub(super) fn references(
+    site: &DeployContext,
+    repository: &str,
+    known: ResolvedOutputs,
+) -> Result<ResolvedOutputs, Failure> {
     let to: Repository = repository.parse().map_err(images::Error::from)?;
     let artifacts = Artifacts::read(site)?;
     let mut named = Vec::new();
@@ -27,11 +31,11 @@ pub(super) fn references(site: &Site, repository: &str, known: Known) -> Result<
 
 /// Sends the images to `repository`; what is there already isn't sent again.
 pub(super) async fn push(
-    site: &Site,
+    site: &DeployContext,
     repository: &str,
-    known: Known,
+    known: ResolvedOutputs,
     progress: &Progress,
-) -> Result<Known, Failure> {
+) -> Result<ResolvedOutputs, Failure> {
     progress.now(format!("pushing the images to {repository}"));
     let to: Repository = repository.parse().map_err(images::Error::from)?;
     let artifacts = Artifacts::read(site)?;
@@ -49,13 +53,13 @@ pub(super) async fn push(
 }
 
 /// The services that are deployed to Google Cloud; the producer only where it has an instance there.
-fn deployed(site: &Site) -> impl Iterator<Item = Service> {
+fn deployed(site: &DeployContext) -> impl Iterator<Item = Service> {
     let at_gcp = site.settings.has_producer_at("gcp");
     let is_producer = |service: &Service| service.name == Service::PRODUCER.name;
     Service::ALL.into_iter().filter(move |service| at_gcp || !is_producer(service))
 }
 
-fn with(images: Vec<(&'static str, String)>, mut known: Known) -> Known {
+fn with(images: Vec<(&'static str, String)>, mut known: ResolvedOutputs) -> ResolvedOutputs {
     for (service, image) in images {
         match service {
             "ingest" => known.ingest_image = Some(image),

@@ -48,9 +48,9 @@ async fn destroyed(
     (done, fake.calls(&["-lock", "-destroy"]), served.asked())
 }
 
-fn site(root: &Path, sets: &[String]) -> Site {
+fn site(root: &Path, sets: &[String]) -> DeployContext {
     let text = include_str!("../../../../../../twincloud.toml");
-    Site {
+    DeployContext {
         checkout: Checkout { root: root.to_owned(), artifacts: root.to_owned() },
         settings: Settings::parse(root, text, Some("dev"), sets, std::iter::empty())
             .expect("valid"),

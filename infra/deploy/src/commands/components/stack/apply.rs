@@ -7,15 +7,15 @@ use cli::{Failure, Progress};
 
 use super::super::Deployed;
 use crate::cloudformation as cfn;
-use crate::commands::aws::{Aws, Wanted};
+use crate::commands::aws::{Aws, Desired};
 use crate::commands::plans::{self, Plans};
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::commands::step::Step;
 use crate::commands::{known, report};
 use crate::lock::Lock;
 
 pub(super) async fn apply(
-    site: &Site,
+    site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
@@ -90,7 +90,7 @@ async fn both_stacks(
 /// A plan, agreed to and executed. Of one that isn't executed to its end nothing stays.
 async fn attempt(
     aws: &Aws<'_>,
-    wanted: &[Wanted],
+    wanted: &[Desired],
     args: &args::Deploy,
     lock: &mut Option<Lock>,
     progress: &Progress,
@@ -117,7 +117,7 @@ async fn attempt(
 }
 
 fn agree(
-    site: &Site,
+    site: &DeployContext,
     plans: &[cfn::Plan],
     args: &args::Deploy,
     progress: &Progress,

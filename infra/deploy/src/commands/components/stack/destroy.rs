@@ -9,7 +9,7 @@ use infra::render;
 use super::super::deletion::{self, Gone};
 use super::super::{Destroyed, FOUNDATION, state};
 use crate::commands::aws::Aws;
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::inventory::{self, Item};
 
 /// Deleted resources may be shown for a while; pauses between two looks grow.
@@ -19,7 +19,10 @@ const INVENTORY_POLL: Duration = Duration::from_secs(5);
 /// The part of a deployment that Terraform's state is in.
 const BOOTSTRAP: &str = "bootstrap";
 
-pub(super) async fn destroy(site: &Site, progress: &Progress) -> Result<Destroyed, Failure> {
+pub(super) async fn destroy(
+    site: &DeployContext,
+    progress: &Progress,
+) -> Result<Destroyed, Failure> {
     let aws = Aws::open(site).await?;
     let _lock = site.lock("destroy", progress).await?;
     let mut gone = deletion::delete(&aws, &aws.stack(), progress).await?.unwrap_or_default();

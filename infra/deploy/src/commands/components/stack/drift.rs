@@ -13,12 +13,12 @@ use crate::artifact;
 use crate::aws::in_words;
 use crate::cloudformation::{self as cfn, Resource};
 use crate::commands::aws::Aws;
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 use cli::Failure;
 
 /// The drift of both stacks.
-pub(super) async fn drift(site: &Site) -> Result<Drifted, Failure> {
+pub(super) async fn drift(site: &DeployContext) -> Result<Drifted, Failure> {
     let aws = Aws::open(site).await?;
     let mut found = Drifted::default();
     add(&aws, &aws.stack(), &mut found).await?;

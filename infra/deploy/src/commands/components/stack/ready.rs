@@ -6,7 +6,7 @@ use super::super::state;
 use super::rights::Place;
 use crate::aws::in_words;
 use crate::commands::aws::Aws;
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::rights::{self, Rights, Simulated};
 use crate::{bucket, cloudformation as cfn};
 use cli::Failure;
@@ -14,7 +14,11 @@ use cli::Progress;
 
 /// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
 /// as that takes it off.
-pub(super) async fn check(site: &Site, is_named: bool, progress: &Progress) -> Result<(), Failure> {
+pub(super) async fn check(
+    site: &DeployContext,
+    is_named: bool,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let aws = Aws::open(site).await?;
     progress.now("looking for what would stop it half-way");
     let mut obstacles = Vec::new();

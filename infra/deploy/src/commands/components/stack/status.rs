@@ -10,10 +10,10 @@ use crate::aws::in_words;
 use crate::cloudformation as cfn;
 use crate::commands::aws::{Aws, LIVE};
 use crate::commands::cloud_status::{CloudStatus, NO_PEER, last_candles};
-use crate::commands::site::Site;
+use crate::commands::site::DeployContext;
 use crate::versions::Function;
 
-pub(super) async fn status(site: &Site, progress: Option<&Progress>) -> CloudStatus {
+pub(super) async fn status(site: &DeployContext, progress: Option<&Progress>) -> CloudStatus {
     let mut status = CloudStatus::default();
     if let Err(failure) = fill_aws(site, &mut status, progress).await {
         status.take::<()>(Err(failure));
@@ -22,7 +22,7 @@ pub(super) async fn status(site: &Site, progress: Option<&Progress>) -> CloudSta
 }
 
 async fn fill_aws(
-    site: &Site,
+    site: &DeployContext,
     status: &mut CloudStatus,
     progress: Option<&Progress>,
 ) -> Result<(), Failure> {

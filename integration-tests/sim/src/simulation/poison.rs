@@ -1,0 +1,53 @@
+//! Messages that no function can decode, which the workload has beside those of trades.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use cloud_memory::Effects;
+use pipeline::ports::Queue as _;
+use tokio::time::{sleep, sleep_until};
+
+use super::Simulation;
+use super::breakable::Breakable;
+use super::functions::Common;
+use super::ports::Client;
+use crate::history::Event;
+
+/// Tries at sending one, and the pause between two.
+const TRIES: u32 = 600;
+const RETRY: Duration = Duration::from_millis(100);
+
+impl Simulation {
+    /// Sends the poison of the workload to a cloud, spread over the time in which trades flow. A cloud that dies afterwards
+    /// takes it along, so a schedule with deaths should have none.
+    pub(super) async fn send_poison(
+        &self,
+        common: &Common,
+        cloud: &Breakable,
+    ) -> anyhow::Result<()> {
+        let ports = common.ports(cloud, Client::Producer, Effects::default());
+        let count = u32::try_from(self.workload.poison().count())?;
+        for (number, body) in (1..).zip(self.workload.poison()) {
+            sleep_until(common.started + self.flow() * number / (count + 1)).await;
+            let mut tries = 0;
+            while let Some(error) =
+                ports.publish(vec![body.to_owned()]).await.into_iter().find_map(Result::err)
+            {
+                tries += 1;
+                if tries == TRIES {
+                    bail!("send poison to {}: {error}, {TRIES} times", cloud.name);
+                }
+                sleep(RETRY).await;
+            }
+            let (cloud, body) = (cloud.name, body.to_owned());
+            common.history.record(Event::PoisonAccepted { cloud, body });
+        }
+        Ok(())
+    }
+
+    /// The time in which trades flow, if nothing holds the producer up.
+    fn flow(&self) -> Duration {
+        let trades = self.workload.frames.len() as u64;
+        Duration::from_millis(trades * 1_000 / u64::from(self.rate))
+    }
+}
