@@ -207,7 +207,7 @@ fn in_folder(folder: &Path, with_tests: bool) -> BTreeMap<PathBuf, BTreeSet<Stri
     for file in files(folder) {
         let text = fs::read_to_string(&file).expect("read a source");
         let reader = read_text(&text, with_tests);
-        let is_root = ["lib.rs", "main.rs", "mod.rs"].iter().any(|name| file.ends_with(name));
+        let is_root = ["lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
         let below = if is_root { file.with_file_name("") } else { file.with_extension("") };
         left_out.extend(reader.left_out.iter().map(|module| below.join(module)));
         // `#[path]` is from the folder of the file.

@@ -30,7 +30,7 @@ impl Fixture {
     async fn new(sets: &[String]) -> Option<Self> {
         let settings = Settings::parse(
             Path::new("twincloud.toml"),
-            include_str!("../../../../../twincloud.toml"),
+            include_str!("../../../../twincloud.toml"),
             Some("local"),
             sets,
             std::env::vars(),
