@@ -6,8 +6,7 @@ use anyhow::{Context as _, anyhow};
 use args::{Chaos, ChaosCommand, Target, Trades};
 use cli::Progress;
 use fault_proxy::Level;
-use sim::chaos::{conclude, input, of_those, set_route, settings, trades};
-use sim::scenarios::{ALL, Scenario};
+use sim::chaos::{asked, conclude, input, set_route, settings, trades};
 
 use crate::containers::Fault;
 use crate::delivery;
@@ -17,9 +16,9 @@ use crate::game_day;
 use crate::processes::supervised::GuardProgram;
 use crate::report::Report;
 use crate::run::{self, Checkout, Run, RunSpec};
-use crate::scenarios;
-use crate::schedule::ONLY_ON_SIM;
+use crate::scenarios::Scenario;
 use crate::stage::{ClusterSpec, TestCluster};
+use crate::testbed::{self, Capability};
 use cli::Failure;
 
 /// The pause between two runs of replicate: the schedule at its shortest.
@@ -30,7 +29,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     if let Some(ChaosCommand::Heal(args)) = &args.command {
         return game_day::heal(args, checkout);
     }
-    if args.target.is_deployed() {
+    if args.target.is_deployed() && !args.list {
         return game_day::run(args, checkout);
     }
     sim::chaos::check(args)?;
@@ -45,7 +44,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     let settings = checkout.settings(&args.sets).map_err(Failure::usage)?;
     let backend = Backend::find(args.target, &settings, args.aws_emulator, &progress)
         .map_err(Failure::MissingPrerequisite)?;
-    if scenarios.iter().any(|scenario| scenario.kills_functions) {
+    if scenarios.iter().any(|scenario| scenario.needs().contains(&Capability::CrashFunction)) {
         backend.require(Fault::KillFunction)?;
     }
     let args =
@@ -68,17 +67,6 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     conclude(args, &reports)
 }
 
-fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
-    let is_asked = |(name, _): &&(&str, &str)| args.scenarios.iter().any(|asked| asked == name);
-    if let Some((name, about)) = ONLY_ON_SIM.iter().find(is_asked) {
-        return Err(Failure::MissingPrerequisite(anyhow!(
-            "the scenario {name} can't be had on the target {}; take --target sim for it: {about}",
-            args.target
-        )));
-    }
-    of_those(ALL, |scenario| scenario.name, args)
-}
-
 /// One run.
 async fn one(
     scenario: &Scenario,
@@ -87,6 +75,7 @@ async fn one(
     backend: &Backend,
     progress: &Progress,
 ) -> Result<Report, Failure> {
+    let steps = (scenario.steps)();
     let (trades, seed) = trades(args);
     // In containers nothing stands between the emulator and the service that could keep them.
     let has_pauses = backend.target() == Target::Processes;
@@ -95,7 +84,7 @@ async fn one(
     let about = About {
         scenario: Some(scenario.name.to_owned()),
         note: Some(limits),
-        faults_asked: 1,
+        faults_asked: testbed::faults(&steps),
         reproduce: reproduce(scenario, args, &trades, seed),
         ..About::new(args.target, seed)
     };
@@ -125,8 +114,6 @@ async fn one(
         rate: Some(args.rate()),
         replicate_pause: REPLICATE_PAUSE,
     };
-    let act = scenarios::act(scenario.name);
-    let act = act.with_context(|| format!("{} is not acted on emulators", scenario.name))?;
     let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
     let work = async {
         run.history.begin();
@@ -134,7 +121,7 @@ async fn one(
             .await
             .map_err(Failure::MissingPrerequisite)?;
         say(scenario.about);
-        act(&mut stage).await.context("play the scenario")?;
+        Box::pin(testbed::play(&steps, &mut stage, say)).await.context("play the scenario")?;
         let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, progress)?;
         Box::pin(stage.stop()).await?;

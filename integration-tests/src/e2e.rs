@@ -13,6 +13,7 @@ use sim::{e2e, simulation};
 use crate::containers::Fault;
 use crate::environments::emulated::{Backend, Deployment, Proxies};
 use crate::evidence::About;
+use crate::history::CloudId;
 use crate::invariants::Verdict;
 use crate::processes::supervised::GuardProgram;
 use crate::run::{self, Checkout, Run};
@@ -76,8 +77,9 @@ async fn emulated(
         stage.poison().await?;
         for kill in 1..=args.kill_functions as usize {
             stage.wait_until_accepted(100 * kill / (args.kill_functions as usize + 1)).await?;
-            stage.kill_lambda().await?;
-            stage.kill_service().await?;
+            for cloud in [CloudId::Aws, CloudId::Gcp] {
+                Box::pin(stage.kill_function(cloud)).await?;
+            }
         }
         let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, progress)?;

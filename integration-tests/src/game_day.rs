@@ -18,9 +18,8 @@ use anyhow::{Context as _, anyhow};
 use args::{Chaos, DeployTarget, Heal, Place, Target, Trades};
 use deploy::commands::{self, DeployContext};
 use deploy::local::LocalClouds;
-use futures::future::LocalBoxFuture;
 use operate::commands::clouds::{self, Ports};
-use operate::game_day::{self, Outage, Record, Switch};
+use operate::game_day::{self, Record, Switch};
 use serde::Serialize;
 
 use crate::cloud::{Cloud, View};
@@ -29,50 +28,15 @@ use crate::history::CloudId;
 use crate::processes::supervised::GuardProgram;
 use crate::report::Report;
 use crate::run::{self, Checkout, Run, RunSpec};
-use crate::stage::{DeployedClouds, Pace, Play, TestCluster};
+use crate::scenarios::Scenario;
+use crate::stage::{DeployedClouds, Pace, Play, TestCluster, outage};
+use crate::testbed::{self, Injection, Step};
 use cli::Failure;
 use cli::Progress;
 use sim::chaos::{self, conclude};
-use sim::scenarios::Route;
 use window::Window;
 
-/// A scenario of a game day.
-#[derive(Clone, Copy, Debug)]
-struct Scenario {
-    name: &'static str,
-    about: &'static str,
-    cloud: CloudId,
-    outage: Outage,
-}
-
-const ALL: &[Scenario] = &[
-    Scenario {
-        name: "kill-aws",
-        about: "AWS, the primary, takes no messages and runs no functions; it is failed back to",
-        cloud: CloudId::Aws,
-        outage: Outage::Cloud,
-    },
-    Scenario {
-        name: "kill-gcp",
-        about: "Google Cloud, the primary, takes no messages and runs no functions; it is failed back to",
-        cloud: CloudId::Gcp,
-        outage: Outage::Cloud,
-    },
-    Scenario {
-        name: "functions-aws",
-        about: "AWS, the primary, runs no functions: trades wait in SQS",
-        cloud: CloudId::Aws,
-        outage: Outage::Functions,
-    },
-    Scenario {
-        name: "functions-gcp",
-        about: "Google Cloud, the primary, runs no functions: trades wait in Pub/Sub",
-        cloud: CloudId::Gcp,
-        outage: Outage::Functions,
-    },
-];
-
-/// What a scenario would call, and how that is undone.
+/// The calls of a scenario, and those that undo them.
 #[derive(Serialize)]
 struct Plan {
     scenario: &'static str,
@@ -86,9 +50,10 @@ struct Call {
 }
 
 impl Plan {
-    fn of(scenario: &Scenario, switches: &[Switch]) -> Self {
+    fn new(scenario: &Scenario, switches: &[(Injection, Vec<Switch>)]) -> Self {
         let call = |switch: &Switch| Call { throw: switch.call(), undo: switch.undo_call() };
-        Self { scenario: scenario.name, calls: switches.iter().map(call).collect() }
+        let switches = switches.iter().flat_map(|(_, switches)| switches);
+        Self { scenario: scenario.name, calls: switches.map(call).collect() }
     }
 }
 
@@ -105,12 +70,8 @@ impl fmt::Display for Plan {
 
 /// Runs the scenarios that were asked for on what is deployed, and gives a verdict on each.
 pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
-    if args.list {
-        chaos::list(args.json, ALL.iter().map(|scenario| (scenario.name, scenario.about)));
-        return Ok(());
-    }
     check(args)?;
-    let scenarios = chaos::of_those(ALL, |scenario| scenario.name, args)?;
+    let scenarios = chaos::asked(args)?;
     let site = DeployContext::open(&place(args), checkout)?;
     Record::none(&site)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
@@ -118,10 +79,10 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     progress.now("reading what there is to switch off");
     let mut planned = Vec::new();
     for scenario in scenarios {
-        let plan = game_day::plan(&site, scenario.cloud, scenario.outage);
-        planned.push((scenario, runtime.block_on(Box::pin(plan))?));
+        let switches = runtime.block_on(Box::pin(switches(&site, &scenario)))?;
+        planned.push((scenario, switches));
     }
-    let plans = planned.iter().map(|(scenario, switches)| Plan::of(scenario, switches));
+    let plans = planned.iter().map(|(scenario, switches)| Plan::new(scenario, switches));
     let plans: Vec<Plan> = plans.collect();
     progress.finish();
     if args.dry_run && args.json {
@@ -141,6 +102,25 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
         reports.push(runtime.block_on(Box::pin(one))?);
     }
     conclude(args, &reports)
+}
+
+/// The switches that the faults of a scenario throw, each fault once.
+async fn switches(
+    site: &DeployContext,
+    scenario: &Scenario,
+) -> Result<Vec<(Injection, Vec<Switch>)>, Failure> {
+    let mut switches: Vec<(Injection, Vec<Switch>)> = Vec::new();
+    for step in (scenario.steps)() {
+        let Step::Begin(injection) = step else { continue };
+        if switches.iter().any(|(of, _)| *of == injection) {
+            continue;
+        }
+        let outage = outage(injection.fault)
+            .with_context(|| format!("no switch of a cloud does {injection}"))?;
+        let planned = Box::pin(game_day::plan(site, injection.cloud, outage)).await?;
+        switches.push((injection, planned));
+    }
+    Ok(switches)
 }
 
 /// Undoes what the record of a game day says.
@@ -193,14 +173,15 @@ fn place_of(env: Option<String>, sets: &[String], target: Target) -> Place {
 /// One run.
 async fn one(
     scenario: &Scenario,
-    switches: Vec<Switch>,
+    switches: Vec<(Injection, Vec<Switch>)>,
     args: &Chaos,
     site: &DeployContext,
     checkout: &Checkout,
 ) -> Result<Report, Failure> {
     let progress = Progress::default();
+    let steps = (scenario.steps)();
     let say = |what: &str| progress.now(format!("{}: {what}", scenario.name));
-    say("looking for days in which nothing is");
+    say("looking for days without a candle");
     let (aws, gcp) = tokio::try_join!(Box::pin(clouds::aws(site)), Box::pin(clouds::gcp(site)))?;
     let symbol = site.smoke_symbol()?;
     let (trades, seed) = chaos::trades(args);
@@ -211,14 +192,14 @@ async fn one(
     let stores = (&aws.cloud.store, &gcp.cloud.store);
     let window = Window::find(stores, &symbol, longest, count, seed).await?;
     let mut settings = site.settings.clone();
-    chaos::set_route(&mut settings, Route::Primary(scenario.cloud));
+    chaos::set_route(&mut settings, scenario.route);
     settings.trading.symbols = vec![symbol.to_string()];
     let about = About {
         scenario: Some(scenario.name.to_owned()),
         note: Some(format!(
             "Of both clouds, only trades of {symbol} in {window} were looked at; what the functions call was not."
         )),
-        faults_asked: 1,
+        faults_asked: testbed::faults(&steps),
         reproduce: reproduce(scenario, args, seed),
         ..About::new(args.target, seed)
     };
@@ -240,8 +221,10 @@ async fn one(
         gcp: cloud(CloudId::Gcp, gcp, view),
         producer_env: producer_env(site, &run),
         pace,
-        checkout: checkout.clone(),
-        environment: site.settings.project.environment.clone(),
+        site,
+        sets: &args.sets,
+        scenario: scenario.name,
+        switches,
         symbols: run.workload.symbols.clone(),
     };
     let play = Play {
@@ -251,10 +234,9 @@ async fn one(
         intervals: run.intervals.clone(),
         rate: args.rate(),
     };
-    // From here on something may be thrown.
-    let record = Record::begin(site, &args.sets, scenario.cloud, scenario.name, switches)?;
+    let environment = &site.settings.project.environment;
     let restore_watchdog =
-        restore_watchdog::start(&play.guard, &clouds.environment, &run.dir.path, checkout).await;
+        restore_watchdog::start(&play.guard, environment, &run.dir.path, checkout).await;
     let work = async {
         let mut restore_watchdog = restore_watchdog.context(
             "start the watchdog that undoes it if this run is killed; nothing was taken away",
@@ -262,8 +244,8 @@ async fn one(
         run.history.begin();
         say("trades flow");
         let mut stage = Box::pin(TestCluster::play(clouds, play, run.history.clone())).await?;
-        let played: Played<'_> = Box::pin(played(scenario, &mut stage, site, &record, say));
-        played.await?;
+        say(scenario.about);
+        Box::pin(testbed::play(&steps, &mut stage, say)).await.context("play the scenario")?;
         say("all is given back");
         let snapshots = Box::pin(stage.finish(say)).await?;
         let report = run.conclude(&snapshots, args.json, &progress)?;
@@ -284,35 +266,6 @@ async fn one(
         }
         other => other,
     })
-}
-
-type Played<'a> = LocalBoxFuture<'a, anyhow::Result<()>>;
-
-/// What happens.
-async fn played(
-    scenario: &Scenario,
-    stage: &mut TestCluster<DeployedClouds>,
-    site: &DeployContext,
-    record: &Record,
-    say: impl Fn(&str),
-) -> anyhow::Result<()> {
-    let cloud = scenario.cloud;
-    stage.wait_until_accepted(10).await?;
-    Box::pin(game_day::throw(site, record, &say)).await?;
-    say(&format!("waiting until {cloud} is seen to be away"));
-    match scenario.outage {
-        Outage::Cloud => {
-            let taken = stage.lose_cloud(cloud).await?;
-            say(&format!("{cloud} is away, and {} has taken over", cloud.other()));
-            stage.give_back(taken).await?;
-            stage.wait_until_routed_to(&[cloud]).await
-        }
-        Outage::Functions => {
-            let taken = stage.lose_functions(cloud).await?;
-            say(&format!("the functions of {cloud} are away, and trades wait in its queue"));
-            stage.give_back(taken).await
-        }
-    }
 }
 
 /// Whatever happened to the run, nothing stays thrown.

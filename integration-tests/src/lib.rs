@@ -12,11 +12,10 @@ pub mod environments;
 pub mod game_day;
 pub mod local;
 pub mod processes;
-pub mod scenarios;
 pub mod stack_bench;
 pub mod stage;
 
 pub(crate) use sim::{
-    cloud, delivery, evidence, fault, history, invariants, report, run, schedule, snapshot,
-    workload,
+    cloud, delivery, evidence, fault, history, invariants, report, run, scenarios, schedule,
+    snapshot, testbed, workload,
 };

@@ -1,7 +1,8 @@
-//! What a scenario acts on: both clouds, the producer that sends to them, the functions that copy between them, and the
-//! history in which all of it is written down.
+//! The testbeds of scenarios with real programs: both clouds, the producer that sends to them, the functions that copy between
+//! them, and the history of it all.
 
 mod deployed;
+mod faults;
 mod feed;
 mod own;
 mod producer;
@@ -16,19 +17,20 @@ use bytes::Bytes;
 use candle::Interval;
 use pipeline::ports::{Archive, CandleStore, MessageId, Queue};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 
 use crate::cloud::Cloud;
 use crate::environments::emulated::{AwsCloud, GcpCloud};
 use crate::fault::{Fault, FaultKind};
 use crate::history::{CloudId, Event, History};
 use crate::snapshot::Snapshot;
+use crate::testbed::{self, Injection, RunProgress, Step};
 use crate::workload::Workload;
 use producer::Producer;
 
-pub use deployed::{DeployedClouds, Pace, Play, Taken};
-pub use own::{ClusterSpec, Crashed, Killed, OwnClouds};
+pub use deployed::{DeployedClouds, Pace, Play, outage};
+pub use own::{ClusterSpec, OwnClouds};
 
+/// The pause between two looks for a process.
 const POLL: Duration = Duration::from_millis(10);
 
 /// Both clouds, wherever they are.
@@ -78,6 +80,30 @@ pub struct TestCluster<C = OwnClouds> {
     begun: u32,
 }
 
+impl<C: Clouds> RunProgress for TestCluster<C> {
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn trades(&self) -> u64 {
+        self.workload().unique as u64
+    }
+
+    fn timeout(&self) -> Duration {
+        self.show.timeout
+    }
+
+    fn has_published_everything(&self) -> bool {
+        self.producer.has_ended() && self.history.tally(|tally| tally.is_done)
+    }
+
+    fn will_wait_for(&self, percent: u32) {
+        if percent > feed::FULL_RATE_PERCENT {
+            self.producer.release();
+        }
+    }
+}
+
 type Watched = (CloudId, anyhow::Result<BTreeMap<MessageId, Bytes>>);
 
 impl<C: Clouds> TestCluster<C> {
@@ -100,8 +126,11 @@ impl<C: Clouds> TestCluster<C> {
             return Ok(());
         }
         let detail = format!("{} messages that can't be decoded", bodies.len());
-        let faults = [CloudId::Aws, CloudId::Gcp]
-            .map(|cloud| (cloud, self.begin(cloud, FaultKind::Poison, &detail)));
+        let faults = [CloudId::Aws, CloudId::Gcp].map(|cloud| {
+            let fault = Fault::new(self.next_number(), FaultKind::Poison);
+            self.record_begun(cloud, fault, &detail);
+            (cloud, fault)
+        });
         for (number, body) in bodies.iter().enumerate() {
             self.wait_until_accepted(number * 100 / bodies.len()).await?;
             for (cloud, fault) in &faults {
@@ -123,20 +152,9 @@ impl<C: Clouds> TestCluster<C> {
         Ok(())
     }
 
-    /// Waits until so many per cent of the trades are accepted by any cloud.
+    /// Waits until so many percent of the trades are accepted by any cloud.
     pub async fn wait_until_accepted(&self, percent: usize) -> anyhow::Result<()> {
-        if percent > feed::FULL_RATE_PERCENT {
-            self.producer.release();
-        }
-        let all = self.workload().unique;
-        let wanted = (all * percent / 100) as u64;
-        let what = format!("{wanted} of {all} trades to be accepted");
-        self.until(&what, |stage| stage.accepted_trades() >= wanted).await
-    }
-
-    /// Trades that any cloud has accepted, counted once a message.
-    fn accepted_trades(&self) -> u64 {
-        self.history.tally(|tally| tally.accepted_trades)
+        testbed::wait_until(Step::Accepted(u32::try_from(percent)?), self).await
     }
 
     /// Messages that `cloud` has accepted.
@@ -145,64 +163,21 @@ impl<C: Clouds> TestCluster<C> {
         self.history.tally(|tally| tally.accepted_by.get(&cloud).copied().unwrap_or(0))
     }
 
-    /// Waits until `cloud` has accepted so many messages more.
-    pub async fn wait_until_accepted_by(&self, cloud: CloudId, more: usize) -> anyhow::Result<()> {
-        let wanted = self.accepted_by(cloud) + more;
-        let what = format!("{cloud} to accept {more} messages more");
-        self.until(&what, |stage| stage.accepted_by(cloud) >= wanted).await
-    }
-
-    /// Waits until the producer publishes to exactly these.
-    pub async fn wait_until_routed_to(&self, clouds: &[CloudId]) -> anyhow::Result<()> {
-        let what = format!("messages to go to {clouds:?}");
-        self.until(&what, |stage| {
-            let route = stage.route();
-            route.len() == clouds.len()
-                && clouds.iter().all(|cloud| route.iter().any(|to| to.starts_with(cloud.as_str())))
-        })
-        .await
-    }
-
-    fn route(&self) -> Vec<String> {
-        self.history.tally(|tally| tally.publish.clone())
-    }
-
-    async fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) -> anyhow::Result<()> {
-        let timeout = self.show.timeout;
-        let deadline = Instant::now() + timeout;
-        while !is_so(self) {
-            anyhow::ensure!(
-                !self.producer.has_ended() || !self.is_all_published(),
-                "all trades were published before {what}; give it more of them: --duration"
-            );
-            anyhow::ensure!(Instant::now() < deadline, "waited {timeout:?} in vain for {what}");
-            sleep(POLL).await;
-        }
-        Ok(())
-    }
-
-    fn is_all_published(&self) -> bool {
-        self.history.tally(|tally| tally.is_done)
-    }
-
     /// Records the beginning of a fault that is not one of the network's.
-    fn begin(&mut self, cloud: CloudId, kind: FaultKind, detail: &str) -> Fault {
-        let (fault, begun) = self.number(cloud, kind, detail);
-        self.history.record(begun);
+    fn record_begin(&mut self, injection: Injection, detail: &str) -> Fault {
+        let fault = injection.numbered(self.next_number());
+        self.record_begun(injection.cloud, fault, detail);
         fault
     }
 
-    /// The same for one that began at `unix_us`, microseconds since 1970.
-    fn begin_at(&mut self, unix_us: u64, cloud: CloudId, kind: FaultKind, detail: &str) -> Fault {
-        let (fault, begun) = self.number(cloud, kind, detail);
-        self.history.record_at(unix_us, begun);
-        fault
+    fn record_begun(&self, cloud: CloudId, fault: Fault, detail: &str) {
+        self.history.record(Event::FaultBegun { cloud, fault, detail: detail.to_owned() });
     }
 
-    fn number(&mut self, cloud: CloudId, kind: FaultKind, detail: &str) -> (Fault, Event) {
+    /// The number of the next fault.
+    fn next_number(&mut self) -> u32 {
         self.begun += 1;
-        let fault = Fault::new(self.begun, kind);
-        (fault, Event::FaultBegun { cloud, fault, detail: detail.to_owned() })
+        self.begun
     }
 
     fn fired(&self, cloud: CloudId, fault: Fault, detail: impl Into<String>) {

@@ -104,7 +104,7 @@ fn without_trades(words: Vec<OsString>) -> Vec<OsString> {
 
 /// `chaos` breaks what runs the packed functions, so it packs them first; what needs no cloud is a program of its own.
 pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
-    if args.command.is_some() || args.target.is_deployed() {
+    if args.command.is_some() || args.target.is_deployed() && !args.list {
         return harness();
     }
     let is_schedule = args.schedule.is_some() || args.schedules.is_some() || args.plant.is_some();

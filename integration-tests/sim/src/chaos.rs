@@ -15,14 +15,14 @@ use crate::history::CloudId;
 use crate::invariants::Verdict;
 use crate::report::{self, Report};
 use crate::run::{self, Checkout};
-use crate::scenarios::{ALL, Route};
-use crate::schedule::ONLY_ON_SIM;
+use crate::scenarios::{ALL, Route, Scenario};
+use crate::testbed::{self, Capability};
 use cli::Failure;
 
 /// Runs `chaos` as far as it needs no cloud: lists, planted bugs, and scenarios and schedules on simulated clouds.
 pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     if args.list {
-        list(args.json, listed());
+        list(args);
         return Ok(());
     }
     check(args)?;
@@ -74,32 +74,34 @@ pub fn verify(args: &Verify) -> Result<(), Failure> {
     run::outcome(report.verdict)
 }
 
-/// Prints names and what they are about.
-pub fn list(json: bool, all: impl Iterator<Item = (&'static str, &'static str)> + Clone) {
-    let width = all.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, about) in all {
-        if json {
-            println!("{}", serde_json::json!({ "name": name, "about": about }));
+/// Prints the scenarios, those that a deployed cloud can play where one is asked for.
+fn list(args: &Chaos) {
+    let can = |scenario: &&Scenario| {
+        !args.target.is_deployed() || scenario.lacks(testbed::capabilities(args.target)).is_empty()
+    };
+    let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
+    for scenario in ALL.iter().filter(can) {
+        let Scenario { name, about, .. } = scenario;
+        if args.json {
+            let needs: Vec<_> = scenario.needs().iter().map(ToString::to_string).collect();
+            println!("{}", serde_json::json!({ "name": name, "about": about, "needs": needs }));
         } else {
             println!("{name:width$}  {about}");
         }
     }
 }
 
-/// The scenarios of all targets that are a run's own, with a line on each.
-pub fn listed() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
-    let anywhere = ALL.iter().map(|scenario| (scenario.name, scenario.about));
-    anywhere.chain(ONLY_ON_SIM.iter().copied())
-}
-
-/// The ones that were asked for, of those that there are.
-pub fn of_those<S: Copy>(
-    all: &[S],
-    name: impl Fn(&S) -> &'static str,
-    args: &Chaos,
-) -> Result<Vec<S>, Failure> {
+/// The scenarios that were asked for. With `--all`, those that the target can play; a scenario that was named and can't be played
+/// there is an error of the environment.
+pub fn asked(args: &Chaos) -> Result<Vec<Scenario>, Failure> {
+    let capabilities = testbed::capabilities(args.target);
+    let can = |scenario: &Scenario| scenario.lacks(capabilities).is_empty();
     if args.all {
-        return Ok(all.to_vec());
+        for scenario in ALL.iter().filter(|scenario| !can(scenario)) {
+            let lacks = words(&scenario.lacks(capabilities));
+            eprintln!("left out: {} needs {lacks}, which {} lacks", scenario.name, args.target);
+        }
+        return Ok(ALL.iter().copied().filter(can).collect());
     }
     let killed = args.kill.map(|cloud| format!("kill-{cloud}"));
     let names: Vec<&String> = args.scenarios.iter().chain(&killed).collect();
@@ -108,15 +110,35 @@ pub fn of_those<S: Copy>(
             "say what to break: --kill aws, --kill gcp, --scenario NAME, or --all; --list shows the names"
         )));
     }
-    let found = names.into_iter().map(|asked| {
-        all.iter().copied().find(|scenario| name(scenario) == asked).ok_or_else(|| {
-            Failure::Usage(anyhow!(
-                "there is no scenario {asked} on the target {}; `--list` shows the names",
-                args.target
-            ))
-        })
+    let found = names.into_iter().map(|name| {
+        let unknown =
+            || Failure::Usage(anyhow!("there is no scenario {name}; `--list` shows the names"));
+        Scenario::named(name).ok_or_else(unknown)
     });
-    found.collect()
+    let found: Vec<Scenario> = found.collect::<Result<_, _>>()?;
+    let lacking = found.iter().filter(|scenario| !can(scenario)).map(|scenario| {
+        format!("{} needs {}", scenario.name, words(&scenario.lacks(capabilities)))
+    });
+    let lacking: Vec<String> = lacking.collect();
+    if lacking.is_empty() {
+        return Ok(found);
+    }
+    let can: Vec<&str> = found.iter().filter(|one| can(one)).map(|one| one.name).collect();
+    let can = if can.is_empty() {
+        String::new()
+    } else {
+        format!("; of those asked for it can play --scenario {}", can.join(" --scenario "))
+    };
+    Err(Failure::MissingPrerequisite(anyhow!(
+        "the target {} can't play all of that: {}; docs/chaos.md says which target can{can}",
+        args.target,
+        lacking.join(", ")
+    )))
+}
+
+fn words(capabilities: &[Capability]) -> String {
+    let words: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
+    words.join(" and ")
 }
 
 /// The trades to send, and the seed of everything random.

@@ -11,7 +11,7 @@ use crate::history::CloudId;
 use crate::run::{self, Checkout, Run, RunSpec};
 use crate::scenarios::Route;
 use crate::schedule::{Fault, Planned, Schedule};
-use crate::simulation::{NOTE, Simulation};
+use crate::simulation::{NOTE, Plan, Simulation};
 use cli::Failure;
 
 /// With faults and without a rate, publishing is spread over this long for each fault, so that they hit the middle.
@@ -65,7 +65,8 @@ pub fn simulated(
     let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(rate);
     let simulation = Simulation {
         seed,
-        schedule: crashes(args.kill_functions, flow_ms),
+        plan: Plan::Schedule(crashes(args.kill_functions, flow_ms)),
+        divisor: delivery::FACTOR,
         workload: run.workload.clone(),
         intervals: run.intervals.clone(),
         rate,

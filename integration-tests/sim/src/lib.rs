@@ -24,4 +24,5 @@ pub mod scenarios;
 pub mod schedule;
 pub mod simulation;
 pub mod snapshot;
+pub mod testbed;
 pub mod workload;

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::history::CloudId::{Aws, Gcp};
-use crate::schedule::{Fault, Link, Planned, Schedule, Service, To, named};
+use crate::schedule::{Fault, Link, Planned, Schedule, Service, To};
 
 pub(crate) use ports::{Mutated, Mutation};
 
@@ -159,7 +159,6 @@ impl Mutant {
     pub fn schedule(self) -> Schedule {
         let planned = |at_ms, for_ms, cloud, fault| Planned { at_ms, for_ms, cloud, fault };
         let on = |route, faults| Schedule { route, faults };
-        let scenario = |name| named(name).unwrap_or_default();
         match self {
             Self::AcknowledgeFirst => {
                 on(To::Aws, vec![planned(1_500, 0, Aws, Fault::CrashFunction { times: 8 })])
@@ -191,12 +190,17 @@ impl Mutant {
                 on(To::Both, faults)
             }
             Self::NoReplay => {
-                let mut schedule = scenario("kill-aws");
                 let fail = Fault::Fail { service: Service::Archive, percent: 100 };
-                schedule.faults.push(planned(500, 1_500, Aws, fail));
-                schedule
+                let kill = planned(1_500, 3_000, Aws, Fault::Kill);
+                on(To::Aws, vec![kill, planned(500, 1_500, Aws, fail)])
             }
-            Self::NoIncarnationId => scenario("kill-unseen"),
+            // The cloud dies and is back while no producer runs that could see it.
+            Self::NoIncarnationId => {
+                let cut = Fault::Cut { link: Link::Peer, hang: false };
+                let cut = planned(500, 1_000, Aws, cut);
+                let crash = planned(1_500, 4_000, Aws, Fault::CrashProducer);
+                on(To::Aws, vec![cut, crash, planned(1_520, 3_000, Aws, Fault::Kill)])
+            }
             Self::StuckRoute => on(To::Aws, vec![planned(1_000, 4_000, Aws, Fault::Kill)]),
             Self::IdleFault => {
                 let fail = Fault::Fail { service: Service::Store, percent: 100 };

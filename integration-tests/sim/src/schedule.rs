@@ -14,9 +14,14 @@
 //! | fault | what happens | more settings |
 //! |---|---|---|
 //! | `kill` | the cloud and all that it holds is gone; it comes back empty | |
-//! | `pause` | the cloud answers nobody, and goes on where it was | |
-//! | `cut` | nobody reaches the cloud over a link | `link` = `producer` or `peer`; `hang` = no answer, instead of a refusal |
+//! | `pause` | the cloud does not answer, and goes on where it was | |
+//! | `cut` | no call reaches the cloud over a link | `link` = `producer`, `peer` or `all`; `hang` = no answer, instead of a refusal |
+//! | `one-way` | calls reach the cloud over a link, and no answer comes back | `link` |
 //! | `fail` | a service answers with an error and does nothing | `service` = `queue`, `archive`, `store` or `all`; `percent` |
+//! | `hang` | a service does not answer and does nothing | `service` |
+//! | `throttle` | all services throttle calls | `percent` |
+//! | `expire-credentials` | the credentials of the producer are refused | |
+//! | `stop-functions` | the functions of the cloud don't run | |
 //! | `lose-answers` | a service does what is asked, and the answer is lost | `service`, `percent` |
 //! | `slow` | every answer comes up to `delay_ms` late | `delay_ms` |
 //! | `duplicate` | messages arrive twice | `percent` of the publishes |
@@ -26,13 +31,11 @@
 //! | `crash-producer` | `kill -9` of the producer; no `cloud` | |
 
 mod loss;
-mod named;
 mod random;
 mod shrink;
 
 use serde::{Deserialize, Serialize};
 
-pub use named::{ONLY_ON_SIM, has_full_length, named};
 pub use random::{Bounds, random};
 pub use shrink::shrink;
 
@@ -113,6 +116,11 @@ pub enum Fault {
         /// No answer, instead of a refusal.
         hang: bool,
     },
+    /// Calls reach a cloud over a link, and their answers are lost.
+    OneWay {
+        /// The link.
+        link: Link,
+    },
     /// A service answers with errors.
     Fail {
         /// Which.
@@ -120,7 +128,21 @@ pub enum Fault {
         /// Of its calls.
         percent: u8,
     },
-    /// A service does what is asked, and nobody hears of it.
+    /// A service does not answer, and does nothing.
+    Hang {
+        /// The service.
+        service: Service,
+    },
+    /// A cloud throttles calls of all its services.
+    Throttle {
+        /// Of its calls.
+        percent: u8,
+    },
+    /// The credentials of the producer are refused.
+    ExpireCredentials,
+    /// The functions of a cloud don't run.
+    StopFunctions,
+    /// A service does what is asked, and its answers are lost.
     LoseAnswers {
         /// Which.
         service: Service,
@@ -163,9 +185,17 @@ impl Fault {
         match *self {
             Self::Kill => FaultKind::KillCloud,
             Self::Pause => FaultKind::PauseCloud,
-            Self::Cut { link: Link::Producer, .. } => FaultKind::CutProducer,
-            Self::Cut { link: Link::Peer, .. } => FaultKind::CutPeer,
-            Self::Fail { service, .. } => FaultKind::Fail { service: service.into() },
+            Self::Cut { link: Link::Producer | Link::All, .. }
+            | Self::OneWay { link: Link::Producer | Link::All } => FaultKind::CutProducer,
+            Self::Cut { link: Link::Peer, .. } | Self::OneWay { link: Link::Peer } => {
+                FaultKind::CutPeer
+            }
+            Self::Fail { service, .. } | Self::Hang { service } => {
+                FaultKind::Fail { service: service.into() }
+            }
+            Self::Throttle { .. } => FaultKind::Throttle,
+            Self::ExpireCredentials => FaultKind::ExpireCredentials,
+            Self::StopFunctions => FaultKind::Fail { service: crate::fault::Service::Functions },
             Self::LoseAnswers { service, .. } => FaultKind::LoseAnswers { service: service.into() },
             Self::Slow { .. } => FaultKind::Slow,
             Self::Duplicate { .. } => FaultKind::Duplicate,
@@ -177,7 +207,7 @@ impl Fault {
     }
 }
 
-/// Who calls a cloud from outside.
+/// The clients whose calls of a cloud break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Link {
@@ -185,6 +215,8 @@ pub enum Link {
     Producer,
     /// The functions of the other cloud, which read its archive.
     Peer,
+    /// All of them, and the cloud's own functions.
+    All,
 }
 
 /// A service of a cloud.
@@ -238,7 +270,8 @@ struct Entry {
     times: Option<u32>,
 }
 
-const NAMES: &str = "kill, pause, cut, fail, lose-answers, slow, duplicate, reorder, skew, crash-function, crash-producer";
+const NAMES: &str = "kill, pause, cut, one-way, fail, hang, throttle, expire-credentials, stop-functions, lose-answers, slow, \
+                     duplicate, reorder, skew, crash-function, crash-producer";
 
 impl TryFrom<Entry> for Planned {
     type Error = String;
@@ -261,6 +294,11 @@ impl TryFrom<Entry> for Planned {
                 link: entry.link.take().ok_or_else(|| lacks("link"))?,
                 hang: entry.hang.take().unwrap_or(false),
             },
+            "one-way" => Fault::OneWay { link: entry.link.take().ok_or_else(|| lacks("link"))? },
+            "hang" => Fault::Hang { service: service.ok_or_else(|| lacks("service"))? },
+            "throttle" => Fault::Throttle { percent: percent.unwrap_or(100) },
+            "expire-credentials" => Fault::ExpireCredentials,
+            "stop-functions" => Fault::StopFunctions,
             "fail" => of_service().map(|(service, percent)| Fault::Fail { service, percent })?,
             "lose-answers" => {
                 of_service().map(|(service, percent)| Fault::LoseAnswers { service, percent })?
@@ -303,7 +341,10 @@ impl TryFrom<Entry> for Planned {
             (
                 "service",
                 service.is_some()
-                    && !matches!(fault, Fault::Fail { .. } | Fault::LoseAnswers { .. }),
+                    && !matches!(
+                        fault,
+                        Fault::Fail { .. } | Fault::Hang { .. } | Fault::LoseAnswers { .. }
+                    ),
             ),
             ("delay_ms", entry.delay_ms.is_some()),
             ("by_ms", entry.by_ms.is_some()),
@@ -327,6 +368,13 @@ impl From<Planned> for Entry {
             Fault::Cut { link, hang } => {
                 named("cut", Self { link: Some(link), hang: hang.then_some(true), ..base })
             }
+            Fault::OneWay { link } => named("one-way", Self { link: Some(link), ..base }),
+            Fault::Hang { service } => named("hang", Self { service: Some(service), ..base }),
+            Fault::Throttle { percent } => {
+                named("throttle", Self { percent: Some(percent), ..base })
+            }
+            Fault::ExpireCredentials => named("expire-credentials", base),
+            Fault::StopFunctions => named("stop-functions", base),
             Fault::Fail { service, percent } => {
                 named("fail", Self { service: Some(service), percent: Some(percent), ..base })
             }

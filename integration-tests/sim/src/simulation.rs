@@ -1,4 +1,4 @@
-//! Clouds in memory, in this process and in virtual time, and faults by a [`Schedule`]. The pipeline is the real one: relay
+//! Clouds in memory, in this process and in virtual time, and faults by a [`Plan`]. The pipeline is the real one: relay
 //! and spool, ingest and replicate of both clouds. The release binaries, the emulators and the network are not there. One
 //! seed decides everything.
 
@@ -8,6 +8,7 @@ mod poison;
 mod port;
 pub(crate) mod ports;
 mod producer;
+mod testbed;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,12 +32,14 @@ use breakable::Breakable;
 use functions::Common;
 use ports::Client;
 use producer::Producer;
+use testbed::SimulatedTestbed;
 
 use crate::delivery::Limits;
 use crate::history::{CloudId, Event, History};
 use crate::mutants::{Mutant, Mutation};
-use crate::schedule::{Fault, Planned, Schedule};
+use crate::schedule::{Planned, Schedule};
 use crate::snapshot::Snapshot;
+use crate::testbed::{Injection, Step, play};
 use crate::workload::Workload;
 
 /// The limits of a verdict on it.
@@ -45,21 +48,40 @@ pub const NOTE: &str =
 /// The time of day at which a simulated run starts, in milliseconds since the epoch: a little before the generator's first
 /// trade.
 const START_MS: u64 = 1_704_153_450_000;
-/// How long a fault waits for something to hit, once its time is over.
-const HIT: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(20);
 /// Runs of replicate until nothing is left to copy.
 const LAST_COPIES: u32 = 20;
 /// How long a better primary must have been healthy: short, so that a run of seconds sees it.
 const FAILBACK_MS: u64 = 1_000;
+
+/// The faults of a run.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// Faults by the clock.
+    Schedule(Schedule),
+    /// The steps of a scenario.
+    Steps(Vec<Step>),
+}
+
+impl Plan {
+    /// Faults that the run must have.
+    #[must_use]
+    pub fn faults(&self) -> usize {
+        match self {
+            Self::Schedule(schedule) => schedule.faults.len(),
+            Self::Steps(steps) => crate::testbed::faults(steps),
+        }
+    }
+}
 
 /// A run: real relay, spool, ingest and replicate over clouds in memory, in virtual time.
 #[derive(Clone, Debug)]
 pub struct Simulation {
     /// Decides everything that is random.
     pub seed: u64,
-    /// The faults, and where the producer sends to.
-    pub schedule: Schedule,
+    /// The faults.
+    pub plan: Plan,
+    /// The number by which times of the real clouds are divided.
+    pub divisor: u32,
     /// The load.
     pub workload: Arc<Workload>,
     /// The candles that the functions keep.
@@ -104,14 +126,21 @@ impl Simulation {
             world.functions.lock().await.insert(cloud.name, functions);
         }
         world.producer.lock().await.start()?;
-        let injected =
-            |planned: &Planned| self.mutant.map_or(*planned, |mutant| mutant.injected(*planned));
-        let faults = self.schedule.faults.iter().map(injected).enumerate();
-        let faults = faults.map(|(index, planned)| world.happen(index, planned));
-        let poison = world.clouds.iter().map(|cloud| self.send_poison(&world.common, cloud));
-        let (faults, poison) =
-            (futures::future::try_join_all(faults), futures::future::try_join_all(poison));
-        futures::future::try_join(faults, poison).await?;
+        match &self.plan {
+            Plan::Schedule(schedule) => {
+                let injected = |planned: &Planned| {
+                    self.mutant.map_or(*planned, |mutant| mutant.injected(*planned))
+                };
+                let faults = schedule.faults.iter().map(injected).enumerate();
+                let faults = faults.map(|(index, planned)| world.happen(index, planned));
+                let faults = futures::future::try_join_all(faults);
+                futures::future::try_join(faults, self.send_all_poison(&world)).await?;
+            }
+            Plan::Steps(steps) => {
+                let mut testbed = SimulatedTestbed { simulation: self, world: &world, begun: 0 };
+                Box::pin(play(steps, &mut testbed, |_| {})).await?;
+            }
+        }
         world.producer.lock().await.done().await?;
         let published = AtomicBool::new(true);
         let clouds = world.clouds.each_ref().map(Breakable::seen);
@@ -180,51 +209,21 @@ impl World {
         [(aws, gcp), (gcp, aws)]
     }
 
-    /// One fault, from its beginning to its end.
+    /// A cloud, and the one that it copies from.
+    fn pair(&self, name: CloudId) -> anyhow::Result<(&Breakable, &Breakable)> {
+        let pair = self.pairs().into_iter().find(|(cloud, _)| cloud.name == name);
+        pair.context("a fault is at one of both clouds")
+    }
+
+    /// One fault of a schedule, from its beginning to its end.
     async fn happen(&self, index: usize, planned: Planned) -> anyhow::Result<()> {
-        let pair = self.pairs().into_iter().find(|(cloud, _)| cloud.name == planned.cloud);
-        let (cloud, peer) = pair.context("a fault is at one of both clouds")?;
         sleep_until(self.common.started + Duration::from_millis(planned.at_ms)).await;
-        let lasts = Duration::from_millis(planned.for_ms);
-        match planned.fault {
-            Fault::Kill => {
-                cloud.break_it(index, &planned);
-                // The functions die with what they hold in hand.
-                let functions = self.functions.lock().await.remove(&cloud.name);
-                if let Some(mut functions) = functions {
-                    functions.shutdown().await;
-                }
-                sleep(lasts).await;
-                cloud.heal(index);
-                // Of two deaths at once the one that ends last starts it again.
-                if !cloud.is_dead() {
-                    let functions = self.common.start(cloud, peer);
-                    self.functions.lock().await.insert(cloud.name, functions);
-                }
-            }
-            Fault::CrashProducer => {
-                let mut producer = self.producer.lock().await;
-                cloud.break_it(index, &planned);
-                if !producer.has_ended() {
-                    producer.crash().await?;
-                    cloud.fired(index, "the producer is gone");
-                    sleep(lasts).await;
-                    producer.start()?;
-                }
-                cloud.heal(index);
-            }
-            _ => {
-                cloud.break_it(index, &planned);
-                sleep(lasts).await;
-                let deadline = Instant::now() + HIT;
-                // One that hit nothing proves nothing.
-                while !cloud.has_fired(index) && Instant::now() < deadline {
-                    sleep(POLL).await;
-                }
-                cloud.heal(index);
-            }
-        }
-        Ok(())
+        let injection = Injection::new(planned.cloud, planned.fault);
+        let number = testbed::number(index);
+        let recorded = crate::fault::Fault::new(number, planned.fault.kind());
+        self.begin(index, injection, recorded).await?;
+        sleep(Duration::from_millis(planned.for_ms)).await;
+        self.end(index, injection).await
     }
 
     /// Copies until neither cloud lacks anything: candles may be complete before the last object is.

@@ -35,7 +35,10 @@ fn arguments_that_are_wrong() {
         ("usage-dry-run", "chaos --target sim --kill aws --dry-run"),
         ("usage-unknown-bug", "chaos --target sim --kill aws --plant none"),
         ("usage-no-folder", "verify none"),
-        ("missing-network", "chaos --target sim --scenario functions-gcp --scenario kill-aws"),
+        (
+            "missing-capability",
+            "chaos --target sim --scenario kill-during-deploy --scenario kill-aws",
+        ),
         ("missing-sim", "chaos --schedules 5"),
     ] {
         held!(checkout, name, line);

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, ensure};
 use candle::{Interval, Symbols};
-use infra::Checkout;
-use operate::game_day;
+use deploy::commands::DeployContext;
+use operate::game_day::{self, Outage, Record, Switch};
 use pipeline::ports::{Archive, CandleStore, Fault, Queue};
 use tokio::time::{Instant, sleep};
 
@@ -16,30 +16,45 @@ use super::producer::{self, Producer};
 use super::{Clouds, Load, TestCluster};
 use crate::cloud::Cloud;
 use crate::environments::emulated::{AwsCloud, GcpCloud};
-use crate::fault::{FaultKind, Service};
 use crate::history::{CloudId, Event, History};
 use crate::processes::supervised::GuardProgram;
+use crate::schedule;
+use crate::testbed::{Injection, Testbed};
 use crate::workload::{Content, Workload};
 
 /// How often it is asked whether a cloud is away: recovery times are told no finer than this.
 const PROBE: Duration = Duration::from_millis(250);
 
+/// The part of a cloud that a fault of a scenario takes away; `None`: no switch does that.
+#[must_use]
+pub fn outage(fault: schedule::Fault) -> Option<Outage> {
+    match fault {
+        schedule::Fault::Kill => Some(Outage::Cloud),
+        schedule::Fault::StopFunctions => Some(Outage::Functions),
+        _ => None,
+    }
+}
+
 /// Both clouds as they were deployed.
 #[derive(Debug)]
-pub struct DeployedClouds {
+pub struct DeployedClouds<'a> {
     /// AWS as the harness sees it.
     pub aws: AwsCloud,
     /// Google Cloud as the harness sees it.
     pub gcp: GcpCloud,
     /// What the producer is told.
     pub producer_env: BTreeMap<String, String>,
-    /// How long what is done takes here.
+    /// The times of these clouds.
     pub pace: Pace,
-    /// Whose clouds they are.
-    pub checkout: Checkout,
-    /// The environment, by which a record is found.
-    pub environment: String,
-    /// What the run sends.
+    /// The environment.
+    pub site: &'a DeployContext,
+    /// The settings of the command line, for the record.
+    pub sets: &'a [String],
+    /// The scenario, for the record.
+    pub scenario: &'static str,
+    /// The switches that each fault of the scenario throws.
+    pub switches: Vec<(Injection, Vec<Switch>)>,
+    /// The symbols that the run sends.
     pub symbols: Symbols,
 }
 
@@ -58,10 +73,23 @@ pub struct Pace {
     pub compare: Duration,
 }
 
-impl DeployedClouds {
+impl DeployedClouds<'_> {
+    /// Takes away what a fault takes away; all of it is recorded before.
+    async fn take_away(&self, injection: Injection) -> anyhow::Result<()> {
+        let switches = self.switches.iter().find(|(of, _)| *of == injection);
+        let (_, switches) =
+            switches.with_context(|| format!("no switch was planned for {injection}"))?;
+        let record =
+            Record::begin(self.site, self.sets, injection.cloud, self.scenario, switches.clone());
+        let record = record.map_err(|failure| anyhow!("{failure}"))?;
+        Box::pin(game_day::throw(self.site, &record, |_| {})).await
+    }
+
     /// Undoes what was thrown; does nothing if nothing is.
     async fn heal(&self) -> anyhow::Result<()> {
-        let healed = Box::pin(game_day::heal(&self.checkout, &self.environment, |_| {})).await;
+        let DeployContext { checkout, settings, .. } = self.site;
+        let environment = &settings.project.environment;
+        let healed = Box::pin(game_day::heal(checkout, environment, |_| {})).await;
         let healed = healed.map_err(|failure| anyhow!("{failure}"))?;
         let left = healed.map(|healed| healed.left).unwrap_or_default();
         if let Some(left) = left.first() {
@@ -75,7 +103,7 @@ impl DeployedClouds {
     }
 }
 
-impl Clouds for DeployedClouds {
+impl Clouds for DeployedClouds<'_> {
     fn aws(&self) -> &AwsCloud {
         &self.aws
     }
@@ -129,17 +157,17 @@ pub struct Play {
     pub rate: u32,
 }
 
-/// What was taken away, and is to be given back.
+/// A fault of a deployed cloud that is in force.
 #[derive(Debug)]
-pub struct Taken {
+pub struct InForce {
     cloud: CloudId,
     fault: crate::fault::Fault,
 }
 
-impl TestCluster<DeployedClouds> {
+impl<'a> TestCluster<DeployedClouds<'a>> {
     /// Starts the producer.
     pub async fn play(
-        clouds: DeployedClouds,
+        clouds: DeployedClouds<'a>,
         play: Play,
         history: History,
     ) -> anyhow::Result<Self> {
@@ -158,38 +186,6 @@ impl TestCluster<DeployedClouds> {
         let timeout = clouds.pace.timeout;
         let show = Load { workload: play.workload, intervals: play.intervals, timeout };
         Ok(Self::of(clouds, producer, show, history))
-    }
-
-    /// Waits until a cloud whose switches are thrown refuses messages, and the producer has left it.
-    pub async fn lose_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
-        let last_taken_us = self.wait_until_refused(cloud).await?;
-        // Since the last message that it took: rather too long a recovery than too short a one.
-        let what = "its queue takes no message, its functions don't run";
-        let fault = self.begin_at(last_taken_us, cloud, FaultKind::CutCloud, what);
-        self.fired(cloud, fault, "it refused a message");
-        self.wait_until_routed_to(&[cloud.other()]).await?;
-        self.wait_until_accepted_by(cloud.other(), 1).await?;
-        Ok(Taken { cloud, fault })
-    }
-
-    /// Waits until nothing comes out of functions whose switches are thrown, while messages go in.
-    pub async fn lose_functions(&mut self, cloud: CloudId) -> anyhow::Result<Taken> {
-        let fault = self.begin(
-            cloud,
-            FaultKind::Fail { service: Service::Functions },
-            "its functions don't run",
-        );
-        self.wait_until_quiet(cloud).await?;
-        self.fired(cloud, fault, "messages went in, and no candle changed");
-        Ok(Taken { cloud, fault })
-    }
-
-    /// Gives back what was taken.
-    pub async fn give_back(&mut self, taken: Taken) -> anyhow::Result<()> {
-        sleep(self.clouds.pace.away).await;
-        self.clouds.heal().await?;
-        self.healed(taken.cloud, taken.fault);
-        Ok(())
     }
 
     /// Sends the first message again until it is refused: a duplicate, which changes nothing. When the last one was
@@ -257,6 +253,52 @@ impl TestCluster<DeployedClouds> {
     ) -> anyhow::Result<u64> {
         let longest = *self.show.intervals.last().context("there are no candles")?;
         cloud.held(&self.show.workload.symbols, longest).await
+    }
+}
+
+impl Testbed for TestCluster<DeployedClouds<'_>> {
+    type InForce = InForce;
+
+    /// Real clouds have real times.
+    fn divisor(&self) -> u32 {
+        1
+    }
+
+    /// Takes a cloud or its functions away, and waits until they are seen to be away.
+    async fn begin(&mut self, injection: Injection) -> anyhow::Result<InForce> {
+        let cloud = injection.cloud;
+        self.clouds.take_away(injection).await?;
+        let fault = if injection.fault == schedule::Fault::Kill {
+            let last_taken_us = self.wait_until_refused(cloud).await?;
+            // Since the last message that it took: rather too long a recovery than too short a one.
+            let fault = injection.numbered(self.next_number());
+            let detail = "its queue takes no message, its functions don't run".to_owned();
+            self.history.record_at(last_taken_us, Event::FaultBegun { cloud, fault, detail });
+            self.fired(cloud, fault, "it refused a message");
+            fault
+        } else {
+            let fault = self.record_begin(injection, "its functions don't run");
+            self.wait_until_quiet(cloud).await?;
+            self.fired(cloud, fault, "messages went in, and no candle changed");
+            fault
+        };
+        Ok(InForce { cloud, fault })
+    }
+
+    /// Gives back what was taken away, after a while.
+    async fn end(&mut self, in_force: InForce) -> anyhow::Result<()> {
+        sleep(self.clouds.pace.away).await;
+        self.clouds.heal().await?;
+        self.healed(in_force.cloud, in_force.fault);
+        Ok(())
+    }
+
+    async fn interrupt_deploy(&mut self, _: &mut InForce, _: Duration) -> anyhow::Result<()> {
+        anyhow::bail!("a deployed cloud is not deployed to in a game day")
+    }
+
+    async fn send_poison(&mut self) -> anyhow::Result<()> {
+        anyhow::bail!("a deployed cloud gets no message that can't be decoded")
     }
 }
 

@@ -10,15 +10,18 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::producer::{self, Producer};
-use super::{Clouds, Load, POLL, TestCluster};
-use crate::environments::emulated::network::{Broken, Link};
+use super::{Clouds, Load, POLL, TestCluster, faults};
+use crate::delivery::FACTOR;
+use crate::environments::emulated::network::Broken;
 use crate::environments::emulated::replication::Replication;
 use crate::environments::emulated::{AwsCloud, Deployment, Emulated, GcpCloud};
-use crate::fault::{Fault, FaultKind};
+use crate::fault::Fault;
 use crate::history::{CloudId, Event, History};
+use crate::schedule;
+use crate::testbed::{self, Injection, Testbed};
 use crate::workload::Workload;
 
-/// How long a scenario waits for what it is to see.
+/// The longest wait of a scenario for an event.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// Runs of replicate until nothing is left to copy.
 const LAST_COPIES: u32 = 20;
@@ -117,144 +120,155 @@ impl TestCluster<OwnClouds> {
         Ok(Self::of(clouds, producer, show, history))
     }
 
+    /// Starts a killed cloud, with nothing in it, and deploys to it; from then on it takes part.
+    async fn restore_cloud(&mut self, cloud: CloudId) -> anyhow::Result<()> {
+        let emulated = &mut self.clouds.emulated;
+        Box::pin(emulated.start_cloud(cloud))
+            .await
+            .with_context(|| format!("start {cloud} again"))?;
+        Box::pin(emulated.deploy(cloud)).await.with_context(|| format!("deploy to {cloud} again"))
+    }
+
     /// `kill -9` of a cloud: its emulators, its functions, and everything that was in its memory.
-    pub async fn kill_cloud(&mut self, cloud: CloudId) -> anyhow::Result<Killed> {
-        let fault =
-            self.begin(cloud, FaultKind::KillCloud, "kill -9, and all that it held is gone");
-        self.clouds.emulated.kill_cloud(cloud).await.with_context(|| format!("kill {cloud}"))?;
-        self.fired(cloud, fault, "its emulators and functions are dead");
-        Ok(Killed { cloud, fault })
+    async fn kill_cloud(&mut self, injection: Injection) -> anyhow::Result<Fault> {
+        let fault = self.record_begin(injection, "kill -9, and all that it held is gone");
+        Box::pin(self.clouds.emulated.kill_cloud(injection.cloud)).await?;
+        self.fired(injection.cloud, fault, "its emulators and functions are dead");
+        Ok(fault)
     }
 
-    /// Starts a killed cloud, with nothing in it.
-    pub async fn start_cloud(&mut self, killed: &Killed) -> anyhow::Result<()> {
-        let cloud = killed.cloud;
-        self.clouds
-            .emulated
-            .start_cloud(cloud)
-            .await
-            .with_context(|| format!("start {cloud} again"))
-    }
-
-    /// Deploys to a cloud that was started again; from then on it takes part.
-    pub async fn redeploy(&mut self, killed: Killed) -> anyhow::Result<()> {
-        let Killed { cloud, fault } = killed;
-        self.clouds
-            .emulated
-            .deploy(cloud)
-            .await
-            .with_context(|| format!("deploy to {cloud} again"))?;
-        self.healed(cloud, fault);
-        Ok(())
-    }
-
-    /// A cloud that was killed once more before it was deployed to: the later kill was healed, and so is this one.
-    pub fn settle(&self, killed: &Killed) {
-        self.healed(killed.cloud, killed.fault);
-    }
-
-    /// Stops a cloud in its tracks for a while: connections stay, nothing answers.
-    pub async fn pause_cloud(&mut self, cloud: CloudId, pause: Duration) -> anyhow::Result<()> {
-        let fault = self.begin(cloud, FaultKind::PauseCloud, "frozen: no connection closes");
-        self.clouds.emulated.pause_cloud(cloud).await.with_context(|| format!("pause {cloud}"))?;
-        self.fired(cloud, fault, "its emulators and functions are stopped");
-        sleep(pause).await;
-        self.clouds
-            .emulated
-            .resume_cloud(cloud)
-            .await
-            .with_context(|| format!("resume {cloud}"))?;
-        self.healed(cloud, fault);
-        Ok(())
-    }
-
-    /// Breaks links until they are healed.
-    pub fn break_links(
-        &mut self,
-        kind: FaultKind,
-        links: &[Link],
-        fault: &fault_proxy::Fault,
-    ) -> anyhow::Result<Broken> {
-        self.begun += 1;
-        self.clouds.emulated.network.add(Fault::new(self.begun, kind), links, fault)
-    }
-
-    /// Heals links, once the fault has fired: one that hit nothing proves nothing.
-    pub async fn heal_links(&self, broken: Broken) -> anyhow::Result<()> {
+    /// Waits until a fault of links has hit something, and heals them.
+    async fn heal_links(&self, broken: Broken) -> anyhow::Result<()> {
         let what = "a fault of the network to hit something";
-        let fired =
-            self.until(what, |stage| stage.clouds.emulated.network.has_fired(&broken)).await;
-        self.clouds.emulated.network.heal(broken);
+        let network = &self.clouds.emulated.network;
+        let fired = testbed::until(self, what, || network.has_fired(&broken)).await;
+        network.heal(broken);
         fired
     }
 
-    /// `kill -9` of the Lambda function's process; waits for one to be there.
-    pub async fn kill_lambda(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudId::Aws, FaultKind::KillFunction, "kill -9 of the bootstrap");
-        let deadline = Instant::now() + TIMEOUT;
-        let pid = loop {
-            // There is none until the first call, and none between a crash and the next call.
-            match self.clouds.emulated.kill_bootstrap().await? {
-                Some(pid) => break pid,
-                None => anyhow::ensure!(Instant::now() < deadline, "no Lambda function ran"),
-            }
-            sleep(POLL).await;
-        };
-        self.fired(CloudId::Aws, fault, format!("kill -9 {pid}"));
-        self.healed(CloudId::Aws, fault);
-        Ok(())
-    }
-
-    /// `kill -9` of the Cloud Run instance, which is started again.
-    pub async fn kill_service(&mut self) -> anyhow::Result<()> {
-        let fault = self.begin(CloudId::Gcp, FaultKind::KillFunction, "kill -9 of the instance");
+    /// `kill -9` of a function of a cloud, which is started again; waits for one that runs.
+    pub async fn kill_function(&mut self, cloud: CloudId) -> anyhow::Result<()> {
+        let injection = Injection::new(cloud, schedule::Fault::CrashFunction { times: 1 });
+        let fault = self.record_begin(injection, "kill -9 of an instance of the function");
         let deadline = Instant::now() + TIMEOUT;
         let how = loop {
-            // There is none between a crash and the restart.
-            match self.clouds.emulated.kill_service().await {
+            // None runs until the first call, and between a crash and the next call.
+            let killed = match cloud {
+                CloudId::Aws => {
+                    let pid = Box::pin(self.clouds.emulated.kill_bootstrap()).await?;
+                    pid.map(|pid| format!("kill -9 {pid}"))
+                }
+                CloudId::Gcp => Box::pin(self.clouds.emulated.kill_service()).await,
+            };
+            match killed {
                 Some(how) => break how,
-                None => anyhow::ensure!(Instant::now() < deadline, "no Cloud Run service ran"),
+                None => anyhow::ensure!(Instant::now() < deadline, "no function of {cloud} ran"),
             }
             sleep(POLL).await;
         };
-        self.fired(CloudId::Gcp, fault, how);
-        self.healed(CloudId::Gcp, fault);
-        Ok(())
-    }
-
-    /// `kill -9` of the producer, and another one on the same spool after a while.
-    pub async fn crash_producer(&mut self, pause: Duration) -> anyhow::Result<()> {
-        let crashed = self.kill_producer().await?;
-        sleep(pause).await;
-        self.start_producer(crashed).await
-    }
-
-    /// `kill -9` of the producer.
-    pub async fn kill_producer(&mut self) -> anyhow::Result<Crashed> {
-        // The producer belongs to no cloud; the fault is written down at the first.
-        let fault = self.begin(CloudId::Aws, FaultKind::KillProducer, "kill -9 of the producer");
-        let pid = self.producer.kill().await?;
-        self.fired(CloudId::Aws, fault, format!("kill -9 {pid}"));
-        Ok(Crashed { fault })
-    }
-
-    /// Starts another producer on the spool of the one that was killed.
-    pub async fn start_producer(&mut self, crashed: Crashed) -> anyhow::Result<()> {
-        self.producer.start_again().await.context("start the producer again")?;
-        self.healed(CloudId::Aws, crashed.fault);
+        self.fired(cloud, fault, how);
+        self.healed(cloud, fault);
         Ok(())
     }
 }
 
-/// A producer that was killed, and has no successor yet.
+/// A fault in force.
 #[derive(Debug)]
-pub struct Crashed {
-    fault: Fault,
+pub enum InForce {
+    /// The cloud is dead. It has several faults if it was killed again before it was deployed to.
+    Killed(CloudId, Vec<Fault>),
+    /// The cloud is frozen.
+    Paused(CloudId, Fault),
+    /// The producer is dead.
+    Crashed(Fault),
+    /// Links are broken.
+    Broken(Broken),
+    /// The fault was over at once.
+    Over,
 }
 
-/// A cloud that was killed and is to be started again.
-#[derive(Debug)]
-pub struct Killed {
-    cloud: CloudId,
-    fault: Fault,
+impl Testbed for TestCluster<OwnClouds> {
+    type InForce = InForce;
+
+    fn divisor(&self) -> u32 {
+        FACTOR
+    }
+
+    async fn begin(&mut self, injection: Injection) -> anyhow::Result<InForce> {
+        let cloud = injection.cloud;
+        Ok(match injection.fault {
+            schedule::Fault::Kill => {
+                InForce::Killed(cloud, vec![self.kill_cloud(injection).await?])
+            }
+            schedule::Fault::Pause => {
+                let fault = self.record_begin(injection, "frozen: no connection closes");
+                Box::pin(self.clouds.emulated.pause_cloud(cloud)).await?;
+                self.fired(cloud, fault, "its emulators and functions are stopped");
+                InForce::Paused(cloud, fault)
+            }
+            schedule::Fault::CrashProducer => {
+                let fault = self.record_begin(injection, "kill -9 of the producer");
+                let pid = self.producer.kill().await?;
+                self.fired(cloud, fault, format!("kill -9 {pid}"));
+                InForce::Crashed(fault)
+            }
+            schedule::Fault::CrashFunction { times } => {
+                for _ in 0..times {
+                    self.kill_function(cloud).await?;
+                }
+                InForce::Over
+            }
+            _ => {
+                let (links, spec) = faults::broken_links(injection)?;
+                let fault = injection.numbered(self.next_number());
+                InForce::Broken(self.clouds.emulated.network.add(fault, &links, &spec)?)
+            }
+        })
+    }
+
+    async fn end(&mut self, in_force: InForce) -> anyhow::Result<()> {
+        match in_force {
+            InForce::Killed(cloud, faults) => {
+                self.restore_cloud(cloud).await?;
+                for fault in faults {
+                    self.healed(cloud, fault);
+                }
+            }
+            InForce::Paused(cloud, fault) => {
+                Box::pin(self.clouds.emulated.resume_cloud(cloud)).await?;
+                self.healed(cloud, fault);
+            }
+            InForce::Crashed(fault) => {
+                self.producer.start_again().await.context("start the producer again")?;
+                self.healed(CloudId::Aws, fault);
+            }
+            InForce::Broken(broken) => self.heal_links(broken).await?,
+            InForce::Over => {}
+        }
+        Ok(())
+    }
+
+    async fn interrupt_deploy(
+        &mut self,
+        killed: &mut InForce,
+        after: Duration,
+    ) -> anyhow::Result<()> {
+        let InForce::Killed(cloud, faults) = killed else {
+            anyhow::bail!("only a cloud that was killed is deployed to in a scenario");
+        };
+        let cloud = *cloud;
+        let emulated = &mut self.clouds.emulated;
+        Box::pin(emulated.start_cloud(cloud)).await.context("start it again")?;
+        tokio::select! {
+            deployed = Box::pin(emulated.deploy(cloud)) => deployed.context("deploy to it")?,
+            () = sleep(after) => {}
+        }
+        let again = Injection::new(cloud, schedule::Fault::Kill);
+        faults.push(self.kill_cloud(again).await?);
+        Ok(())
+    }
+
+    async fn send_poison(&mut self) -> anyhow::Result<()> {
+        self.poison().await
+    }
 }

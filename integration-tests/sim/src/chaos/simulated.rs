@@ -1,26 +1,26 @@
-//! `cargo xtask chaos --target sim`: faults by the clock on clouds in memory, scenarios as schedules, schedules by the
-//! thousand, and the mutants that must be found.
+//! `cargo xtask chaos --target sim`: scenarios and schedules on clouds in memory, schedules by the thousand, and the mutants
+//! that must be found.
 
 mod bench;
 pub mod mutants;
 mod schedules;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use args::{Chaos, Target, Trades};
-use infra::Settings;
 
-use super::{conclude, of_those, set_route, trades};
+use super::{conclude, set_route, trades};
 use crate::delivery;
 use crate::evidence::About;
 use crate::mutants::Mutant;
 use crate::report::Report;
 use crate::run::{Checkout, Run, RunSpec};
-use crate::scenarios::Scenario;
-use crate::schedule::{Schedule, has_full_length, named};
-use crate::simulation::{NOTE, Simulation};
+use crate::scenarios::{Route, Scenario};
+use crate::schedule::Schedule;
+use crate::simulation::{NOTE, Plan, Simulation};
+use crate::testbed::Step;
 use cli::Failure;
 use cli::Progress;
 
@@ -37,13 +37,12 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
         return schedules::run(args, checkout, count, mutant, &progress);
     }
     let plays = match &args.schedule {
-        Some(path) => vec![("schedule".to_owned(), read(path)?, Some(path.clone()))],
-        None => scenarios(args)?,
+        Some(path) => vec![Play::Schedule(read(path)?, path)],
+        None => super::asked(args)?.into_iter().map(Play::Scenario).collect(),
     };
     let mut reports = Vec::new();
-    for (name, schedule, path) in plays {
-        let what = What { name: &name, schedule, path: path.as_deref(), mutant };
-        reports.push(one(&what, args, checkout, &progress)?);
+    for play in plays {
+        reports.push(one(&Asked { play, mutant }, args, checkout, &progress)?);
     }
     conclude(args, &reports)
 }
@@ -57,106 +56,124 @@ fn read(path: &Path) -> Result<Schedule, Failure> {
     schedule.map_err(Failure::Usage)
 }
 
-/// Those that were asked for, as schedules; one that can't be played is no pass.
-fn scenarios(args: &Chaos) -> Result<Vec<(String, Schedule, Option<PathBuf>)>, Failure> {
-    let names: Vec<&str> = super::listed().map(|(name, _)| name).collect();
-    let asked = of_those(&names, |name| name, args)?;
-    let (mut plays, mut lacking) = (Vec::new(), Vec::new());
-    for name in asked {
-        match named(name) {
-            Some(schedule) => plays.push((name.to_owned(), schedule, None)),
-            None => lacking.push(name),
+/// The faults of a run, as they were asked for.
+enum Play<'a> {
+    Scenario(Scenario),
+    Schedule(Schedule, &'a Path),
+}
+
+impl Play<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Scenario(scenario) => scenario.name,
+            Self::Schedule(..) => "schedule",
         }
     }
-    if lacking.is_empty() {
-        return Ok(plays);
+
+    fn route(&self) -> Route {
+        match self {
+            Self::Scenario(scenario) => scenario.route,
+            Self::Schedule(schedule, _) => schedule.route.route(),
+        }
     }
-    let can: Vec<&str> = plays.iter().map(|(name, ..)| name.as_str()).collect();
-    let can = if can.is_empty() {
-        String::new()
-    } else {
-        format!("; of those asked for it can play --scenario {}", can.join(" --scenario "))
-    };
-    Err(Failure::MissingPrerequisite(anyhow!(
-        "sim has no real programs and no network, which these need: {}; take --target processes for them{can}",
-        lacking.join(", ")
-    )))
+
+    fn plan(&self) -> Plan {
+        match self {
+            Self::Scenario(scenario) => Plan::Steps((scenario.steps)()),
+            Self::Schedule(schedule, _) => Plan::Schedule(schedule.clone()),
+        }
+    }
+
+    fn poison(&self) -> u32 {
+        match self {
+            Self::Scenario(scenario) => scenario.poison,
+            Self::Schedule(..) => 0,
+        }
+    }
+
+    /// The number by which times of the real clouds are divided: time is virtual here, so a scenario that waits for such a
+    /// time waits in full.
+    fn divisor(&self) -> u32 {
+        let waits = |scenario: &Scenario| {
+            (scenario.steps)().iter().any(|step| matches!(step, Step::WaitDivided(_)))
+        };
+        match self {
+            Self::Scenario(scenario) if waits(scenario) => 1,
+            _ => delivery::FACTOR,
+        }
+    }
+
+    /// Why the run may lose trades without any defect.
+    fn asks_for_loss(&self, flow_ms: u64) -> Option<String> {
+        match self {
+            Self::Scenario(_) => None,
+            Self::Schedule(schedule, _) => schedule.asks_for_loss(flow_ms),
+        }
+    }
 }
 
 /// A run that was asked for.
-struct What<'a> {
-    name: &'a str,
-    schedule: Schedule,
-    path: Option<&'a Path>,
+struct Asked<'a> {
+    play: Play<'a>,
     mutant: Option<Mutant>,
 }
 
 /// One run with a folder and a report.
 fn one(
-    what: &What<'_>,
+    asked: &Asked<'_>,
     args: &Chaos,
     checkout: &Checkout,
     progress: &Progress,
 ) -> Result<Report, Failure> {
+    let Asked { play, mutant } = asked;
+    let (name, plan, divisor) = (play.name(), play.plan(), play.divisor());
     let (trades, seed) = trades(args);
-    let (settings, limits) = settings(what, checkout, &args.sets)?;
+    let (mut settings, limits) = super::settings(checkout, &args.sets, divisor, true)?;
+    set_route(&mut settings, play.route());
     let about = About {
-        scenario: Some(what.name.to_owned()),
+        scenario: Some(name.to_owned()),
         note: Some(format!("{NOTE} {limits}")),
-        faults_asked: what.schedule.faults.len(),
-        reproduce: reproduce(what, args, &trades, args.rate(), seed),
+        faults_asked: plan.faults(),
+        reproduce: reproduce(asked, args, &trades, seed),
         ..About::new(Target::Sim, seed)
     };
-    let poison = Scenario::named(what.name).map_or(0, |scenario| scenario.poison);
-    let order = RunSpec { poison, ..order(args, trades, seed) };
-    let run = Run::prepare(&format!("chaos-{}", what.name), checkout, settings, &order, about)?;
+    let order = RunSpec { poison: play.poison(), ..order(args, trades, seed) };
+    let run = Run::prepare(&format!("chaos-{name}"), checkout, settings, &order, about)?;
     let flow_ms = run.workload.frames.len() as u64 * 1_000 / u64::from(args.rate());
-    if let Some(why) = what.schedule.asks_for_loss(flow_ms) {
+    if let Some(why) = play.asks_for_loss(flow_ms) {
         progress.note(format!("note: this schedule may lose trades without any defect: {why}"));
     }
-    progress.now(format!("{}: playing", what.name));
+    progress.now(format!("{name}: playing"));
     let simulation = Simulation {
         seed,
-        schedule: what.schedule.clone(),
+        plan,
+        divisor,
         workload: Arc::clone(&run.workload),
         intervals: run.intervals.clone(),
         rate: args.rate(),
         history: run.history.clone(),
         spool: run.dir.path.join("spool"),
         settings: run.settings.clone(),
-        mutant: what.mutant,
+        mutant: *mutant,
     };
     let played = simulation.run();
     // What happened is worth most where there is no verdict.
     let finished = run.history.finish();
-    let snapshots = played.with_context(|| {
-        format!("{}; what happened is in {}", what.name, run.dir.path.display())
-    })?;
+    let snapshots = played
+        .with_context(|| format!("{name}; what happened is in {}", run.dir.path.display()))?;
     finished.context("write the history")?;
     Ok(run.conclude(&snapshots, args.json, progress)?)
 }
 
-/// The settings, and what is played of delivery.
-fn settings(
-    what: &What<'_>,
-    checkout: &Checkout,
-    sets: &[String],
-) -> Result<(Settings, String), Failure> {
-    let factor = if has_full_length(what.name) { 1 } else { delivery::FACTOR };
-    let (mut settings, limits) = super::settings(checkout, sets, factor, true)?;
-    set_route(&mut settings, what.schedule.route.route());
-    Ok((settings, limits))
-}
-
-fn reproduce(what: &What<'_>, args: &Chaos, trades: &Trades, rate: u32, seed: u64) -> String {
+fn reproduce(asked: &Asked<'_>, args: &Chaos, trades: &Trades, seed: u64) -> String {
     let mut words = vec!["cargo xtask chaos --target sim".to_owned()];
-    words.push(match what.path {
-        Some(path) => format!("--schedule {}", path.display()),
-        None => format!("--scenario {}", what.name),
+    words.push(match &asked.play {
+        Play::Schedule(_, path) => format!("--schedule {}", path.display()),
+        Play::Scenario(scenario) => format!("--scenario {}", scenario.name),
     });
-    words.push(format!("--trades {trades} --seed {seed} --rate {rate}"));
+    words.push(format!("--trades {trades} --seed {seed} --rate {}", args.rate()));
     words.extend(super::input(args));
-    words.extend(what.mutant.iter().map(|mutant| format!("--plant {mutant}")));
+    words.extend(asked.mutant.iter().map(|mutant| format!("--plant {mutant}")));
     words.extend(args.sets.iter().map(|set| format!("--set {set}")));
     words.join(" ")
 }

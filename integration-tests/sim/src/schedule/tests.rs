@@ -1,5 +1,4 @@
 use super::*;
-use crate::scenarios::ALL;
 
 const BOUNDS: Bounds = Bounds { flow_ms: 6_000, faults: 6 };
 
@@ -28,19 +27,6 @@ fn a_wrong_file_is_told_what_is_wrong_in_it() {
     assert!(fault(&format!("{kill}percent = 101")).contains("percent is 1 to 100"));
     assert!(fault(&format!("{kill}clouds = 1")).contains("unknown field `clouds`"));
     assert!(wrong("route = \"azure\"").contains("azure"));
-}
-
-#[test]
-fn a_scenario_as_a_schedule_is_on_the_scenarios_route() {
-    let mut count = 0;
-    for scenario in ALL {
-        if let Some(schedule) = named(scenario.name) {
-            assert_eq!(schedule.route.route(), scenario.route, "{}", scenario.name);
-            count += 1;
-        }
-    }
-    assert!(count >= 30, "{count} scenarios can be said as schedules");
-    assert!(ONLY_ON_SIM.iter().all(|(name, _)| named(name).is_some()));
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::cloud::{Cloud, View};
 use crate::delivery::Limits;
 use crate::fault;
 use crate::history::{CloudId, Event, History};
-use crate::schedule::{Fault, Link, Planned, Service};
+use crate::schedule::{Fault, Link, Service};
 
 /// The pause between two looks of a call that hangs.
 const HANG: Duration = Duration::from_millis(20);
@@ -126,25 +126,23 @@ impl Breakable {
         self.inner().held.queue.redeliver(receipt, |delivery| limits.pause(delivery));
     }
 
-    pub(super) fn break_it(&self, index: usize, planned: &Planned) {
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let fault = fault::Fault::new(number, planned.fault.kind());
-        let detail = format!("{:?} for {} ms", planned.fault, planned.for_ms);
-        let cloud = self.name;
-        self.history.record(Event::FaultBegun { cloud, fault, detail });
-        let crashes = match planned.fault {
+    /// Puts a fault in force; `recorded` is how the history has it.
+    pub(super) fn break_it(&self, index: usize, fault: Fault, recorded: fault::Fault) {
+        let (cloud, detail) = (self.name, format!("{fault:?}"));
+        self.history.record(Event::FaultBegun { cloud, fault: recorded, detail });
+        let crashes = match fault {
             Fault::CrashFunction { times } => times,
             _ => 0,
         };
-        let broken = Broken { fault: planned.fault, told: fault, fired: 0, crashes };
+        let broken = Broken { fault, told: recorded, fired: 0, crashes };
         let mut inner = self.inner();
         inner.broken.insert(index, broken);
-        match planned.fault {
+        match fault {
             Fault::Kill => {
                 inner.held = Held::nothing(self.limits);
                 self.fire(&mut inner, index, "everything in it is gone");
             }
-            Fault::Pause => self.fire(&mut inner, index, "it answers nobody"),
+            Fault::Pause => self.fire(&mut inner, index, "it does not answer"),
             _ => {}
         }
     }
@@ -164,8 +162,10 @@ impl Breakable {
         }
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.inner().broken.values().any(|broken| broken.fault == Fault::Kill)
+    /// True if no fault in force keeps its functions from running.
+    pub(super) fn has_functions(&self) -> bool {
+        let stops = |broken: &Broken| matches!(broken.fault, Fault::Kill | Fault::StopFunctions);
+        !self.inner().broken.values().any(stops)
     }
 
     /// A function is to crash in what it does next; what comes back says which fault that is.
@@ -235,6 +235,7 @@ impl Breakable {
             let link = |link: Link| match link {
                 Link::Producer => client == Client::Producer,
                 Link::Peer => client == Client::Peer,
+                Link::All => true,
             };
             match broken.fault {
                 Fault::Kill => {
@@ -253,6 +254,22 @@ impl Breakable {
                 Fault::Fail { service: of, percent } if is_hit(of) && roll(percent) => {
                     hits.push(*index);
                     verdict = Some(Decision::Refuse(Failure::Unknown, "503 Service Unavailable"));
+                }
+                Fault::Throttle { percent } if roll(percent) => {
+                    hits.push(*index);
+                    verdict = Some(Decision::Refuse(Failure::Unknown, "429 Too Many Requests"));
+                }
+                Fault::ExpireCredentials if client == Client::Producer => {
+                    hits.push(*index);
+                    verdict = Some(Decision::Refuse(Failure::Refused, "403 ExpiredToken"));
+                }
+                Fault::Hang { service: of } if is_hit(of) => {
+                    hits.push(*index);
+                    verdict = Some(Decision::Wait);
+                }
+                Fault::OneWay { link: of } if link(of) => {
+                    hits.push(*index);
+                    pass.lost = true;
                 }
                 Fault::LoseAnswers { service: of, percent } if is_hit(of) && roll(percent) => {
                     hits.push(*index);

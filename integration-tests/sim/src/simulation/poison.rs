@@ -7,10 +7,10 @@ use cloud_memory::Effects;
 use pipeline::ports::Queue as _;
 use tokio::time::{sleep, sleep_until};
 
-use super::Simulation;
 use super::breakable::Breakable;
 use super::functions::Common;
 use super::ports::Client;
+use super::{Simulation, World};
 use crate::history::Event;
 
 /// Tries at sending one, and the pause between two.
@@ -18,13 +18,16 @@ const TRIES: u32 = 600;
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Simulation {
+    /// Sends the poison of the workload to both clouds, spread over the time in which trades flow.
+    pub(super) async fn send_all_poison(&self, world: &World) -> anyhow::Result<()> {
+        let sent = world.clouds.iter().map(|cloud| self.send_poison(&world.common, cloud));
+        futures::future::try_join_all(sent).await?;
+        Ok(())
+    }
+
     /// Sends the poison of the workload to a cloud, spread over the time in which trades flow. A cloud that dies afterwards
     /// takes it along, so a schedule with deaths should have none.
-    pub(super) async fn send_poison(
-        &self,
-        common: &Common,
-        cloud: &Breakable,
-    ) -> anyhow::Result<()> {
+    async fn send_poison(&self, common: &Common, cloud: &Breakable) -> anyhow::Result<()> {
         let ports = common.ports(cloud, Client::Producer, Effects::default());
         let count = u32::try_from(self.workload.poison().count())?;
         for (number, body) in (1..).zip(self.workload.poison()) {

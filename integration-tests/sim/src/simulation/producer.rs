@@ -141,7 +141,12 @@ impl Producer {
         self.history.record(Event::Producer(event));
     }
 
-    /// Whether it has come to its end.
+    /// True if it ended by itself; one that was killed has not.
+    pub(super) fn has_published_everything(&self) -> bool {
+        self.running.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// True if it does not run.
     pub(super) fn has_ended(&self) -> bool {
         self.running.as_ref().is_none_or(JoinHandle::is_finished)
     }

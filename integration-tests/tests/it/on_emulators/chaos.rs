@@ -120,7 +120,7 @@ fn what_cannot_be_broken_is_said_and_not_passed_over() {
     ran.assert_code(2);
     let ran = checkout.run(&["chaos", "--scenario", "clock-skew"]);
     ran.assert_code(3);
-    assert!(ran.stderr.contains("--target sim"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("clock-skew needs set-clock"), "{}", ran.stderr);
     let listed = checkout.sim(&["chaos", "--list"]);
     listed.assert_code(0);
     let page = fs::read_to_string(workspace().join("docs/chaos.md")).expect("the page on chaos");

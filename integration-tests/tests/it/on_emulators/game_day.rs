@@ -127,7 +127,7 @@ fn only_what_is_deployed_has_game_days() {
     for (words, code, said) in [
         (&["chaos", "--kill", "aws", "--target", "up", "--yes"][..], 3, "cargo xtask up"),
         (&["chaos", "--kill", "aws", "--target", "processes", "--dry-run"], 2, "--target cloud"),
-        (&["chaos", "--scenario", "flapping", "--target", "up"], 2, "no scenario flapping"),
+        (&["chaos", "--scenario", "flapping", "--target", "up"], 3, "flapping needs break-links"),
         (&["chaos", "--kill", "aws", "--target", "cloud", "--yes"], 3, "deploy aws"),
         (&["e2e", "--target", "cloud"], 2, "cargo xtask chaos --target cloud"),
     ] {

@@ -11,6 +11,7 @@ use cli::Failure;
 use infra::Settings;
 
 use crate::chaos::set_route;
+use crate::delivery;
 use crate::evidence::{About, Evidence};
 use crate::history::History;
 use crate::invariants::{self, Finding, Verdict};
@@ -19,7 +20,7 @@ use crate::recompute::{self, PublishedTrades};
 use crate::report;
 use crate::run::{self, RunSpec};
 use crate::schedule::Schedule;
-use crate::simulation::Simulation;
+use crate::simulation::{Plan, Simulation};
 use crate::workload::Workload;
 
 /// The settings and the load of many runs.
@@ -70,7 +71,8 @@ impl Bench {
         set_route(&mut settings, schedule.route.route());
         let simulation = Simulation {
             seed,
-            schedule: schedule.clone(),
+            plan: Plan::Schedule(schedule.clone()),
+            divisor: delivery::FACTOR,
             workload: Arc::clone(&self.workload),
             intervals: self.intervals.clone(),
             rate: self.rate,

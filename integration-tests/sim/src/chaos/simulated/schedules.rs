@@ -12,7 +12,7 @@ use args::{Chaos, Trades};
 use cli::{Failure, Progress};
 
 use super::bench::Bench;
-use super::{What, one, order};
+use super::{Asked, Play, one, order};
 use crate::chaos::{self, conclude};
 use crate::delivery;
 use crate::mutants::Mutant;
@@ -176,8 +176,8 @@ impl Schedules {
             ..args.clone()
         };
         let mutant = self.mutant;
-        let what = What { name: "schedule", schedule: least, path: Some(&shown), mutant };
-        let report = one(&what, &args, checkout, progress)?;
+        let asked = Asked { play: Play::Schedule(least, &shown), mutant };
+        let report = one(&asked, &args, checkout, progress)?;
         conclude(&args, &[report])?;
         Err(Failure::Failed(anyhow!(
             "seed {seed} fails, and its shrunk schedule does not: {}",
