@@ -1,19 +1,19 @@
-//! What can be wrong with one field of anything decoded.
+//! Problems of a single field, shared by all decoders.
 
 use thiserror::Error;
 
 use crate::{DecimalError, IntervalError, SymbolError, TradeError};
 
-/// What is wrong with a field. The error around it says which field of what.
+/// The problem with a field; the error around it names the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Problem {
-    /// It is not there.
+    /// The field is absent.
     #[error("missing")]
     Missing,
     /// It is of another type, or not one of the values it may have.
     #[error("not {expected}")]
     Not {
-        /// What it should be, with its article.
+        /// The expected value, with its article.
         expected: &'static str,
     },
     /// It is below zero.
