@@ -234,7 +234,7 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
     texts.collect()
 }
 
-/// The content of a state, as far as it is read without the program.
+/// The part of a state that is read without Terraform.
 #[derive(serde::Deserialize)]
 pub(super) struct State {
     #[serde(default)]
