@@ -1,4 +1,4 @@
-//! The crates that a change is in, for `cargo xtask test --changed`.
+//! The crates affected by a change, for `cargo xtask test --changed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use crate::exit::Failure;
 use crate::heavy;
 use crate::workspace;
 
-/// The tests that a change asks for.
+/// The tests that a change requires.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// All: the change is in a file that every crate is built from.
+    /// All tests: the change is in a file that every crate is built from.
     All,
-    /// Those of these crates, and of the crates that use them; none if empty.
+    /// The tests of these crates, and of the crates that use them; none if empty.
     Crates(BTreeSet<String>),
 }
 
@@ -48,7 +48,7 @@ impl Selection {
         Self::Crates(crates)
     }
 
-    /// The expression by which nextest selects them; none: all.
+    /// The nextest expression that selects these tests; `None`: all tests.
     pub(crate) fn expression(&self) -> Option<String> {
         let Self::Crates(crates) = self else { return None };
         let each: Vec<String> = crates.iter().map(|name| format!("rdeps({name})")).collect();
