@@ -38,9 +38,9 @@ impl Selection {
             let package = path.ancestors().find_map(|folder| packages.get(folder));
             crates.insert(match (package, path.extension().and_then(|end| end.to_str())) {
                 (Some(package), _) => package.clone(),
-                // The links of documents.
+                // xtask tests the links of documents.
                 (None, Some("md")) => "xtask".to_owned(),
-                // The rules of infra's tests are about these.
+                // infra's tests check rules about these files.
                 (None, Some("tf" | "hcl" | "yml" | "yaml")) => "infra".to_owned(),
                 (None, _) => return Self::All,
             });

@@ -18,7 +18,7 @@ pub async fn sdk_config() -> SdkConfig {
     config_loader().load().await
 }
 
-/// [`sdk_config`] before it is loaded, for callers that set an endpoint, or tests.
+/// [`sdk_config`] before it is loaded, for callers that set an endpoint or credentials.
 ///
 /// A function talks to AWS alone, so it trusts the authorities of AWS alone, unless the environment names others, such as a
 /// gateway's: see `http.rs`.

@@ -33,9 +33,9 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 /// The authorities to trust if the environment names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Those of AWS alone: reading all those of the system would be most of a function's cold start.
+    /// AWS's authorities alone: reading all of the system's would take most of a function's cold start.
     Amazon,
-    /// Those of the system, where a company puts its own, and those of AWS, for a system that has none.
+    /// The system's authorities, to which a company adds its own, and AWS's, for a system that has none.
     System,
 }
 

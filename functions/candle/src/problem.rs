@@ -10,28 +10,28 @@ pub enum Problem {
     /// The field is absent.
     #[error("missing")]
     Missing,
-    /// It is of another type, or not one of the values it may have.
+    /// The value is of another type, or not one of the allowed ones.
     #[error("not {expected}")]
     Not {
         /// The expected value, with its article.
         expected: &'static str,
     },
-    /// It is below zero.
+    /// The number is below zero.
     #[error("negative")]
     Negative,
-    /// It is a number with a point or an exponent, or beyond 64 bits.
+    /// The number has a point or an exponent, or is beyond 64 bits.
     #[error("not a whole number of 64 bits")]
     NotWhole,
-    /// It is not a decimal of its type.
+    /// The text is not a decimal of its type.
     #[error(transparent)]
     Decimal(#[from] DecimalError),
-    /// It is not a symbol.
+    /// The text is not a symbol.
     #[error(transparent)]
     Symbol(#[from] SymbolError),
-    /// It is not an interval.
+    /// The text is not an interval.
     #[error(transparent)]
     Interval(#[from] IntervalError),
-    /// It exceeds a limit of trades.
+    /// The value exceeds a limit of trades.
     #[error(transparent)]
     Limit(#[from] TradeError),
 }

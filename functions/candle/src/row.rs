@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 }
 
-/// As a row.
+/// Serialised as a row.
 impl Serialize for Trade {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { id, time_ms, price, quantity, buyer_is_maker } = self;

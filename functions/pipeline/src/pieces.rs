@@ -27,7 +27,7 @@ pub enum Look<T, V> {
     },
 }
 
-/// Reads until record and pieces are of one write, at most [`LOOKS`] times. If the record's version never changed, the
+/// Reads until record and pieces are of one write, at most `LOOKS` times. If the record's version never changed, the
 /// pieces are [`Fault::Corrupt`]; else the candle changes faster than it can be read, which is temporary.
 pub async fn look_until_whole<T, V: PartialEq, F>(look: impl Fn() -> F) -> Result<T, PortError>
 where

@@ -54,7 +54,7 @@ pub enum Event {
     Resumed {
         /// The source.
         source: String,
-        /// Trades of it that are passed over, since they are spooled.
+        /// Number of its trades that are skipped, since they are spooled.
         taken: u64,
         /// The reason for the position.
         why: String,
@@ -135,7 +135,7 @@ pub enum Event {
         symbol: Symbol,
         /// Their ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
-        /// They were fetched; else they are missing.
+        /// True if they were fetched; else they are missing.
         filled: bool,
         /// The reason why they are missing.
         why: String,
@@ -174,7 +174,7 @@ pub enum Event {
     },
     /// A signal ended the producer; the trades that it has taken are spooled.
     Stopped {
-        /// Such as `SIGTERM`.
+        /// The signal, such as `SIGTERM`.
         signal: String,
     },
 }

@@ -99,7 +99,7 @@ impl CloudStorage {
     pub(crate) fn open(endpoint: Option<&str>, token: Option<&str>) -> Result<Self, Error> {
         let token = Token::find(token)?;
         let client = reqwest::Client::builder().timeout(ANSWER);
-        // A named endpoint is an emulator on a local network.
+        // A named endpoint is a nearby emulator, which no proxy can reach.
         let client = if endpoint.is_some() { client.no_proxy() } else { client };
         let http = client.build().map_err(|error| Error::NoCredentials(error.to_string()))?;
         let endpoint = endpoint.unwrap_or(ENDPOINT);

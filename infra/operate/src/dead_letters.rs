@@ -28,12 +28,12 @@ pub struct DeadLetter {
 /// The result of decoding a dead letter now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It can be decoded: the function failed for another reason, which may be gone.
+    /// The message can be decoded: the function failed for another reason, which may be gone.
     Readable {
         /// Its content.
         batch: Batch,
     },
-    /// It can't be decoded, and would become a dead letter again.
+    /// The message can't be decoded, and would become a dead letter again.
     Poison(MessageError),
 }
 
@@ -97,13 +97,13 @@ pub async fn replay<Q: Queue>(
 /// The reason why a dead letter was not replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It is not text, which queues do not accept.
+    /// The message is not text, so no queue accepts it.
     #[error("it is not UTF-8 and can't be sent again; `cargo xtask dlq drop` deletes it")]
     NotText,
     /// Publishing failed. It is still a dead letter.
     #[error("send it again: {0}")]
     NotPublished(PortError),
-    /// It was published, but is still a dead letter.
+    /// The message was published, but is still a dead letter.
     #[error("sent again, but still a dead letter, as it could not be taken off: {0}")]
     NotTakenOff(PortError),
 }

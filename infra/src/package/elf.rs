@@ -63,7 +63,7 @@ pub enum Error {
         /// The system's error.
         cause: std::io::Error,
     },
-    /// It isn't a 64-bit ELF file.
+    /// The file isn't a 64-bit ELF file.
     #[error("{} isn't a 64-bit Linux binary: {cause}; build it for Linux", path.display())]
     NotElf {
         /// The file.

@@ -28,7 +28,7 @@ impl Output {
 /// The reason why a program gave no output.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It could not be started.
+    /// The program could not be started.
     #[error("start {program}: {cause}")]
     Start {
         /// The program.
@@ -36,7 +36,7 @@ pub enum RunError {
         /// The system's error.
         cause: std::io::Error,
     },
-    /// It did not end in time, and was killed.
+    /// The program did not end in time, and was killed.
     #[error("{program} gave no answer within {limit_ms} ms")]
     TimedOut {
         /// The program.

@@ -12,7 +12,7 @@ const CHUNK_BYTES: usize = 1 << 16;
 
 /// The hash of a file, stored beside it in `<file>.stamp`.
 ///
-/// It is valid as long as size and modification time are the same. It is as trustworthy as the cache folder
+/// A stamp is valid as long as size and modification time are the same. It is as trustworthy as the cache folder
 /// itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {

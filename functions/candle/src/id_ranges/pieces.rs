@@ -55,7 +55,7 @@ impl Window {
         [Self { first: left, bits }, Self { first: right, bits }]
     }
 
-    /// Those of sorted ranges that overlap the window.
+    /// The part of sorted `ranges` that overlaps the window.
     fn of(self, ranges: &[Range]) -> &[Range] {
         let from = ranges.partition_point(|range| range.1 < self.first);
         let to = ranges.partition_point(|range| range.0 <= self.last());

@@ -71,7 +71,7 @@ pub enum SpoolError {
     Broken {
         /// The folder.
         path: PathBuf,
-        /// That failure.
+        /// The earlier failure.
         why: String,
     },
     /// Any other I/O error.

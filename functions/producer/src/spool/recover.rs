@@ -13,7 +13,7 @@ use super::segment::{self, Segment};
 pub struct Recovery {
     /// Good records.
     pub records: u64,
-    /// Those of them that no target has acknowledged.
+    /// Records that no target has acknowledged.
     pub unaccepted: u64,
     /// Bytes cut off the end: a record whose write was interrupted, so its append never returned.
     pub torn_bytes: u64,

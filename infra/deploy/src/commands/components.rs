@@ -131,9 +131,9 @@ impl fmt::Display for Deployed {
 /// The current deployment of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observed {
-    /// It is deployed.
+    /// The component is deployed.
     Deployed(Outputs),
-    /// It isn't.
+    /// The component is not deployed.
     Absent,
     /// The settings don't name its place.
     NotNamed,

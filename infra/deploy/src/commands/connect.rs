@@ -62,7 +62,7 @@ pub(super) fn of(site: &DeployContext) -> Result<Connections, Failure> {
     }
     let home = site.of(site.settings.home())?;
     let settings = &site.settings;
-    // It needs no right where it sends nothing.
+    // An instance needs rights only for clouds that it publishes to.
     let sends_from = |cloud: &str, to: &str| {
         let is_target = |target: &String| target.split('-').next() == Some(to);
         settings.has_producer_at(cloud) && settings.route.targets.iter().any(is_target)

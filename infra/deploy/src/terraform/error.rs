@@ -303,7 +303,7 @@ pub enum Error {
         /// The signal.
         signal: i32,
     },
-    /// It exceeded its time limit.
+    /// The program exceeded its time limit.
     #[error(
         "{action} {root}: not done after {seconds} s, so it was told to stop; run the same command again to go on"
     )]

@@ -367,7 +367,7 @@ async fn destroy(site: &DeployContext, progress: &Progress) -> Result<Destroyed,
     if site.local.is_some() {
         return emulated::destroy(site, progress).await;
     }
-    // The images are needed: a null image would remove a service before the destroy.
+    // Without images: a null image removes its service, and a destroy removes everything.
     let session = session(site, &known::known(site)?, progress).await?;
     session.destroy().await?;
     let left = session.resources().await?;
