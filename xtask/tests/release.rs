@@ -186,7 +186,7 @@ fn a_release_has_every_program_that_is_taken() {
         fs::write(path, text).expect("write");
     };
     for target in TARGETS {
-        // The script does not read all of cargo's folders, so their programs are missing.
+        // Only those of cargo's folders that the script reads are created.
         for name in ["deploy", "harness", "operate", "sim"] {
             write(&format!("target/release/{name}"), &format!("tool {name}"));
         }
