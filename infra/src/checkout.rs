@@ -1,4 +1,4 @@
-//! Where a checkout of the project is.
+//! A checkout of the project.
 
 use std::env;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ pub const LOCAL: &str = "local";
 pub struct Checkout {
     /// The folder of twincloud.toml.
     pub root: PathBuf,
-    /// The folder in which `cargo xtask build` leaves the artifacts.
+    /// The folder in which `cargo xtask build` puts the artifacts.
     pub artifacts: PathBuf,
 }
 
 impl Checkout {
-    /// From `TWINCLOUD_ROOT` and `TWINCLOUD_ARTIFACTS`, which `cargo xtask` sets; without them, this folder's. Both are
-    /// absolute, as programs are started from them in other folders.
+    /// From `TWINCLOUD_ROOT` and `TWINCLOUD_ARTIFACTS`, which `cargo xtask` sets; by default, from the current folder.
+    /// Both are absolute, as they are passed to programs in other folders.
     #[must_use]
     pub fn from_vars() -> Self {
         let folder = |variable, default: &str| {
@@ -32,12 +32,12 @@ impl Checkout {
         }
     }
 
-    /// The settings of local clouds, with variables and those of the command line over them.
+    /// The settings of local clouds, overridden by variables and by those of the command line.
     pub fn settings(&self, sets: &[String]) -> Result<Settings, settings::Error> {
         Settings::load(&self.root.join(FILE), Some(LOCAL), sets, env::vars())
     }
 
-    /// The settings that are deployed to the clouds.
+    /// The settings for the clouds, without overrides.
     pub fn shipped(&self) -> Result<Settings, settings::Error> {
         Settings::load(&self.root.join(FILE), None, &[], std::iter::empty())
     }

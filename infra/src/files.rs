@@ -1,7 +1,7 @@
-//! The files that Terraform, `CloudFormation` and a shell take, rendered from the settings.
+//! The files for Terraform, `CloudFormation` and a shell, rendered from the settings.
 //!
-//! They belong outside of the Terraform roots: a `terraform.tfvars.json` that lies in a root is loaded
-//! by whatever runs there, its tests too.
+//! They must be outside of the Terraform roots: a `terraform.tfvars.json` in a root is loaded by any
+//! Terraform command there, including its tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,25 +16,25 @@ use crate::render::{self, owned};
 use crate::settings::Settings;
 use crate::template;
 
-/// Where the files of an environment are, from the root of the workspace.
+/// The folder of an environment's files, from the root of the workspace.
 #[must_use]
 pub fn folder(settings: &Settings) -> PathBuf {
     Path::new("outputs/rendered").join(&settings.project.environment)
 }
 
-/// A file that was rendered.
+/// A rendered file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it is, in the folder of rendered files.
+    /// Its path in the folder of rendered files.
     pub path: &'static str,
-    /// What is in it.
+    /// Its content.
     pub text: String,
 }
 
-/// Why the files could not be written.
+/// The reason why the files could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The folder has a Terraform root in it where a root's values would be written.
+    /// The folder has a Terraform root at the path of a root's values.
     #[error(
         "{} is a Terraform root: what runs there would load the rendered values unasked, its tests too; name another folder with --out",
         _0.display()
@@ -45,13 +45,13 @@ pub enum WriteError {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
 }
 
 impl WriteError {
-    /// Whether another folder has to be named.
+    /// True if another folder must be named.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::IntoRoot(_))
@@ -81,10 +81,10 @@ const TEMPLATES: [(&str, &str, &str); 10] = templates![
 /// The producer's systemd unit.
 const PRODUCER_UNIT: &str = include_str!("../producer/twincloud-producer.service");
 
-/// Those that would deploy the Google side.
+/// The files that would deploy the Google side.
 const OF_HOME: [&str; 2] = ["terraform-gcp/terraform.tfvars.json", "gcp.gcs.tfbackend"];
 
-/// What the templates are filled with.
+/// The values for the templates.
 #[derive(Serialize)]
 struct Values<'v> {
     settings: &'v Settings,
@@ -103,7 +103,7 @@ struct Values<'v> {
 
 #[derive(Serialize)]
 struct Names {
-    /// The only AWS account that the values are for.
+    /// The AWS account that the values are for.
     account: Option<String>,
     stack: String,
     bootstrap_stack: String,
@@ -115,7 +115,7 @@ struct Names {
     github_owner_id: Option<String>,
     github_repository_id: Option<String>,
     replicate: Option<String>,
-    /// Of all regions.
+    /// The roles of all regions.
     replicate_roles: Vec<String>,
 }
 
@@ -160,7 +160,7 @@ impl ProducerHost {
     }
 }
 
-/// A further region of AWS that the producer sends to.
+/// Another region of AWS that the producer publishes to.
 #[derive(Serialize)]
 struct ProducerRegion {
     region: String,
@@ -169,7 +169,7 @@ struct ProducerRegion {
 }
 
 impl ProducerRegion {
-    /// Those among the targets of the route.
+    /// The regions among the targets of the route.
     fn all(settings: &Settings) -> Vec<Self> {
         let aws = &settings.aws;
         let named = settings.route.targets.iter().filter_map(|target| target.strip_prefix("aws-"));
@@ -223,7 +223,7 @@ pub fn render(settings: &Settings, known: &ResolvedOutputs) -> Result<Vec<File>,
         gcp_env: gcp_env(settings, known),
         producer_env: settings.producer_env(),
     };
-    // The Google side of another region is rendered where it is deployed from.
+    // The Google side of another region is rendered in its home environment.
     let is_home = settings.project.region_of.is_none();
     TEMPLATES
         .into_iter()
@@ -232,7 +232,7 @@ pub fn render(settings: &Settings, known: &ResolvedOutputs) -> Result<Vec<File>,
         .collect()
 }
 
-/// Writes the files into `folder`, each whole or not at all, and says where they are.
+/// Writes the files into `folder`, each atomically, and returns their paths.
 pub fn write(files: &[File], folder: &Path) -> Result<Vec<PathBuf>, WriteError> {
     for file in files {
         let inside = folder.join(file.path).with_file_name("variables.tf");
@@ -262,7 +262,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&part, path)
 }
 
-/// What a shell needs to look at AWS, and the function's own environment.
+/// Variables for a shell that works with AWS, and the function's own environment.
 fn aws_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let aws = &settings.aws;
     let mut env = settings.function_env();
@@ -291,7 +291,7 @@ fn aws_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, Str
     env
 }
 
-/// What a shell needs to look at Google Cloud, and the services' own environment.
+/// Variables for a shell that works with Google Cloud, and the services' own environment.
 fn gcp_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let gcp = &settings.gcp;
     let pubsub = &gcp.pubsub;
@@ -314,7 +314,7 @@ fn gcp_env(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, Str
     env
 }
 
-/// The regions that are deployed.
+/// The variables that have a value.
 fn given<const N: usize>(
     pairs: [(&str, Option<String>); N],
 ) -> impl Iterator<Item = (String, String)> {

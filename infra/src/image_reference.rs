@@ -1,5 +1,5 @@
-//! Where images are: a repository of a registry, and an image in it by digest. There are no tags here: one can be moved
-//! to another image, and what was planned is then not what runs.
+//! References to images: a repository of a registry, and an image in it by digest. Tags are not supported: a tag can be
+//! moved, and then the planned image is not the one that runs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,13 +14,13 @@ pub struct Repository {
 /// An image, `HOST[:PORT]/PATH@sha256:DIGEST`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageReference {
-    /// The repository that has it.
+    /// Its repository.
     pub repository: Repository,
     /// `sha256:` and 64 digits.
     pub digest: String,
 }
 
-/// The text names no repository, or no image.
+/// The text is not a repository, or not an image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` must be {expected}")]
 pub struct ReferenceError {
@@ -47,7 +47,7 @@ impl Repository {
         Self { registry: self.registry.clone(), path: format!("{}/{name}", self.path) }
     }
 
-    /// Whether the registry is on this machine: only there is no TLS asked for.
+    /// True if the registry is on this machine: only there is TLS not required.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let host = self.registry.split(':').next().unwrap_or_default();
@@ -55,7 +55,7 @@ impl Repository {
             || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether the registry is Google's, which takes access tokens.
+    /// True if the registry is Google's, which accepts access tokens.
     #[must_use]
     pub fn is_google(&self) -> bool {
         self.registry == "gcr.io"

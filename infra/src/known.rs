@@ -1,11 +1,10 @@
-//! What a deployment learns by and by: from the clouds, from builds and from uploads.
+//! Values that a deployment gets from the clouds, from builds and from uploads.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Values that are known only after something was deployed, built or uploaded. One that is none is null in the files,
-/// or left out.
+/// Values known only after something was deployed, built or uploaded. A missing one is null in the files, or omitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ResolvedOutputs {
@@ -19,7 +18,7 @@ pub struct ResolvedOutputs {
     pub gcs_endpoint: Option<String>,
     /// The topic that the stack's alarms publish to: `terraform/`'s output `alert_topic_arn`.
     pub alert_topic_arn: Option<String>,
-    /// The most that a role of the stack may do: `terraform/`'s output `functions_boundary_arn`.
+    /// The permissions boundary of the stack's roles: `terraform/`'s output `functions_boundary_arn`.
     pub functions_boundary_arn: Option<String>,
     /// The role by which the Google side reads AWS's archive: `terraform/`'s output `google_reader_role_arn`.
     pub google_reader_role_arn: Option<String>,
@@ -38,7 +37,7 @@ pub struct ResolvedOutputs {
 }
 
 impl ResolvedOutputs {
-    /// The values that aren't known yet and are known by and by, each with where it comes from.
+    /// The values that are not known yet but will be, each with its source.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         [
@@ -70,15 +69,15 @@ impl ResolvedOutputs {
     }
 }
 
-/// The functions' code in a bucket, where `CloudFormation` finds it.
+/// The functions' code in a bucket, for `CloudFormation`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
     /// The bucket's name.
     pub bucket: String,
-    /// The function that ingests.
+    /// The ingest function.
     pub ingest: CodeObject,
-    /// The function that copies from the peer; without its code it isn't made.
+    /// The replicate function; without its code it isn't created.
     pub replicate: Option<CodeObject>,
 }
 
@@ -86,9 +85,9 @@ pub struct Code {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeObject {
-    /// The object's key; holds the content's hash, so another content is another key.
+    /// The object's key; contains the content's hash, so other content has another key.
     pub key: String,
-    /// SHA-256 of the zip in base64, as Lambda says it.
+    /// SHA-256 of the zip in base64, as Lambda gives it.
     pub sha256_base64: String,
 }
 
@@ -100,7 +99,8 @@ pub struct KnownProducer {
     pub image: Option<String>,
     /// The object key of the program in the artifact bucket, `producer/SHA256.bin`.
     pub program: Option<String>,
-    /// Unique id of the service account of the instance on Google Cloud: `terraform-gcp/`'s output `producer_service_account_unique_id`.
+    /// Unique id of the service account of the instance on Google Cloud: `terraform-gcp/`'s output
+    /// `producer_service_account_unique_id`.
     pub google_subject: Option<String>,
     /// The role that the instance on Google Cloud assumes on AWS: `terraform/`'s output `google_producer_role_arn`.
     pub google_role_arn: Option<String>,

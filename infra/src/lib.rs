@@ -1,5 +1,5 @@
-//! What a deployment is made of, without any cloud SDK: the settings, the names and values that are
-//! rendered from them, and the artifacts that are deployed. The engines that apply it are in `deploy`.
+//! The description of a deployment, without any cloud SDK: the settings, the names and values rendered
+//! from them, and the artifacts. The engines that apply it are in `deploy`.
 
 mod checkout;
 pub mod files;

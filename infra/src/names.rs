@@ -1,8 +1,8 @@
-//! Names that are put together from several settings, each in one place.
+//! Names composed of several settings, each defined once.
 
 use crate::settings::Settings;
 
-/// The environment of the emulators, where redelivery comes within seconds.
+/// The environment of the emulators, where redelivery takes seconds.
 pub const LOCAL_ENVIRONMENT: &str = "local";
 
 /// The `CloudFormation` stack: `blockchain-core-dev`.
@@ -12,7 +12,7 @@ pub fn stack(settings: &Settings) -> String {
     format!("{}-{}", project.prefix, project.environment)
 }
 
-/// What `stack.yaml` puts the account's number behind, for the raw archive's bucket.
+/// The prefix of the raw archive's bucket, to which `stack.yaml` appends the account's number.
 #[must_use]
 pub fn aws_bucket_base(settings: &Settings) -> String {
     format!("{}-{}", settings.aws.bucket_prefix, settings.project.environment)
@@ -24,7 +24,7 @@ pub fn aws_bucket(settings: &Settings, account: &str) -> String {
     format!("{}-{account}", aws_bucket_base(settings))
 }
 
-/// What the account's number stands behind, in the name of the bucket that function code is uploaded to.
+/// The prefix of the bucket that function code is uploaded to, before the account's number.
 #[must_use]
 pub fn aws_artifact_bucket_base(settings: &Settings) -> String {
     format!("{}-{}", settings.aws.artifact_bucket_prefix, settings.project.environment)
@@ -36,14 +36,14 @@ pub fn aws_artifact_bucket(settings: &Settings, account: &str) -> String {
     format!("{}-{account}", aws_artifact_bucket_base(settings))
 }
 
-/// The `CloudFormation` stack of the two buckets that all else begins with: `blockchain-core-dev-bootstrap`.
+/// The `CloudFormation` stack of the two buckets that a deployment starts with: `blockchain-core-dev-bootstrap`.
 #[must_use]
 pub fn bootstrap_stack(settings: &Settings) -> String {
     format!("{}-bootstrap", stack(settings))
 }
 
-/// What the account's number stands behind, in the name of the bucket that `bootstrap.yaml` makes for Terraform's
-/// state; none where the settings name a bucket that is there already.
+/// The prefix of the bucket that `bootstrap.yaml` creates for Terraform's state, before the account's number;
+/// `None` if the settings name an existing bucket.
 #[must_use]
 pub fn aws_state_bucket_base(settings: &Settings) -> Option<String> {
     let state = &settings.aws.state;
@@ -64,25 +64,25 @@ pub fn aws_state_bucket(settings: &Settings, account: &str) -> String {
     }
 }
 
-/// The Lambda function that copies from the peer.
+/// The Lambda function that replicates from the peer.
 #[must_use]
 pub fn aws_replicate(settings: &Settings) -> String {
     let name = settings.aws.replicate.name.clone();
     name.unwrap_or_else(|| format!("{}-replicate", settings.project.prefix))
 }
 
-/// Name of the role that it runs with, by which Google Cloud knows it.
+/// The name of its role, by which Google Cloud identifies it.
 #[must_use]
 pub fn aws_replicate_role(settings: &Settings) -> String {
     let role = settings.aws.replicate.role.clone();
     role.unwrap_or_else(|| format!("{}-replicate", stack(settings)))
 }
 
-/// The roles that `terraform/` makes, after the stack's name and a dash.
+/// The roles that `terraform/` creates, without the stack's name and a dash before them.
 pub const FOUNDATION_ROLES: [&str; 5] =
     ["deploy", "google-producer", "google-reader", "plan", "producer"];
 
-/// Name of the role of the producer's machine on AWS, as `terraform/` makes it.
+/// The name of the role of the producer's machine on AWS, as `terraform/` creates it.
 #[must_use]
 pub fn aws_producer_role(settings: &Settings) -> String {
     format!("{}-producer", stack(settings))

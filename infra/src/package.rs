@@ -1,5 +1,5 @@
-//! Deployable artifacts out of release binaries: the Lambda zips, the images of the Cloud Run services and of the producer, and the
-//! manifest that names their hashes. The same binaries give the same bytes, whenever and wherever.
+//! Packs release binaries into deployable artifacts: the Lambda zips, the images of the Cloud Run services and of the producer,
+//! and the manifest with their hashes. Equal binaries give equal bytes, at any time and on any machine.
 
 mod archive;
 pub mod elf;
@@ -23,10 +23,10 @@ use image::{Base, Image, ImageError, Layout};
 /// The newest glibc that `provided.al2023` has.
 pub const LAMBDA_GLIBC: GlibcVersion = GlibcVersion(2, 34);
 
-/// Why there are no artifacts.
+/// The reason why there are no artifacts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A release binary isn't there.
+    /// A release binary is missing.
     #[error(
         "no binary `{name}` in {}; build it first: cargo xtask build",
         folder.display()
@@ -34,17 +34,17 @@ pub enum Error {
     NoBinary {
         /// The binary's name.
         name: &'static str,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
     },
     /// A file or folder couldn't be read or written.
     #[error("{action} {}: {cause}", path.display())]
     Io {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// The zip couldn't be written.
@@ -52,10 +52,10 @@ pub enum Error {
     Zip {
         /// The zip.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         cause: zip::result::ZipError,
     },
-    /// The binary isn't fit for where it is to run.
+    /// The binary can't run on its platform.
     #[error(transparent)]
     Elf(#[from] elf::Error),
     /// A service's binary needs a C library, and an image has none.
@@ -71,15 +71,15 @@ pub enum Error {
     /// An image couldn't be made or read.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// `manifest.json` isn't what this version writes.
+    /// `manifest.json` can't be parsed by this version.
     #[error("read the manifest {}: {cause}; package again", path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         cause: serde_json::Error,
     },
-    /// `manifest.json` is another version's.
+    /// `manifest.json` is of another version.
     #[error("the manifest {} has schema {found}, not {}; package again", path.display(), Manifest::SCHEMA)]
     Schema {
         /// The manifest.
@@ -90,7 +90,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The build machine lacks something, as opposed to a failure while writing.
+    /// True if the build machine lacks something, as opposed to a failure while writing.
     #[must_use]
     pub fn is_environment(&self) -> bool {
         matches!(
@@ -129,7 +129,7 @@ impl Digest {
         Self { bytes: content.len() as u64, sha256 }
     }
 
-    /// SHA-256 in base64, as Lambda says it.
+    /// SHA-256 in base64, as Lambda gives it.
     #[must_use]
     pub fn sha256_base64(&self) -> String {
         let digits = self.sha256.as_bytes().chunks(2);
@@ -140,7 +140,7 @@ impl Digest {
     }
 }
 
-/// Where the binaries are that are packaged.
+/// The folders of the binaries to pack.
 #[derive(Clone, Copy, Debug)]
 pub struct BinDirs<'a> {
     /// The Lambda bootstraps.
@@ -149,13 +149,13 @@ pub struct BinDirs<'a> {
     pub services: &'a Path,
 }
 
-/// The platform that artifacts are to run on.
+/// The platform that artifacts will run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// Lambda, and images without a C library.
     Clouds,
-    /// Emulators on the machine that built them: a dynamic binary starts there too. A service that is dynamic gets no image,
-    /// since it would not start in one.
+    /// Emulators on the machine that built them: a dynamic binary starts there too. A dynamic service gets no image, since it
+    /// would not start in one.
     ThisMachine,
 }
 
@@ -166,7 +166,7 @@ pub struct Service {
     pub package: &'static str,
     /// Its binary.
     pub binary: &'static str,
-    /// What it is called in an image, in the artifacts' folder and in a registry.
+    /// Its name in an image, in the artifacts' folder and in a registry.
     pub name: &'static str,
     /// Its folder below the artifacts.
     pub folder: &'static str,
@@ -187,7 +187,7 @@ const CLOUD_RUN: Service = Service {
 };
 
 impl Service {
-    /// The program that publishes trades, for an instance that runs day and night.
+    /// The program that publishes trades, for a continuously running instance.
     pub const PRODUCER: Self = Self {
         package: "programs",
         binary: "producer",
@@ -201,7 +201,7 @@ impl Service {
         volume: Some("spool"),
     };
 
-    /// All that there are. A further one is a further line.
+    /// All services.
     pub const ALL: [Self; 3] = [
         Self { binary: "gcp-ingest", name: "ingest", ..CLOUD_RUN },
         Self { binary: "gcp-replicate", name: "replicate", ..CLOUD_RUN },
@@ -236,8 +236,8 @@ const LAMBDAS: [(&str, &str); 2] =
 /// manifest.json
 /// ```
 ///
-/// Images are put on `base`, or on nothing. What can't run at the `destination` is refused. Each file is put in place
-/// whole, by a rename: a process that reads the folder meanwhile, or runs a program in it, keeps what it has open.
+/// Images are put on `base`, or on nothing. A binary that can't run at the `destination` is refused. Each file is replaced
+/// atomically, by a rename: a process that reads the folder meanwhile, or runs a program in it, keeps its open files.
 pub fn package_all(
     bins: BinDirs<'_>,
     base: Option<&Base>,
@@ -251,7 +251,7 @@ pub fn package_all(
                 let layout = service.layout(out_dir);
                 match image {
                     Some(image) => layout.write(image)?,
-                    // Not that of an earlier build, which would be taken for this one's.
+                    // Removes the image of an earlier build, which would be taken for this one's.
                     None => layout.remove()?,
                 }
             }
@@ -263,7 +263,7 @@ pub fn package_all(
             }
             Ok(manifest)
         });
-    // Left over only if something failed, which is what is reported then.
+    // Left over only after a failure, which is reported instead.
     let _ = fs::remove_dir_all(&staging);
     packaged
 }
@@ -324,7 +324,7 @@ fn package_service(
     let path = service.program();
     let copy = out_dir.join(&path);
     create_parent(&copy)?;
-    // Takes the mode along, and a release binary's is executable.
+    // Copies the mode too, and a release binary is executable.
     fs::copy(&binary, &copy).map_err(failed("copy the binary to", &copy))?;
     let content = fs::read(&copy).map_err(failed("read", &copy))?;
     let image =

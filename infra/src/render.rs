@@ -1,4 +1,4 @@
-//! What the settings become outside: the functions' environment, and the parameters and tags of the stacks.
+//! Values rendered from the settings: the functions' environment, and the parameters and tags of the stacks.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ mod revision;
 /// `infra/aws/stack.yaml`, the template of everything on AWS.
 pub const STACK_TEMPLATE: &str = include_str!("../aws/stack.yaml");
 
-/// `infra/aws/bootstrap.yaml`, the template of the two buckets that all else begins with.
+/// `infra/aws/bootstrap.yaml`, the template of the two buckets that a deployment starts with.
 pub const BOOTSTRAP_TEMPLATE: &str = include_str!("../aws/bootstrap.yaml");
 
 impl Settings {
@@ -28,8 +28,8 @@ impl Settings {
         env
     }
 
-    /// The environment of the AWS function that copies from Google Cloud. What isn't known is empty, and then it has
-    /// no way in.
+    /// The environment of the AWS function that replicates from Google Cloud. Unknown values are empty; the function then
+    /// has no access.
     #[must_use]
     pub fn aws_replicate_env(
         &self,
@@ -58,8 +58,8 @@ impl Settings {
         env
     }
 
-    /// The environment of the Google function that copies from AWS, from each region of it. What isn't known is empty, and
-    /// then it has no way in; of another region, it is left out.
+    /// The environment of the Google function that replicates from each region of AWS. Unknown values are empty, and the
+    /// function then has no access; unknown regions are omitted.
     #[must_use]
     pub fn gcp_replicate_env(&self, known: &ResolvedOutputs) -> BTreeMap<String, String> {
         let bucket = known.aws_account.as_ref().map(|account| names::aws_bucket(self, account));
@@ -86,7 +86,7 @@ impl Settings {
         env
     }
 
-    /// The regions that Google can't copy from yet, each with what is to be done.
+    /// The regions that Google can't replicate from yet, each with the next step.
     #[must_use]
     pub fn regions_left_out(&self, known: &ResolvedOutputs) -> Vec<String> {
         let left_out = self.regions.iter().filter_map(|region| {
@@ -111,14 +111,14 @@ impl Settings {
     }
 }
 
-/// How Google reads the archive of another region.
+/// The access of Google to the archive of another region.
 struct WayIn {
     bucket: String,
-    /// Empty on an emulator, which asks nobody for one.
+    /// Empty on an emulator, which requires none.
     role: String,
 }
 
-/// The part of that region's deployment that is to be deployed first, if there is no way in yet.
+/// The access, or the part of that region's deployment to be deployed first.
 fn way_in(region: &Region, known: &ResolvedOutputs) -> Result<WayIn, &'static str> {
     let there = known.regions.get(&region.environment).cloned().unwrap_or_default();
     let bucket = there.bucket.ok_or("aws")?;
@@ -130,8 +130,8 @@ fn way_in(region: &Region, known: &ResolvedOutputs) -> Result<WayIn, &'static st
     Ok(WayIn { bucket, role })
 }
 
-/// The values of `stack.yaml`'s parameters, all of them. Where the code of the function that copies isn't given,
-/// nothing of that function is made. What `known` says of code is not looked at.
+/// The values of all of `stack.yaml`'s parameters. Without the code of the replicate function, none of its resources are
+/// created. The code in `known` is ignored.
 #[must_use]
 pub fn stack_parameters(
     settings: &Settings,
@@ -154,7 +154,7 @@ pub fn stack_parameters(
     parameters
 }
 
-/// The parameters of a stack with other code, and nothing else changed.
+/// The parameters of a stack with other code and no other change.
 #[must_use]
 pub fn with_code(
     mut parameters: BTreeMap<String, String>,
@@ -173,7 +173,7 @@ pub fn with_code(
     parameters
 }
 
-/// [`stack_parameters`] before the code is uploaded: without those that say where it is and what.
+/// [`stack_parameters`] before the code is uploaded: without those about the code.
 #[must_use]
 pub fn stack_parameters_without_code(
     settings: &Settings,
@@ -213,7 +213,7 @@ pub fn stack_parameters_without_code(
     parameters
 }
 
-/// What both functions read.
+/// The variables that both functions read.
 fn environment(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let env = settings.function_env();
     let from_env = |name: &str| env.get(name).cloned().unwrap_or_default();
@@ -228,7 +228,7 @@ fn environment(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String,
     ])
 }
 
-/// The function that copies from the peer.
+/// The parameters of the replicate function.
 fn replicate(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let replicate = &settings.aws.replicate;
     let env = settings.aws_replicate_env("", known);
@@ -254,7 +254,7 @@ fn replicate(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, S
     ])
 }
 
-/// The values of `bootstrap.yaml`'s parameters, all of them.
+/// The values of all of `bootstrap.yaml`'s parameters.
 #[must_use]
 pub fn bootstrap_parameters(settings: &Settings) -> BTreeMap<String, String> {
     owned([
@@ -264,7 +264,7 @@ pub fn bootstrap_parameters(settings: &Settings) -> BTreeMap<String, String> {
     ])
 }
 
-/// Tags of everything that is deployed; the inventory after a destroy looks for them.
+/// Tags of all deployed resources; the inventory after a destroy looks for them.
 #[must_use]
 pub fn tags(settings: &Settings) -> BTreeMap<String, String> {
     let mut tags = settings.project.tags.clone();

@@ -1,7 +1,7 @@
-//! Text from templates in `infra/templates`, strictly: a value that is missing is an error that names it.
+//! Renders the templates in `infra/templates`, strictly: a missing value is an error that names it.
 //!
-//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file, `{{plain VALUE}}` a
-//! value without quotes, as systemd and Docker read it from a file alike.
+//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file, `{{plain VALUE}}`
+//! a value without quotes, as both systemd and Docker read it from a file.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError,
@@ -10,13 +10,13 @@ use handlebars::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// Why a template gave no text.
+/// The reason why rendering failed.
 #[derive(Debug, thiserror::Error)]
 #[error("render {template}: {cause}")]
 pub struct Error {
     /// The template's file.
     template: &'static str,
-    /// What is missing, and where.
+    /// The missing value, and its place.
     cause: Box<RenderError>,
 }
 
@@ -83,7 +83,7 @@ fn plain(
     Ok(())
 }
 
-/// A helper's one argument. Strict mode lets a helper decide what a missing one is: an error.
+/// A helper's single argument. In strict mode a helper must treat a missing one as an error itself.
 fn argument<'a>(helper: &'a Helper<'_>) -> Result<&'a Value, RenderError> {
     let argument = helper.param(0).ok_or(RenderErrorReason::MissingVariable(None))?;
     if argument.is_value_missing() {
@@ -99,7 +99,7 @@ fn text(helper: &Helper<'_>) -> Result<String, RenderError> {
     Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-/// As it is where that is safe, else in single quotes.
+/// Unchanged if that is safe, else in single quotes.
 fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-.,:/@=+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

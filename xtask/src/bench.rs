@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what the documents claim, measured.
+//! `cargo xtask bench`: measures the figures in the documents.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The crates that a change is in, for `cargo xtask test --changed`.
+//! The crates affected by a change, for `cargo xtask test --changed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use crate::exit::Failure;
 use crate::heavy;
 use crate::workspace;
 
-/// The tests that a change asks for.
+/// The tests that a change requires.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// All: the change is in a file that every crate is built from.
+    /// All tests: the change is in a file that every crate is built from.
     All,
-    /// Those of these crates, and of the crates that use them; none if empty.
+    /// The tests of these crates, and of the crates that use them; none if empty.
     Crates(BTreeSet<String>),
 }
 
@@ -38,9 +38,9 @@ impl Selection {
             let package = path.ancestors().find_map(|folder| packages.get(folder));
             crates.insert(match (package, path.extension().and_then(|end| end.to_str())) {
                 (Some(package), _) => package.clone(),
-                // The links of documents.
+                // xtask tests the links of documents.
                 (None, Some("md")) => "xtask".to_owned(),
-                // The rules of infra's tests are about these.
+                // infra's tests check rules about these files.
                 (None, Some("tf" | "hcl" | "yml" | "yaml")) => "infra".to_owned(),
                 (None, _) => return Self::All,
             });
@@ -48,7 +48,7 @@ impl Selection {
         Self::Crates(crates)
     }
 
-    /// The expression by which nextest selects them; none: all.
+    /// The nextest expression that selects these tests; `None`: all tests.
     pub(crate) fn expression(&self) -> Option<String> {
         let Self::Crates(crates) = self else { return None };
         let each: Vec<String> = crates.iter().map(|name| format!("rdeps({name})")).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask ci`: what CI runs, for anyone to run.
+//! `cargo xtask ci`: runs the checks of CI on any machine.
 
 use std::env;
 use std::process::Command;
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &args::Ci) -> Result<(), Failure> {
         let words = step.join(" ");
         eprintln!("\n== cargo xtask {words}");
         let begin = Instant::now();
-        // It is about what this checkout compiles to.
+        // CI checks this checkout's own code, so no program of a release is used.
         done = heavy::run(Command::new(&xtask).args(step).env(VARIABLE, "off"));
         took.push(format!("{:>6} s  {words}", begin.elapsed().as_secs()));
         if done.is_err() {

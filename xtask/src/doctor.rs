@@ -20,7 +20,7 @@ pub(crate) fn run(args: &args::Doctor) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether a target can be had, and what it lacks else.
+/// The verdict on a target, with the missing tools.
 fn verdict(target: &Result<(), Vec<&Item>>) -> String {
     let Err(missing) = target else { return "can be had".to_owned() };
     let names = missing.iter().map(|item| item.name.as_str());

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// What a command came to.
+/// The failure of a command.
 pub(crate) enum Failure {
-    /// A check failed, and said so: exit code 1.
+    /// A check failed, with this message: exit code 1.
     Failed(String),
     /// The environment lacks something: exit code 3.
     MissingPrerequisite(String),
-    /// A program of ours said it all; its exit code is ours.
+    /// A program of this workspace has printed the failure; its exit code is passed on.
     Passed(u8),
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn run(args: &args::Fuzz) -> Result<(), Failure> {
     }
     for target in targets()? {
         eprintln!("fuzzing {target} for {} s", args.seconds);
-        // The first folder is where new inputs go; the seeds in the repository stay as they are.
+        // New inputs are written into the first folder; the seeds in the repository stay unchanged.
         let corpus = format!("fuzz/corpus/{target}");
         let seeds = format!("fuzz/seeds/{target}");
         let corpus_dir = workspace::root().join(&corpus);
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &args::Fuzz) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The compiler, as rustup is told of it: the nightly one that is installed, or the one of a day that
-/// `TWINCLOUD_NIGHTLY=nightly-2026-05-20` names.
+/// The compiler's name for rustup: the installed nightly, or that of the day in
+/// `TWINCLOUD_NIGHTLY=nightly-2026-05-20`.
 fn compiler() -> String {
     format!("+{}", env::var("TWINCLOUD_NIGHTLY").unwrap_or_else(|_| "nightly".to_owned()))
 }

@@ -1,6 +1,6 @@
-//! The programs that do the heavy work: built from one package selection, then run in our place.
+//! Builds the programs that do the work, each from one package selection, and runs them.
 //!
-//! Always the same selections: another would change feature unification and rebuild a hundred crates.
+//! The selections are always the same: another one would change feature unification and rebuild a hundred crates.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -25,17 +25,17 @@ const FIRST_BUILD_CPU_MIN: usize = 74;
 /// See `[profile.function]`.
 const FUNCTION_PROFILE: &str = "function";
 
-/// `e2e` sends messages through the packed functions, so it packs them first; simulated clouds have none. Where the target
-/// is left open, a run on simulated clouds comes first: its program is built within a minute, the others take long.
+/// `e2e` sends messages through the packed functions, so it packs them first; simulated clouds have none. If no target is
+/// given, a run on simulated clouds comes first: its program is built within a minute, the others take long.
 pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     let has_processes = || Report::collect(&Env::from_process()).processes_target().is_ok();
     let trades = match args.target {
         Target::Sim => return sim(Build::Quick),
         Target::Processes | Target::Containers => None,
-        // There is nothing for it to do, and the harness says so.
+        // The harness reports that this target can't be used.
         Target::Cloud | Target::Up => return harness(),
         Target::Auto if !has_processes() => {
-            // A certain image can't be run on simulated clouds, and the harness says so.
+            // A given image can't run on simulated clouds, which the harness reports.
             return if args.gcp_image.is_some() { harness() } else { sim(Build::Quick) };
         }
         Target::Auto if args.gcp_image.is_some() => None,
@@ -50,12 +50,12 @@ pub(crate) fn e2e(args: &args::E2e) -> Result<(), Failure> {
     become_program(&mut program("harness"), words)
 }
 
-/// The most made up trades of a first verdict: the quick build is not an optimised one.
+/// The most generated trades of a first verdict: the quick build is not optimised.
 const FIRST_TRADES: u64 = 50_000;
 
-/// Runs simulated clouds on made up trades, and gives those, with their seed, for the run that follows. The report goes to
-/// standard error, as that of the other run is the command's output. A verdict that does not hold ends the command. Of a
-/// recording, which may be long, there is no first verdict.
+/// Runs simulated clouds on generated trades, and returns those, with their seed, for the next run. The report goes to
+/// standard error, as that of the next run is the command's output. A broken verdict ends the command. A recording, which
+/// may be long, gets no first verdict.
 fn first_verdict(args: &args::E2e) -> Result<Option<Trades>, Failure> {
     let Trades::Generate { count, seed } = args.trades else { return Ok(None) };
     let seed = seed.unwrap_or_else(|| {
@@ -102,7 +102,8 @@ fn without_trades(words: Vec<OsString>) -> Vec<OsString> {
     words.into_iter().filter(is_kept).collect()
 }
 
-/// `chaos` breaks what runs the packed functions, so it packs them first; what needs no cloud is a program of its own.
+/// `chaos` injects faults around the packed functions, so it packs them first; schedules without a cloud have their own
+/// program.
 pub(crate) fn chaos(args: &args::Chaos) -> Result<(), Failure> {
     if args.command.is_some() || args.target.is_deployed() && !args.list {
         return harness();
@@ -131,13 +132,13 @@ enum Build {
     Optimised,
 }
 
-/// Runs `sim` with our own arguments.
+/// Runs `sim` with this command's arguments.
 fn sim(build: Build) -> Result<(), Failure> {
     build_sim(build)?;
     become_program(&mut sim_program(build), env::args_os().skip(1))
 }
 
-/// Of a package selection of its own, so that no SDK is built for it.
+/// Builds `sim` from a package selection of its own, so that no SDK is built for it.
 fn build_sim(build: Build) -> Result<(), Failure> {
     if released_sim().is_some() {
         return Ok(());
@@ -170,30 +171,30 @@ fn sim_program(build: Build) -> Command {
     ours(&workspace::built_dir().join(profile).join(format!("sim{EXE_SUFFIX}")))
 }
 
-/// Functions in containers meet the C library of an image, not that of this machine.
+/// The platform of the functions: in containers they use the C library of an image, not that of this machine.
 fn destination(target: Target) -> Destination {
     if target == Target::Containers { Destination::Anywhere } else { Destination::ThisMachine }
 }
 
-/// Runs the harness with our own arguments.
+/// Runs the harness with this command's arguments.
 pub(crate) fn harness() -> Result<(), Failure> {
     build_programs(false)?;
     exec("harness")
 }
 
-/// Runs the deploy engine with our own arguments.
+/// Runs the deploy engine with this command's arguments.
 pub(crate) fn deploy(quiet: bool) -> Result<(), Failure> {
     build_programs(quiet)?;
     exec("deploy")
 }
 
-/// Runs the day-two commands with our own arguments; standard output is what they print, and nothing else.
+/// Runs the operation commands with this command's arguments; standard output is theirs alone.
 pub(crate) fn operate() -> Result<(), Failure> {
     build_programs(true)?;
     exec("operate")
 }
 
-/// [`deploy`], with the artifacts that are to be deployed built and packed first.
+/// [`deploy`], after building and packing the artifacts to deploy.
 pub(crate) fn deploy_artifacts(target: DeployTarget, quiet: bool) -> Result<(), Failure> {
     let destination = match target {
         DeployTarget::Cloud => Destination::Anywhere,
@@ -203,17 +204,17 @@ pub(crate) fn deploy_artifacts(target: DeployTarget, quiet: bool) -> Result<(), 
     exec("deploy")
 }
 
-/// The platform that the packed functions are to run on.
+/// The platform that the packed functions will run on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Lambda, an image, another machine: all of them are static, whatever C library there is.
+    /// Lambda, an image, another machine: all functions are static, so any C library will do.
     Anywhere,
-    /// Emulators on this machine: static where this machine can link so, else dynamic.
+    /// Emulators on this machine: static if this machine can link so, else dynamic.
     ThisMachine,
 }
 
 /// Builds the programs of the workspace, the Lambda bootstraps and the Cloud Run services, optimised, and packs the
-/// functions. What can't be had at the destination is refused before anything is built.
+/// functions. A program that can't be built for the destination is refused before anything is built.
 pub(crate) fn build_and_package(
     destination: Destination,
     quiet: bool,
@@ -222,7 +223,7 @@ pub(crate) fn build_and_package(
     let host = host()?;
     let is_static = released_functions(&host).is_some() || can_be_static(destination, &host)?;
     build_programs(quiet)?;
-    // The deploy engine says which services there are, and for which target.
+    // The deploy engine knows the services and their targets.
     let wanted = services()?;
     let target = wanted["target"].as_str().unwrap_or(&host);
     let services = wanted["services"].as_array().into_iter().flatten().map(|service| {
@@ -242,9 +243,9 @@ pub(crate) fn build_and_package(
     package(destination, &lambdas, &services, print)
 }
 
-/// True if functions can be linked without a C library of their surroundings; see [`build_functions`].
+/// True if functions can be linked statically; see [`build_functions`].
 fn can_be_static(destination: Destination, host: &str) -> Result<bool, Failure> {
-    // Elsewhere, as with musl, the static library comes with Rust.
+    // On other targets, such as musl, the static library comes with Rust.
     if !host.ends_with("-linux-gnu") {
         return Ok(true);
     }
@@ -266,9 +267,9 @@ fn can_be_static(destination: Destination, host: &str) -> Result<bool, Failure> 
 }
 
 /// Builds functions, each a package and a binary, in the profile of the functions and from packages of their own; see
-/// `[profile.function]`. They are static, so that no version of a C library is asked for where they run, and at a fixed
-/// address, so that there is nothing to relocate at their start. All are built by one call, which links two at a time. Gives
-/// their folder, which is that of the release where they are taken from one.
+/// `[profile.function]`. They are static, so that they depend on no version of a C library, and at a fixed address, so that
+/// nothing must be relocated at their start. One call builds all of them, linking two at a time. Returns their folder, which
+/// is that of the release if they are taken from one.
 fn build_functions(
     binaries: &[(&str, &str)],
     target: &str,
@@ -279,7 +280,7 @@ fn build_functions(
         return Ok(folder);
     }
     let mut build = cargo();
-    // The flags are those of the target: with a target that is named, build scripts and macros are built without them.
+    // The flags apply to the named target: build scripts and macros are built without them.
     build.args(["build", "--profile", FUNCTION_PROFILE, "--target", target]);
     let packages: BTreeSet<_> = binaries.iter().map(|(package, _)| package).collect();
     build.args(packages.iter().flat_map(|package| ["--package", package]));
@@ -291,7 +292,7 @@ fn build_functions(
     if is_static {
         flags.push("-Ctarget-feature=+crt-static".to_owned());
     }
-    // cargo takes flags from one place alone: the environment, or else what its configuration says of the target.
+    // cargo takes flags from one source only: the environment, or else its configuration of the target.
     if let Some(users) = user_rustflags() {
         build.env("CARGO_ENCODED_RUSTFLAGS", [users, flags].concat().join("\x1f"));
     } else {
@@ -301,7 +302,7 @@ fn build_functions(
     Ok(workspace::function_bin_dir(target))
 }
 
-/// The compiler's flags that the environment asks for, in the first of the two variables that is set; none: in neither.
+/// The compiler's flags in the environment, from the first of the two variables that is set; `None` if neither is.
 fn user_rustflags() -> Option<Vec<String>> {
     let encoded = env::var("CARGO_ENCODED_RUSTFLAGS").map(|flags| {
         let flags = flags.split('\x1f').filter(|flag| !flag.is_empty());
@@ -348,7 +349,7 @@ fn build_programs(quiet: bool) -> Result<(), Failure> {
     build_with(&mut build)
 }
 
-/// The programs that supervise processes, and those built with them, are for Linux alone.
+/// Fails unless this is Linux, which programs that supervise processes, and those built with them, need.
 fn needs_linux(platform: Platform) -> Result<(), Failure> {
     if platform.is_linux() {
         return Ok(());
@@ -367,7 +368,7 @@ fn build_with(build: &mut Command) -> Result<(), Failure> {
     Err(Failure::MissingPrerequisite("the build failed; see above".to_owned()))
 }
 
-/// What the packer prints.
+/// The output of the packer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Print {
     Nothing,
@@ -375,7 +376,7 @@ pub(crate) enum Print {
     Json,
 }
 
-/// Packs the functions, out of their folders, into what is deployed.
+/// Packs the functions in their folders into artifacts.
 fn package(
     destination: Destination,
     lambdas: &Path,
@@ -398,7 +399,7 @@ fn package(
     run(&mut package)
 }
 
-/// Runs a program of ours to its end; it has our exit codes.
+/// Runs a program of this workspace to its end; its exit codes are passed on.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let status = status(command)?;
     if status.success() {
@@ -411,7 +412,7 @@ fn passed(status: ExitStatus) -> Failure {
     Failure::Passed(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// Runs somebody else's program to its end; its exit codes mean what they mean there.
+/// Runs any other program to its end; a nonzero exit code is a failed check.
 pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
     let status = status(command)?;
     if status.success() {
@@ -420,7 +421,7 @@ pub(crate) fn check(command: &mut Command) -> Result<(), Failure> {
     Err(Failure::Failed(format!("{} failed: {status}", words(command))))
 }
 
-/// Runs somebody else's program to its end, and gives what it said instead of showing it.
+/// Runs any other program to its end, and returns its output instead of showing it.
 pub(crate) fn captured(command: &mut Command) -> Result<String, Failure> {
     let shown = words(command);
     let output = command
@@ -447,18 +448,18 @@ fn status(command: &mut Command) -> Result<ExitStatus, Failure> {
     })
 }
 
-/// The cargo that runs us, in the workspace.
+/// The cargo that runs this program, in the workspace.
 pub(crate) fn cargo() -> Command {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root());
-    // A relative one was meant from where the user is.
+    // A relative one is relative to the user's folder.
     for name in ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"] {
         if env::var_os(name).is_some() {
             command.env(name, workspace::target_dir());
         }
     }
-    // What `cargo run` sets for this program is not for the ones it runs.
+    // Variables that `cargo run` sets for this program must not reach the programs that it runs.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| {
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
@@ -469,7 +470,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Becomes a program of ours, with our own arguments.
+/// Replaces this process by a program of this workspace, with the same arguments.
 pub(crate) fn exec(name: &str) -> Result<(), Failure> {
     become_program(&mut program(name), env::args_os().skip(1))
 }
@@ -482,7 +483,7 @@ fn become_program(
     Err(Failure::MissingPrerequisite(format!("run {}: {error}", command.get_program().display())))
 }
 
-/// A program of ours, which is told where this checkout is.
+/// A program of this workspace, with the checkout's path in its environment.
 pub(crate) fn program(name: &str) -> Command {
     ours(&released_tools().unwrap_or_else(workspace::bin_dir).join(name))
 }
@@ -495,14 +496,14 @@ fn ours(program: &Path) -> Command {
     command
 }
 
-/// The library that starts our containers knows no context of Docker's, only the variable.
+/// The library that starts containers does not know Docker's contexts, only the variable.
 pub(crate) fn docker_host(command: &mut Command) {
     if let Some(host) = toolbox::docker::host(&Env::from_process()) {
         command.env("DOCKER_HOST", host);
     }
 }
 
-/// Whether a program answers `--version`.
+/// True if a program answers `--version`.
 pub(crate) fn has(program: impl AsRef<OsStr>, version_args: &[&str]) -> bool {
     let mut command = Command::new(program);
     command.args(version_args).stdout(Stdio::null()).stderr(Stdio::null());

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: everything that is checked without running it.
+//! `cargo xtask lint`: all static checks.
 
 use std::process::Command;
 use std::thread;
@@ -7,7 +7,7 @@ use crate::exit::Failure;
 use crate::terraform::{self, Depth};
 use crate::{heavy, workspace};
 
-/// Checks by a program that a machine may lack.
+/// Checks by a program that may be missing on a machine.
 struct Check {
     program: &'static str,
     /// Its arguments, run by run.
@@ -37,7 +37,7 @@ const QUICK: [Check; 3] = [
     },
 ];
 
-/// It fetches neither modules nor rules: a check is the same everywhere.
+/// It fetches neither modules nor rules: the check is the same on every machine.
 macro_rules! checkov {
     ($framework:literal in $folder:literal) => {
         &[
@@ -54,7 +54,7 @@ macro_rules! checkov {
     };
 }
 
-/// A run for each folder: it counts those of one run together, and shows them over and over.
+/// One run for each folder: a run over several counts them together, and lists them repeatedly.
 const CHECKOV: Check = Check {
     program: "checkov",
     runs: &[
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &args::Lint) -> Result<(), Failure> {
         "warnings",
     ]))?;
     let require = args.require_tools;
-    // Checkov is the slow one, and uses one core; the others are done beside it.
+    // Checkov is slow and uses one core, so the others run beside it.
     let (slow, quick) = thread::scope(|scope| {
         let slow = scope.spawn(move || checked(&CHECKOV, require));
         let mut quick: Vec<_> = QUICK.iter().flat_map(|check| checked(check, require)).collect();
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &args::Lint) -> Result<(), Failure> {
     all(failures)
 }
 
-/// Runs a program's checks, and gives what it said to each.
+/// Runs a program's checks, and returns the output of each.
 fn checked(check: &Check, require: bool) -> Vec<Result<String, Failure>> {
     let Check { program, runs } = check;
     if !heavy::has(program, &["--version"]) {
@@ -118,7 +118,7 @@ fn checked(check: &Check, require: bool) -> Vec<Result<String, Failure>> {
     runs.iter().map(run).collect()
 }
 
-/// All that is broken at once; where nothing is, the first that is lacking.
+/// All failed checks together, or else the first missing tool.
 fn all(failures: Vec<Failure>) -> Result<(), Failure> {
     let mut broken = Vec::new();
     let mut other = Ok(());

@@ -1,7 +1,7 @@
-//! `cargo xtask`: the one command line of this repository.
+//! `cargo xtask`: the single command line of this repository.
 //!
-//! Thin on purpose: it finds tools, builds, and hands over to the program that does the work. No SDK here, so that
-//! it is there seconds after a fresh clone.
+//! Thin on purpose: it finds tools, builds, and runs the program that does the work. It links no SDK, so that it
+//! is built within seconds of a fresh clone.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Programs of the release that this checkout is, in the place of compiling them; one line says so each time.
+//! Programs of the release that this checkout is, used instead of compiling them; each use is reported in one line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,29 +9,29 @@ use toolbox::{Cache, Env};
 
 /// The program of simulated clouds.
 pub(crate) const SIM: [&str; 1] = ["sim"];
-/// The programs that work in our place, and the one that two of them start beside themselves.
+/// The programs that do the work of commands, and the one that two of them start.
 pub(crate) const TOOLS: [&str; 4] = ["deploy", "harness", "operate", "producer"];
 /// The programs that are packed and deployed.
 pub(crate) const FUNCTIONS: [&str; 5] =
     ["aws-ingest", "aws-replicate", "gcp-ingest", "gcp-replicate", "producer"];
 
-/// What this process knows of releases.
+/// The knowledge of this process about releases.
 struct Known {
-    /// The look at the checkout; none: it was not looked at yet.
+    /// The result of examining the checkout; `None`: not examined yet.
     checkout: Option<Checkout>,
-    /// The folder of each set of programs, by target and names; none: they are compiled.
+    /// The folder of each set of programs, by target and names; `None`: they are compiled.
     taken: BTreeMap<(String, Vec<String>), Option<PathBuf>>,
 }
 
 static KNOWN: Mutex<Known> = Mutex::new(Known { checkout: None, taken: BTreeMap::new() });
 
-/// From here on everything is compiled: for commands that are about what the compiler makes of this checkout.
+/// Makes all later programs be compiled: for commands that check this checkout's own code.
 pub(crate) fn compile_everything() {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).checkout = Some(Checkout::NoRelease);
 }
 
-/// The folder of these programs, built for this target, out of the release; `None`: they are to be compiled. The target is not
-/// asked for where the checkout is no release.
+/// The folder of these programs of the release for this target; `None`: they must be compiled. `target` is only called if the
+/// checkout is a release.
 pub(crate) fn take(names: &[&str], target: impl FnOnce() -> Option<String>) -> Option<PathBuf> {
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let env = Env::from_process();

@@ -1,8 +1,8 @@
-//! `cargo xtask terraform`: both roots are formatted, valid, and true to their own tests. No account is needed: the
-//! tests mock the providers.
+//! `cargo xtask terraform`: checks the format, validity and tests of both roots. No account is needed: the tests mock the
+//! providers.
 //!
-//! It works in copies below `target`, so that no `.terraform` gets into a root. A root's lock file is kept to. It has no settings file:
-//! of the settings, only what the environment says of `[terraform]` counts.
+//! It works in copies below `target`, so that no `.terraform` gets into a root. A root's lock file is respected. The settings
+//! file is not read: only the environment's settings of `[terraform]` count.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,16 +12,16 @@ use crate::exit::Failure;
 use crate::{heavy, workspace};
 
 const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
-/// What `bench stack` has Terraform make; nobody deploys it, and it has no tests of its own.
+/// The root of `bench stack`, which is never deployed and has no tests.
 const BENCH: &str = "integration-tests/benches/stack";
 const LOCK: &str = ".terraform.lock.hcl";
-/// Set where all providers are known to be there: `--require-providers`.
+/// Set if all providers must be available: `--require-providers`.
 const REQUIRE: &str = "TWINCLOUD_REQUIRE_PROVIDERS";
-/// What Terraform says where it can't get a provider.
+/// Terraform's words if it can't get a provider.
 const NO_PROVIDER: [&str; 2] =
     ["Failed to query available provider packages", "Failed to install provider"];
 
-/// How far to go.
+/// The extent of the checks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// Format, types, references.
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Terraform) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks both roots, and gives what was said; what can't be checked here is a note in it.
+/// Checks both roots, and returns the output; a check that can't be made here is a note in it.
 pub(crate) fn check(depth: Depth, require: bool) -> Result<String, Failure> {
     let Some(program) = program() else {
         let missing =
@@ -79,7 +79,7 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     } else if let Err(error) = fs::remove_file(copy.join(LOCK))
         && error.kind() != io::ErrorKind::NotFound
     {
-        // That of an earlier run may have hashes of other providers.
+        // The lock file of an earlier run may have hashes of other providers.
         let place = copy.join(LOCK);
         return Err(Failure::missing(format!("delete {}: {error}", place.display())));
     }
@@ -109,15 +109,15 @@ fn check_root(program: &str, root: &str, depth: Depth, require: bool) -> Result<
     Ok(said)
 }
 
-/// Decides if a lock file is kept to, as the engine does it: `OpenTofu` has another registry, and hashes of the kind `h1` are
-/// of the platform that they were made on.
+/// True if a lock file is respected, by the same rule as in the deploy engine: `OpenTofu` has another registry, and hashes of the
+/// kind `h1` are of a single platform.
 fn pinned(program: &str, lock: &str) -> bool {
     let is_tofu = Path::new(program).file_name().is_some_and(|name| name == "tofu");
     let made_here = cfg!(all(target_os = "linux", target_arch = "x86_64"));
     !is_tofu && (lock.contains("\"zh:") || lock.contains("\"h1:") && made_here)
 }
 
-/// The program that the settings would take, as far as the environment says so.
+/// The program in the environment's settings, if any.
 fn program() -> Option<String> {
     let named = env::var("TWINCLOUD_TERRAFORM__PROGRAM").ok();
     let names =
@@ -125,7 +125,7 @@ fn program() -> Option<String> {
     names.into_iter().find(|name| heavy::has(name, &["version"]))
 }
 
-/// Copies the `.tf` and the test files anew, and leaves what the program made there.
+/// Copies the `.tf` and the test files, and keeps the program's own files.
 fn copy_root(from: &Path, to: &Path) -> io::Result<()> {
     for folder in [PathBuf::new(), PathBuf::from("tests")] {
         let (from, to) = (from.join(&folder), to.join(&folder));

@@ -8,7 +8,7 @@ use crate::heavy::{self, Destination, Print};
 use crate::workspace;
 
 pub(crate) fn run(args: &args::Test) -> Result<(), Failure> {
-    // The tests are compiled, and so is what they are of.
+    // The tests check this checkout's own code, so no program of a release is used.
     crate::release::compile_everything();
     let has_nextest = heavy::has("cargo-nextest", &["nextest", "--version"]);
     let changed = match &args.changed {
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &args::Test) -> Result<(), Failure> {
         .target(Need::Deploy)
         .is_err_and(|missing| missing.iter().any(|item| item.name == STATIC_LIBC))
     {
-        // An image holds a static program, and functions in containers meet another C library.
+        // Functions in containers use another C library, so they must be static.
         eprintln!(
             "note: the tests of images and on containers are left out: no {STATIC_LIBC} (`cargo xtask doctor`)"
         );

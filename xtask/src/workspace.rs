@@ -1,4 +1,4 @@
-//! Where things are in this checkout.
+//! Paths in this checkout.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// The folder of the workspace's Cargo.toml.
 pub(crate) fn root() -> PathBuf {
-    // `cargo run` says where the manifest is now; what was compiled in may be another clone's.
+    // `cargo run` sets the manifest's current path; the compiled-in one may be another clone's.
     let manifest_dir = env::var_os("CARGO_MANIFEST_DIR")
         .unwrap_or_else(|| OsString::from(env!("CARGO_MANIFEST_DIR")));
     let manifest_dir = PathBuf::from(manifest_dir);
     manifest_dir.parent().map_or_else(|| manifest_dir.clone(), Path::to_path_buf)
 }
 
-/// The place of cargo's folders of profiles, in one of which this program is. That is [`target_dir`], unless the user's
+/// The parent of cargo's profile folders, one of which has this program. That is [`target_dir`], unless the user's
 /// configuration of cargo names a target: then it is the folder of that target.
 pub(crate) fn built_dir() -> PathBuf {
     let own = env::current_exe().ok();
@@ -21,18 +21,18 @@ pub(crate) fn built_dir() -> PathBuf {
     built.map_or_else(|| root().join("target"), Path::to_owned)
 }
 
-/// Where cargo builds.
+/// The build folder of cargo.
 pub(crate) fn target_dir() -> PathBuf {
     target_dir_of(&built_dir())
 }
 
-/// cargo marks its target folder, and only that one, as something that a backup leaves out.
+/// cargo marks only its target folder as excluded from backups.
 fn target_dir_of(built: &Path) -> PathBuf {
     let marked = built.ancestors().take(2).find(|folder| folder.join("CACHEDIR.TAG").is_file());
     marked.unwrap_or(built).to_owned()
 }
 
-/// Where the release binaries are.
+/// The folder of the release binaries.
 pub(crate) fn bin_dir() -> PathBuf {
     built_dir().join("release")
 }
@@ -42,7 +42,7 @@ pub(crate) fn function_bin_dir(target: &str) -> PathBuf {
     target_dir().join(target).join("function")
 }
 
-/// Where `build` puts what is deployed.
+/// The folder of the artifacts of `build`.
 pub(crate) fn artifacts_dir() -> PathBuf {
     root().join("target/artifacts")
 }

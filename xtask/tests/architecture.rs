@@ -1,4 +1,4 @@
-//! The directions in which crates may depend on each other: the rules of ARCHITECTURE.md, held by cargo's own data.
+//! The allowed dependencies between crates: the rules of ARCHITECTURE.md, checked on cargo's own data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
-/// What each crate of the workspace names in `[dependencies]`; tests may use more.
+/// The `[dependencies]` of each crate of the workspace; tests may use more.
 fn dependencies() -> Dependencies {
     let mut metadata = Command::new(env!("CARGO"));
     metadata.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]);
@@ -25,7 +25,7 @@ fn dependencies() -> Dependencies {
         .collect()
 }
 
-/// What of the workspace a crate reaches, directly or through others.
+/// The crates of the workspace that a crate depends on, directly or through others.
 fn reach(all: &Dependencies, from: &str) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from.to_owned()];
@@ -93,8 +93,8 @@ fn one_cloud_does_not_know_the_other() {
     }
 }
 
-/// Where a program must know both, it is one of these. `replicate` is where one cloud reads the other's archive;
-/// `programs` has no code but thin mains.
+/// A program that depends on both clouds must be one of these. `replicate` reads the other cloud's archive;
+/// `programs` has only thin mains.
 #[test]
 fn only_few_know_both_clouds() {
     let all = dependencies();
@@ -153,7 +153,7 @@ fn xtask_is_light() {
     }
 }
 
-/// Everything that is built for it, at any depth: it has to be there within a minute of a fresh clone.
+/// All of its dependencies, at any depth: it must be built within a minute of a fresh clone.
 #[test]
 fn the_program_of_simulated_clouds_links_no_sdk_and_no_network() {
     let mut tree = Command::new(env!("CARGO"));
@@ -188,7 +188,7 @@ fn features(dev: bool) -> BTreeMap<String, BTreeSet<String>> {
     packages
 }
 
-/// Else the first `cargo xtask test` after a `cargo xtask e2e` would build the SDKs a second time.
+/// Otherwise the first `cargo xtask test` after a `cargo xtask e2e` would build the SDKs a second time.
 #[test]
 fn tests_ask_no_feature_that_programs_do_not_ask() {
     let (programs, tests) = (features(false), features(true));

@@ -1,5 +1,5 @@
-//! Files that use each other in a circle can't be read, changed or taken out one by one. This test reads the `use`
-//! declarations and paths of every crate's code and names each circle of files.
+//! Files that use each other in a circle can't be understood, changed or removed one by one. This test reads the
+//! `use` declarations and paths of every crate's code and names each circle of files.
 //!
 //! A file may use its own parts (`a.rs` uses `a/b.rs`) and they may use it; every other edge counts. A path through a
 //! re-export (`pub use`) leads to the file that it comes from. Tests are left out.
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, UseTree};
 
-/// Circles that stay, each with its reason. One that is gone must be taken off the list.
+/// Allowed circles, each with its reason. One that no longer exists must be removed from the list.
 const ALLOWED: &[(&[&str], &str)] = &[];
 
 /// A module by its path in the crate, such as `["commands", "deploy"]`; the root is empty.
@@ -21,7 +21,7 @@ type Module = Vec<String>;
 struct Found {
     /// The paths that a module names, each from the crate's root.
     paths: BTreeSet<Vec<String>>,
-    /// Names that a module brings in by `use`, and the path of each.
+    /// Names that a module imports, with their paths.
     names: BTreeMap<String, Vec<String>>,
 }
 
@@ -39,7 +39,7 @@ impl Reader<'_> {
             "crate" => Vec::new(),
             "self" => self.module.clone(),
             "super" => self.module[..self.module.len().checked_sub(1)?].to_vec(),
-            // A part of this module, or another crate: found out by whether such a module is there.
+            // A part of this module, or another crate: decided by the existence of such a module.
             _ => [&self.module[..], std::slice::from_ref(first)].concat(),
         };
         for name in rest {
@@ -120,7 +120,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Vec<String> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        // One name alone is of this file, or was brought in by a `use`.
+        // A single name is of this file, or was imported by a `use`.
         if names.len() > 1 {
             self.take(&names);
         }
@@ -163,7 +163,7 @@ fn file_of(path: &[String], found: &BTreeMap<Module, Found>, depth: u32) -> Opti
                 let path = [&to[..], &path[index + 1..]].concat();
                 file_of(&path, found, depth - 1)
             }
-            // Another crate's, where even the first name is unknown here.
+            // Another crate's path, if even the first name is unknown here.
             None if at.is_empty() && index == 0 => None,
             _ => Some(at),
         };

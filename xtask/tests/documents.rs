@@ -1,4 +1,4 @@
-//! The commands in the documents are commands that exist, and each is run by a test or says why not.
+//! The commands in the documents exist, and each is run by a test or has a reason why not.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,12 +13,12 @@ use test_checkout::{Ran, workspace};
 
 /// Options of other programs that the text names.
 const FOREIGN_OPTIONS: [&str; 5] = ["--", "--file", "--re", "--source-digest", "--workspace"];
-/// A program of the same name as one of our commands.
+/// A program with the name of one of the workspace's commands.
 const FOREIGN_PROGRAM: &str = "terraform";
 
 fn documents() -> Vec<Document> {
     let mut documents = Document::all(workspace());
-    // What a version had, a later one may not have.
+    // An option of an earlier version may no longer exist.
     documents.retain(|document| document.path != Path::new("CHANGELOG.md"));
     documents
 }
@@ -29,7 +29,8 @@ fn is_placeholder(word: &str) -> bool {
     word.contains('<') || word.contains('…') || (!word.is_empty() && word.chars().all(is_capital))
 }
 
-/// The fault of a command line; none if the parser takes it. `is_mention`: it may lack what it needs, as a name of the command.
+/// The error of a command line; `None` if the parser accepts it. `is_mention`: required arguments may be missing, as in a
+/// mention of the command.
 fn fault(words: &[&str], is_mention: bool) -> Option<String> {
     let error = Cli::try_parse_from(words).err()?;
     let is_fine = match error.kind() {
@@ -81,7 +82,7 @@ fn every_command_in_the_text_is_one_that_the_parser_takes() {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let words = match (of_xtask(&words), &words[..]) {
                 (Some(words), _) => words,
-                // A name alone may be that of another thing; with further words it is a command.
+                // A name alone may mean something else; with further words it is a command.
                 (None, [name, _, ..]) if names.contains(name) && *name != FOREIGN_PROGRAM => {
                     [&["cargo xtask"], &words[..]].concat()
                 }
@@ -96,7 +97,7 @@ fn every_command_in_the_text_is_one_that_the_parser_takes() {
     assert!(looked_at > 80, "only {looked_at} commands were found");
 }
 
-/// An option by itself, as `--kill-functions` or `--target sim`, is one of a command, and so is its value.
+/// A lone option, such as `--kill-functions` or `--target sim`, must be one of some command, and its value must be valid.
 #[test]
 fn every_option_in_the_text_is_one_of_a_command() {
     let mut known: Vec<clap::Arg> = Vec::new();
@@ -114,7 +115,7 @@ fn every_option_in_the_text_is_one_of_a_command() {
     };
     let mut wrong = Vec::new();
     let mut looked_at = 0;
-    // Of the pages for users: the crates' own have other programs' options.
+    // Pages for users only: the crates' own pages have other programs' options.
     let is_page = |document: &Document| {
         document.path.starts_with("docs") || document.path.parent() == Some(Path::new(""))
     };
@@ -137,7 +138,7 @@ fn collect(command: &clap::Command, known: &mut Vec<clap::Arg>) {
     command.get_subcommands().for_each(|command| collect(command, known));
 }
 
-/// The words of a span; none where its quotes do not pair, as in a piece of code.
+/// The words of a span; `None` if its quotes do not pair, as in code.
 fn shell_words(span: &str) -> Option<Vec<String>> {
     span.starts_with(|c: char| c.is_ascii_lowercase()).then(|| shlex::split(span)).flatten()
 }
@@ -171,7 +172,7 @@ fn every_command_for_emulators_is_on_a_page_whose_commands_are_given() {
     assert_eq!(of(&walks.collect::<Vec<_>>()), of(&documents.iter().collect::<Vec<_>>()));
 }
 
-/// Else a block of commands or of an output would be looked at by no test.
+/// Otherwise a block of commands or output would be checked by no test.
 #[test]
 fn every_block_says_what_it_is() {
     let mut wrong = Vec::new();

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use syn::visit::{self, Visit};
 
-/// The parts of an error type that decide: the text of `#[error(…)]` and the fields it is about.
+/// Finds error types whose text of `#[error(…)]` contains a field that is also their source.
 #[derive(Default)]
 struct Twice {
     /// Names of the types and variants whose cause is printed twice.
@@ -46,7 +46,7 @@ impl Twice {
     }
 }
 
-/// The format string of `#[error("…", …)]`; none for a type that is no error, or a transparent one.
+/// The format string of `#[error("…", …)]`; `None` for a type that is no error, or a transparent one.
 fn error_text(attributes: &[syn::Attribute]) -> Option<String> {
     let error = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     let tokens = error.meta.require_list().ok()?.tokens.clone();
@@ -66,7 +66,7 @@ fn printed_twice(code: &str) -> Vec<String> {
     twice.found
 }
 
-/// The Rust files of the workspace that git knows; all below its folders where it is no checkout.
+/// The Rust files of the workspace that git tracks; all below its folders outside a checkout.
 fn rust_files() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let listed = Command::new("git").args(["ls-files", "*.rs"]).current_dir(&root).output();

@@ -1,4 +1,4 @@
-//! The help of each command as a person sees it, whole.
+//! The complete help of each command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -13,7 +13,7 @@ fn snapshots(words: &[&str]) {
     let help = String::from_utf8(output.stdout).expect("the help is UTF-8");
     insta::assert_snapshot!([&["xtask"], words].concat().join("-"), help);
     let listed = help.split("Commands:\n").nth(1).unwrap_or_default().lines();
-    // One that wraps goes on further to the right.
+    // A wrapped line is indented further.
     let names = listed.take_while(|line| !line.is_empty()).filter_map(|line| {
         let name = line.strip_prefix("  ")?.split(' ').next()?;
         (!name.is_empty() && name != "help").then_some(name)
@@ -28,9 +28,9 @@ fn each_command_has_this_help() {
     snapshots(&[]);
 }
 
-/// The commands that delete or replace something of a deployment: they ask before.
+/// The commands that delete or replace parts of a deployment: they ask for confirmation.
 const ASK: [&str; 4] = ["chaos", "deploy", "destroy", "dlq drop"];
-/// Those that change a deployment and don't ask: they only add, or the same command with other words takes it back.
+/// Commands that change a deployment without asking: they only add, or the same command can undo it.
 const DO_NOT_ASK: [&str; 9] = [
     "chaos heal",
     "dlq replay",
@@ -42,7 +42,7 @@ const DO_NOT_ASK: [&str; 9] = [
     "sync start",
     "sync stop",
 ];
-/// Those that change nothing but files and processes of this machine.
+/// Commands that only change files and processes of this machine.
 const NO_DEPLOYMENT: [&str; 22] = [
     "bench",
     "build",
@@ -67,10 +67,10 @@ const NO_DEPLOYMENT: [&str; 22] = [
     "up",
     "verify",
 ];
-/// Of those that ask, the ones that a protected environment lets through by the stack's name alone.
+/// Of the commands that ask, those that need the stack's name in a protected environment.
 const BY_NAME: [&str; 2] = ["chaos", "destroy"];
 
-/// The options of each command, with what is said of them; of a command with subcommands that does nothing itself, none.
+/// The options of each command, with their help; empty for a command that only has subcommands.
 fn options(
     name: &str,
     command: &clap::Command,

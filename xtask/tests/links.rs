@@ -1,5 +1,5 @@
-//! Every relative link of every Markdown file leads to a file that exists and, with an anchor, to a heading in it; and
-//! README stays a page.
+//! Every relative link in Markdown leads to an existing file and, with an anchor, to a heading in it; and README is
+//! limited to a page.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -33,7 +33,7 @@ fn anchors(document: &Document) -> BTreeSet<String> {
     anchors
 }
 
-/// The fault of a link of a file; none if it leads somewhere, or out of the checkout.
+/// The error of a link in a file; `None` if its target exists, or is outside of the checkout.
 fn broken(root: &Path, file: &Path, link: &str) -> Option<String> {
     if ["http://", "https://", "mailto:"].iter().any(|scheme| link.starts_with(scheme)) {
         return None;

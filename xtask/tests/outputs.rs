@@ -1,4 +1,4 @@
-//! The whole of what a person sees of `cargo xtask` itself: wrong arguments, what a machine lacks, and `doctor`.
+//! The complete output of `cargo xtask` itself: wrong arguments, missing tools, and `doctor`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use test_checkout::{Ran, assert_output, bare};
 
-/// A machine with these programs alone, each a script, in a folder that is home and search path.
+/// A machine with exactly these programs, each a script, in a folder that is home and search path.
 fn machine(programs: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     for (name, body) in programs {
@@ -89,7 +89,7 @@ fn doctor_says_what_is_there_and_what_is_missing() {
     assert_output!("doctor-python", "doctor", &run(python.path(), "doctor"), python.path());
 }
 
-/// The commands that get a missing program are those of the distribution.
+/// True on Debian: the commands to install a missing program depend on the distribution.
 fn is_debian() -> bool {
     let is_debian = Path::new("/etc/debian_version").exists();
     if !is_debian {

@@ -1,6 +1,6 @@
-//! `xtask` and `sim` build for macOS and Windows: what only Unix or only Linux has stands below a `#[cfg(…)]` that says so.
+//! `xtask` and `sim` build for macOS and Windows: code for Unix or Linux only must be below a matching `#[cfg(…)]`.
 //!
-//! A workflow compiles both there. This test reads the code of all crates of the workspace that the two link, so that most
+//! A workflow compiles both there. This test reads the code of all workspace crates that the two link, so that most
 //! mistakes are found on any machine.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,21 +28,21 @@ const NOT_EVERYWHERE: [&[&str]; 10] = [
 ];
 /// Beginnings of paths in a file system that only Unix has.
 const UNIX_PATHS: [&str; 5] = ["/proc/", "/dev/", "/tmp", "/bin/", "/sys/"];
-/// Such paths that are looked for and may be absent.
+/// Such paths that the code checks for and that may be absent.
 const MAY_BE_ABSENT: [(&str, &str); 1] =
     [("integration-tests/sim/src/chaos/simulated/bench.rs", "/dev/shm")];
 
-/// The places in a file that not every system can compile or run.
+/// Finds the places in a file that not every system can compile or run.
 #[derive(Default)]
 struct Reader {
     /// Tests of most crates run on Linux alone.
     with_tests: bool,
     found: BTreeSet<String>,
-    /// Modules in files of their own that are left out.
+    /// Modules in their own files that are skipped.
     left_out: BTreeSet<String>,
 }
 
-/// True for what is compiled for some systems alone, or, unless they are read `with_tests`, for tests alone.
+/// True for code that is compiled for some systems only, or for tests only, unless `with_tests` is set.
 fn is_left_out(attributes: &[Attribute], with_tests: bool) -> bool {
     attributes.iter().any(|attribute| {
         if attribute.path().is_ident("test") {
@@ -54,7 +54,7 @@ fn is_left_out(attributes: &[Attribute], with_tests: bool) -> bool {
     })
 }
 
-/// True if a condition names a system, or tests where these are left out.
+/// True if a condition names a system, or tests if these are skipped.
 fn chooses(condition: TokenStream, with_tests: bool) -> bool {
     condition.into_iter().any(|token| match token {
         TokenTree::Ident(name) => {
@@ -79,7 +79,7 @@ fn named(attributes: &[Attribute]) -> Option<String> {
 impl Reader {
     fn path(&mut self, names: &[String]) {
         for wanted in NOT_EVERYWHERE {
-            // A crate stands at the beginning of a path, and a module anywhere.
+            // A crate is the beginning of a path, a module can be anywhere in it.
             let is_there = if wanted.len() == 1 {
                 names.len() > 1 && names[0] == wanted[0]
             } else {
@@ -103,7 +103,7 @@ impl Reader {
     }
 }
 
-/// Leaves out what an attribute takes away.
+/// Skips the items that an attribute excludes.
 macro_rules! unless_left_out {
     ($($name:ident($type:ident).$attributes:ident;)*) => { $(
         fn $name(&mut self, node: &'ast syn::$type) {
@@ -163,11 +163,11 @@ impl<'ast> Visit<'ast> for Reader {
         }
     }
 
-    /// `vec!`, `format!` and their like: their tokens are read where they are expressions.
+    /// Macros such as `vec!` and `format!`: their tokens are read as far as they are expressions.
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let parser = syn::punctuated::Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated;
         if let Ok(arguments) = call.parse_body_with(parser) {
-            // They live as long as this call alone, so they are read by a reader of their own.
+            // The expressions live only during this call, so they get a reader of their own.
             let mut reader = Reader { with_tests: self.with_tests, ..Reader::default() };
             arguments.iter().for_each(|argument| read(&mut reader, argument));
             self.found.append(&mut reader.found);

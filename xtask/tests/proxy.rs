@@ -1,11 +1,12 @@
-//! A process that a program of ours starts reaches this machine directly, whatever proxy the environment names.
+//! A process started by a program of this workspace reaches this machine directly, whatever proxy the
+//! environment names.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Notes the environment, and lets `xtask terraform` go no further than its first step.
+/// Records the environment, and ends `xtask terraform` at its first step.
 const TERRAFORM: &str = r#"#!/bin/sh
 printf '%s|%s|%s' "$NO_PROXY" "$no_proxy" "$HTTP_PROXY" > "$NOTES"
 test "$1" != fmt
@@ -43,7 +44,7 @@ fn a_child_is_told_to_spare_loopback() {
     fs::remove_dir_all(&folder).expect("it is ours");
 }
 
-/// Each program that calls emulators begins so, and so does xtask, whose tests call them.
+/// Each program that calls emulators starts so, and so does xtask, whose tests call them.
 #[test]
 fn every_program_begins_so() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -56,13 +57,14 @@ fn every_program_begins_so() {
     }
 }
 
-/// An HTTP client is made by `outbound`, which knows what is near, or has no proxy at all.
+/// HTTP clients are built by `outbound`, which excludes local addresses from the proxy, or have no proxy at
+/// all.
 #[test]
 fn every_http_client_spares_loopback() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut open: Vec<_> =
         ["functions", "infra", "integration-tests/src"].map(|folder| root.join(folder)).into();
-    // Downloads are from elsewhere.
+    // Downloads come from other machines.
     let may = ["functions/outbound/src/lib.rs", "src/processes/fetch/download.rs"];
     let (mut seen, mut wrong) = (0, Vec::new());
     while let Some(path) = open.pop() {

@@ -1,5 +1,5 @@
-//! `cargo xtask` on a checkout of a release: takes its programs in the place of compiling them, and compiles wherever one is not
-//! the one that was released. The releases are on a server on loopback; cargo and rustc are scripts.
+//! `cargo xtask` on a checkout of a release uses its programs instead of compiling them, and compiles any program that differs
+//! from the released one. The releases are on a server on loopback; cargo and rustc are scripts.
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use toolbox::release::{SUMS, TARGETS, VARIABLE};
 use toolbox::verify::sha256;
 
 const FILE: &str = "/v1.2.3/sim-x86_64-unknown-linux-gnu.gz";
-/// Stands in for the program of simulated clouds.
+/// A replacement for the program of simulated clouds.
 const SIM: &str = "#!/bin/sh\necho \"released sim: $@\"\n";
 const RUSTC: &str = "#!/bin/sh\necho 'host: x86_64-unknown-linux-gnu'\n";
 
@@ -93,14 +93,14 @@ impl Released {
         self.run_with(&self.server.address)
     }
 
-    /// The calls of cargo since the last look.
+    /// The calls of cargo since the last check.
     fn compiled(&self) -> Option<String> {
         let calls = fs::read_to_string(self.path("compiled")).ok();
         let _ = fs::remove_file(self.path("compiled"));
         calls
     }
 
-    /// Panics unless the program was compiled, and one line says why it was not taken.
+    /// Panics unless the program was compiled, with one line that explains why the release was not used.
     #[track_caller]
     fn assert_compiles(&self, because: &str) {
         let ran = self.run();
@@ -165,7 +165,7 @@ fn a_variable_turns_it_off() {
     assert_eq!(released.server.asked().len(), 0);
 }
 
-/// What the workflow packs is what is taken, under the same names.
+/// The programs that the workflow packs are the ones that are used, under the same names.
 #[test]
 fn a_release_has_every_program_that_is_taken() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -186,7 +186,7 @@ fn a_release_has_every_program_that_is_taken() {
         fs::write(path, text).expect("write");
     };
     for target in TARGETS {
-        // Those of cargo's folders that the script does not look into are not there.
+        // Only those of cargo's folders that the script reads are created.
         for name in ["deploy", "harness", "operate", "sim"] {
             write(&format!("target/release/{name}"), &format!("tool {name}"));
         }

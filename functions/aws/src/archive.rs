@@ -8,7 +8,7 @@ use pipeline::ports::{Archive, Fault, Incoming, PortError, Put};
 use crate::error::port_error;
 
 const SERVICE: &str = "s3";
-/// S3 answers 409 to one of two conditional puts that meet, and asks for another try.
+/// S3 answers 409 to one of two concurrent conditional puts, which must then be retried.
 const CONFLICT_TRIES: u32 = 5;
 
 /// Objects in a bucket.

@@ -18,10 +18,10 @@ pub async fn sdk_config() -> SdkConfig {
     config_loader().load().await
 }
 
-/// [`sdk_config`] before it is loaded, for one who knows better where AWS is, or who asks.
+/// [`sdk_config`] before it is loaded, for callers that set an endpoint or credentials.
 ///
-/// A function talks to AWS alone, so it trusts the authorities of AWS alone, unless the environment brings others, such
-/// as a gateway's: see `http.rs`.
+/// A function talks to AWS alone, so it trusts the authorities of AWS alone, unless the environment names others, such as a
+/// gateway's: see `http.rs`.
 #[must_use]
 pub fn config_loader() -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
@@ -32,14 +32,14 @@ pub fn config_loader() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).http_client(client)
 }
 
-/// The HTTP client of what runs on a person's machine, or a company's: it trusts the authorities of the system.
+/// The HTTP client of tools on a person's or a company's machine: it trusts the authorities of the system.
 #[must_use]
 pub fn tool_http_client() -> SharedHttpClient {
     http::client(Trust::System, |name| std::env::var(name).ok())
 }
 
-/// The configuration of a tool that tries again by itself: a call is tried once, for `timeout` at most, in `region` or else
-/// in that of the environment.
+/// The configuration of a tool that retries by itself: a call is tried once, for `timeout` at most, in `region` or else in
+/// the environment's region.
 pub async fn single_attempt_config(region: Option<&str>, timeout: Duration) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -70,7 +70,7 @@ impl Clients {
     /// Clients that share `config`.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        // An endpoint of one's own (an emulator, a gateway) has no DNS name for each bucket.
+        // A custom endpoint (an emulator, a gateway) has no DNS name for each bucket.
         let s3 = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
             .build();

@@ -1,14 +1,14 @@
-//! A clock that is off, told as that: AWS refuses a signature of another time, and calls it a wrong one.
+//! Detects a wrong clock: AWS refuses a signature with a wrong time, with an error that does not mention the clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_sqs::primitives::{DateTime, DateTimeFormat};
 
-/// AWS takes a signature that is five minutes off, some services fifteen.
+/// AWS accepts a signature that is five minutes off, some services fifteen.
 const TOLERANCE: Duration = Duration::from_mins(4);
-/// Codes that stand for another time and nothing else.
+/// Codes that mean a wrong time and nothing else.
 const OF_THE_CLOCK: [&str; 2] = ["RequestTimeTooSkewed", "RequestInTheFuture"];
-/// Codes that stand for it among other things.
+/// Codes that mean it among other things.
 const MAYBE: [&str; 5] = [
     "AuthFailure",
     "IncompleteSignature",
@@ -17,8 +17,8 @@ const MAYBE: [&str; 5] = [
     "SignatureDoesNotMatch",
 ];
 
-/// In words, that and by how much this machine's clock is off, if a refusal with this code and message means it; `date` is
-/// the answer's `Date`, and `now` what the clock says.
+/// A text that this machine's clock is off, and by how much, if a refusal with this code and message means that; `date` is
+/// the answer's `Date`, and `now` the time of this machine.
 #[must_use]
 pub fn clock_is_off(
     code: &str,
@@ -46,7 +46,7 @@ pub fn clock_is_off(
     ))
 }
 
-/// By how much, and on which side.
+/// The difference, and its direction.
 fn off(date: &str, now: SystemTime) -> Option<(Duration, &'static str)> {
     let theirs = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
     let theirs = UNIX_EPOCH + Duration::from_secs(u64::try_from(theirs.secs()).ok()?);

@@ -8,7 +8,7 @@ use crate::error::port_error;
 use crate::item::{INCARNATION, MARK, SERVICE, alone, put_if, read, text};
 use crate::store::DynamoStore;
 
-/// No chart's: those have a `#` in it.
+/// Not a chart's partition: those contain a `#`.
 const PARTITION: &str = "replicate-cursor";
 const PLACE: &str = "place";
 

@@ -1,4 +1,4 @@
-//! What an SDK error means to the pipeline.
+//! Maps SDK errors to the pipeline's faults.
 
 use std::error::Error;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use pipeline::ports::{Fault, PortError};
 
 use crate::clock::clock_is_off;
 
-/// Codes of throttles, which come with a 400, or as the sender's fault; the services' own lists, and those that the SDK
+/// Codes of throttles that come with a 400, or as the sender's fault: the services' own lists, and those that the SDK
 /// retries.
 const THROTTLES: [&str; 12] = [
     "KmsThrottled",
@@ -41,14 +41,13 @@ where
     made
 }
 
-/// True if a code says that there were too many calls, not that one was wrong. It may have the name of its service before
-/// it.
+/// True if a code means too many calls, not a wrong one. The name of its service may precede it.
 pub(crate) fn is_throttle(code: &str) -> bool {
     let name = code.rsplit(['.', '#']).next().unwrap_or(code);
     THROTTLES.contains(&name)
 }
 
-/// That the clock is off, if that is why.
+/// A text that the clock is off, if that is the cause.
 fn clock<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let SdkError::ServiceError(context) = error else { return None };
     let (code, message) = (context.err().code()?, context.err().message().unwrap_or_default());
@@ -67,7 +66,7 @@ fn fault<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Fault {
                 Fault::Refused
             }
         }
-        // Timeouts, broken connections, answers that can't be read: the effect may have happened.
+        // Timeouts, broken connections, unreadable answers: the effect may have happened.
         _ => Fault::Unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! What the Lambda function does with an event; testable without the runtime around it.
+//! The Lambda function's handler; testable without the runtime around it.
 
 use anyhow::Context as _;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
@@ -11,7 +11,7 @@ use crate::{Clients, DynamoStore, S3Archive};
 /// The ingest function over `DynamoDB` and S3.
 pub type AwsIngest = Ingest<S3Archive, DynamoStore>;
 
-/// Builds the function from its environment: what [`archive_and_store`] and [`IngestConfig`] read.
+/// Builds the function from the environment variables of [`archive_and_store`] and [`IngestConfig`].
 pub fn from_vars(
     clients: &Clients,
     get: impl Fn(&str) -> Option<String>,
@@ -33,7 +33,8 @@ pub fn archive_and_store(
     Ok((archive, store))
 }
 
-/// Ingests the messages of an event and names those that must come again (`ReportBatchItemFailures`).
+/// Ingests the messages of an event and returns those that must be redelivered
+/// (`ReportBatchItemFailures`).
 ///
 /// An error fails the whole batch: only for an event that names no message ids, which SQS does not send.
 pub async fn handle<A: Archive, S: CandleStore>(

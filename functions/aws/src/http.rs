@@ -1,14 +1,14 @@
-//! The HTTP client of the SDKs: which authorities it trusts, and through which proxy it goes.
+//! The HTTP client of the SDKs: its trusted authorities, and its proxy.
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `HTTPS_PROXY`, else `ALL_PROXY` | an HTTP proxy for `https://`; in small letters too. `ALL_PROXY` of another kind, such as SOCKS, is left out |
+//! | `HTTPS_PROXY`, else `ALL_PROXY` | an HTTP proxy for `https://`; in lower case too. `ALL_PROXY` of another kind, such as SOCKS, is ignored |
 //! | `NO_PROXY` | hosts, domains and networks that are reached without it; loopback always is |
-//! | `AWS_CA_BUNDLE` | a PEM file with the authorities to trust in the place of all others, as with the AWS CLI |
-//! | `SSL_CERT_FILE`, `SSL_CERT_DIR` | those to trust in the place of the system's |
+//! | `AWS_CA_BUNDLE` | a PEM file with the authorities to trust instead of all others, as with the AWS CLI |
+//! | `SSL_CERT_FILE`, `SSL_CERT_DIR` | the authorities to trust instead of the system's |
 //!
-//! `HTTP_PROXY` is not read: AWS's endpoints are all `https://`, and what is not is an emulator, a gateway, or the metadata of
-//! a machine or task, which no proxy can reach.
+//! `HTTP_PROXY` is not read: AWS's endpoints are all `https://`, and any `http://` endpoint is an emulator, a gateway, or the
+//! metadata server of a machine or task, which no proxy can reach.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -24,24 +24,23 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// The authorities that AWS's services have their certificates from, as <https://www.amazontrust.com/repository/>
-/// lists them.
+/// The authorities that issue the certificates of AWS's services, as listed by <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &str = include_str!("../roots/amazon-trust-services.pem");
 
 /// Added to `NO_PROXY`.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Whose certificates are trusted where the environment does not say.
+/// The authorities to trust if the environment names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Those of AWS alone: reading all those of the system would be most of a function's cold start.
+    /// AWS's authorities alone: reading all of the system's would take most of a function's cold start.
     Amazon,
-    /// Those of the system, where a company puts its own, and those of AWS, for a system that has none.
+    /// The system's authorities, to which a company adds its own, and AWS's, for a system that has none.
     System,
 }
 
-/// The client that the environment asks for, which `get` looks a variable up in. What is wrong with the environment is the
-/// error of each call: a client is made long before a command could print it.
+/// The client for an environment, in which `get` looks up a variable. An error in the environment becomes the error of each call:
+/// a client is created long before a command could print it.
 pub(crate) fn client(trust: Trust, get: impl Fn(&str) -> Option<String>) -> SharedHttpClient {
     let get = |names: &[&str]| {
         names
@@ -62,7 +61,7 @@ pub(crate) fn client(trust: Trust, get: impl Fn(&str) -> Option<String>) -> Shar
 }
 
 fn over(roots: TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
-    // It can't fail.
+    // Can't fail.
     let tls = TlsContext::builder().with_trust_store(roots).build().unwrap_or_default();
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
@@ -77,7 +76,7 @@ fn over(roots: TrustStore, proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// The first of these variables that says something, and what.
+/// Returns the first of these variables that has a value, with its value.
 type Get<'a> = &'a dyn Fn(&[&str]) -> Option<(String, String)>;
 
 fn trusted(trust: Trust, get: Get<'_>) -> Result<TrustStore, String> {
@@ -97,7 +96,7 @@ fn trusted(trust: Trust, get: Get<'_>) -> Result<TrustStore, String> {
     })
 }
 
-/// The client panics at what it can't read.
+/// Checks the PEM, since the client panics on an unreadable one.
 fn check(pem: &[u8]) -> Result<(), String> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let certificates = certificates.map_err(|error| format!("not PEM: {error}"))?;
@@ -114,7 +113,7 @@ fn check(pem: &[u8]) -> Result<(), String> {
 fn proxy(get: Get<'_>) -> Result<ProxyConfig, String> {
     let found = get(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
     let Some((name, url)) = found else { return Ok(ProxyConfig::disabled()) };
-    // Set for all programs of a desktop, often to a SOCKS proxy: calls go as they would without it.
+    // Set for all programs of a desktop, often to a SOCKS proxy: calls are made without it.
     let is_for_all = name.eq_ignore_ascii_case("ALL_PROXY");
     if is_for_all
         && url.split_once("://").is_some_and(|(scheme, _)| scheme != "http" && scheme != "https")
@@ -130,7 +129,7 @@ fn proxy(get: Get<'_>) -> Result<ProxyConfig, String> {
     Ok(proxy.no_proxy(format!("{given},{LOOPBACK}")))
 }
 
-/// A connector that connects to loopback alone, which needs nothing of the environment.
+/// A connector that connects to loopback only, which needs no settings of the environment.
 #[derive(Debug)]
 struct Unusable {
     why: String,
@@ -146,7 +145,7 @@ impl HttpConnector for Unusable {
     }
 }
 
-/// True for `http://` to this machine: an emulator.
+/// True for `http://` to this machine, as of an emulator.
 fn is_near(uri: &str) -> bool {
     let Ok(uri) = uri.parse::<http::Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -171,7 +170,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that notes the first line of each request, and refuses it.
+    /// A server that records the first line of each request, and refuses it.
     async fn logger() -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -191,7 +190,7 @@ mod tests {
         (address, lines)
     }
 
-    /// A server with a certificate for `localhost` from an authority of its own, which refuses each request; its endpoint, and
+    /// A server with a certificate for `localhost` from its own authority, which refuses each request; returns its endpoint, and
     /// the authority's certificate in PEM.
     fn behind_tls() -> (String, String) {
         let authority_key = rcgen::KeyPair::generate().unwrap();
@@ -228,7 +227,7 @@ mod tests {
         (format!("https://localhost:{port}"), pem)
     }
 
-    /// Lists the queues with a client of this environment; gives why that failed.
+    /// Lists the queues with a client of this environment; returns the error.
     async fn call(endpoint: Option<&str>, environment: &[(&str, &str)]) -> String {
         let environment: BTreeMap<_, _> = environment.iter().copied().collect();
         let client = client(Trust::System, |name| environment.get(name).map(|v| (*v).to_owned()));

@@ -1,4 +1,5 @@
-//! Items of the table of candles: read as they are now, put on a condition; and what those beside the candles are called.
+//! Items of the table of candles: strongly consistent reads, conditional puts, and the names of the items beside the
+//! candles.
 
 use std::collections::HashMap;
 
@@ -12,13 +13,13 @@ use pipeline::ports::{Fault, PortError};
 use crate::error::port_error;
 
 pub(crate) const SERVICE: &str = "dynamodb";
-/// The partition of the incarnation id, and its attribute. No chart's: those have a `#` in it.
+/// The partition of the incarnation id, and its attribute. Not a chart's: those contain a `#`.
 pub(crate) const INCARNATION: &str = "birth";
 pub(crate) const MARK: &str = "mark";
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The key of an item that has its partition to itself.
+/// The key of an item that is alone in its partition.
 pub(crate) fn alone(partition: &str) -> Item {
     HashMap::from([
         ("pk".to_owned(), AttributeValue::S(partition.to_owned())),
@@ -41,7 +42,7 @@ pub(crate) fn text(item: &Item, name: &str) -> Option<String> {
     item.get(name)?.as_s().ok().cloned()
 }
 
-/// Puts an item; `false`: its condition was not met, or a transaction on it was under way, and nothing is written.
+/// Puts an item; `false`: its condition was not met, or a transaction on it was in progress, and nothing is written.
 pub(crate) async fn put_if(put: PutItemFluentBuilder) -> Result<bool, PortError> {
     match put.send().await {
         Ok(_) => Ok(true),
@@ -57,8 +58,8 @@ pub(crate) async fn put_if(put: PutItemFluentBuilder) -> Result<bool, PortError>
     }
 }
 
-/// Puts items in one step, or none of them; `false`: a condition was not met, or another write of one of the items was
-/// under way, and nothing is written.
+/// Puts all items in one step, or none; `false`: a condition was not met, or another write of one of the items was in
+/// progress, and nothing is written.
 pub(crate) async fn put_all_if(client: &Client, puts: Vec<Put>) -> Result<bool, PortError> {
     const OPERATION: &str = "TransactWriteItems";
     let items = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build());
@@ -77,7 +78,7 @@ pub(crate) async fn put_all_if(client: &Client, puts: Vec<Put>) -> Result<bool, 
 enum End {
     /// Another writer was first.
     Lost,
-    /// There were too many calls, or this one is under way already.
+    /// Too many calls, or this one is in progress already.
     MayPass,
     /// The text of the error.
     Failed,
@@ -88,7 +89,7 @@ fn end(error: &TransactWriteItemsError) -> End {
         let is_under_way = error.code() == Some("TransactionInProgressException");
         return if is_under_way { End::MayPass } else { End::Failed };
     };
-    // One for each item, `None` for those that were right.
+    // One reason for each item, `None` for those without an error.
     let reasons = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
     let reasons: Vec<&str> = reasons.filter(|code| *code != "None").collect();
     let any = |codes: &[&str]| reasons.iter().any(|reason| codes.contains(reason));

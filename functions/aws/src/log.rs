@@ -1,4 +1,4 @@
-//! Structured logs: one JSON object a line on standard output, where Lambda takes them up.
+//! Structured logs: one JSON object a line on standard output, which Lambda collects.
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -7,7 +7,7 @@ use tracing_subscriber::prelude::*;
 pub fn init() {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
     let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    // CloudWatch puts a time of its own on every line.
+    // CloudWatch adds its own time to every line.
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).without_time();
     tracing_subscriber::registry().with(filter).with(lines).init();
 }

@@ -8,14 +8,14 @@ use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 use crate::item::{INCARNATION, Item, MARK, SERVICE, alone, put_if, read, text};
 use crate::store::DynamoStore;
 
-/// No chart's: those have a `#` in it.
+/// Not a chart's partition: those contain a `#`.
 const PARTITION: &str = "failover-order";
 const EPOCH: &str = "epoch";
 const TO: &str = "to";
 const BY: &str = "by";
 const AT: &str = "at_ms";
 
-/// A register in a table of candles.
+/// An override store in a table of candles.
 #[derive(Clone, Debug)]
 pub struct DynamoOverrideStore {
     client: Client,
@@ -23,12 +23,12 @@ pub struct DynamoOverrideStore {
 }
 
 impl DynamoOverrideStore {
-    /// The register in `table`.
+    /// The override store in `table`.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
     }
 
-    /// The register beside the candles of `store`.
+    /// The override store beside the candles of `store`.
     #[must_use]
     pub fn beside(store: &DynamoStore) -> Self {
         let (client, table) = store.place();

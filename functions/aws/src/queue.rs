@@ -14,10 +14,10 @@ use tokio::sync::OnceCell;
 use crate::error::{is_throttle, port_error};
 
 const SERVICE: &str = "sqs";
-/// What one `SendMessageBatch` takes.
+/// Limits of one `SendMessageBatch`.
 const BATCH_MESSAGES: usize = 10;
 const BATCH_BYTES: usize = 256 * 1024;
-/// Batches under way at once.
+/// Concurrent batches.
 const CONCURRENCY: usize = 4;
 const RECEIVE_WAIT_S: i32 = 1;
 
@@ -36,8 +36,8 @@ impl SqsQueue {
         Self { client, name: String::new(), url }
     }
 
-    /// The queue called `name` in the client's account and region. It need not be there yet: whoever uses it first
-    /// asks for its URL.
+    /// The queue called `name` in the client's account and region. Connects lazily: the first use looks up its
+    /// URL.
     pub fn named(client: Client, name: impl Into<String>) -> Self {
         Self { client, name: name.into(), url: Arc::default() }
     }
@@ -138,7 +138,8 @@ impl Queue for SqsQueue {
     }
 }
 
-/// Bodies in batches that one request takes. A body over the limit goes alone, for SQS to refuse by name.
+/// Splits bodies into batches for one request each. A body over the limit goes alone, so that SQS refuses only
+/// that one.
 fn batches(bodies: Vec<String>) -> Vec<Vec<String>> {
     let mut batches: Vec<Vec<String>> = Vec::new();
     let mut batch_bytes = 0;
@@ -194,7 +195,7 @@ mod tests {
         assert!(sizes(&[]).is_empty());
     }
 
-    /// The result of publishing three messages, where SQS answers each request with this.
+    /// The result of publishing three messages if SQS answers each request with this.
     async fn published(status: &str, headers: &str, answer: &str) -> Vec<PortError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

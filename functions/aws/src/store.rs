@@ -23,7 +23,7 @@ use crate::item::{Item, SERVICE, put_all_if, put_if, read};
 const VERSION: &str = "version";
 const IDS: &str = "ids";
 
-/// The state that a write must still find: the number of the item, and with it the pieces that lie beside it.
+/// The version that a compare-and-set expects: the item's number, and the pieces beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DynamoVersion {
     number: u64,
@@ -43,7 +43,7 @@ impl DynamoStore {
         Self { client, table: table.into() }
     }
 
-    /// What the cursor is put beside.
+    /// The client and the table, for items beside the candles.
     pub(crate) fn place(&self) -> (&Client, &str) {
         (&self.client, &self.table)
     }
@@ -82,7 +82,7 @@ impl DynamoStore {
         }
     }
 
-    /// The pieces of a candle by their first ids, those of earlier writes too.
+    /// The pieces of a candle by their first ids, including those of earlier writes.
     async fn pieces(&self, key: &CandleKey) -> Result<HashMap<u64, Blob>, PortError> {
         let mut pages = self.query(pieces(key)).into_paginator().items().send();
         let mut all = HashMap::new();
@@ -96,7 +96,7 @@ impl DynamoStore {
         Ok(all)
     }
 
-    /// All of a partition, as it is now.
+    /// A query for a whole partition, strongly consistent.
     fn query(&self, partition: AttributeValue) -> QueryFluentBuilder {
         let query = self.client.query().table_name(&self.table).consistent_read(true);
         query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", partition)
@@ -164,7 +164,7 @@ impl CandleStore for DynamoStore {
             let item = item.map_err(|e| port_error(SERVICE, "Query", &e))?;
             match stored(&item, "Query")? {
                 record::Stored::Whole(candle) => candles.push(candle),
-                // As it is by now, as that is how its pieces are.
+                // Loaded again: the pieces match the current record, not the scanned one.
                 record::Stored::InPieces(root) => {
                     candles.extend(self.load(root.key()).await?.map(|(candle, _)| candle));
                 }

@@ -1,4 +1,4 @@
-//! The archive in S3 against a bucket that holds what no archive does.
+//! The archive in S3 with a bucket that holds objects too large for an archive.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 
 const SIZE: usize = 64 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
-/// The bytes that lie in buffers on the way when the reader goes away, of the system on both sides.
+/// The bytes that may be in the system's buffers on both sides when the reader closes the connection.
 const ON_THE_WAY: usize = 16 * 1024 * 1024;
 
-/// Plays a bucket whose object is 64 MiB: its head says so, or says nothing of a length. What comes back tells how much of
-/// it was sent until the reader had enough.
+/// A server for a bucket with an object of 64 MiB, whose head has its length or none. Returns its endpoint, and how much
+/// it has sent until the reader stopped.
 async fn large_object(says_its_length: bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,4 +1,4 @@
-//! What the Lambda function does with an event, over clouds in memory: no runtime, no network.
+//! The Lambda function's handler with clouds in memory: no runtime, no network.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn body(id: u64) -> String {
     message::encode(&Batch { symbol: "BTCUSDT".parse().expect("a symbol"), trades: vec![trade] })
 }
 
-/// As SQS sends it, fields that nobody here reads among them.
+/// An event as SQS sends it, with fields that are not read.
 fn event(bodies: &[&str]) -> SqsEvent {
     let record = |(n, body): (usize, &&str)| {
         json!({

@@ -1,4 +1,4 @@
-//! How many trades a second one core decodes and folds, and what a candle costs in memory.
+//! Throughput of decoding and folding on one core, and the memory of a candle.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up should stop")]
 
@@ -14,7 +14,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// The trades of every benchmark: about what BTCUSDT has in half an hour.
+/// The trades of every benchmark: about half an hour of BTCUSDT.
 const TRADES: usize = 50_000;
 /// The trades of a message.
 const BATCH: usize = 1_000;
@@ -22,7 +22,7 @@ const BATCH: usize = 1_000;
 criterion_group!(benches, of_messages, of_frames, of_archives, of_folding, of_memory);
 criterion_main!(benches);
 
-/// Messages into candles.
+/// Decodes messages and folds them into candles.
 fn of_messages(criterion: &mut Criterion) {
     let symbol = symbol();
     let known = Symbols::new([symbol.clone()]);
@@ -50,7 +50,7 @@ fn of_messages(criterion: &mut Criterion) {
     }
 }
 
-/// Binance's frames into candles.
+/// Decodes Binance's frames and folds them into candles.
 fn of_frames(criterion: &mut Criterion) {
     let symbol = symbol();
     let frames: Vec<String> = trades()
@@ -107,7 +107,8 @@ fn of_archives(criterion: &mut Criterion) {
     });
 }
 
-/// The fold alone: of new trades, of trades that are all there already, and as an ingester does it.
+/// The fold alone: of new trades, of trades that are all folded already, and as an ingester does
+/// it.
 fn of_folding(criterion: &mut Criterion) {
     let symbol = symbol();
     let batches = batches();
@@ -138,8 +139,7 @@ fn of_folding(criterion: &mut Criterion) {
     });
 }
 
-/// The memory of one candle: what it holds inline, and what its ids hold on the heap and take when
-/// stored.
+/// The memory of one candle: its inline size, the heap of its ids, and their stored size.
 fn of_memory(_: &mut Criterion) {
     let ids = [
         ("contiguous, 1,000,000 trades", (0..1_000_000).collect::<IdRanges>()),

@@ -2,7 +2,7 @@
 //!
 //! The name is `trades/v1/BTCUSDT/2024-08-08T23/{first id}-{last id}-{hash}.jsonl.gz`, where the
 //! hash is the first 16 hexadecimal digits of the SHA-256 of the content. The content, under gzip,
-//! is a line that says what follows and then one row a trade, by ascending id, each id once:
+//! is a header line and then one row a trade, by ascending id, each id once:
 //!
 //! ```json
 //! {"v":1,"symbol":"BTCUSDT","hour":"2024-08-08T23","count":1}
@@ -47,11 +47,11 @@ pub struct ArchiveObject {
 }
 
 impl ArchiveObject {
-    /// The objects of a batch: one for each hour, or more where an hour has more than
-    /// [`MAX_TRADES`]; none of an empty batch.
+    /// The objects of a batch: one for each hour, or more if an hour has more than [`MAX_TRADES`];
+    /// none for an empty batch.
     ///
-    /// They depend only on the set of trades. Should two different trades have one id, which a
-    /// decoded message never has, then the lesser is kept.
+    /// They depend only on the set of trades. If two different trades have one id, which a decoded
+    /// message never has, the lesser is kept.
     #[must_use]
     pub fn split(batch: &Batch) -> Vec<Self> {
         let mut trades = batch.trades.clone();
@@ -101,7 +101,7 @@ impl ArchiveObject {
         Batch { symbol: self.name.symbol, trades: self.trades }
     }
 
-    /// The compressed object. No time, file name or machine is noted in it.
+    /// The compressed object. It contains no time, file name or machine.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         const UNKNOWN_SYSTEM: u8 = 255;
@@ -114,7 +114,7 @@ impl ArchiveObject {
         gzip.finish().unwrap_or_default()
     }
 
-    /// Reads an object and checks all that its name and its first line say of it.
+    /// Decodes an object and checks its content against its name and its header line.
     ///
     /// No more than [`MAX_BYTES`] are ever decompressed.
     pub fn decode(name: &str, bytes: &[u8]) -> Result<Self, ArchiveError> {
@@ -146,7 +146,7 @@ fn decompress(bytes: &[u8]) -> Result<String, ArchiveError> {
     String::from_utf8(content).map_err(|_| ArchiveError::NotText)
 }
 
-/// Why bytes are not the archive object of that name.
+/// The reason why bytes are not the archive object of that name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ArchiveError {
     /// The name is not one.
@@ -155,50 +155,50 @@ pub enum ArchiveError {
     /// More than [`MAX_BYTES`], before or after decompression.
     #[error("above {MAX_BYTES} bytes")]
     TooLarge,
-    /// Not one whole gzip stream with nothing behind it.
+    /// Not a single complete gzip stream.
     #[error("not one gzip stream")]
     NotGzip,
     /// The content is not UTF-8.
     #[error("the content is not text")]
     NotText,
-    /// The content's hash is not the name's.
+    /// The content's hash differs from the name's.
     #[error("the content has hash {found:016x}, unlike the name")]
     Hash {
         /// The content's hash.
         found: u64,
     },
-    /// The first line is not the one that belongs to the name and the rows.
+    /// The header line does not match the name and the rows.
     #[error("the first line does not fit the name and the rows")]
     Header,
-    /// A line is not a row just as it is written.
+    /// A line is not a row in its canonical form.
     #[error("line {line}: not a row as it is written")]
     NotRow {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// A field of a trade is wrong.
     #[error("line {line}, {field}: {problem}")]
     Trade {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: usize,
         /// The field's name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: Problem,
     },
     /// A trade is not of the name's hour.
     #[error("line {line}: a trade of another hour")]
     Hour {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
     /// The id is not above the one before.
     #[error("line {line}: the id is not above the one before")]
     Order {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: usize,
     },
-    /// The first and last ids are not the name's, or there are no trades.
+    /// The first and last ids differ from the name's, or there are no trades.
     #[error("the ids are not those of the name")]
     Ids,
     /// More than [`MAX_TRADES`].

@@ -1,14 +1,14 @@
-//! What Binance sends and what recordings of it hold: frames of its streams, rows of its REST answers, and rows of the
-//! files of data.binance.vision.
+//! Binance's data as sent and as recorded: frames of its streams, rows of its REST answers, and rows of the files of
+//! data.binance.vision.
 //!
 //! ```json
 //! {"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,
 //!  "p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}
 //! ```
 //!
-//! (A frame is one line.) A raw frame is what is under `data`. Unknown fields are skipped. What is of Binance and no
-//! trade for candles is not an error but [`Kind`] says what it is. [`Lines`] reads what a recording holds, line by line.
-//! Times may be in milliseconds or microseconds everywhere; a trade has milliseconds.
+//! (A frame is one line.) A raw frame is the object under `data`. Unknown fields are skipped. Data of Binance that is no
+//! trade for candles is not an error; its [`Kind`] says what it is. [`Lines`] reads a recording line by line. Times may
+//! be in milliseconds or microseconds everywhere; a trade has milliseconds.
 
 mod json;
 mod judge;
@@ -27,12 +27,12 @@ use crate::{Problem, Symbol, Trade};
 /// The most bytes of a frame, of a REST answer and of a line.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// What a frame says.
+/// The content of a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// A trade took place.
     Trade {
-        /// What was traded.
+        /// The symbol of the trade.
         symbol: Symbol,
         /// The trade.
         trade: Trade,
@@ -41,8 +41,7 @@ pub enum Frame {
     PassedOver {
         /// Its kind.
         kind: Kind,
-        /// The id that the exchange gave away with it, if it is an entry of a trade stream: there is no trade to be had
-        /// under this id.
+        /// The id that the exchange used for it, if it is an entry of a trade stream: no trade has this id.
         trade: Option<(Symbol, u64)>,
     },
 }
@@ -50,25 +49,25 @@ pub enum Frame {
 /// A row of a REST answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RestRow {
-    /// A trade, checked as every other is.
+    /// A valid trade.
     Trade(Trade),
     /// No trade for candles, such as one with a quantity of zero.
     PassedOver {
         /// Its kind.
         kind: Kind,
-        /// Its id: there is no trade to be had under it.
+        /// Its id: no trade has it.
         id: Option<u64>,
     },
-    /// Not what it should be.
+    /// Malformed.
     Refused {
-        /// Its id, where that can be read.
+        /// Its id, if that can be read.
         id: Option<u64>,
         /// The reason.
         why: FrameError,
     },
 }
 
-/// The kind of a line, or of an item of a list on a line.
+/// A line, or an item of a list on a line, by kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// A trade.
@@ -80,39 +79,39 @@ pub enum Found {
         /// The trade.
         trade: Trade,
     },
-    /// Something else of Binance's.
+    /// Other data of Binance.
     PassedOver {
         /// Its kind.
         kind: Kind,
-        /// The id that the exchange gave away with it, if it is an entry of a trade stream.
+        /// The id that the exchange used for it, if it is an entry of a trade stream.
         trade: Option<(Symbol, u64)>,
     },
-    /// Not what it should be.
+    /// Malformed.
     Refused {
         /// Its kind.
         kind: Kind,
-        /// The id of a bad trade, where that can be read.
+        /// The id of a bad trade, if that can be read.
         id: Option<u64>,
         /// The reason.
         why: FrameError,
     },
 }
 
-/// Why bytes are not a frame or a row.
+/// The reason why bytes are not a frame or a row.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// More than [`MAX_BYTES`].
     #[error("a frame of {len} bytes, above {MAX_BYTES}")]
     TooLarge {
-        /// How many bytes there are.
+        /// Number of bytes.
         len: usize,
     },
     /// Not one JSON value in UTF-8, or nested too deep.
     #[error("not JSON, at byte {at}")]
     NotJson {
-        /// Where it stops being JSON, counted from 0.
+        /// The byte at which the JSON is invalid, counted from 0.
         at: usize,
-        /// It may be the beginning of some: it ends too early.
+        /// True if the text ends too early: it may be the beginning of valid JSON.
         is_cut: bool,
     },
     /// A field is wrong; `frame` stands for the whole.
@@ -120,10 +119,10 @@ pub enum FrameError {
     Field {
         /// Its name on the wire.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: Problem,
     },
-    /// JSON, but nothing that Binance is known to send.
+    /// JSON that Binance is not known to send.
     #[error("JSON, but no frame, row or answer of Binance's")]
     Unknown,
     /// A row of a trade of an unknown symbol.
@@ -157,8 +156,8 @@ pub fn decode(frame: &[u8]) -> Result<Frame, FrameError> {
     }
 }
 
-/// Reads the answer to a request for trades of one symbol, such as `historicalTrades`: each row by itself, so that one
-/// does not cost the others.
+/// Parses the answer to a request for trades of one symbol, such as `historicalTrades`: each row by itself, so that a
+/// bad row does not cost the others.
 pub fn rest_rows(symbol: &Symbol, answer: &[u8]) -> Result<Vec<RestRow>, FrameError> {
     let mut rows = Vec::new();
     let is_list = json::read(answer, &mut |fields| {
@@ -181,8 +180,7 @@ pub fn rest_rows(symbol: &Symbol, answer: &[u8]) -> Result<Vec<RestRow>, FrameEr
     Err(field("answer", Problem::Not { expected: "a list of trades" }))
 }
 
-/// Writes a combined frame, byte for byte as Binance does. `event_time_ms` is when the exchange
-/// sent it.
+/// Encodes a combined frame, byte for byte as Binance does. `event_time_ms` is the time at which the exchange sent it.
 #[must_use]
 pub fn encode_combined(symbol: &Symbol, trade: &Trade, event_time_ms: u64) -> String {
     let Trade { id, time_ms, price, quantity, buyer_is_maker } = trade;

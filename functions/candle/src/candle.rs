@@ -6,18 +6,16 @@ use thiserror::Error;
 
 use crate::{CandleKey, IdRanges, Price, QuoteVolume, Trade, Volume};
 
-/// From so many ranges on, or so many trades out of order, the ids of a batch are added together: adding one between
-/// others moves those behind it.
+/// The number of ranges, or of trades out of order, from which the ids of a batch are added together: adding one in
+/// the middle moves all later ranges.
 const MANY_RANGES: usize = 4_096;
 
-/// The trades of one symbol in one window, summed up. It carries the ids of the trades that it
-/// contains.
+/// The summary of the trades of one symbol in one window. It carries the ids of the trades that it contains.
 ///
-/// Open and close are the trades with the least and the greatest (time, id), whichever arrived
-/// first. Sums are exact and cannot overflow, see [`Trade::MAX_NOTIONAL`]. There is always at least
-/// one trade.
+/// Open and close are the trades with the least and the greatest (time, id), whichever arrived first. Sums are exact
+/// and cannot overflow, see [`Trade::MAX_NOTIONAL`]. There is always at least one trade.
 ///
-/// It relies on an id naming one trade: of two different trades with one id, the first to arrive
+/// An id must name one trade: of two different trades with one id, the first to arrive counts.
 /// would count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candle {
@@ -57,13 +55,13 @@ impl Candle {
         Ok(Self::first(key, trade))
     }
 
-    /// Adds a trade. `false` if it is there already; then nothing changes, nor does it on an error.
+    /// Adds a trade. `false` if the candle has it already; then nothing changes, nor does it on an error.
     pub fn apply(&mut self, trade: &Trade) -> Result<bool, OutsideWindow> {
         check_window(&self.key, trade)?;
         Ok(self.add(trade))
     }
 
-    /// Adds trades and says how many were new. On an error nothing changes.
+    /// Adds trades and returns how many were new. On an error nothing changes.
     pub fn apply_all(&mut self, trades: &[Trade]) -> Result<usize, OutsideWindow> {
         trades.iter().try_for_each(|trade| check_window(&self.key, trade))?;
         Ok(self.add_all(trades))
@@ -86,7 +84,7 @@ impl Candle {
         candle
     }
 
-    /// Adds trades of the window and says how many were new.
+    /// Adds trades of the window and returns how many were new.
     pub(crate) fn add_all(&mut self, trades: &[Trade]) -> usize {
         let in_order = trades.len() < MANY_RANGES || trades.is_sorted_by_key(|trade| trade.id);
         if in_order && self.ids.ranges().len() < MANY_RANGES {
@@ -105,7 +103,7 @@ impl Candle {
         usize::try_from(new_ids.count()).unwrap_or(usize::MAX)
     }
 
-    /// Adds a trade of the window, unless it is there.
+    /// Adds a trade of the window, unless the candle has it.
     #[inline]
     fn add(&mut self, trade: &Trade) -> bool {
         let is_new = self.ids.insert(trade.id);
@@ -115,7 +113,7 @@ impl Candle {
         is_new
     }
 
-    /// Adds all of a trade but its id.
+    /// Adds a trade to the sums and edges, but not to the ids.
     #[inline]
     fn sum_up(&mut self, trade: &Trade) {
         let edge = Edge::of(trade);
@@ -133,7 +131,7 @@ impl Candle {
         }
     }
 
-    /// What names the candle.
+    /// The candle's key.
     #[must_use]
     pub const fn key(&self) -> &CandleKey {
         &self.key
@@ -181,7 +179,7 @@ impl Candle {
         self.taker_buy_volume
     }
 
-    /// How many trades there are; at least one.
+    /// Number of trades; at least one.
     #[must_use]
     pub const fn trades(&self) -> u64 {
         self.ids.count()

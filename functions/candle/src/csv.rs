@@ -16,7 +16,7 @@ pub const HEADER: &str = concat!(
     "first_trade_id,last_trade_id"
 );
 
-/// What ends each line, the last one too.
+/// The line end, after the last line too.
 pub const LINE_END: &str = "\r\n";
 
 /// A candle's line, without its end.

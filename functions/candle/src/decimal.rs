@@ -11,12 +11,12 @@ use thiserror::Error;
 
 use crate::text::serde_as_text;
 
-/// What one unit of the base asset costs in the quote asset: 1e-8 units, at least one, at most
+/// The price of one unit of the base asset in the quote asset: 1e-8 units, at least one, at most
 /// 10^11 whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(u64);
 
-/// How much of the base asset is traded: 1e-8 units, at least one, at most 10^11 whole.
+/// The traded amount of the base asset: 1e-8 units, at least one, at most 10^11 whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Quantity(u64);
 
@@ -28,7 +28,7 @@ pub struct Volume(u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct QuoteVolume(u128);
 
-/// Why a text is not a decimal of the asked type.
+/// The reason why a text is not a decimal of the requested type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecimalError {
     /// Not `digits [ "." digits ]`.
@@ -37,13 +37,13 @@ pub enum DecimalError {
     /// A decimal beyond those that the type holds is not zero.
     #[error("more than {decimals} decimals")]
     TooPrecise {
-        /// How many decimals the type holds.
+        /// The number of decimals that the type holds.
         decimals: usize,
     },
     /// Above the greatest value.
     #[error("too large")]
     TooLarge,
-    /// Zero, where something must be traded.
+    /// Zero, which no price or quantity may be.
     #[error("zero")]
     Zero,
 }
@@ -61,7 +61,7 @@ macro_rules! positive {
             /// One whole unit.
             pub const ONE: Self = Self(100_000_000);
 
-            /// Takes a number of 1e-8 units; zero and what is above [`Self::MAX`] are errors.
+            /// From a number of 1e-8 units; zero and values above [`Self::MAX`] are errors.
             pub const fn from_units(units: u64) -> Result<Self, DecimalError> {
                 match units {
                     0 => Err(DecimalError::Zero),
@@ -100,7 +100,7 @@ macro_rules! positive {
 macro_rules! sum {
     ($type:ident, $decimals:ident, $whole:literal, $expecting:literal) => {
         impl $type {
-            /// Takes a number of units.
+            /// From a number of units.
             #[must_use]
             pub const fn from_units(units: u128) -> Self {
                 Self(units)
@@ -142,7 +142,7 @@ sum!(
     "a decimal with up to 16 decimals, as text"
 );
 
-/// Reads a decimal as a number of units of 10^-`decimals`.
+/// Parses a decimal as a number of units of 10^-`decimals`.
 fn parse(text: &[u8], decimals: usize) -> Result<u128, DecimalError> {
     let (whole, fraction) = match text.iter().position(|byte| *byte == b'.') {
         Some(point) => (&text[..point], &text[point + 1..]),
@@ -167,7 +167,7 @@ fn parse(text: &[u8], decimals: usize) -> Result<u128, DecimalError> {
 
 /// The value of a row of digits; `None` if it is beyond 128 bits.
 fn digits(text: &[u8]) -> Result<Option<u128>, DecimalError> {
-    /// As many digits as fit in 64 bits, where arithmetic is fast.
+    /// The number of digits that fit in 64 bits, where arithmetic is fast.
     const CHUNK: usize = 18;
     let mut value = Some(0_u128);
     for chunk in text.chunks(CHUNK) {

@@ -1,4 +1,4 @@
-//! From trades to candles.
+//! Folds trades into candles.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,8 +7,7 @@ use crate::{Candle, CandleKey, Interval, Symbol, Trade};
 
 /// The candles of these trades of one symbol, of every given interval.
 ///
-/// The result depends only on the set of trades: neither on their order nor on how often each one
-/// comes.
+/// The result depends only on the set of trades, not on their order or repetitions.
 #[must_use]
 pub fn fold(
     symbol: &Symbol,
@@ -20,8 +19,8 @@ pub fn fold(
     candles
 }
 
-/// Adds these trades of one symbol to the candles of every given interval, and makes the candles
-/// that are not there.
+/// Adds these trades of one symbol to the candles of every given interval, creating candles that
+/// are missing.
 pub fn fold_into(
     candles: &mut BTreeMap<CandleKey, Candle>,
     symbol: &Symbol,
@@ -43,8 +42,8 @@ pub fn fold_into(
     }
 }
 
-/// Which of these trades of one symbol belong to which candle, in the given order. A trade is in
-/// one group of each interval.
+/// Groups these trades of one symbol by candle, in the given order. A trade is in one group of each
+/// interval.
 #[must_use]
 pub fn group(
     symbol: &Symbol,
@@ -58,8 +57,8 @@ pub fn group(
     groups
 }
 
-/// For each interval, the trades cut wherever the window changes: trades mostly come in order, so a
-/// candle is looked up once for a run of them and not for each.
+/// For each interval, the trades split wherever the window changes: trades mostly come in order, so
+/// a candle is looked up once for a run of them instead of for each.
 fn runs<'t>(
     symbol: &Symbol,
     trades: &'t [Trade],

@@ -12,9 +12,8 @@ pub use pieces::{PIECE_MAX_BYTES, Piece, PieceError, PieceList};
 /// A set of ids, kept as sorted, disjoint, non-adjacent inclusive ranges: 16 bytes a range, however
 /// long the range.
 ///
-/// Adding the id after the greatest takes constant time; adding one elsewhere takes a binary
-/// search, and a move of what lies behind it if it starts or joins ranges. Two sets are equal
-/// exactly if they hold the same ids.
+/// Adding the id after the greatest takes constant time; adding one elsewhere takes a binary search, and moves the
+/// ranges behind it if it starts or joins ranges. Two sets are equal exactly if they hold the same ids.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct IdRanges {
     ranges: Vec<(u64, u64)>,
@@ -28,7 +27,7 @@ impl IdRanges {
         Self { ranges: Vec::new(), count: 0 }
     }
 
-    /// Adds an id; `false` if it was there already.
+    /// Adds an id; `false` if the set has it already.
     pub fn insert(&mut self, id: u64) -> bool {
         let is_new = match self.ranges.last_mut() {
             Some((_, last)) if is_next(*last, id) => {
@@ -64,8 +63,7 @@ impl IdRanges {
         true
     }
 
-    /// Adds every id from the range's start to its end, and says how many were not there. An empty
-    /// range adds none.
+    /// Adds every id from the range's start to its end, and returns how many were new. An empty range adds none.
     pub fn insert_range(&mut self, ids: RangeInclusive<u64>) -> u64 {
         let (mut first, mut last) = ids.into_inner();
         if first > last {
@@ -85,26 +83,26 @@ impl IdRanges {
         added
     }
 
-    /// Whether the id is there.
+    /// True if the set has the id.
     #[must_use]
     pub fn contains(&self, id: u64) -> bool {
         self.contains_range(id..=id)
     }
 
-    /// Whether every id of the range is there; true of an empty range.
+    /// True if the set has every id of the range; also for an empty range.
     #[must_use]
     pub fn contains_range(&self, ids: RangeInclusive<u64>) -> bool {
         let at = self.ranges.partition_point(|(_, last)| last < ids.end());
         ids.is_empty() || self.ranges.get(at).is_some_and(|(first, _)| first <= ids.start())
     }
 
-    /// How many ids there are. (If all 2^64 of them are: one less.)
+    /// Number of ids. (If the set has all 2^64: one less.)
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Whether there are none.
+    /// True if the set has no id.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -130,7 +128,7 @@ impl IdRanges {
         self.ranges.iter().map(|&(first, last)| first..=last)
     }
 
-    /// The ranges as first and last, for what is written as JSON.
+    /// The ranges as pairs of first and last, for JSON.
     #[must_use]
     pub fn pairs(&self) -> Vec<(u64, u64)> {
         self.ranges.clone()
@@ -151,8 +149,8 @@ impl IdRanges {
         all
     }
 
-    /// Adds every id of the other set. What lies before the other's least id is not touched, and what lies behind it is
-    /// passed over once, however many ids are added.
+    /// Adds every id of the other set. Ranges before the other's least id are not touched, and those behind it are
+    /// passed once, however many ids are added.
     pub fn add_all(&mut self, other: &Self) {
         let Some(least) = other.first() else { return };
         let from = self.ranges.partition_point(|range| range.1 < least.saturating_sub(1));
@@ -163,7 +161,7 @@ impl IdRanges {
         self.count = before.saturating_add(sum(&self.ranges[from..]));
     }
 
-    /// Puts further ranges in order among those behind `from`: from the back, so that each moves once.
+    /// Merges further ranges, which are in order, into those behind `from`: from the back, so that each moves once.
     fn merge(&mut self, from: usize, further: &[(u64, u64)]) {
         let mut ours = self.ranges.len();
         let mut at = ours + further.len();
@@ -178,7 +176,7 @@ impl IdRanges {
         }
     }
 
-    /// Makes one of those sorted ranges behind `from` that overlap or are adjacent.
+    /// Joins those sorted ranges behind `from` that overlap or are adjacent.
     fn join(&mut self, from: usize) {
         let mut end = from;
         for at in from..self.ranges.len() {
@@ -193,7 +191,7 @@ impl IdRanges {
         self.ranges.truncate(end);
     }
 
-    /// Every id of this set that is not in the other: what the other one lacks.
+    /// Every id of this set that is not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let mut rest = Self::new();
@@ -213,19 +211,19 @@ impl IdRanges {
         rest
     }
 
-    /// How many bytes of heap the set occupies.
+    /// Bytes that the set occupies on the heap.
     #[must_use]
     pub const fn heap_bytes(&self) -> usize {
         self.ranges.capacity() * size_of::<(u64, u64)>()
     }
 }
 
-/// Whether `id` comes right after `last`.
+/// True if `id` comes right after `last`.
 const fn is_next(last: u64, id: u64) -> bool {
     matches!(last.checked_add(1), Some(next) if next == id)
 }
 
-/// How many ids a range has.
+/// Number of ids in a range.
 const fn len(range: &(u64, u64)) -> u64 {
     (range.1 - range.0).saturating_add(1)
 }
@@ -250,7 +248,7 @@ impl FromIterator<RangeInclusive<u64>> for IdRanges {
     }
 }
 
-/// Written `1-3,7`; the empty set is the empty text.
+/// In the form `1-3,7`; the empty set is the empty text.
 impl fmt::Display for IdRanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (first, last)) in self.ranges.iter().enumerate() {

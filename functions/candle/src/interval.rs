@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::text::serde_as_text;
 
-/// How long a candle is. Windows are aligned to the epoch, so each one lies within one window of
+/// The length of a candle. Windows are aligned to the epoch, so each one lies within one window of
 /// every longer interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Interval {
@@ -39,7 +39,7 @@ impl Interval {
         }
     }
 
-    /// How long a window is, in milliseconds.
+    /// The length of a window, in milliseconds.
     #[must_use]
     pub const fn duration_ms(self) -> u64 {
         const MINUTE_MS: u64 = 60_000;

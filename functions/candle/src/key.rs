@@ -1,4 +1,4 @@
-//! What names a candle.
+//! The key of a candle.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use thiserror::Error;
 use crate::text::serde_as_text;
 use crate::{Interval, Symbol, Trade};
 
-/// Names one candle. Ordered by symbol, then interval, then time. Written
+/// The key of one candle. Ordered by symbol, then interval, then time. In the form
 /// `BTCUSDT/1m/1723161240000`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CandleKey {
-    /// What is traded.
+    /// The symbol of its trades.
     pub symbol: Symbol,
-    /// How long the candle is.
+    /// The candle's length.
     pub interval: Interval,
     /// The first millisecond of the window, since the epoch; a multiple of the interval.
     pub open_time_ms: u64,
@@ -27,13 +27,13 @@ impl CandleKey {
         Self { symbol: symbol.clone(), interval, open_time_ms: interval.open_time_ms(time_ms) }
     }
 
-    /// Whether a trade of this symbol at `time_ms` belongs to this candle.
+    /// True if a trade of this symbol at `time_ms` belongs to this candle.
     #[must_use]
     pub const fn contains(&self, time_ms: u64) -> bool {
         self.interval.open_time_ms(time_ms) == self.open_time_ms
     }
 
-    /// Whether the open time is one that a window of this interval can have.
+    /// True if the open time is the start of a window of this interval.
     pub(crate) const fn is_aligned(&self) -> bool {
         self.contains(self.open_time_ms) && self.open_time_ms <= Trade::MAX_TIME_MS
     }
@@ -50,7 +50,7 @@ impl fmt::Display for CandleKey {
 #[error("a candle key is SYMBOL/INTERVAL/OPEN_TIME_MS, such as BTCUSDT/1m/1723161240000")]
 pub struct KeyError;
 
-/// Takes exactly what `Display` writes: an unaligned time or a leading zero is an error.
+/// Accepts exactly the output of `Display`: an unaligned time or a leading zero is an error.
 impl FromStr for CandleKey {
     type Err = KeyError;
 

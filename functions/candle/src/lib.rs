@@ -1,4 +1,4 @@
-//! Trades become candles.
+//! Folds trades into candles.
 //!
 //! **A candle is a pure function of the set of its trades.** A trade has an id, unique for its
 //! symbol; a candle carries the ids of the trades it contains ([`IdRanges`]), so folding a trade in

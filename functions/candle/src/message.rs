@@ -17,28 +17,28 @@ pub use decode::decode;
 use crate::row::{self, MAX_ROW_BYTES};
 use crate::{Problem, Symbol, Trade};
 
-/// The version that is written, and the only one that is read.
+/// The version that is written, and the only one that is accepted.
 pub const VERSION: u64 = 1;
 
-/// The most bytes of a message: what every queue in use carries.
+/// The most bytes of a message; every queue in use carries this.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// The most trades of a message. So many always fit in [`MAX_BYTES`].
+/// The most trades of a message; this number always fits in [`MAX_BYTES`].
 pub const MAX_TRADES: usize = 2_500;
 
 const _: () = assert!(MAX_TRADES * (MAX_ROW_BYTES + ",".len()) + 100 <= MAX_BYTES);
 
-/// Trades of one symbol, in any order. A trade may be there twice.
+/// Trades of one symbol, in any order. A trade may occur twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// What is traded.
+    /// The symbol of the trades.
     pub symbol: Symbol,
     /// The trades; in a message 1 to [`MAX_TRADES`].
     pub trades: Vec<Trade>,
 }
 
-/// Writes a message. The caller sees to its being neither empty nor above [`MAX_TRADES`]: a message
-/// that is, is not decoded.
+/// Encodes a message. The caller ensures that it is neither empty nor above [`MAX_TRADES`]: such a
+/// message can't be decoded.
 #[must_use]
 pub fn encode(batch: &Batch) -> String {
     let mut text = String::with_capacity(64 + batch.trades.len() * (MAX_ROW_BYTES + 1));
@@ -55,19 +55,19 @@ pub fn encode(batch: &Batch) -> String {
     text
 }
 
-/// Why bytes are not a message.
+/// The reason why bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MessageError {
     /// More than [`MAX_BYTES`].
     #[error("a message of {len} bytes, above {MAX_BYTES}")]
     TooLarge {
-        /// How many bytes there are.
+        /// Number of bytes.
         len: usize,
     },
     /// Not one JSON value in UTF-8, or nested too deep.
     #[error("not JSON, at byte {at}")]
     NotJson {
-        /// Where it stops being JSON, counted from 0.
+        /// The byte at which the JSON is invalid, counted from 0.
         at: usize,
     },
     /// A version other than [`VERSION`].
@@ -81,17 +81,17 @@ pub enum MessageError {
     Field {
         /// Its name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: Problem,
     },
     /// A field of a trade is wrong.
     #[error("trades[{index}].{field}: {problem}")]
     Trade {
-        /// Which trade, counted from 0.
+        /// The trade, counted from 0.
         index: usize,
         /// The field's name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: Problem,
     },
     /// A symbol that the deployment does not trade.
@@ -106,7 +106,7 @@ pub enum MessageError {
     /// More than [`MAX_TRADES`].
     #[error("more than {MAX_TRADES} trades")]
     TooManyTrades,
-    /// Two trades have one id and are not the same.
+    /// Two different trades have the same id.
     #[error("two different trades with id {id}")]
     Conflict {
         /// The id.

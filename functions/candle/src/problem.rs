@@ -1,37 +1,37 @@
-//! What can be wrong with one field of anything decoded.
+//! Problems of a single field, shared by all decoders.
 
 use thiserror::Error;
 
 use crate::{DecimalError, IntervalError, SymbolError, TradeError};
 
-/// What is wrong with a field. The error around it says which field of what.
+/// The problem with a field; the error around it names the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Problem {
-    /// It is not there.
+    /// The field is absent.
     #[error("missing")]
     Missing,
-    /// It is of another type, or not one of the values it may have.
+    /// The value is of another type, or not one of the allowed ones.
     #[error("not {expected}")]
     Not {
-        /// What it should be, with its article.
+        /// The expected value, with its article.
         expected: &'static str,
     },
-    /// It is below zero.
+    /// The number is below zero.
     #[error("negative")]
     Negative,
-    /// It is a number with a point or an exponent, or beyond 64 bits.
+    /// The number has a point or an exponent, or is beyond 64 bits.
     #[error("not a whole number of 64 bits")]
     NotWhole,
-    /// It is not a decimal of its type.
+    /// The text is not a decimal of its type.
     #[error(transparent)]
     Decimal(#[from] DecimalError),
-    /// It is not a symbol.
+    /// The text is not a symbol.
     #[error(transparent)]
     Symbol(#[from] SymbolError),
-    /// It is not an interval.
+    /// The text is not an interval.
     #[error(transparent)]
     Interval(#[from] IntervalError),
-    /// It exceeds a limit of trades.
+    /// The value exceeds a limit of trades.
     #[error(transparent)]
     Limit(#[from] TradeError),
 }

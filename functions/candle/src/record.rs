@@ -5,8 +5,8 @@
 //! `interval`) are reserved words of some query languages.
 //!
 //! A candle with so many holes that its ids would outgrow a document has them beside it, in pieces
-//! ([`IdRanges::to_pieces`]), and `v` is [`VERSION_IN_PIECES`]. All of it is written in one step, on the condition that the
-//! record is still the one that was read: no piece changes without its record.
+//! ([`IdRanges::to_pieces`]), and `v` is [`VERSION_IN_PIECES`]. Record and pieces are written in one step, on the condition
+//! that the stored record is still the one that was read: no piece changes without its record.
 
 mod consistency;
 mod layout;
@@ -22,7 +22,7 @@ pub use layout::{
 use crate::candle::Edge;
 use crate::{Candle, CandleKey, IdRanges, IdRangesError, PieceError, PieceList, Problem};
 
-/// The version of a record that is all of a candle.
+/// The version of a record that holds the whole candle.
 pub const VERSION: i64 = 1;
 
 /// The value of a field.
@@ -36,7 +36,7 @@ pub enum Field {
     Bytes(Vec<u8>),
 }
 
-/// Why fields are not a candle.
+/// The reason why fields are not a candle.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RecordError {
     /// A version other than [`VERSION`] and [`VERSION_IN_PIECES`].
@@ -50,24 +50,24 @@ pub enum RecordError {
     Field {
         /// Its name.
         field: &'static str,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: Problem,
     },
-    /// The set of ids is not one.
+    /// The set of ids is malformed.
     #[error("ids: {0}")]
     Ids(IdRangesError),
-    /// The pieces of the ids are not those of one set.
+    /// The pieces of the ids do not form one set.
     #[error("ids: {0}")]
     Pieces(PieceError),
     /// The ids lie in pieces beside the record.
     #[error("ids: in pieces beside the record")]
     InPieces,
-    /// Each field is right, but no trades make this candle.
+    /// Each field is valid, but no trades make this candle.
     #[error("{field}: not {expected}")]
     Inconsistent {
         /// The field's name.
         field: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
 }
@@ -85,8 +85,8 @@ impl From<IdRangesError> for RecordError {
 }
 
 impl Candle {
-    /// All of the candle as fields, each with its name, always in the same order; [`Self::to_record`] is what fits into
-    /// a store.
+    /// The whole candle as fields with their names, always in the same order; [`Self::to_record`] is the form that fits
+    /// into a store.
     #[must_use]
     pub fn to_fields(&self) -> Vec<(&'static str, Field)> {
         self.fields(VERSION, self.ids.to_bytes())
@@ -117,8 +117,8 @@ impl Candle {
         ]
     }
 
-    /// Reads what [`Self::to_fields`] gave. Other fields are not asked for. A record that no trades
-    /// could have made is an error.
+    /// Decodes the fields of [`Self::to_fields`]. Other fields are ignored. A record that no trades could have made is an
+    /// error.
     pub fn from_fields(get: impl FnMut(&str) -> Option<Field>) -> Result<Self, RecordError> {
         match read(get)? {
             Stored::Whole(candle) => Ok(candle),
@@ -127,8 +127,8 @@ impl Candle {
     }
 }
 
-/// Reads the fields of [`Candle::to_record`]. Other fields are not asked for. A record that no trades could have made is
-/// an error.
+/// Decodes the fields of [`Candle::to_record`]. Other fields are ignored. A record that no trades could have made is an
+/// error.
 pub fn read(get: impl FnMut(&str) -> Option<Field>) -> Result<Stored, RecordError> {
     let mut record = Reader(get);
     let version = record.integer("v")?;
@@ -166,7 +166,7 @@ pub fn read(get: impl FnMut(&str) -> Option<Field>) -> Result<Stored, RecordErro
     Ok(Stored::InPieces(Root { summary, list: PieceList::from_bytes(&ids)? }))
 }
 
-/// A candle, perhaps yet without its ids, and what follows from these and is stored beside them.
+/// A candle, perhaps still without its ids, and the stored values that follow from them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Summary {
     candle: Candle,
@@ -188,12 +188,12 @@ impl Summary {
     }
 }
 
-/// Within the limits of trades no value is beyond `i64`; one that is reads back as inconsistent.
+/// Within the limits of trades no value exceeds `i64`; one that does reads back as inconsistent.
 fn integer(value: u64) -> Field {
     Field::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// Takes fields by name.
+/// Reads fields by name.
 struct Reader<G>(G);
 
 impl<G: FnMut(&str) -> Option<Field>> Reader<G> {
@@ -233,7 +233,7 @@ impl<G: FnMut(&str) -> Option<Field>> Reader<G> {
     }
 }
 
-/// The error of a field that is not there, or of another type.
+/// The error of a field that is absent or of another type.
 const fn wrong(field: &'static str, found: Option<&Field>, expected: &'static str) -> RecordError {
     let problem = match found {
         None => Problem::Missing,

@@ -1,4 +1,4 @@
-//! One trade as a JSON row: `[id,time_ms,"price","quantity",0|1]`, the last being whether the buyer
+//! One trade as a JSON row: `[id,time_ms,"price","quantity",0|1]`, the last being 1 if the buyer
 //! was the maker.
 
 use std::fmt::{self, Write};
@@ -18,21 +18,21 @@ pub(crate) const MAX_ROW_BYTES: usize = 19 + 15 + 2 * 20 + 1 + r#"[,,"","",]"#.l
 /// The names of a trade's fields, in the order of a row.
 const NAMES: [&str; 5] = ["id", "time_ms", "price", "quantity", "buyer_is_maker"];
 
-/// Which field is wrong, and how.
+/// The wrong field, and its problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) field: &'static str,
     pub(crate) problem: Problem,
 }
 
-/// Appends a trade's row.
+/// Appends the row of a trade.
 pub(crate) fn push(out: &mut String, trade: &Trade) {
     let Trade { id, time_ms, price, quantity, buyer_is_maker } = trade;
     // Writing to a String cannot fail.
     let _ = write!(out, r#"[{id},{time_ms},"{price}","{quantity}",{}]"#, u8::from(*buyer_is_maker));
 }
 
-/// Makes a trade of five values, called `names` in an error.
+/// A trade made of five values; in an error they are called `names`.
 pub(crate) fn trade<'a>(
     [id, time_ms, price, quantity, buyer_is_maker]: [Scalar<'a>; 5],
     names: &[&'static str; 5],
@@ -56,7 +56,7 @@ pub(crate) fn trade<'a>(
     })
 }
 
-/// Reads a row. A fault of the row, unlike one of the JSON, is left in the slot.
+/// Parses a row. A fault of the row, unlike one of the JSON, is left in the slot.
 pub(crate) struct Row<'s>(pub(crate) &'s mut Option<Fault>);
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 }
 
-/// As a row.
+/// Serialised as a row.
 impl Serialize for Trade {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { id, time_ms, price, quantity, buyer_is_maker } = self;

@@ -1,4 +1,4 @@
-//! One JSON value, borrowed, not yet judged: so that a wrong type is an error that names its field.
+//! A borrowed JSON value, not yet validated, so that the error of a wrong type can name its field.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use crate::{DecimalError, Problem};
 
-/// A JSON value, as far as any field needs to know it.
+/// A JSON value, in as much detail as any field needs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) enum Scalar<'a> {
-    /// There is no value.
+    /// No value.
     #[default]
     Missing,
     /// A string without escapes. Neither a symbol, a decimal nor any field's name needs one.
@@ -23,7 +23,7 @@ pub(crate) enum Scalar<'a> {
     NotWhole,
     /// `true` or `false`.
     Bool(bool),
-    /// A string with escapes: what it says is not looked at.
+    /// A string with escapes; its content is ignored.
     Escaped,
     /// `null`.
     Null,
@@ -84,7 +84,7 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// At which byte of the text the JSON parser stopped, counted from 0.
+/// The byte of the text at which the JSON parser stopped, counted from 0.
 pub(crate) fn position(cause: &serde_json::Error, text: &str) -> usize {
     let line_start: usize =
         text.split_inclusive('\n').take(cause.line().saturating_sub(1)).map(str::len).sum();

@@ -1,4 +1,4 @@
-//! The names of what is traded.
+//! Symbols, the names of trading pairs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ impl Symbol {
     /// The most characters a symbol may have.
     pub const MAX_LEN: usize = 20;
 
-    /// Checks and takes a symbol.
+    /// Parses a symbol.
     pub fn parse(text: &str) -> Result<Self, SymbolError> {
         let bytes = text.as_bytes();
         if bytes.is_empty() {
@@ -45,22 +45,22 @@ impl Symbol {
     }
 }
 
-/// Why a text is not a [`Symbol`].
+/// The reason why a text is not a [`Symbol`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SymbolError {
-    /// There is nothing.
+    /// The text is empty.
     #[error("an empty symbol")]
     Empty,
     /// More than [`Symbol::MAX_LEN`] characters.
     #[error("a symbol of more than {} characters: {len}", Symbol::MAX_LEN)]
     TooLong {
-        /// How many bytes there are.
+        /// Number of bytes.
         len: usize,
     },
     /// A character other than `A-Z` and `0-9`.
     #[error("a symbol with something other than A-Z and 0-9 at {index}")]
     Character {
-        /// Where the first such byte is.
+        /// The position of the first such byte.
         index: usize,
     },
 }
@@ -97,7 +97,7 @@ impl Symbols {
         Self(symbols.into_iter().collect())
     }
 
-    /// Whether the deployment trades this symbol.
+    /// True if the deployment trades this symbol.
     #[must_use]
     pub fn contains(&self, symbol: &Symbol) -> bool {
         self.0.contains(symbol)
@@ -109,13 +109,13 @@ impl Symbols {
         self.0.iter()
     }
 
-    /// How many symbols there are.
+    /// Number of symbols.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are no symbols.
+    /// True if there are no symbols.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -128,7 +128,7 @@ impl FromIterator<Symbol> for Symbols {
     }
 }
 
-/// Symbols parted by commas, at least one; blanks around a symbol are allowed.
+/// Symbols separated by commas, at least one; blanks around a symbol are allowed.
 impl FromStr for Symbols {
     type Err = SymbolError;
 

@@ -1,4 +1,4 @@
-//! Many candles as one text and as one digest: whether two stores hold the same.
+//! Many candles as one text and as one digest, to compare two stores.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::Candle;
 
-/// The candles in their canonical form, one a line, in order of their keys, whatever order they come in.
+/// The candles in their canonical form, one a line, ordered by key whatever the order of the argument.
 #[must_use]
 pub fn canonical<'c>(candles: impl IntoIterator<Item = &'c Candle>) -> String {
     let mut candles: Vec<_> = candles.into_iter().collect();
@@ -17,7 +17,7 @@ pub fn canonical<'c>(candles: impl IntoIterator<Item = &'c Candle>) -> String {
     })
 }
 
-/// SHA-256 of [`canonical`] in lowercase hex: what `sha256sum` says of a file of it.
+/// SHA-256 of [`canonical`] in lowercase hex, as `sha256sum` prints it for a file with that text.
 #[must_use]
 pub fn digest<'c>(candles: impl IntoIterator<Item = &'c Candle>) -> String {
     let hash = Sha256::digest(canonical(candles).as_bytes());

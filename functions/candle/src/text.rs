@@ -1,4 +1,4 @@
-//! Types whose only serialised form is their text.
+//! Types that are serialised only as text.
 
 /// Implements `Serialize` through `Display` and `Deserialize` through `FromStr`.
 macro_rules! serde_as_text {

@@ -4,24 +4,24 @@ use thiserror::Error;
 
 use crate::{Price, Quantity};
 
-/// One trade of a symbol. The id is given by the exchange, is unique for the symbol and contiguous,
-/// and alone decides whether two trades are the same one. Ordered by id first.
+/// One trade of a symbol. The exchange gives the id, unique and contiguous for the symbol, which
+/// alone decides if two trades are the same. Ordered by id first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Trade {
     /// The exchange's id; at most [`Trade::MAX_ID`].
     pub id: u64,
-    /// When it happened: epoch milliseconds, at most [`Trade::MAX_TIME_MS`].
+    /// The time of the trade: epoch milliseconds, at most [`Trade::MAX_TIME_MS`].
     pub time_ms: u64,
-    /// What one unit cost.
+    /// The price of one unit.
     pub price: Price,
-    /// How much of the base asset changed hands.
+    /// The traded amount of the base asset.
     pub quantity: Quantity,
-    /// Whether the buyer's order was the resting one, so that the seller was the taker.
+    /// True if the buyer's order was the resting one, so that the seller was the taker.
     pub buyer_is_maker: bool,
 }
 
 impl Trade {
-    /// The greatest id: what a signed 64-bit integer of a database holds.
+    /// The greatest id: the maximum of a signed 64-bit integer of a database.
     pub const MAX_ID: u64 = i64::MAX.unsigned_abs();
 
     /// The last millisecond of the year 9999, so that a year has four digits.
@@ -30,10 +30,10 @@ impl Trade {
     /// The most that price times quantity may be: 10^12 whole units of the quote asset, in 1e-16
     /// units.
     ///
-    /// This is what makes folding infallible. A candle's quote volume is at most its number of
-    /// trades times this, and 128 bits hold 3.4 * 10^10 such trades: at a million trades a second,
-    /// nine hours of them in one candle, each a trillion. A candle's volume cannot overflow at all:
-    /// 2^64 ids times 10^18 units is below 2^128.
+    /// This makes folding infallible. A candle's quote volume is at most its number of trades times
+    /// this, and 128 bits hold 3.4 * 10^10 such trades: at a million trades a second, nine hours of
+    /// them in one candle, each a trillion. A candle's volume cannot overflow at all: 2^64 ids
+    /// times 10^18 units is below 2^128.
     pub const MAX_NOTIONAL: u128 = 10_u128.pow(28);
 
     /// Price times quantity, in 1e-16 units of the quote asset.
@@ -43,7 +43,7 @@ impl Trade {
         self.price.units() as u128 * self.quantity.units() as u128
     }
 
-    /// Returns the trade if it is within the limits. Every decoder calls this.
+    /// Returns the trade if it is within the limits. Called by every decoder.
     pub const fn check(self) -> Result<Self, TradeError> {
         if self.id > Self::MAX_ID {
             Err(TradeError::Id)
@@ -57,7 +57,7 @@ impl Trade {
     }
 }
 
-/// Which limit a trade exceeds.
+/// The limit that a trade exceeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TradeError {
     /// The id is above [`Trade::MAX_ID`].

@@ -1,7 +1,7 @@
-//! Whole numbers in 1 to 10 bytes, 7 bits a byte, the low ones first; the high bit says that more
+//! Whole numbers in 1 to 10 bytes, 7 bits a byte, the low ones first; the high bit marks that more
 //! follow (LEB128).
 
-/// Appends a number, in as few bytes as it takes.
+/// Appends a number in its shortest form.
 pub(crate) fn push(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let [low, ..] = value.to_le_bytes();
@@ -19,8 +19,8 @@ pub(crate) fn len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
-/// Takes a number off the front. `None` if it is cut short, above 64 bits, or longer than it need
-/// be.
+/// Takes a number off the front. `None` if it is cut short, above 64 bits, or not in its shortest
+/// form.
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {

@@ -5,10 +5,10 @@ use candle::archive::MAX_BYTES;
 use futures::future::join_all;
 use pipeline::ports::{Archive, Fault, Put};
 
-/// Holds an archive to its contract, below the prefix `conformance/<scope>`.
+/// Checks an archive against its contract, below the prefix `conformance/<scope>`.
 ///
 /// # Panics
-/// With what it saw, if the archive breaks the contract.
+/// With the observed result, if the archive breaks the contract.
 pub async fn archive<A: Archive>(archive: &A, scope: &str) {
     writes_once(archive, scope).await;
     reads_no_more_than_an_object_may_have(archive, scope).await;
@@ -63,7 +63,7 @@ async fn lists_in_pages<A: Archive>(archive: &A, scope: &str) {
     for name in &names {
         ok(archive.put_if_absent(name, Bytes::from_static(b"x")).await);
     }
-    // A sibling whose name begins alike lies outside of the prefix: prefixes are whole segments.
+    // A sibling whose name begins alike is outside of the prefix: prefixes are whole segments.
     let sibling = format!("{prefix}-sibling/000.gz");
     ok(archive.put_if_absent(&sibling, Bytes::from_static(b"x")).await);
 
@@ -81,7 +81,7 @@ async fn lists_in_pages<A: Archive>(archive: &A, scope: &str) {
         paged.extend(page);
     }
     assert_eq!(paged, expected, "pages of 3 are the whole list");
-    // What it starts behind need not be a name that is there.
+    // `after` need not be an existing name.
     let behind = format!("{prefix}/0/~");
     let rest = ok(archive.list(&prefix, Some(&behind), 100).await);
     let expected: Vec<_> = expected.into_iter().filter(|name| *name > behind).collect();

@@ -2,10 +2,10 @@ use std::fmt::Debug;
 
 use pipeline::ports::Cursor;
 
-/// Holds a cursor to its contract. It must be one that nothing was saved in.
+/// Checks a cursor against its contract. Nothing may have been saved in it yet.
 ///
 /// # Panics
-/// With what it saw, if the cursor breaks the contract.
+/// With the observed result, if the cursor breaks the contract.
 pub async fn cursor<C: Cursor>(cursor: &C) {
     assert_eq!(ok(cursor.load().await), None, "a cursor that was never saved");
     for text in ["trades/v1/BTCUSDT/2024-08-08T23/", "", "trades/v1/ETHUSDT/2024-08-09T00/"] {

@@ -9,11 +9,11 @@ const DAY_MS: u64 = 86_400_000;
 const OPEN_MS: u64 = 1_723_075_200_000;
 const FIRST_ID: u64 = 3_735_683_259;
 
-/// Holds a candle store to its contract with candles of so many holes that no single item or document takes their ids.
-/// `symbol` must have no candles of a day yet.
+/// Checks a candle store against its contract with candles of so many holes that no single item or document holds
+/// their ids. `symbol` must have no candles of a day yet.
 ///
 /// # Panics
-/// With what it saw, if the store breaks the contract.
+/// With the observed result, if the store breaks the contract.
 pub async fn holes<S: CandleStore>(store: &S, symbol: &Symbol) {
     compares_before_it_sets(store, symbol).await;
     reads_what_one_writer_wrote(store, symbol).await;
@@ -22,7 +22,7 @@ pub async fn holes<S: CandleStore>(store: &S, symbol: &Symbol) {
     scans_candles_alone(store, symbol).await;
 }
 
-/// Over 1 MB of ids: three bytes for each, and no two that follow each other.
+/// Over 1 MB of ids: three bytes for each, and no two that are contiguous.
 fn torn(symbol: &Symbol, day: u64) -> Candle {
     candle(symbol, day, (FIRST_ID..).step_by(1_000).take(350_000))
 }
@@ -49,7 +49,7 @@ async fn compares_before_it_sets<S: CandleStore>(store: &S, symbol: &Symbol) {
     assert!(loaded(store, candle.key()).await.0 == winner, "a lost compare-and-set writes nothing");
 }
 
-/// A piece of another write is never taken for one of this.
+/// A piece of another write is never mistaken for one of this write.
 async fn reads_what_one_writer_wrote<S: CandleStore>(store: &S, symbol: &Symbol) {
     const WRITES: u64 = 12;
     let candle = torn(symbol, 1);
@@ -76,7 +76,7 @@ async fn reads_what_one_writer_wrote<S: CandleStore>(store: &S, symbol: &Symbol)
     join(writer, reader).await;
 }
 
-/// A set only grows, and its form may be the shorter for it.
+/// A set only grows, and can become shorter in its encoding.
 async fn grows_into_pieces_and_back<S: CandleStore>(store: &S, symbol: &Symbol) {
     let ids = |step, count| (FIRST_ID..).step_by(step).take(count);
     let small = candle(symbol, 2, ids(2, 90_000));
@@ -96,7 +96,7 @@ async fn grows_into_pieces_and_back<S: CandleStore>(store: &S, symbol: &Symbol) 
 }
 
 async fn says_what_is_too_large<S: CandleStore>(store: &S, symbol: &Symbol) {
-    // Six bytes for each.
+    // Six bytes for each id.
     let ids = |count| (FIRST_ID..).step_by(1 << 30).take(count);
     let all = candle(symbol, 3, ids(620_000));
     assert_eq!(ok(store.store(&all, None).await), Stored::TooLarge);

@@ -1,7 +1,7 @@
-//! What every implementation of a port must do, as functions over the port.
+//! The contract of every port, as checks over the port.
 //!
-//! Memory, AWS and Google run the same suite. A check panics with what it saw; the caller names a `scope` of its
-//! own (letters and digits), so that checks can share one bucket, table or queue.
+//! Memory, AWS and Google run the same suite. A check panics with the observed result; the caller gives a unique
+//! `scope` (letters and digits), so that checks can share one bucket, table or queue.
 
 mod archive;
 mod cursor;

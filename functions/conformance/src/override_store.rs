@@ -4,19 +4,19 @@ use futures::future::join_all;
 use pipeline::ports::Cursor;
 use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 
-/// Holds an override store to its contract. It must be one that nothing was written to.
+/// Checks an override store against its contract. Nothing may have been written to it yet.
 ///
 /// # Panics
-/// With what it saw, if the register breaks the contract.
+/// With the observed result, if the store breaks the contract.
 pub async fn register<R: OverrideStore>(register: &R) {
     compares_before_it_sets(register).await;
     lets_one_of_many_write(register).await;
 }
 
-/// Holds a cursor and a register to what they promise of incarnation ids: both of one cloud, in which there is none yet.
+/// Checks the handling of incarnation ids by a cursor and an override store of one cloud that has none yet.
 ///
 /// # Panics
-/// With what it saw, if they break the contract.
+/// With the observed result, if they break the contract.
 pub async fn incarnation<C: Cursor, R: OverrideStore>(cursor: &C, register: &R) {
     assert_eq!(ok(register.incarnation().await), None, "nobody has left one");
     for mark in ["1-a", "2-b"] {
@@ -32,7 +32,7 @@ async fn compares_before_it_sets<R: OverrideStore>(register: &R) {
     assert!(ok(register.replace(None, &first).await));
     assert_eq!(ok(register.read().await).as_ref(), Some(&first), "every field comes back");
     assert!(!ok(register.replace(None, &second).await), "an order is there already");
-    // One that differs in a single field is another one.
+    // An override that differs in a single field is another one.
     for other in [
         RoutingOverride { epoch: 2, ..first.clone() },
         RoutingOverride { to: None, ..first.clone() },

@@ -4,23 +4,23 @@ use std::time::Duration;
 use pipeline::ports::{MessageId, Queue, Received};
 use tokio::time::{Instant, sleep};
 
-/// How long to wait for messages that must come.
+/// The longest wait for messages that must come.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// How long to look for messages that must not come.
+/// The time to watch for messages that must not come.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// Holds a queue to its contract. The queue must be empty, have no other receiver, a visibility timeout of at
-/// least 5 s, and allow at least 3 deliveries.
+/// Checks a queue against its contract. The queue must be empty, have no other receiver, a visibility timeout
+/// of at least 5 s, and allow at least 3 deliveries.
 ///
 /// # Panics
-/// With what it saw, if the queue breaks the contract.
+/// With the observed result, if the queue breaks the contract.
 pub async fn queue<Q: Queue>(queue: &Q) {
     delivers_everything_published(queue).await;
     redelivers_what_is_released(queue).await;
 }
 
 async fn delivers_everything_published<Q: Queue>(queue: &Q) {
-    // More than any service takes in one request; one large and one that is not ASCII among them.
+    // More than any service takes in one request, with a large one and a non-ASCII one among them.
     let mut bodies: Vec<String> = (0..25).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
     bodies.push("x".repeat(200_000));
     bodies.push("größe <&> \"円\"\n".to_owned());
@@ -66,7 +66,7 @@ async fn publish<Q: Queue>(queue: &Q, bodies: Vec<String>) -> Vec<MessageId> {
     published
 }
 
-/// Receives until `count` distinct messages are there.
+/// Receives until it has `count` distinct messages.
 async fn receive<Q: Queue>(queue: &Q, count: usize) -> Vec<Received> {
     let deadline = Instant::now() + DEADLINE;
     let mut received: BTreeMap<MessageId, Received> = BTreeMap::new();

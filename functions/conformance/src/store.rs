@@ -8,11 +8,11 @@ const MINUTE_MS: u64 = 60_000;
 /// 2024-08-08 23:54 UTC.
 const OPEN_MS: u64 = 1_723_161_240_000;
 
-/// Holds a candle store to its contract, with candles of `symbol` and of `symbol` with an `X` behind it, which
-/// must have none yet.
+/// Checks a candle store against its contract, with candles of `symbol` and of `symbol` followed by an `X`,
+/// neither of which may have candles yet.
 ///
 /// # Panics
-/// With what it saw, if the store breaks the contract.
+/// With the observed result, if the store breaks the contract.
 pub async fn store<S: CandleStore>(store: &S, symbol: &Symbol) {
     compares_before_it_sets(store, symbol).await;
     lets_one_of_many_write(store, symbol).await;

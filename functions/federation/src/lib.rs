@@ -1,15 +1,15 @@
-//! Who we are to the other cloud, without any key of it.
+//! Credentials for the other cloud without any of its keys.
 //!
-//! - **AWS to Google.** The program signs a `GetCallerIdentity` request with its role's credentials and does not send
-//!   it: Google's token service does, learns from AWS which role signed, and gives an access token (workload identity
+//! - **AWS to Google.** The program signs a `GetCallerIdentity` request with its role's credentials and does not send it:
+//!   Google's token service does, learns from AWS which role signed, and returns an access token (workload identity
 //!   federation).
-//! - **Google to AWS.** The metadata server gives an identity token of the service account for an audience; AWS's token
-//!   service takes it for credentials of a role (`AssumeRoleWithWebIdentity`).
+//! - **Google to AWS.** The metadata server issues an identity token of the service account for an audience; AWS's token
+//!   service exchanges it for credentials of a role (`AssumeRoleWithWebIdentity`).
 //!
 //! A producer on an EC2 instance uses Google's client libraries for the former: an `external_account` file makes them read the
 //! instance's role from its metadata.
 //!
-//! Both are fetched when first needed and again before they expire.
+//! Both kinds of credentials are fetched at the first use and again before they expire.
 
 use anyhow::Context as _;
 use aws_config::SdkConfig;
@@ -23,16 +23,16 @@ use serde_json::json;
 /// Google's token service.
 pub const GOOGLE_STS: &str = "https://sts.googleapis.com/v1/token";
 
-/// What AWS's own log shows of who it was.
+/// The session name in AWS's logs.
 const SESSION: &str = "twincloud";
-/// We read, and nothing else.
+/// Read access only.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_only";
-/// Where Google's token service sends what we signed.
+/// The URL that Google's token service sends the signed request to.
 const CALLER_IDENTITY: &str =
     "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
 
-/// Credentials for Google Cloud of the AWS role whose credentials and region the environment has, as it does in a
-/// Lambda function. `audience` is the provider of the workload identity pool, `//iam.googleapis.com/projects/…`.
+/// Credentials for Google Cloud of the AWS role whose credentials and region are in the environment, as in a Lambda function.
+/// `audience` is the provider of the workload identity pool, `//iam.googleapis.com/projects/…`.
 pub fn google_credentials(
     audience: &str,
     sts: &str,
@@ -51,7 +51,7 @@ pub fn google_credentials(
     credentials.context("prepare the exchange of the role's identity at Google's token service")
 }
 
-/// Credentials for AWS of the Google service account that we run as.
+/// Credentials for AWS of the Google service account that this program runs as.
 #[derive(Debug)]
 pub struct AwsIdentity {
     token: IDTokenCredentials,
@@ -60,8 +60,8 @@ pub struct AwsIdentity {
 }
 
 impl AwsIdentity {
-    /// `role` is an ARN, `sts` says where AWS's token service is, and `metadata` where the metadata server is if it
-    /// is not where it always is.
+    /// `role` is an ARN, `sts` the URL of AWS's token service, and `metadata` that of the metadata server if it is not the
+    /// default one.
     pub fn new(
         audience: &str,
         role: &str,

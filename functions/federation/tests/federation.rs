@@ -208,7 +208,7 @@ fn assumed(key: &str, expires: SystemTime) -> Answer {
     (StatusCode::OK, "text/xml", answer)
 }
 
-/// A token with these claims; nobody here checks its signature.
+/// A token with these claims and no valid signature, which this side does not check.
 fn identity_token(expires: SystemTime) -> Answer {
     use std::fmt::Write as _;
     let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();

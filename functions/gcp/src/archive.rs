@@ -18,9 +18,9 @@ use crate::error::port_error;
 const SERVICE: &str = "storage";
 const LIST: &str = "objects.list";
 const ENDPOINT: &str = "https://storage.googleapis.com";
-/// How long one page of a listing may take.
+/// The timeout of one page of a listing.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-/// What one page of a listing holds at most.
+/// The most names of one page of a listing.
 const PAGE: usize = 1000;
 
 /// Objects in a bucket.
@@ -43,7 +43,7 @@ impl GcsArchive {
         Self::connect_as(endpoint, bucket, credentials).await
     }
 
-    /// The archive in `bucket`, as one who shows these credentials.
+    /// The archive in `bucket`, with these credentials.
     pub async fn connect_as(
         endpoint: Option<&str>,
         bucket: &str,

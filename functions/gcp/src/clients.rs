@@ -1,4 +1,4 @@
-//! Where the services are, and who asks.
+//! Endpoints of the services, and the credentials for them.
 
 use google_cloud_auth::credentials::{CacheableResource, Credentials, anonymous};
 use google_cloud_auth::errors::CredentialsError;
@@ -15,7 +15,7 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Reads the variables by which Google's own tools are pointed to an emulator.
+    /// Reads the variables by which Google's own tools are directed to an emulator.
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Self {
         let endpoint = |name: &str| {
             let host = get(name).filter(|host| !host.is_empty())?;
@@ -29,12 +29,12 @@ impl Endpoints {
     }
 }
 
-/// Emulators ask for no credentials, and a machine that runs them may have none.
+/// Emulators need no credentials, and a machine that runs them may have none.
 pub(crate) fn no_credentials() -> Credentials {
     anonymous::Builder::new().build()
 }
 
-/// The headers of a request by one who shows these credentials.
+/// The headers of a request with these credentials.
 pub(crate) async fn headers(
     credentials: &Credentials,
 ) -> Result<http::HeaderMap, CredentialsError> {

@@ -9,7 +9,7 @@ use pipeline::ports::{Cursor, PortError};
 use crate::override_store::{INCARNATION, MARK, text};
 use crate::store::{self, FirestoreStore};
 
-/// No chart's: those have a `_` in it.
+/// Not a chart's document: those contain a `_`.
 const DOCUMENT: &str = "replicate-cursor";
 const PLACE: &str = "place";
 
@@ -29,14 +29,14 @@ impl FirestoreCursor {
         Self { db: db.clone(), collection: collection.to_owned(), document: DOCUMENT.to_owned() }
     }
 
-    /// One of several, for a peer of this name.
+    /// The cursor for the peer of this name, one of several.
     #[must_use]
     pub fn for_peer(mut self, peer: &str) -> Self {
         self.document = format!("{DOCUMENT}-{peer}");
         self
     }
 
-    /// A document of one text.
+    /// A document with one text field.
     fn document(&self, id: &str, field: &str, text: &str) -> Document {
         let text = Value { value_type: Some(ValueType::StringValue(text.to_owned())) };
         let name = format!("{}/{}/{id}", self.db.get_documents_path(), self.collection);

@@ -1,4 +1,4 @@
-//! What a client's error means to the pipeline.
+//! Maps client errors to the pipeline's faults.
 
 use google_cloud_gax::error::Error as GaxError;
 use google_cloud_gax::error::rpc::Code;
@@ -17,7 +17,7 @@ fn fault(error: &GaxError) -> Fault {
         (Some(408 | 429 | 500..), _) => Fault::Unknown,
         (Some(_), _) => Fault::Refused,
         (None, Some(code)) if refused(code) => Fault::Refused,
-        // Timeouts, broken connections, everything that came from no service.
+        // Timeouts, broken connections, and all errors without a status of the service.
         (None, _) => Fault::Unknown,
     }
 }

@@ -1,6 +1,6 @@
 //! The envelopes in which Google delivers a Pub/Sub message over HTTP.
 //!
-//! | envelope | told by | the message is at |
+//! | envelope | recognised by | the message is at |
 //! |---|---|---|
 //! | Pub/Sub push, wrapped | a body with `message` | `message` |
 //! | `CloudEvents`, binary mode (Eventarc) | header `ce-specversion` | `message` |
@@ -10,16 +10,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-/// One message out of its envelope.
+/// One message, taken out of its envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// Pub/Sub's name for the message, the same in every delivery.
+    /// Pub/Sub's id of the message, the same in every delivery.
     pub message_id: String,
-    /// What was published.
+    /// The published bytes.
     pub body: Vec<u8>,
 }
 
-/// Opens an envelope; `content_type` is the request's, `cloudevents_binary` whether it has a `ce-specversion`.
+/// Opens an envelope; `content_type` is the request's, `cloudevents_binary` is true if it has a
+/// `ce-specversion`.
 pub fn open(
     content_type: Option<&str>,
     cloudevents_binary: bool,
@@ -50,7 +51,7 @@ struct Push {
 
 #[derive(Deserialize)]
 struct Message {
-    /// Absent in a message of attributes alone.
+    /// Absent in a message that has only attributes.
     #[serde(default)]
     data: String,
     /// Pub/Sub sends the id under both names, some emulators under one.
@@ -60,16 +61,16 @@ struct Message {
     snake_case_id: Option<String>,
 }
 
-/// A request that is no delivery of a message.
+/// A request that does not deliver a message.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Neither of the three envelopes.
+    /// None of the three envelopes.
     #[error("read the request as a Pub/Sub push or a CloudEvent: {0}")]
     Json(serde_json::Error),
-    /// A message that can't be told from others.
+    /// A message without an id.
     #[error("the message has no messageId")]
     NoMessageId,
-    /// An envelope around something else.
+    /// An envelope whose data is not a message.
     #[error("read message.data as base64: {0}")]
     Base64(base64::DecodeError),
 }

@@ -19,7 +19,8 @@ pub fn init() {
     tracing_subscriber::registry().with(filter).with(lines).init();
 }
 
-/// `severity` and `message` where Cloud Logging looks for them, the event's other fields beside them.
+/// A formatter that puts `severity` and `message` where Cloud Logging expects them, beside the event's
+/// other fields.
 struct CloudLogging;
 
 impl<S, N> FormatEvent<S, N> for CloudLogging

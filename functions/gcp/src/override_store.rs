@@ -13,9 +13,9 @@ use tokio::sync::OnceCell;
 use crate::store::{self, FirestoreStore};
 
 const SERVICE: &str = "firestore";
-/// No chart's: those have a `_` in it.
+/// Not a chart's document: those contain a `_`.
 const DOCUMENT: &str = "failover-order";
-/// The document of the incarnation id, and its field. No chart's, either.
+/// The document of the incarnation id, and its field. Not a chart's, either.
 pub(crate) const INCARNATION: &str = "birth";
 pub(crate) const MARK: &str = "mark";
 const EPOCH: &str = "epoch";
@@ -23,7 +23,7 @@ const TO: &str = "to";
 const BY: &str = "by";
 const AT: &str = "at_ms";
 
-/// A register in a collection of charts.
+/// An override store in a collection of charts.
 #[derive(Clone, Debug)]
 pub struct FirestoreOverrideStore {
     endpoint: Option<String>,
@@ -34,8 +34,8 @@ pub struct FirestoreOverrideStore {
 }
 
 impl FirestoreOverrideStore {
-    /// The register in `collection`, at an emulator's `endpoint` or at the real service. Connects lazily:
-    /// whoever uses it first connects.
+    /// The override store in `collection`, at an emulator's `endpoint` or at the real service. Connects
+    /// lazily, at the first use.
     #[must_use]
     pub fn new(endpoint: Option<&str>, project: &str, database: &str, collection: &str) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl FirestoreOverrideStore {
         }
     }
 
-    /// The register beside the charts of `store`.
+    /// The override store beside the charts of `store`.
     #[must_use]
     pub fn beside(store: &FirestoreStore) -> Self {
         let (db, collection) = store.place();

@@ -19,10 +19,10 @@ use crate::clients::no_credentials;
 use pull::Pull;
 
 const SERVICE: &str = "pubsub";
-/// How long a receive waits for a first message, and how often it looks.
+/// The longest wait of a receive for a first message, and its polling interval.
 const RECEIVE_WAIT: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(20);
-/// How long a message waits for others of the same call.
+/// The longest wait of a message for others of the same call.
 const BATCH_DELAY: Duration = Duration::from_millis(1);
 
 /// The endpoint of Pub/Sub.
@@ -48,7 +48,7 @@ impl Endpoint {
         }
     }
 
-    /// None: the client library's own.
+    /// The URL, or `None` for the client library's default.
     fn url(&self) -> Option<&str> {
         match self {
             Self::Global => None,
@@ -56,7 +56,7 @@ impl Endpoint {
         }
     }
 
-    /// None: Application Default Credentials.
+    /// The credentials, or `None` for Application Default Credentials.
     fn credentials(&self) -> Option<Credentials> {
         self.is_emulator().then(no_credentials)
     }
@@ -85,8 +85,8 @@ impl PubSubQueue {
         Self::with_patience(Endpoint::of(endpoint, None), project, topic, subscription, None).await
     }
 
-    /// [`PubSubQueue::connect`] for a caller that publishes again by itself: a publish is tried once, for `deadline` at most.
-    /// With a `region`, the real service is asked at the endpoint of that region, which keeps messages there.
+    /// [`PubSubQueue::connect`] for a caller that retries by itself: a publish is tried once, for `deadline` at most. With a
+    /// `region`, the real service's endpoint in that region is used, which keeps messages there.
     pub async fn connect_once(
         emulator: Option<&str>,
         region: Option<&str>,
@@ -127,7 +127,7 @@ impl Queue for PubSubQueue {
     async fn publish(&self, bodies: Vec<String>) -> Vec<Result<MessageId, PortError>> {
         let publish = |body| self.publisher.publish(Message::new().set_data(body));
         let published = bodies.into_iter().map(publish).collect::<Vec<_>>();
-        // Not flushed: that would wait for all that is under way, also for what hangs since an earlier call.
+        // Not flushed: that would wait for all messages in flight, including those of an earlier call that hang.
         let answers = join_all(published).await.into_iter();
         answers.map(|answer| answer.map(MessageId).map_err(|e| publish_error(&e))).collect()
     }

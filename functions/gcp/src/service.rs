@@ -1,4 +1,4 @@
-//! The HTTP side of the ingest service: a 2xx acknowledges a message, anything else sends it back.
+//! The HTTP side of the ingest service: a 2xx acknowledges a message, anything else causes a redelivery.
 
 use std::future::Future;
 
@@ -16,19 +16,19 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{Endpoints, FirestoreStore, GcsArchive, event};
 
-/// The largest message that can be decoded, in base64 and wrapped, with as many attributes as Pub/Sub takes. Larger ones are
-/// refused unread: a service takes many at once, in half a gibibyte.
+/// The largest message that can be decoded, in base64 and wrapped, with as many attributes as Pub/Sub allows. Larger
+/// requests are refused unread: an instance with half a GiB of memory handles many at once.
 const BODY_LIMIT: usize = message::MAX_BYTES.div_ceil(3) * 4 + 144 * 1024;
 
-/// Messages ingested together; as many as Cloud Run lets one instance have at once, and more.
+/// Messages ingested together; at least as many as Cloud Run sends to one instance concurrently.
 const BATCH: usize = 64;
-/// Messages that wait; more wait in their requests.
+/// Messages in the waiting queue; further ones wait in their requests.
 const WAITING: usize = 64;
 
 /// The ingest service over Firestore and Cloud Storage.
 pub type GcpIngest = Ingest<GcsArchive, FirestoreStore>;
 
-/// Builds the service from its environment: what [`archive_and_store`] and [`IngestConfig`] read.
+/// Builds the service from the environment variables of [`archive_and_store`] and [`IngestConfig`].
 pub async fn from_vars(
     get: impl Fn(&str) -> Option<String>,
     seed: u64,
@@ -57,7 +57,7 @@ pub async fn archive_and_store(
     Ok((archive, store))
 }
 
-/// Serves until `stop` is ready, then finishes the requests under way.
+/// Serves until `stop` is ready, then finishes the requests in progress.
 ///
 /// `POST /` takes a delivery, `GET /healthz` answers `ok`.
 pub async fn serve<A, S>(
@@ -78,16 +78,16 @@ where
         .with_state(committer);
     tokio::select! {
         served = async { axum::serve(listener, router).with_graceful_shutdown(stop).await } => served,
-        // It ends before the service does only by a panic; the instance is of no use then.
+        // It ends before the service only by a panic; the instance is useless then.
         _ = committing => Err(std::io::Error::other("the ingest task ended")),
     }
 }
 
-/// A message that waits to be ingested, and where its outcome goes.
+/// A message to be ingested, and the channel for its outcome.
 type Waiting = (Vec<u8>, oneshot::Sender<Outcome>);
 
-/// Ingests what has come in while the call before was under way as one batch (a group commit): the requests of one
-/// instance never fight for a candle, and a candle costs one write a batch instead of one a message.
+/// Ingests the messages that arrived during the previous call as one batch (a group commit): the requests of one instance
+/// never contend for a candle, and a candle costs one write a batch instead of one a message.
 async fn commit<A: Archive, S: CandleStore>(
     ingest: Ingest<A, S>,
     mut waiting: mpsc::Receiver<Waiting>,
@@ -96,7 +96,7 @@ async fn commit<A: Archive, S: CandleStore>(
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let (bodies, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         for (outcome, answer) in ingest.messages(&bodies).await.into_iter().zip(answers) {
-            // Nobody waits any more if the request was given up; the message comes again.
+            // Fails if the request was given up; the message is redelivered then.
             let _ = answer.send(outcome);
         }
     }

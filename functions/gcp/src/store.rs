@@ -28,7 +28,7 @@ const CANDLES: &str = "candles";
 const PIECES: &str = "pieces";
 const IDS: &str = "ids";
 
-/// The state that a write must still find: when the candle's document was written, and with it the pieces that lie below it.
+/// The version that a compare-and-set expects: the update time of the candle's document, and the pieces below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirestoreVersion {
     updated: FirestoreInstant,
@@ -54,7 +54,7 @@ impl FirestoreStore {
         Ok(Self { db, collection: collection.to_owned() })
     }
 
-    /// What the cursor is put beside.
+    /// The database and the collection, for documents beside the charts.
     pub(crate) fn place(&self) -> (&FirestoreDb, &str) {
         (&self.db, &self.collection)
     }
@@ -103,7 +103,7 @@ impl FirestoreStore {
         }
     }
 
-    /// The pieces of a candle by their first ids, those of earlier writes too.
+    /// The pieces of a candle by their first ids, including those of earlier writes.
     async fn pieces(&self, key: &CandleKey) -> Result<HashMap<u64, Vec<u8>>, PortError> {
         let select = self.db.fluent().select().from(PIECES).parent(self.name(key)?);
         let documents = select.query().await.map_err(|e| port_error("RunQuery", &e))?;
@@ -143,7 +143,7 @@ impl FirestoreStore {
     }
 }
 
-/// A database at an emulator's `endpoint` or at the real service; somebody must be there.
+/// A database at an emulator's `endpoint` or at the real service; fails if it can't be reached.
 pub(crate) async fn connect(
     endpoint: Option<&str>,
     project: &str,
@@ -205,7 +205,7 @@ impl CandleStore for FirestoreStore {
         for document in &documents {
             match stored(document, "RunQuery")? {
                 record::Stored::Whole(candle) => candles.push(candle),
-                // As it is by now, as that is how its pieces are.
+                // Loaded again: the pieces match the current record, not the scanned one.
                 record::Stored::InPieces(root) => {
                     candles.extend(self.load(root.key()).await?.map(|(candle, _)| candle));
                 }
@@ -215,7 +215,7 @@ impl CandleStore for FirestoreStore {
     }
 }
 
-/// What became of an update with a precondition; `false`: it was not met, and nothing is written.
+/// The result of an update with a precondition; `false`: it was not met, and nothing is written.
 pub(crate) fn is_written<T>(
     operation: &'static str,
     updated: Result<T, FirestoreError>,
@@ -227,7 +227,7 @@ pub(crate) fn is_written<T>(
     }
 }
 
-/// Whether the compare-and-set found something else. `ABORTED` is contention on one document: nothing was written.
+/// True if the compare-and-set failed. `ABORTED` is contention on one document: nothing was written.
 fn lost(error: &FirestoreError) -> bool {
     match error {
         FirestoreError::DataConflictError(_) | FirestoreError::DataNotFoundError(_) => true,

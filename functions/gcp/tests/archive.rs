@@ -1,4 +1,4 @@
-//! The archive in Cloud Storage against a bucket that holds what no archive does.
+//! The archive in Cloud Storage with a bucket that holds objects too large for an archive.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,11 +11,11 @@ use tokio::net::TcpListener;
 
 const SIZE: usize = 64 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
-/// The bytes that lie in buffers on the way when the reader goes away, of the system on both sides.
+/// The bytes that may be in the system's buffers on both sides when the reader closes the connection.
 const ON_THE_WAY: usize = 16 * 1024 * 1024;
 
-/// Plays a bucket whose object is 64 MiB: its head says so, or only how long the body is. What comes back tells how much of
-/// it was sent until the reader had enough.
+/// A server for a bucket with an object of 64 MiB, whose head has its size, or only the body's length. Returns its
+/// endpoint, and how much it has sent until the reader stopped.
 async fn large_object(says_its_length: bool) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -28,7 +28,7 @@ async fn large_object(says_its_length: bool) -> (String, Arc<AtomicUsize>) {
                 let Ok(byte) = stream.read_u8().await else { break };
                 request.push(byte);
             }
-            // The client looks for an object's size in the one, and for the body's length in either.
+            // The client takes an object's size from the one header, and the body's length from either.
             let says =
                 if says_its_length { "x-goog-stored-content-length" } else { "content-length" };
             let head = format!("HTTP/1.1 200 OK\r\nx-goog-generation: 1\r\n{says}: {SIZE}\r\n");

@@ -1,5 +1,5 @@
-//! A server on this machine is reached without a proxy, whatever the environment says. It is this process's, so the calls
-//! are made by another one.
+//! A server on this machine is reached without a proxy, whatever the environment says. The environment is process-wide,
+//! so the calls are made by a child process.
 
 use std::process::Stdio;
 
@@ -33,7 +33,7 @@ async fn an_emulator_is_reached_whatever_proxy_is_named() {
     for host in ["127.0.0.1", "localhost"] {
         let mut child = Command::new(std::env::current_exe().expect("this program"));
         child.args(["--exact", "calls_from_the_child", "--ignored", "--nocapture"]);
-        // Nothing listens there.
+        // No server listens there.
         for proxy in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
             child.env(proxy, "http://127.0.0.1:9");
         }

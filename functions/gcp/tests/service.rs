@@ -89,7 +89,7 @@ async fn cloudevents_are_taken_in_both_modes() {
     assert_eq!(service.answer(binary).await, StatusCode::NO_CONTENT);
     let event = json!({"specversion": "1.0", "id": "1", "source": "s",
         "type": "google.cloud.pubsub.topic.v1.messagePublished", "data": push(2, &body(2))});
-    // Set before the body: `json` leaves a content type that is there alone.
+    // Set before the body: `json` keeps an existing content type.
     let structured = Client::new()
         .post(format!("http://{}/", service.address))
         .header("content-type", "application/cloudevents+json; charset=utf-8")
@@ -119,7 +119,7 @@ async fn told_to_stop_it_finishes_what_it_has_and_takes_no_more() {
     let mut service = Service::start().await;
     let request = service.post(&push(1, &body(1)));
     let answer = tokio::spawn(async move { request.send().await.map(|answer| answer.status()) });
-    // The request is under way, or has been answered: either way it must not be lost.
+    // The request is in progress or answered: either way it must not be lost.
     tokio::time::sleep(Duration::from_millis(20)).await;
     drop(service.stop.take());
     assert_eq!(answer.await.expect("no panic").expect("an answer"), StatusCode::NO_CONTENT);

@@ -23,7 +23,7 @@ impl MemoryArchive {
         Self { objects: Arc::default(), effects }
     }
 
-    /// The same objects, with effects of their own: those of one function among many.
+    /// The same objects with separate effects, as for one function among many.
     #[must_use]
     pub fn with_effects(&self, effects: Effects) -> Self {
         Self { objects: Arc::clone(&self.objects), effects }

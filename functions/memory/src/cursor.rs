@@ -21,7 +21,7 @@ impl MemoryCursor {
         Self { effects, ..Self::default() }
     }
 
-    /// The mark that was left beside it.
+    /// The incarnation id beside it.
     pub(crate) fn incarnation(&self) -> Option<String> {
         self.incarnation.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,4 +1,4 @@
-//! Counts effects, and crashes the function that causes them at a chosen one.
+//! Counts effects, and crashes a function at a chosen one.
 
 use std::future::{Future, pending};
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-/// The points at which a function can die: before and after every effect of every port that shares this.
+/// The points at which a function can crash: before and after every effect of every port that shares this.
 ///
-/// A crash is what it is in life: the code simply does not go on. The effect's future never completes; whoever
-/// runs it with [`Effects::until_crash`] drops it there.
+/// A crash means that the code does not go on: the effect's future never completes, and
+/// [`Effects::until_crash`] drops the function there.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
     inner: Arc<Inner>,
@@ -39,12 +39,12 @@ impl Effects {
         self.inner.passed.load(Ordering::SeqCst)
     }
 
-    /// Crashes at the point that comes after `points` more have been passed; one crash only.
+    /// Crashes, once, at the point that follows `points` further ones.
     pub fn crash_after(&self, points: u64) {
         self.inner.crash_at.store(self.passed() + points, Ordering::SeqCst);
     }
 
-    /// Runs `function` until it ends or crashes; `None`: it crashed, and is gone.
+    /// Runs `function` until it ends or crashes; `None` if it crashed.
     pub async fn until_crash<T>(&self, function: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -68,7 +68,7 @@ impl Effects {
             self.inner.crashed.notify_one();
             pending::<()>().await;
         }
-        // A real effect takes time, and others run meanwhile.
+        // A real effect takes time, during which other tasks run.
         tokio::task::yield_now().await;
     }
 }

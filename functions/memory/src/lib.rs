@@ -1,6 +1,6 @@
-//! A cloud in memory, behind the same ports as the real ones and on tokio's clock: under a paused clock and a
+//! A cloud in memory, behind the same ports as the real ones and on tokio's clock: with a paused clock and a
 //! seeded scheduler a run repeats exactly. It also counts its effects and can stop the caller between any two.
-//! For tests of log lines, [`LogLines`] keeps those in memory, too.
+//! [`LogLines`] keeps log lines in memory, for tests.
 
 mod archive;
 mod cursor;

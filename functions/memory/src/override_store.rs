@@ -7,7 +7,7 @@ use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 
 use crate::{Effects, MemoryCursor};
 
-/// A register in memory; clones share it.
+/// An override store in memory; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryOverrideStore {
     order: Arc<Mutex<Option<RoutingOverride>>>,
@@ -16,13 +16,13 @@ pub struct MemoryOverrideStore {
 }
 
 impl MemoryOverrideStore {
-    /// No order yet; effects are counted by `effects`.
+    /// A store without an override; effects are counted by `effects`.
     #[must_use]
     pub fn new(effects: Effects) -> Self {
         Self { effects, ..Self::default() }
     }
 
-    /// In the cloud that `cursor` is in.
+    /// A store in the same cloud as `cursor`.
     #[must_use]
     pub fn beside(cursor: &MemoryCursor) -> Self {
         Self { cursor: cursor.clone(), ..Self::default() }

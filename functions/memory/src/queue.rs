@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::Effects;
 
-/// How long a receive waits for a first message, as a long poll does.
+/// The longest wait of a receive for a first message, as in a long poll.
 const RECEIVE_WAIT: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_millis(5);
 
@@ -23,10 +23,10 @@ pub struct MemoryQueue {
     dead_letters: Option<Box<MemoryQueue>>,
 }
 
-/// The settings that a real queue gets from the deployment.
+/// Settings that a real queue gets from the deployment.
 #[derive(Clone, Copy, Debug)]
 pub struct QueueConfig {
-    /// How long a received message stays hidden.
+    /// The time for which a received message stays hidden.
     pub visibility_timeout: Duration,
     /// Deliveries before a message becomes a dead letter.
     pub max_receive_count: u32,
@@ -60,27 +60,27 @@ struct Message {
 impl MemoryQueue {
     /// An empty queue whose effects are counted by `effects`.
     ///
-    /// What is delivered too often goes to `dead_letters`; without one it is delivered for ever.
+    /// Messages delivered too often go to `dead_letters`; without such a queue they are redelivered without end.
     #[must_use]
     pub fn new(config: QueueConfig, effects: Effects, dead_letters: Option<MemoryQueue>) -> Self {
         Self { state: Arc::default(), config, effects, dead_letters: dead_letters.map(Box::new) }
     }
 
-    /// Messages that are neither acknowledged nor dead, hidden ones too.
+    /// Messages that are neither acknowledged nor dead letters, including hidden ones.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.with(|state| state.messages.len())
     }
 
-    /// Shows a received message again after a pause, which depends on how often it was delivered so far: what a retry policy
-    /// does with a message that was not acknowledged.
+    /// Makes a received message visible again after a pause, which depends on its number of deliveries: the effect of a
+    /// retry policy on a message that was not acknowledged.
     pub fn redeliver(&self, receipt: &Receipt, pause: impl FnOnce(u32) -> Duration) {
         self.of(receipt, |message| {
             message.visible_at = Some(Instant::now() + pause(message.receive_count));
         });
     }
 
-    /// Undoes a delivery: the message is shown at once, and the delivery does not count.
+    /// Undoes a delivery: the message is visible at once, and the delivery does not count.
     pub fn undeliver(&self, receipt: &Receipt) {
         self.of(receipt, |message| {
             message.receive_count = message.receive_count.saturating_sub(1);
@@ -88,7 +88,7 @@ impl MemoryQueue {
         });
     }
 
-    /// Changes the message of a receipt, unless it was delivered again or acknowledged since.
+    /// Changes the message of a receipt, unless it was redelivered or acknowledged since.
     fn of(&self, receipt: &Receipt, change: impl FnOnce(&mut Message)) {
         let Ok(receipt) = receipt.0.parse::<u64>() else { return };
         self.with(|state| {
@@ -160,7 +160,7 @@ impl Queue for MemoryQueue {
     async fn acknowledge(&self, receipt: &Receipt) -> Result<(), PortError> {
         let receipt = parse(receipt, "acknowledge")?;
         let remove = || {
-            // A stale receipt is one of an earlier delivery: it removes nothing.
+            // A stale receipt, of an earlier delivery, removes nothing.
             self.with(|state| state.messages.retain(|message| message.receipt != receipt));
         };
         self.effects.around(remove).await;

@@ -23,7 +23,7 @@ impl MemoryStore {
         Self { candles: Arc::default(), effects }
     }
 
-    /// The same candles, with effects of their own: those of one function among many.
+    /// The same candles with separate effects, as for one function among many.
     #[must_use]
     pub fn with_effects(&self, effects: Effects) -> Self {
         Self { candles: Arc::clone(&self.candles), effects }

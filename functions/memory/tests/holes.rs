@@ -43,7 +43,7 @@ async fn candles(store: &MemoryStore, symbol: &Symbol) -> BTreeMap<CandleKey, Ca
     all
 }
 
-/// In an order of its own, twice, and beside another symbol.
+/// Shuffled, twice, and beside another symbol.
 #[tokio::test(start_paused = true)]
 async fn a_day_of_even_ids_is_folded_like_any_other() {
     let store = MemoryStore::new(Effects::default());
@@ -54,7 +54,7 @@ async fn a_day_of_even_ids_is_folded_like_any_other() {
         .chunks(2_500)
         .map(|trades| Batch { symbol: even.clone(), trades: trades.to_vec() })
         .collect();
-    // Every third from the front, then those between.
+    // Every third batch from the front, then those between.
     batches.sort_by_key(|batch| batch.trades[0].id % 3);
     let beside = Batch { symbol: other.clone(), trades: trades[..10].to_vec() };
     for (n, batch) in batches.iter().enumerate() {
@@ -69,7 +69,7 @@ async fn a_day_of_even_ids_is_folded_like_any_other() {
     }
 }
 
-/// A change is written half by half, and nothing is refused.
+/// A change is written in halves, and nothing is refused.
 #[tokio::test(start_paused = true)]
 async fn trades_that_change_more_than_one_write_takes_are_folded_in_parts() {
     let store = MemoryStore::new(Effects::default());

@@ -42,7 +42,7 @@ impl Cloud {
         Self { effects, archive, store, queue, dead_letters, ingest }
     }
 
-    /// One turn of a function: receive, ingest, acknowledge. `false`: nothing was there.
+    /// One invocation of a function: receive, ingest, acknowledge. `false`: the queue was empty.
     async fn turn(&self) -> bool {
         let received = self.queue.receive(10).await.unwrap();
         let bodies: Vec<_> = received.iter().map(|message| message.body.clone()).collect();
@@ -57,7 +57,8 @@ impl Cloud {
         !received.is_empty()
     }
 
-    /// Runs until the queue is empty; a turn that crashes leaves its messages to the visibility timeout.
+    /// Runs until the queue is empty; the messages of a crashed invocation reappear after the visibility
+    /// timeout.
     async fn drain(&self) {
         for _ in 0..1_000 {
             if self.queue.depth() == 0 {
@@ -166,7 +167,8 @@ async fn a_bad_message_fails_alone_and_becomes_a_dead_letter() {
     assert_eq!(dead.iter().map(|message| &message.body[..]).collect::<Vec<_>>(), [b"nonsense"]);
 }
 
-/// Many functions at once fight for the same candles; the bounded retries are enough, and no update is lost.
+/// Many concurrent functions contend for the same candles; the bounded retries are enough, and no update is
+/// lost.
 #[tokio::test(start_paused = true)]
 async fn concurrent_functions_lose_no_update() {
     let cloud = Cloud::new(1);
@@ -178,7 +180,7 @@ async fn concurrent_functions_lose_no_update() {
     assert_eq!(cloud.candles().await, expected(0..96));
 }
 
-/// The heart of it: wherever the function dies, the redelivery makes it good.
+/// The central property: wherever the function crashes, the redelivery completes its work.
 #[test]
 fn a_crash_between_any_two_effects_loses_nothing_and_counts_nothing_twice() {
     let batches = [batch(0..40), batch(40..80), batch(30..60)];
@@ -207,7 +209,7 @@ fn a_crash_between_any_two_effects_loses_nothing_and_counts_nothing_twice() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any order, any duplication, any split into messages, and crashes on the way: the same bytes.
+    /// Any order, any duplication, any split into messages, and crashes in between give the same bytes.
     #[test]
     fn any_delivery_of_the_same_trades_gives_the_same_bytes(
         seed: u64,

@@ -17,10 +17,10 @@ use pipeline::route::overrides::OverrideStore as _;
 use pipeline::{Backoff, Fold};
 use tokio::time::Instant;
 
-/// 2024-08-08T23:54:15, and the trades go on from there.
+/// 2024-08-08T23:54:15, the time of the first trade.
 const START_MS: u64 = 1_723_161_255_342;
 const HOUR_MS: u64 = 3_600_000;
-/// An hour behind the last of 100 trades.
+/// An hour after the last of 100 trades.
 const NOW_MS: u64 = START_MS + 1_000_000 + HOUR_MS;
 
 #[derive(Clone, Default)]
@@ -96,7 +96,7 @@ impl Cloud {
     }
 }
 
-/// A peer that misbehaves, and that nobody may write to.
+/// A peer that misbehaves, and that must not be written to.
 #[derive(Clone)]
 struct Peer {
     archive: MemoryArchive,
@@ -107,15 +107,15 @@ struct Peer {
 #[derive(Clone, Copy, PartialEq)]
 enum Behaviour {
     Well,
-    /// Every answer takes so long.
+    /// Delays every answer.
     Slow(Duration),
-    /// No answer to anything.
+    /// Answers nothing.
     Away,
-    /// Every n-th get fails for good.
+    /// Every n-th get fails permanently.
     Drops(usize),
-    /// Lists names, and says that there are no such objects.
+    /// Lists names, but has no such objects.
     OnlyLists,
-    /// Every n-th answer is an error that passes.
+    /// Every n-th answer is a temporary error.
     Flaky(usize),
     /// Lists names and fails each get.
     GivesNone(Fault),
@@ -222,7 +222,7 @@ fn paused<F: Future>(future: F) -> F::Output {
     runtime.enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
-/// Each has trades of its own, some in common, and some in other objects; that is how two clouds look after a split.
+/// Each has trades of its own, some in common, and some in other objects, as two clouds have after a partition.
 #[tokio::test(start_paused = true)]
 async fn two_clouds_that_pull_from_each_other_come_to_rest_and_are_equal() {
     let (aws, gcp) = (cloud_with(0..60).await, cloud_with(40..100).await);
@@ -248,7 +248,7 @@ async fn two_clouds_that_pull_from_each_other_come_to_rest_and_are_equal() {
     }
 }
 
-/// The same objects in both directions at once, while ingest folds the same trades into the same candles.
+/// The same objects in both directions concurrently, while ingest folds the same trades into the same candles.
 #[tokio::test(start_paused = true)]
 async fn both_directions_and_ingest_at_once_lose_nothing() {
     let (aws, gcp) = (cloud_with(0..50).await, cloud_with(50..100).await);
@@ -264,7 +264,7 @@ async fn both_directions_and_ingest_at_once_lose_nothing() {
     assert_eq!(gcp.candles().await, expected(0..100));
 }
 
-/// The heart of it: what is in the archive is in the candles, wherever the run before died.
+/// The central property: trades in the archive are in the candles, wherever the run before crashed.
 #[test]
 fn a_crash_between_any_two_effects_leaves_nothing_that_is_archived_and_not_folded() {
     let run = async |point: Option<u64>| {
@@ -306,7 +306,7 @@ async fn a_corrupted_object_is_named_and_never_written() {
     let good = cloud_with(0..50).await;
     let objects: Vec<_> = good.objects().await.into_iter().collect();
     let (peer, cloud) = (Cloud::new(), Cloud::new());
-    // Another's content, a flipped byte, half of it, nothing, more than any object has, and one that is right.
+    // Another object's content, a flipped byte, half of it, nothing, more than any object has, and a valid one.
     let mut flipped = objects[1].1.to_vec();
     flipped[30] ^= 1;
     let contents = [
@@ -420,7 +420,7 @@ async fn the_last_fifth_of_the_time_is_left_to_what_is_under_way() {
     assert!(report.copied >= 384, "{report:?}");
 }
 
-/// Years back, far outside of the window, and in bounded steps.
+/// Years ago, far outside of the window, and in bounded steps.
 #[tokio::test(start_paused = true)]
 async fn the_deep_pass_finds_a_hole_of_any_age() {
     let peer = cloud_with(0..2_000).await;
@@ -454,7 +454,7 @@ async fn the_deep_pass_finds_a_hole_of_any_age() {
     }
 }
 
-/// What the cursor says decides where the deep pass begins, and nothing else.
+/// The cursor only decides where the deep pass begins.
 #[tokio::test(start_paused = true)]
 async fn a_cursor_that_is_lost_or_wrong_costs_time_only() {
     let peer = cloud_with(0..500).await;
@@ -596,7 +596,7 @@ async fn of_many_other_symbols_a_hundred_are_looked_for() {
     assert!(report.complete, "{report:?}");
 }
 
-/// A store that refuses the candles of a symbol, as one whose item would be too large, until it is told not to.
+/// A store that refuses the candles of a symbol, as for an item that is too large, until it is switched off.
 #[derive(Clone)]
 struct Refusing {
     store: MemoryStore,
@@ -635,7 +635,7 @@ impl CandleStore for Refusing {
     }
 }
 
-/// One symbol in the middle is refused, by the candles or by the peer: those before and behind it are copied.
+/// One symbol in the middle is refused, by the store or by the peer: those before and after it are copied.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_does_not_hold_up_what_is_further_than_one_run_behind_it() {
     let (peer, cloud) = (Cloud::new(), Cloud::new());
@@ -649,7 +649,7 @@ async fn a_refusal_does_not_hold_up_what_is_further_than_one_run_behind_it() {
         let prefix = format!("trades/v1/{symbol}/");
         cloud.archive.list(&prefix, None, usize::MAX).await.unwrap().len()
     };
-    // Years later: nothing is in the window, and one run compares less than a symbol's names.
+    // Years later: the window is empty, and one run compares fewer names than a symbol has.
     let limits = Limits { deep_names_max: 5, ..Limits::default() };
     for _ in 0..8 {
         let (symbol, fault) = (Some(names[0].clone()), Fault::Refused);
@@ -792,7 +792,7 @@ async fn a_refused_symbol_keeps_no_other_away() {
         let prefix = format!("trades/v1/{symbol}/");
         cloud.archive.list(&prefix, None, usize::MAX).await.unwrap().len()
     };
-    // The service is away: that ends the run, as it is so for all.
+    // The service is unavailable: that ends the run, as it concerns all objects.
     let away = run(Some(&names[0]), Fault::Unknown, NOW_MS).await;
     assert!(away.failed.unwrap().contains("maximum allowed size"));
     assert_eq!(held(&names[2]).await, 0);

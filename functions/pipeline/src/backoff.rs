@@ -6,10 +6,10 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// How often to try, and how long to wait between tries: a random time up to `base * 2^n`, at most `cap`.
+/// Number of tries, and the waits between them: a random time up to `base * 2^n`, at most `cap`.
 ///
 /// Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads the writers of one hot
-/// candle best. The seed is the caller's, so a simulated run repeats exactly.
+/// candle best. The caller gives the seed, so a simulated run repeats exactly.
 #[derive(Debug)]
 pub struct Backoff {
     attempts: u32,
@@ -37,7 +37,7 @@ impl Backoff {
         tokio::time::sleep(self.delay(attempt)).await;
     }
 
-    /// The time to wait before the try that follows number `attempt` (from 0): another time with each call.
+    /// The time to wait before the try that follows number `attempt` (from 0); each call draws another one.
     #[must_use]
     pub fn delay(&self, attempt: u32) -> Duration {
         let ceiling = self.base.saturating_mul(2_u32.saturating_pow(attempt)).min(self.cap);

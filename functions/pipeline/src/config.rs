@@ -1,4 +1,4 @@
-//! What a function is told by its environment, the same in both clouds.
+//! Settings that a function reads from its environment, the same in both clouds.
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
@@ -24,7 +24,7 @@ use crate::replicate::Limits;
 pub struct IngestConfig {
     /// Symbols traded here.
     pub symbols: Symbols,
-    /// A candle of each for every trade.
+    /// Intervals of the candles that each trade is folded into.
     pub intervals: Vec<Interval>,
     attempts: u32,
     base: Duration,
@@ -57,9 +57,9 @@ impl IngestConfig {
 /// The settings of a replicate function.
 #[derive(Clone, Debug)]
 pub struct ReplicateConfig {
-    /// Symbols and intervals are those of ingest.
+    /// The settings shared with ingest: symbols, intervals and retries.
     pub ingest: IngestConfig,
-    /// How much a run compares.
+    /// Bounds of one run.
     pub limits: Limits,
 }
 
@@ -89,7 +89,7 @@ pub fn required(
     }
 }
 
-/// The value of a variable that must be set, as what it stands for.
+/// The parsed value of a variable that must be set.
 pub fn required_as<T: FromStr<Err: Display>>(
     get: impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -97,7 +97,7 @@ pub fn required_as<T: FromStr<Err: Display>>(
     parse(name, &required(get, name)?)
 }
 
-/// The value of a variable, else `default`.
+/// The parsed value of a variable, or `default` if it is not set.
 pub fn optional<T: FromStr<Err: Display>>(
     get: impl Fn(&str) -> Option<String>,
     name: &'static str,
@@ -114,9 +114,9 @@ fn parse<T: FromStr<Err: Display>>(name: &'static str, text: &str) -> Result<T, 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {why}")]
 pub struct ConfigError {
-    /// The variable.
+    /// Its name.
     pub name: &'static str,
-    /// What is wrong with it.
+    /// The reason: not set, or a value that does not parse.
     pub why: String,
 }
 

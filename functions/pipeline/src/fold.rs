@@ -1,4 +1,4 @@
-//! The one way in which trades get into stored candles, for messages of a queue and for copies alike.
+//! Folds trades into stored candles, those of a queue's messages and those of copied objects alike.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const CONCURRENCY: usize = 8;
 /// missing has 4.32 million.
 const RANGES_MAX: usize = 5_000_000;
 
-/// Folds trades into stored candles by compare-and-set. Folding trades that are there already changes nothing.
+/// Folds trades into stored candles by compare-and-set. Trades that a candle already holds change nothing.
 #[derive(Debug)]
 pub struct Fold<S> {
     store: S,
@@ -31,10 +31,10 @@ impl<S: CandleStore> Fold<S> {
         Self { store, intervals, backoff }
     }
 
-    /// Folds batches together, candle by candle, so that one write serves all of a call.
+    /// Folds batches together, candle by candle, so that one call writes each candle once.
     ///
-    /// The results stand in the order of the batches: how many candles changed that a batch has a part in. A batch
-    /// fails if one of its candles does; its other candles have its trades then, which is harmless.
+    /// The results are in the order of the batches: the number of candles that changed and have trades of the batch. A batch
+    /// fails if one of its candles does; its other candles may hold its trades by then, which is harmless.
     pub async fn batches(&self, batches: &[&Batch]) -> Vec<Result<usize, FoldError>> {
         let mut work: BTreeMap<CandleKey, Work> = BTreeMap::new();
         for (index, batch) in batches.iter().enumerate() {
@@ -62,12 +62,12 @@ impl<S: CandleStore> Fold<S> {
         results
     }
 
-    /// Applies `trades` to one stored candle. `false`: all of them were there already.
+    /// Applies `trades` to one stored candle. `false`: the candle held all of them.
     async fn fold_into(&self, key: &CandleKey, trades: &[Trade]) -> Result<bool, FoldError> {
         if let Folded::Changed(changed) = self.fold_at_once(key, trades).await? {
             return Ok(changed);
         }
-        // Ids that are near each other lie in the same piece of a candle with many holes.
+        // Neighbouring ids lie in the same piece of a candle with many holes.
         let mut by_id = trades.to_vec();
         by_id.sort_by_key(|trade| trade.id);
         let mut any_changed = false;
@@ -82,7 +82,7 @@ impl<S: CandleStore> Fold<S> {
         Ok(any_changed)
     }
 
-    /// Applies `trades` by one compare-and-set, which is tried again while others are first.
+    /// Applies `trades` by one compare-and-set, and retries if another writer was first.
     async fn fold_at_once(&self, key: &CandleKey, trades: &[Trade]) -> Result<Folded, FoldError> {
         for attempt in 0..self.backoff.attempts() {
             if attempt > 0 {
@@ -105,11 +105,11 @@ impl<S: CandleStore> Fold<S> {
     }
 }
 
-/// The outcome for trades that were to be written at once.
+/// The outcome of one compare-and-set.
 enum Folded {
-    /// They are in the candle; whether it changed.
+    /// The candle holds the trades; true if it changed.
     Changed(bool),
-    /// They change more than one step writes.
+    /// The trades change more than one write can hold.
     TooLarge,
 }
 
@@ -118,7 +118,7 @@ fn halves(trades: &[Trade]) -> Vec<&[Trade]> {
     vec![right, left]
 }
 
-/// The candle with `trades` in it, and the version that a write must still find; `None` if nothing changes.
+/// The candle with `trades` applied, and the version that the write expects; `None` if nothing changes.
 fn apply<V>(
     stored: Option<(Candle, V)>,
     key: &CandleKey,
@@ -142,23 +142,23 @@ fn apply<V>(
     Ok((added > 0 || version.is_none()).then_some((candle, version)))
 }
 
-/// What one candle gets from the batches of a call.
+/// Trades for one candle, and the batches that they are from.
 #[derive(Default)]
 struct Work {
     trades: Vec<Trade>,
     batches: Vec<usize>,
 }
 
-/// Why trades are not in all of their candles.
+/// The reason why trades are missing in some of their candles.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum FoldError {
     /// A candle could not be read or written.
     #[error("candle store: {0}")]
     Store(PortError),
-    /// A trade was grouped under a candle of another time: a defect of this program.
+    /// A trade was grouped under a candle of another time: a bug in this program.
     #[error("fold: {0}")]
     Outside(OutsideWindow),
-    /// Other writers were first every time.
+    /// Another writer was first at every try.
     #[error("candle {key}: lost the compare-and-set {attempts} times")]
     Contended {
         /// The contended candle.
@@ -166,19 +166,19 @@ pub enum FoldError {
         /// Tries made.
         attempts: u32,
     },
-    /// The ids of the candle's trades have so many holes that a function has no memory for them.
+    /// The ids of the candle's trades have more holes than a function has memory for.
     #[error(
         "candle {key}: its trade ids would be {ranges} ranges, where {most} is the most: send the trades that are missing between them, or those of fewer ids"
     )]
     TooManyHoles {
         /// The candle.
         key: CandleKey,
-        /// Ranges that its ids would be.
+        /// Ranges that its ids would need.
         ranges: usize,
-        /// Ranges that they may be.
+        /// The most ranges allowed.
         most: usize,
     },
-    /// A single trade changes more pieces than one write takes. No trade does so with a candle that this program stored: see
+    /// A single trade changes more pieces than one write takes. Impossible with a candle that this program stored: see
     /// `WHOLE_MAX_BYTES` in `candle::record`.
     #[error(
         "candle {key}: one more trade changes more pieces of its ids than one write takes, which no trade does to a record as this version writes it: see `v` and `ids` of the stored record"

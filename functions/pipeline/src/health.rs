@@ -1,10 +1,9 @@
-//! Whether a place to publish to is healthy: a state machine with hysteresis, fed by the results of real traffic and of
-//! a probe.
+//! Health of a target: a state machine with hysteresis, fed by the results of publishing and of probes.
 //!
 //! | state | traffic | leaves for | when |
 //! |---|---|---|---|
 //! | healthy | yes | suspect | bad outcome: `suspect_points` without a success in between |
-//! | suspect | yes, and what nobody has goes elsewhere as well | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
+//! | suspect | yes; messages without any acknowledgement are hedged | down | `down_points` since it was healthy, and `suspect_ms` have passed in this state |
 //! | | | healthy | `clear_successes` in a row |
 //! | down | no | recovering | a success, once `down_ms` have passed in this state |
 //! | recovering | probe | healthy | `recover_successes` in a row, and `recovering_ms` have passed in this state |
@@ -12,32 +11,31 @@
 //!
 //! | outcome | points |
 //! |---|---|
-//! | success | none; takes all points away while healthy |
-//! | unknown: a timeout, a broken connection, a 5xx. It may have worked, and the fault may be ours | 1 |
-//! | refused: an answer that says no, or nobody there to ask | `refused_points` |
+//! | success | none; resets the points while healthy |
+//! | unknown: a timeout, a broken connection, a 5xx. The request may have worked, and the fault may be on this side | 1 |
+//! | refused: the service rejected the request, or the connection was refused | `refused_points` |
 //!
-//! Going from taking traffic to not taking it and back takes `down_ms + recovering_ms` at least, whatever the
-//! outcome: that is the hysteresis. The time is the caller's, in milliseconds from any start; one that runs back
-//! counts as standing still.
+//! Hysteresis: from losing traffic to getting it back takes at least `down_ms + recovering_ms`, whatever the outcomes. The caller
+//! gives the time, in milliseconds from any start; a clock that runs back counts as standing still.
 
 use serde::{Deserialize, Serialize};
 
-/// What a place is thought to be.
+/// Health state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It takes traffic and answers.
+    /// Takes traffic and answers.
     Healthy,
-    /// It has failed of late; it still takes traffic.
+    /// Has failed recently; still takes traffic.
     Suspect,
-    /// It answers again, but not for long enough.
+    /// Answers again, but not yet for long enough.
     Recovering,
-    /// It does not answer.
+    /// Does not answer.
     Down,
 }
 
 impl State {
-    /// True if traffic may go there; in any other state only a probe may.
+    /// True if the target gets traffic; in any other state it gets only probes.
     #[must_use]
     pub fn takes_traffic(self) -> bool {
         matches!(self, Self::Healthy | Self::Suspect)
@@ -55,40 +53,40 @@ impl std::fmt::Display for State {
     }
 }
 
-/// What one request says about a place.
+/// Result of one request, as evidence of a target's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// It did what was asked.
+    /// The target did what was asked.
     Success,
-    /// Nobody knows whether it did.
+    /// The target may or may not have done it.
     Unknown,
-    /// It did not.
+    /// The target did not do it.
     Refused,
 }
 
 /// Thresholds of the health state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthConfig {
-    /// What a refusal counts; a timeout counts 1.
+    /// Points of a refusal; a timeout counts 1.
     pub refused_points: u32,
-    /// Points at which a healthy place is suspect.
+    /// Points at which a healthy target becomes suspect.
     pub suspect_points: u32,
-    /// Points at which a suspect place is down.
+    /// Points at which a suspect target becomes down.
     pub down_points: u32,
-    /// The least time between suspect and down.
+    /// The least time from suspect to down.
     pub suspect_ms: u64,
-    /// Successes in a row that clear a suspect place.
+    /// Successes in a row that make a suspect target healthy.
     pub clear_successes: u32,
-    /// The least time that a place stays down.
+    /// The least time that a target stays down.
     pub down_ms: u64,
-    /// Successes in a row that a recovering place needs.
+    /// Successes in a row that a recovering target needs to become healthy.
     pub recover_successes: u32,
-    /// The least time that a place is recovering.
+    /// The least time that a target stays recovering.
     pub recovering_ms: u64,
 }
 
 impl Default for HealthConfig {
-    /// Down within a second at ten failing requests a second; back after four good seconds.
+    /// Down within a second at ten failing requests a second; healthy again after four seconds of successes.
     fn default() -> Self {
         Self {
             refused_points: 2,
@@ -103,31 +101,31 @@ impl Default for HealthConfig {
     }
 }
 
-/// What is remembered about a place.
+/// The health state of a target, with the counts that decide the next transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
     state: State,
     since_ms: u64,
-    /// Bad outcome; what it means depends on the state.
+    /// Points of bad outcomes since the target was last healthy, or since it entered its state.
     points: u32,
-    /// Successes since the last bad outcome.
+    /// Successes since the last bad outcome or change of state.
     successes: u32,
 }
 
 impl Health {
-    /// A place of which nothing is known yet is taken for healthy: the first requests tell.
+    /// A new target counts as healthy until its first requests show otherwise.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
         Self { state: State::Healthy, since_ms: now_ms, points: 0, successes: 0 }
     }
 
-    /// What the place is thought to be.
+    /// The current state.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Since when.
+    /// The time at which the current state began.
     #[must_use]
     pub fn since_ms(&self) -> u64 {
         self.since_ms
@@ -157,7 +155,7 @@ impl Health {
         }
     }
 
-    /// The state to go to, if any.
+    /// The state to change to, if any.
     fn judge(&self, config: &HealthConfig, outcome: Outcome, now_ms: u64) -> Option<State> {
         let passed_ms = now_ms.saturating_sub(self.since_ms);
         let good = outcome == Outcome::Success;
@@ -184,7 +182,7 @@ impl Health {
     }
 
     fn enter(self, state: State, now_ms: u64) -> Self {
-        // On the way down what has been counted goes on counting.
+        // Points that led to suspect count towards down.
         let points = if state == State::Suspect { self.points } else { 0 };
         Self { state, since_ms: now_ms.max(self.since_ms), points, successes: 0 }
     }
@@ -223,7 +221,7 @@ mod tests {
         prop::collection::vec((0_u64..800, outcome()), 0..200)
     }
 
-    /// Every state on the way, with the time; the first is the start.
+    /// Every health on the way, with its time; the first is the start.
     fn run(config: &HealthConfig, steps: &[(u64, Outcome)]) -> Vec<(u64, Health)> {
         let mut now_ms = 0;
         let mut health = Health::new(0);
@@ -266,7 +264,7 @@ mod tests {
         assert!(seen.iter().all(|(_, health)| health.state() == State::Healthy));
     }
 
-    /// Each transition with the default settings: a pause, an observation, and the state that follows.
+    /// Asserts each transition with the default settings: a pause, an outcome, and the state that follows.
     fn follow(steps: &[(u64, Outcome, State)]) {
         let config = HealthConfig::default();
         let (mut now_ms, mut since_ms) = (0, 0);
@@ -300,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_suspect_place_is_down_by_bad_evidence_that_lasts() {
-        // Enough points but too early; a success in between prevents the state `down`.
+        // Enough points, but too early; a success does not reset them.
         follow(&[
             (0, Outcome::Refused, Suspect),
             (100, Outcome::Refused, Suspect),
@@ -308,7 +306,7 @@ mod tests {
             (1, Outcome::Success, Suspect),
             (0, Outcome::Unknown, Down),
         ]);
-        // Enough time has passed, and the points that made it suspect count.
+        // After `suspect_ms`, the points that led to suspect count towards down.
         follow(&[
             (0, Outcome::Refused, Suspect),
             (300, Outcome::Refused, Suspect),
@@ -372,7 +370,7 @@ mod tests {
             }
         }
 
-        /// From anywhere: a worse outcome never leads to a better state than a better one does.
+        /// From any state, a worse outcome never leads to a better state than a better outcome does.
         #[test]
         fn worse_evidence_is_never_better(
             config in configs(), steps in steps(), a in outcome(), b in outcome(), pause in 0_u64..9_000,
@@ -396,7 +394,7 @@ mod tests {
             prop_assert_eq!(seen.last().unwrap().1.state(), State::Down);
         }
 
-        /// Whatever was before, successes bring it back, within the times that the settings say.
+        /// From any state, successes make the target healthy within the configured times.
         #[test]
         fn successes_heal(config in configs(), steps in steps()) {
             let healing = std::iter::repeat_n((500, Outcome::Success), 24);

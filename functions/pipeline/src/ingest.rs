@@ -1,6 +1,6 @@
-//! The one way in which trades become archive objects and candles.
+//! Turns messages into archive objects and candles; the only code that does.
 //!
-//! Order of effects: **archive, then candle, then acknowledge.** The last is the caller's, who acknowledges what
+//! Order of effects: **archive, then candle, then acknowledge.** The caller acknowledges, as
 //! [`Outcome::acknowledge`] says. A crash between any two of them leads to a redelivery that changes nothing:
 //! objects are named by their content, and a candle knows the trades it holds.
 
@@ -14,7 +14,7 @@ use crate::backoff::Backoff;
 use crate::fold::{Fold, FoldError};
 use crate::ports::{Archive, CandleStore, PortError, Put};
 
-/// Messages that are archived at once: enough to hide latency, few enough for the smallest function.
+/// Messages archived concurrently: enough to hide latency, few enough for the smallest function.
 const CONCURRENCY: usize = 8;
 
 /// Turns messages into archive objects and candles.
@@ -26,8 +26,8 @@ pub struct Ingest<A, S> {
 }
 
 impl<A: Archive, S: CandleStore> Ingest<A, S> {
-    /// `symbols` are those that this deployment trades: a message of another is poison. Every trade is folded into
-    /// a candle of each of `intervals`; `backoff` bounds the tries at a contended candle.
+    /// `symbols` are those that this deployment trades; a message of any other is poison. Every trade is folded
+    /// into a candle of each of `intervals`; `backoff` bounds the tries at a contended candle.
     pub fn new(
         archive: A,
         store: S,
@@ -38,7 +38,8 @@ impl<A: Archive, S: CandleStore> Ingest<A, S> {
         Self { archive, symbols, fold: Fold::new(store, intervals, backoff) }
     }
 
-    /// Ingests messages together; the outcomes stand in the order of the bodies. Each message fails alone.
+    /// Ingests messages together. The outcomes are in the order of the bodies; one message's failure leaves the
+    /// others alone.
     pub async fn messages<B: AsRef<[u8]> + Sync>(&self, bodies: &[B]) -> Vec<Outcome> {
         let decoded: Vec<_> =
             bodies.iter().map(|body| message::decode(body.as_ref(), &self.symbols)).collect();
@@ -83,49 +84,49 @@ impl<A: Archive, S: CandleStore> Ingest<A, S> {
     }
 }
 
-/// A message in the archive, on its way to the candles.
+/// An archived message that is still to be folded.
 struct Archived {
     batch: Batch,
     objects_created: usize,
 }
 
-/// What became of one message.
+/// Result of ingesting one message.
 #[derive(Debug)]
 pub enum Outcome {
     /// Archived and folded.
     Ingested(Ingested),
-    /// It can never be ingested; after the queue's number of tries it belongs in the dead-letter queue.
+    /// Can never be ingested; after the queue's number of tries the message belongs in the dead-letter queue.
     Poison(MessageError),
-    /// It may be ingested when it comes again; parts of it may be already, which is harmless.
+    /// May succeed when redelivered; parts of the message may be ingested already, which is harmless.
     Failed(IngestError),
 }
 
 impl Outcome {
-    /// Whether the message may be removed from its queue.
+    /// True if the message may be removed from its queue.
     #[must_use]
     pub fn acknowledge(&self) -> bool {
         matches!(self, Self::Ingested(_))
     }
 }
 
-/// Counts of one ingested message. A redelivered message has created and written nothing.
+/// Counts of one ingested message; a redelivered message creates and writes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ingested {
     /// Trades in the message.
     pub trades: usize,
-    /// Archive objects that were not there before.
+    /// Archive objects that this message created.
     pub objects_created: usize,
     /// Candles that this message changed, alone or together with the others of its call.
     pub candles_written: usize,
 }
 
-/// Why a message could not be ingested this time.
+/// The reason why a message was not ingested at this try.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum IngestError {
-    /// Nothing of the message is in a candle.
+    /// The archive failed; no candle holds trades of the message.
     #[error("archive: {0}")]
     Archive(PortError),
-    /// The message is in the archive, and in some of its candles perhaps.
+    /// A candle failed; the message is archived, and some of its candles may hold its trades.
     #[error(transparent)]
     Fold(FoldError),
 }

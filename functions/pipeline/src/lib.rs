@@ -1,8 +1,8 @@
-//! The machinery between a queue and a candle: what any workload of this shape needs, and no cloud.
+//! Everything between a queue and a candle, independent of any cloud.
 //!
-//! [`ports`] says what the pipeline asks of a cloud; [`ingest`] turns messages into archive
-//! objects, [`replicate`] copies those of the other cloud, and both get trades into candles by [`fold`].
-//! [`health`] says what is thought of a place to publish to, [`route`] where messages go then.
+//! [`ports`] are the interfaces to a cloud. [`ingest`] turns messages into archive objects and candles,
+//! [`replicate`] copies objects of the other cloud, and both use [`fold`] to add trades to candles.
+//! [`health`] is the health state of a target, [`route`] chooses the targets of a message.
 
 pub mod backoff;
 pub mod config;

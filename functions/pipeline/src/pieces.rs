@@ -1,34 +1,34 @@
-//! Reading a candle whose ids lie in pieces beside its record, while another writer may be at it.
+//! Consistent reads of a candle whose ids are stored in pieces beside its record.
 //!
-//! Record and pieces are written in one step and read in two. In between they may be written again, which the reader
-//! sees by the digests in the record, and looks again.
+//! Record and pieces are written in one step and read in two. A write in between shows as a digest in the record that
+//! does not match its piece; the reader then reads again.
 
 use std::future::Future;
 use std::time::Duration;
 
 use crate::ports::{Fault, PortError};
 
-/// Looks at a candle until record and pieces are of one write.
+/// Reads of a candle until record and pieces are of one write.
 const LOOKS: u32 = 6;
-/// Before the second look; it doubles with each.
+/// The pause before the second read; it doubles with each read.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// One look at a record and its pieces.
+/// Result of reading a record and its pieces once.
 #[derive(Clone, Debug)]
 pub enum Look<T, V> {
-    /// All of it is of one write.
+    /// Record and pieces are of one write.
     Whole(T),
     /// A piece is missing, or of another write.
     Torn {
         /// The version of the record.
         version: V,
-        /// Which piece.
+        /// The failure of that piece.
         error: PortError,
     },
 }
 
-/// Looks until all of it is of one write, a few times at most. If the record was the same each time, none was written,
-/// and the pieces are [`Fault::Corrupt`]; else the candle changes faster than it can be read, which passes.
+/// Reads until record and pieces are of one write, at most `LOOKS` times. If the record's version never changed, the
+/// pieces are [`Fault::Corrupt`]; else the candle changes faster than it can be read, which is temporary.
 pub async fn look_until_whole<T, V: PartialEq, F>(look: impl Fn() -> F) -> Result<T, PortError>
 where
     F: Future<Output = Result<Look<T, V>, PortError>>,
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// The result of looks that find these versions torn, and then something whole.
+    /// The result of reads that find these versions torn, and then a whole candle.
     async fn looked(torn: impl IntoIterator<Item = u64>) -> Result<&'static str, Fault> {
         let torn = Mutex::new(torn.into_iter());
         let look = || async {

@@ -1,10 +1,10 @@
-//! What the pipeline asks of a cloud: a queue, an archive and a candle store.
+//! Interfaces to a cloud: a queue, an archive and a candle store.
 //!
 //! Every implementation passes the same suite (crate `conformance`): memory, AWS and Google, emulated or real.
 //!
-//! **After a [`Fault::Unknown`] the effect may or may not have happened.** Every operation is therefore safe to
-//! repeat: publishing again is a duplicate, which folding ignores; putting an object again finds it there;
-//! writing a candle again loses its compare-and-set and finds its trades applied.
+//! **After a [`Fault::Unknown`] the effect may or may not have happened.** Every operation is therefore safe to repeat:
+//! publishing again makes a duplicate, which folding ignores; putting an object again returns [`Put::Present`]; writing a
+//! candle again fails its compare-and-set, and its trades are found applied.
 
 use std::future::Future;
 
@@ -14,15 +14,15 @@ use candle::{Candle, CandleKey, Interval, Symbol};
 
 /// Immutable objects, named by their content.
 pub trait Archive: Send + Sync {
-    /// Stores `bytes` under `name` unless an object of that name is there already.
+    /// Stores `bytes` under `name` unless an object of that name exists.
     fn put_if_absent(
         &self,
         name: &str,
         bytes: Bytes,
     ) -> impl Future<Output = Result<Put, PortError>> + Send;
 
-    /// The object, or `None` if there is none of that name. One that is larger than an object may be, see
-    /// [`Incoming`], is [`Fault::Corrupt`], and no more of it is ever read or held.
+    /// The object, or `None` if there is none of that name. An object above the size limit is [`Fault::Corrupt`]; it is read
+    /// no further than that limit, see [`Incoming`].
     fn get(&self, name: &str) -> impl Future<Output = Result<Option<Bytes>, PortError>> + Send;
 
     /// At most `limit` names that start with `prefix` (whole path segments) and sort after `after`, in byte order.
@@ -34,8 +34,8 @@ pub trait Archive: Send + Sync {
     ) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
 }
 
-/// An object as it comes in, chunk by chunk: one that says that it is larger than an object may be, or turns out to be, ends
-/// the read. A peer's archive may hold anything, and a function has little memory.
+/// A reader's buffer for an object that arrives in chunks. It fails once the announced or received size exceeds the limit: a
+/// peer's archive may hold anything, and a function has little memory.
 #[derive(Debug)]
 pub struct Incoming {
     service: &'static str,
@@ -44,7 +44,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// An object of which nothing has come yet; `announced` is the size that the answer's head says, if it says one.
+    /// An empty buffer; `announced` is the size in the response's header, if any. Fails if that exceeds the limit.
     pub fn new(
         service: &'static str,
         operation: &'static str,
@@ -57,7 +57,7 @@ impl Incoming {
         }
     }
 
-    /// Takes the next bytes.
+    /// Appends the next chunk; fails if the size exceeds the limit.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), PortError> {
         let size = self.bytes.len() + chunk.len();
         if size > MAX_BYTES {
@@ -67,7 +67,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// All of it.
+    /// The complete object.
     #[must_use]
     pub fn whole(self) -> Bytes {
         self.bytes.freeze()
@@ -83,18 +83,18 @@ impl Incoming {
     }
 }
 
-/// What became of a put.
+/// Outcome of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// The object was not there, and now is.
+    /// The object was absent and is now stored.
     Created,
-    /// An object of that name was there; it was not touched.
+    /// An object of that name existed; it is unchanged.
     Present,
 }
 
 /// Candles by key, written by compare-and-set.
 pub trait CandleStore: Send + Sync {
-    /// What a write must still find for it to succeed.
+    /// The version of a stored candle, which a compare-and-set expects.
     type Version: Clone + Send + Sync;
 
     /// The candle of `key` and its version, read with strong consistency; `None` if there is none.
@@ -103,7 +103,7 @@ pub trait CandleStore: Send + Sync {
         key: &CandleKey,
     ) -> impl Future<Output = Result<Option<(Candle, Self::Version)>, PortError>> + Send;
 
-    /// Writes `candle` if the stored version still is `expected` (`None`: if there is no candle of its key).
+    /// Writes `candle` if the stored version still is `expected` (`None`: if no candle of its key is stored).
     fn store(
         &self,
         candle: &Candle,
@@ -118,55 +118,55 @@ pub trait CandleStore: Send + Sync {
     ) -> impl Future<Output = Result<Vec<Candle>, PortError>> + Send;
 }
 
-/// What became of a compare-and-set.
+/// Outcome of a compare-and-set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// The candle is written.
     Written,
-    /// Another writer was first; nothing is written.
+    /// Another writer was first; the store is unchanged.
     Conflict,
-    /// More of the candle's ids change than one step can write; nothing is written. Fewer trades at a time change less.
+    /// More of the candle's ids change than one step can write; the store is unchanged. Fewer trades at a time change less.
     TooLarge,
 }
 
-/// Where the last deep comparison of two archives has got to. It only saves time: one that is lost, old, or of
-/// another deployment leads to names being compared again, and to nothing else.
+/// Saved position of the deep comparison of two archives. It only saves time: if it is lost, old, or of another deployment,
+/// names are compared again, and nothing else happens.
 pub trait Cursor: Send + Sync {
     /// The text that was saved last, if any.
     fn load(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 
-    /// Keeps `text`, in place of what was there.
+    /// Saves `text`, replacing what was saved before.
     fn save(&self, text: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Leaves a mark beside the cursor, by which this cloud is known until its data are lost, unless it has one.
-    /// [`OverrideStore::incarnation`](crate::route::overrides::OverrideStore::incarnation) finds it.
+    /// Stores `mark` beside the cursor as the cloud's incarnation id, unless it has one; it is lost with the cloud's data.
+    /// Read by [`OverrideStore::incarnation`](crate::route::overrides::OverrideStore::incarnation).
     fn ensure_incarnation(&self, mark: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// At-least-once delivery with a dead-letter queue behind it. Order is not promised.
+/// At-least-once delivery with a dead-letter queue; order is not guaranteed.
 pub trait Queue: Send + Sync {
-    /// Publishes each body as one message; the answers stand in the order of the bodies.
+    /// Publishes each body as one message; the results are in the order of the bodies.
     fn publish(
         &self,
         bodies: Vec<String>,
     ) -> impl Future<Output = Vec<Result<MessageId, PortError>>> + Send;
 
-    /// Up to `max` messages, hidden from other receivers until released, acknowledged or timed out. May be empty
-    /// although messages are there; waits a moment for the first one.
+    /// Up to `max` messages, hidden from other receivers until released, acknowledged or timed out. Waits a moment for the
+    /// first one; may return none although the queue has messages.
     fn receive(&self, max: usize) -> impl Future<Output = Result<Vec<Received>, PortError>> + Send;
 
-    /// Removes a received message for good.
+    /// Removes a received message permanently.
     fn acknowledge(&self, receipt: &Receipt) -> impl Future<Output = Result<(), PortError>> + Send;
 
-    /// Gives a received message back for redelivery now.
+    /// Returns a received message for immediate redelivery.
     fn release(&self, receipt: &Receipt) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The queue's own name for a published message.
+/// The queue's id of a published message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub String);
 
-/// What acknowledges one delivery of a message; another delivery has another receipt.
+/// The handle that acknowledges one delivery of a message; another delivery has another receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt(pub String);
 
@@ -175,41 +175,41 @@ pub struct Receipt(pub String);
 pub struct Received {
     /// The message's identity, the same in every delivery.
     pub id: MessageId,
-    /// What acknowledges this delivery.
+    /// The handle that acknowledges this delivery.
     pub receipt: Receipt,
-    /// The message.
+    /// The payload.
     pub body: Bytes,
 }
 
-/// An operation on a cloud that did not succeed.
+/// A failed operation on a cloud.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{service} {operation}: {detail}")]
 pub struct PortError {
-    /// Such as `dynamodb` or `pubsub`.
+    /// The service, such as `dynamodb` or `pubsub`.
     pub service: &'static str,
-    /// Such as `PutItem`, in the service's own words.
+    /// The operation by the service's own name, such as `PutItem`.
     pub operation: &'static str,
-    /// Whether trying again can help.
+    /// The kind of failure: it says if the effect may have happened, and if a retry can help.
     pub fault: Fault,
-    /// What the service or the client said.
+    /// The message of the service or the client.
     pub detail: String,
 }
 
-/// Whether the effect of a failed operation may have happened.
+/// The kind of a failure, by its effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A timeout, a broken connection, a throttle, a 5xx: the effect may have happened; trying again may help.
+    /// A timeout, a broken connection, a throttle, a 5xx: the effect may have happened; a retry may help.
     Unknown,
-    /// Nobody was there: the connection was refused, so nothing was sent and there is no effect; trying again may help.
+    /// Connection refused: nothing was sent, so there is no effect; a retry may help.
     Unreachable,
-    /// The service refused: no effect, and the same request will be refused again.
+    /// The service rejected the request: no effect, and the same request will be rejected again.
     Refused,
-    /// What is stored can't be read as what it should be.
+    /// The stored data can't be decoded.
     Corrupt,
 }
 
 impl Fault {
-    /// Whether the same request may succeed another time.
+    /// True if the same request may succeed at a retry.
     #[must_use]
     pub fn may_pass(self) -> bool {
         matches!(self, Self::Unknown | Self::Unreachable)
@@ -217,8 +217,8 @@ impl Fault {
 }
 
 impl PortError {
-    /// An error whose detail is `cause` and all of its sources. One that would be [`Fault::Unknown`] is
-    /// [`Fault::Unreachable`] if the system refused the connection.
+    /// An error whose detail is `cause` and all of its sources. A [`Fault::Unknown`] becomes [`Fault::Unreachable`] if one
+    /// of them is a refused connection.
     pub fn new(
         service: &'static str,
         operation: &'static str,
@@ -231,7 +231,7 @@ impl PortError {
     }
 }
 
-/// Whether what lies below an SDK's error is a refused connection.
+/// True if an SDK's error has a refused connection among its sources.
 fn is_connection_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -244,7 +244,7 @@ fn is_connection_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// An error and its sources in one line; SDK errors keep what matters in the sources.
+/// An error and its sources in one line; in SDK errors the useful text is in the sources.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

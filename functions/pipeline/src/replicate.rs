@@ -1,24 +1,23 @@
-//! Copies from the other cloud's archive what is missing here, and folds it.
+//! Copies archive objects that this cloud lacks from the other cloud's archive, and folds them.
 //!
-//! **Pull only.** A run lists both archives, gets what the peer has and this cloud lacks, and publishes nothing: there
-//! is no queue in here, so a copy can't come back as an echo. From the peer it only reads.
+//! **Pull only.** A run lists both archives, gets the objects that the peer has and this cloud lacks, and publishes nothing:
+//! without a queue, a copy can't come back as an echo. The peer's archive is only read.
 //!
-//! **Order of effects: candle, then archive.** The other way round from ingest, whose queue delivers again after a
-//! crash. Here nothing does: the next run sees what is in the archive and leaves it out. So the archive object is
-//! the mark that its trades are in the candles, and is put last; after a crash before it, the next run folds the
-//! same trades again, which changes nothing.
+//! **Order of effects: candle, then archive.** The reverse of ingest, whose queue redelivers after a crash. Nothing redelivers
+//! a copy: the next run skips the objects that are in the archive. An archive object therefore marks that its trades are in
+//! the candles, and is put last; after a crash before that, the next run folds the same trades again, which changes nothing.
 //!
-//! **What is compared.** Every run compares the latest hours (the window). It then goes on with the deep pass, a
-//! round through the whole archive, hour by hour, from where the run before it stopped: that finds a hole of any
-//! age. The clock only decides where the window begins, and the cursor only where the deep pass does.
+//! **Scope of the comparison.** Every run compares the latest hours (the window). It then continues the deep pass, a round
+//! through the whole archive, hour by hour, from where the run before stopped: that finds a hole of any age. The clock only
+//! decides where the window begins, and the cursor only where the deep pass does.
 //!
-//! **The incarnation id** is left by each run where there is none. With its data a cloud loses its mark, and by that producers
-//! know that they must send again what only this cloud had.
+//! **The incarnation id** is stored by each run if the cloud has none. A cloud that loses its data loses its id, which tells
+//! producers to resend the messages that only this cloud had.
 //!
-//! **A refusal** of one object, candle or symbol keeps no other away: the run goes on, copies the rest and then fails with
-//! what was refused first. The cursor passes it; each round comes to it again.
+//! **A refusal** of one object, candle or symbol holds nothing else up: the run copies the rest and then fails with the first
+//! refusal. The cursor moves past it; each round tries it again.
 //!
-//! **Symbols** that this deployment does not trade are not copied but named in the report: an object here would say
+//! **Symbols** that this deployment does not trade are not copied but named in the report: an object in this archive would say
 //! that its trades are in candles.
 
 mod copy;
@@ -44,21 +43,21 @@ use crate::ports::{Archive, CandleStore, Cursor, PortError};
 use peer::Peer;
 use place::Place;
 
-/// Objects that are copied together: their trades cost one write a candle.
+/// Objects copied together; their trades cost one write a candle.
 const CHUNK: usize = 64;
-/// Symbols of the peer that are looked for beyond those traded here.
+/// Symbols of the peer to look for beyond those traded here.
 const OTHER_SYMBOLS_MAX: usize = 100;
 
-/// How much a run does.
+/// Bounds of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The latest time, which every run compares.
+    /// Length of the window: the latest time, which every run compares.
     pub window: Duration,
     /// Names of the peer that the deep pass of one run compares at most.
     pub deep_names_max: usize,
-    /// How long one answer of the peer may take.
+    /// Timeout of one answer of the peer.
     pub answer: Duration,
-    /// Tries at each question to the peer.
+    /// Tries at each request to the peer.
     pub tries: u32,
 }
 
@@ -87,7 +86,7 @@ pub struct Replicate<A, S, P, C> {
 
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     /// `symbols` are those that this deployment trades; `fold` is that of its ingest function. `seed` spreads the waits
-    /// between tries at the peer, and tells incarnation ids of the same millisecond apart.
+    /// between tries at the peer, and makes incarnation ids of the same millisecond differ.
     pub fn new(
         archive: A,
         fold: Fold<S>,
@@ -104,15 +103,15 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         Self { archive, fold, peer, cursor, symbols, limits, seed }
     }
 
-    /// Compares and copies until all that this run may compare is compared, or until four fifths of the time are
-    /// over; at `deadline` it is cut off, wherever it is, which is what a crash is: harmless.
+    /// Compares and copies until this run's share is done, or until four fifths of the time are over. At `deadline` it is cut
+    /// off wherever it is, which is as harmless as a crash.
     ///
     /// `now_ms` is the time of day. A wrong one makes the window longer or shorter, and `lag_s` wrong.
     pub async fn run(&self, now_ms: u64, deadline: Instant) -> Report {
         self.watched(now_ms, deadline, &mut |_| ()).await
     }
 
-    /// [`Self::run`], with the report shown as it is after each part of the work.
+    /// [`Self::run`], with the report so far given to `on_progress` after each part of the work.
     pub async fn watched(
         &self,
         now_ms: u64,
@@ -124,7 +123,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         let report = Report::new(now_ms);
         let mut run =
             Run { report, no_new_work, deadline, on_progress, refusals: 0, refused: None };
-        // Boxed: its type is as deep as two clouds' clients, and so would that of every caller be.
+        // Boxed: its type contains both clouds' clients, and without a box so would every caller's.
         let passes: Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(self.passes(&mut run));
         match timeout_at(deadline, passes).await {
             Ok(Ok(())) => {}
@@ -151,7 +150,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         self.deep(run).await
     }
 
-    /// One round through the archive, or as much of it as this run may do, beginning where the cursor says.
+    /// Continues the round through the archive from the cursor, as far as this run's limit allows.
     async fn deep(&self, run: &mut Run<'_>) -> Result<(), Stop> {
         let place = self.load_cursor().await;
         let mut left = self.limits.deep_names_max;
@@ -168,7 +167,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         }
         run.report.end_reached = true;
         for symbol in &self.symbols {
-            // What was passed over above.
+            // The part before the cursor, skipped above.
             let until = match &place {
                 Some(place) if *symbol < place.symbol => None,
                 Some(place) if *symbol == place.symbol => Some(place.folder()),
@@ -186,9 +185,9 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         Ok(())
     }
 
-    /// [`Self::walk`] in steps, with the cursor saved after each; how many names may still be compared, 0 if the walk
-    /// did not come to its end. The cursor passes what is refused: the next round comes to it again, and if it stayed before
-    /// it, no run would get further behind it than one run's names.
+    /// [`Self::walk`] in steps, saving the cursor after each. Returns how many names may still be compared; 0 if the walk did
+    /// not reach its end. The cursor moves past refusals: the next round tries them again, and a cursor that stayed before one
+    /// would keep all later names from being compared.
     async fn deep_walk(
         &self,
         symbol: &Symbol,
@@ -203,7 +202,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             let walked = self.walk(symbol, after, until.as_deref(), step, run).await;
             let walked = run.unless_refused(symbol, walked)?.unwrap_or_default();
             let Some(folder) = walked.stopped_behind else {
-                // At least one, so that 0 is left only where names are.
+                // At least 1: 0 means that names are left.
                 return Ok(left.saturating_sub(walked.names).max(1));
             };
             self.save_cursor(&folder).await;
@@ -216,8 +215,8 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         }
     }
 
-    /// Compares the hours of a symbol behind the name `after` up to the folder `until`, and copies what is missing.
-    /// Whole hours, at least one, and no further one once `names_max` names are compared.
+    /// Compares the hours of a symbol behind the name `after` up to the folder `until`, and copies what is missing. Compares
+    /// whole hours, at least one, and starts no further one once `names_max` names are compared.
     async fn walk(
         &self,
         symbol: &Symbol,
@@ -271,7 +270,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
             if !symbol.parse().is_ok_and(|symbol: Symbol| self.symbols.contains(&symbol)) {
                 run.report.other_symbols.add(symbol);
             }
-            // `0` is the character behind `/`: what follows is behind all names of this symbol.
+            // `0` is the character after `/`, so this sorts behind all names of the symbol.
             after = Some(format!("{}{symbol}0", ObjectName::ROOT));
         }
         Ok(())
@@ -299,20 +298,20 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 }
 
-/// A run under way.
+/// A run in progress.
 struct Run<'p> {
     report: Report,
     no_new_work: Instant,
     deadline: Instant,
     on_progress: &'p mut (dyn FnMut(&Report) + Send),
-    /// The number of things that were refused where the rest was copied.
+    /// Number of objects, candles and symbols that were refused.
     refusals: usize,
-    /// The first of them, and why.
+    /// The first refusal, with its reason.
     refused: Option<String>,
 }
 
 impl Run<'_> {
-    /// The outcome for the symbol; `None`: something of it is refused, which says nothing of the others.
+    /// The result for a symbol; `None` if it was refused, which does not concern the other symbols.
     fn unless_refused<T>(
         &mut self,
         symbol: &Symbol,
@@ -348,7 +347,7 @@ impl Run<'_> {
     }
 }
 
-/// How far a walk came.
+/// Result of a walk.
 #[derive(Default)]
 struct Walked {
     names: usize,
@@ -356,7 +355,7 @@ struct Walked {
     stopped_behind: Option<String>,
 }
 
-/// Why a run ends before it is through.
+/// The reason why a run ends early.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
     #[error("the time is over")]
@@ -372,7 +371,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// True if it is of one object, candle or symbol: the others may be taken all the same.
+    /// True if it concerns one object, candle or symbol only: the others can still be copied.
     fn is_refusal(&self) -> bool {
         match self {
             Self::Time => false,

@@ -1,4 +1,4 @@
-//! Where to publish: from what is thought of each target to "to these, and if they fail to those".
+//! The choice of a route: from the health of each target to the targets of the next messages.
 //!
 //! | policy | a message goes to |
 //! |---|---|
@@ -6,16 +6,16 @@
 //! | primary | one; when it stops taking traffic, the next: another region of its cloud before another cloud |
 //! | weighted | one of those that take traffic, in proportion to their weights |
 //!
-//! If no target takes traffic, those that are recovering get it; if none is, only probes are sent and the spool
-//! grows. A routing override overrides the policy, whichever it is, as long as the target that it names takes traffic.
+//! If no target takes traffic, those that are recovering get it; if there are none, only probes are sent and the spool
+//! grows. A routing override replaces the policy's choice as long as the target that it names takes traffic.
 //!
-//! **What is published** follows from one rule: a target gets every message in the spool that the route assigns to it
-//! and that it has not acknowledged. So a new primary gets the recent window anew, and nothing that died inside the
-//! old one is lost; failing back is the same. Duplicates change nothing.
+//! **Messages to publish** follow from one rule: a target gets every message in the spool that the route assigns to it
+//! and that it has not acknowledged. So a new primary gets the whole spool, and messages that the old one accepted and
+//! lost survive; failback works the same way. Duplicates change nothing.
 //!
-//! **Suspicion is enough to hedge.** While those that a message goes to are suspect, the next target gets as well what
-//! *nobody* has acknowledged yet, and no more. So trades are accepted elsewhere as soon as a cloud is suspected; only
-//! moving the primary, with the whole window, waits until the cloud is known to be down.
+//! **Suspicion is enough to hedge.** While the targets of a message are suspect, the next target gets it too if *no*
+//! target has acknowledged it yet. So trades are accepted elsewhere as soon as a cloud is suspect; the primary, with
+//! the whole spool, moves only once the cloud is down.
 
 pub mod overrides;
 
@@ -30,115 +30,116 @@ pub struct Target {
     pub cloud: String,
     /// Its region.
     pub region: String,
-    /// What a million messages cost, in millionths of any one currency.
+    /// Cost of a million messages, in millionths of a currency that is the same for all targets.
     pub cost_micros: u64,
-    /// Its share in the policy `weighted`; 0: none.
+    /// Its share under the policy `weighted`; 0: none.
     pub weight: u32,
 }
 
-/// How targets are chosen.
+/// The policy by which targets are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// All of them.
+    /// All targets.
     Mirror,
-    /// One of them.
+    /// One target.
     Primary(PrimarySelection),
-    /// Each message to one of them.
+    /// One target for each message.
     Weighted,
 }
 
-/// Which target is the best primary.
+/// The criterion for the best primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrimarySelection {
-    /// The one that stands first in the settings.
+    /// The order of the settings.
     Hand,
     /// The cheapest.
     Cost,
-    /// The quickest; another one must be quicker by so many per cent to be worth a change.
+    /// The lowest latency; a change needs another target to be faster by the margin.
     Latency {
         /// In per cent of the current one's latency.
         margin_percent: u32,
     },
 }
 
-/// A service of a target's region, and what is thought of it.
+/// A service in a target's region, with its health state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceState {
-    /// Such as `queue` or `store`.
+    /// Its name, such as `queue` or `store`.
     pub service: String,
     /// Its health state.
     pub state: State,
 }
 
-/// What is known of a target at the moment of choice.
+/// The state of a target at the moment of choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSnapshot {
-    /// Each service by itself. Those that a target is chosen by decide; the others are only told of.
+    /// Its services. Only those in [`Router::services`] affect the choice; the others appear in the notes.
     pub services: Vec<ServiceState>,
-    /// How long a publish takes; `None`: not known yet.
+    /// Latency of a publish; `None`: not measured yet.
     pub latency_us: Option<u64>,
 }
 
 /// The settings of the choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Router {
-    /// In the order of preference by hand.
+    /// All targets, in the order of preference of the settings.
     pub targets: Vec<Target>,
-    /// How targets are chosen.
+    /// The policy by which targets are chosen.
     pub policy: Policy,
-    /// The services that a target is chosen by; the worst of them counts. `queue` is enough to lose nothing.
+    /// The services that count for the choice; a target is as healthy as the worst of them. `queue` is enough to lose
+    /// nothing.
     pub services: Vec<String>,
-    /// How long a better primary must have been healthy before it is failed back to.
+    /// The time that a better primary must have been healthy before failback.
     pub failback_ms: u64,
 }
 
-/// What is remembered from one choice to the next.
+/// State that is kept from one choice to the next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouterState {
-    /// The primary, as an index.
+    /// The primary, as an index into the targets.
     primary: Option<usize>,
-    /// A better one, and since when it is.
+    /// A better primary, and since when it has been better.
     better: Option<(usize, u64)>,
     /// The target that a routing override names.
     ordered: Option<String>,
 }
 
-/// Where messages go from now on.
+/// The targets of the next messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Who gets messages, with shares; under `mirror` and `primary` each gets all.
+    /// Targets that get messages, with their shares; under `mirror` and `primary` each gets all.
     pub publish: Vec<(String, u32)>,
-    /// Who comes next, in order.
+    /// Targets that come next, in order.
     pub standby: Vec<String>,
-    /// Who gets what nobody has acknowledged, because `publish` is suspect.
+    /// The target that also gets messages without any acknowledgement, because `publish` is suspect.
     pub hedge: Option<String>,
-    /// Whether a message goes to one of `publish`, not to all.
+    /// True if a message goes to one of `publish` instead of all.
     is_shared: bool,
-    /// The change of primary that this choice is.
+    /// The change of primary, if this choice makes one.
     pub change: Option<Change>,
-    /// What is wrong where, such as `aws: store is down`.
+    /// Services that are not healthy, such as `aws: store is down`.
     pub notes: Vec<String>,
 }
 
 /// A change of primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The one before.
+    /// The new primary.
     pub from: String,
     /// The one from now on.
     pub to: String,
-    /// Why.
+    /// Its reason.
     pub why: Why,
 }
 
-/// Why the primary changed.
+/// The reason for a change of primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The one before takes no traffic.
+    /// The former primary takes no traffic.
     Failover,
-    /// A better one has been healthy for long enough.
+    /// A better target has been healthy for long enough.
     Failback,
-    /// By hand.
+    /// A routing override.
     Ordered,
 }
 
@@ -153,7 +154,7 @@ impl std::fmt::Display for Why {
 }
 
 impl RouterState {
-    /// Takes a routing override: this target is the best one, until another order. `None`: choose by the policy.
+    /// Sets the routing override: this target ranks first until the next one. `None`: choose by the policy.
     pub fn order(&mut self, target: Option<String>) {
         self.ordered = target;
         self.better = None;
@@ -161,13 +162,13 @@ impl RouterState {
 }
 
 impl Route {
-    /// Whether `target` gets what nobody has acknowledged.
+    /// True if `target` is the hedge: it gets messages without any acknowledgement.
     #[must_use]
     pub fn hedges(&self, target: &str) -> bool {
         self.hedge.as_deref() == Some(target)
     }
 
-    /// Whether message number `sequence` goes to `target`.
+    /// True if message number `sequence` goes to `target`.
     #[must_use]
     pub fn assigns(&self, target: &str, sequence: u64) -> bool {
         if !self.is_shared {
@@ -186,7 +187,7 @@ impl Route {
 }
 
 impl Router {
-    /// Chooses. `views` stand in the order of the targets; the same arguments give the same choice.
+    /// Chooses the route. `views` are in the order of the targets; the same arguments give the same choice.
     #[must_use]
     pub fn decide(
         &self,
@@ -234,8 +235,8 @@ impl Router {
         (memory, route)
     }
 
-    /// Who gets what nobody has acknowledged: if each that a message goes to may be suspect, the best of the others,
-    /// another region of the same cloud before another cloud.
+    /// The target to hedge with: if all targets of a message may be suspect, the best of the others, another region of
+    /// the same cloud before another cloud.
     fn hedge(
         &self,
         publish: &[usize],
@@ -258,7 +259,7 @@ impl Router {
         memory.ordered.as_ref() == Some(&self.targets[index].name)
     }
 
-    /// Sets the primary; why, if it is another one than before.
+    /// Sets the primary; returns the reason if it changed.
     fn choose(
         &self,
         by: PrimarySelection,
@@ -279,7 +280,7 @@ impl Router {
             let next = ranked.iter().copied().filter(|index| usable.contains(index));
             let next = next.min_by_key(|i| (states[*i], self.targets[*i].cloud != *cloud));
             memory.better = None;
-            // If nobody takes traffic, a change would help nobody.
+            // If no target is usable, a change would not help.
             memory.primary = next.or(Some(current));
             return next.map(|_| Why::Failover);
         }
@@ -329,7 +330,7 @@ impl Router {
         ranked
     }
 
-    /// The worst state of the services that a target is chosen by.
+    /// The worst state of the services that count for the choice.
     fn state(&self, view: &TargetSnapshot) -> State {
         let mine = view.services.iter().filter(|service| self.services.contains(&service.service));
         mine.map(|service| service.state).max().unwrap_or(State::Healthy)
@@ -346,7 +347,7 @@ impl Router {
     }
 }
 
-/// Those that take traffic; if there are none, those that are recovering.
+/// Targets that take traffic; if there are none, those that are recovering.
 fn usable(states: &[State]) -> Vec<usize> {
     let those = |wanted: fn(&State) -> bool| -> Vec<usize> {
         states.iter().enumerate().filter(|(_, state)| wanted(state)).map(|(i, _)| i).collect()

@@ -1,25 +1,25 @@
-//! Trades become queue messages of bounded size.
+//! Packs trades into queue messages of bounded size.
 
 use std::collections::BTreeMap;
 
 use candle::message::Batch;
 use candle::{Symbol, Trade};
 
-/// What a message may hold.
+/// Bounds of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimits {
-    /// Trades in a message.
+    /// The most trades of a message.
     pub max_trades: usize,
-    /// Bytes of an encoded message.
+    /// The most bytes of an encoded message.
     pub max_bytes: usize,
 }
 
 /// An upper bound of one encoded trade: two ids of 20 digits, two decimals of 20, punctuation.
 const TRADE_BYTES_MAX: usize = 96;
-/// An upper bound of what stands around the trades.
+/// An upper bound of the bytes around the trades.
 const ENVELOPE_BYTES_MAX: usize = 64;
 
-/// Collects trades by symbol, and gives out a batch when the next trade might not fit.
+/// Collects trades by symbol, and returns a batch when the next trade might not fit.
 #[derive(Debug)]
 pub struct Batcher {
     capacity: usize,
@@ -27,21 +27,21 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// An empty batcher; a batch holds one trade at least.
+    /// An empty batcher; a batch can hold at least one trade.
     #[must_use]
     pub fn new(limits: BatchLimits) -> Self {
         let by_bytes = limits.max_bytes.saturating_sub(ENVELOPE_BYTES_MAX) / TRADE_BYTES_MAX;
         Self { capacity: limits.max_trades.min(by_bytes).max(1), open: BTreeMap::new() }
     }
 
-    /// Adds a trade; a full batch of its symbol comes out.
+    /// Adds a trade; returns its symbol's batch if that is full.
     ///
-    /// The same trade may come again, in this batch or another: folding ignores it. Another one with an id of this batch
-    /// begins a batch of its own: a message with both would be refused, and cost all others in it.
+    /// The same trade may come again, in this batch or another: folding ignores it. A different trade with an id of this
+    /// batch starts a new batch: a message with both would be refused as a whole.
     pub fn push(&mut self, symbol: &Symbol, trade: Trade) -> Option<Batch> {
         let trades = self.open.entry(symbol.clone()).or_default();
         let contradicts = |held: &Trade| held.id == trade.id && *held != trade;
-        // Ids come in order, but for those that come again.
+        // Ids ascend, except for repeated trades.
         let is_new = trades.last().is_none_or(|last| last.id < trade.id);
         if !is_new && trades.iter().any(contradicts) {
             let trades = std::mem::replace(trades, vec![trade]);
@@ -54,20 +54,20 @@ impl Batcher {
         Some(Batch { symbol: symbol.clone(), trades: std::mem::take(trades) })
     }
 
-    /// What is there, a batch for each symbol; the batcher is empty then.
+    /// Removes all collected trades, as a batch for each symbol.
     pub fn flush(&mut self) -> impl Iterator<Item = Batch> + use<> {
         let open = std::mem::take(&mut self.open).into_iter();
         let open = open.filter(|(_, trades)| !trades.is_empty());
         open.map(|(symbol, trades)| Batch { symbol, trades })
     }
 
-    /// Whether no trade waits.
+    /// True if no trade is collected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.open.values().all(Vec::is_empty)
     }
 
-    /// What is left, a batch for each symbol.
+    /// The remaining trades, as a batch for each symbol.
     pub fn finish(mut self) -> impl Iterator<Item = Batch> {
         self.flush()
     }

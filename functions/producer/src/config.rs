@@ -1,4 +1,4 @@
-//! What a producer is told by its environment: `infra`'s `Settings::producer_env` gives all of it.
+//! Settings that a producer reads from its environment; `infra`'s `Settings::producer_env` renders all of them.
 //!
 //! | variable | meaning |
 //! |---|---|
@@ -44,34 +44,34 @@ const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
 /// The settings of a producer.
 #[derive(Clone, Debug)]
 pub struct ProducerConfig {
-    /// What may be sent: the functions take messages of others for poison.
+    /// Symbols to send; the functions treat messages of others as poison.
     pub symbols: Symbols,
     /// Messages, targets and policy.
     pub relay: RelayConfig,
-    /// As it is written in the settings.
+    /// The policy, as the settings spell it.
     pub policy: String,
     /// The spool.
     pub spool: SpoolConfig,
-    /// How often each cloud's register is read.
+    /// The interval between two reads of each cloud's override store.
     pub overrides_every: Duration,
-    /// The queue and the register of AWS.
+    /// The queue and the override store of AWS.
     pub aws: AwsPlace,
-    /// The queue and the register of Google Cloud.
+    /// The queue and the override store of Google Cloud.
     pub gcp: GcpPlace,
-    /// Where trades come from.
+    /// The source of trades.
     pub exchange: Exchange,
 }
 
-/// What of AWS is used.
+/// Resources of AWS that the producer uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsPlace {
     /// The SQS queue.
     pub queue: String,
     /// The table of candles, with the override store.
     pub table: String,
-    /// The queues of other regions, where they have other names.
+    /// Names of the queues of other regions, if they differ.
     pub region_queues: BTreeMap<String, String>,
-    /// Their tables.
+    /// Names of their tables, if they differ.
     pub region_tables: BTreeMap<String, String>,
     /// The sign-in of a virtual machine on Google Cloud to AWS.
     pub sign_in: Option<SignIn>,
@@ -87,26 +87,26 @@ pub struct SignIn {
 }
 
 impl AwsPlace {
-    /// The queue in a region; in the first one, where none is named.
+    /// The name of the queue in a region; the empty text stands for the first region.
     #[must_use]
     pub fn queue_in(&self, region: &str) -> &str {
         self.region_queues.get(region).unwrap_or(&self.queue)
     }
 
-    /// The table in a region.
+    /// The name of the table in a region.
     #[must_use]
     pub fn table_in(&self, region: &str) -> &str {
         self.region_tables.get(region).unwrap_or(&self.table)
     }
 }
 
-/// The store that a target's messages end up in: AWS has one in each region, Google Cloud one for all of them.
+/// The candle store behind a target: AWS has one in each region, Google Cloud one for all of them.
 #[must_use]
 pub fn store_of(target: &Target) -> &str {
     if target.cloud == "aws" { &target.name } else { &target.cloud }
 }
 
-/// What of Google Cloud is used.
+/// Resources of Google Cloud that the producer uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GcpPlace {
     /// The project's id.
@@ -119,19 +119,19 @@ pub struct GcpPlace {
     pub collection: String,
 }
 
-/// Where Binance is.
+/// Addresses of Binance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exchange {
-    /// The stream.
+    /// The URL of the stream.
     pub stream_url: String,
-    /// Where missed trades are fetched.
+    /// The URL from which missed trades are fetched; `None`: they are not.
     pub rest_url: Option<String>,
-    /// The largest gap to fetch while the stream waits.
+    /// The most missing trades to fetch while the stream waits.
     pub gap_max_trades: u64,
 }
 
 impl ProducerConfig {
-    /// Reads the settings through `get`, which looks a variable up. `seed` should differ between producers.
+    /// Reads the settings through `get`, which looks up a variable. `seed` should differ between producers.
     pub fn from_vars(get: impl Fn(&str) -> Option<String>, seed: u64) -> Result<Self, ConfigError> {
         let vars = Vars(&get);
         let router = vars.router()?;

@@ -38,7 +38,7 @@ pub struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A producer runs, and has its spool.
+    /// A producer has started and opened its spool.
     Started {
         /// The version of the lines that follow, [`VERSION`]; the first one had no number.
         #[serde(default = "first_version")]
@@ -54,7 +54,7 @@ pub enum Event {
     Resumed {
         /// The source.
         source: String,
-        /// Trades of it that are passed over, since they are spooled.
+        /// Number of its trades that are skipped, since they are spooled.
         taken: u64,
         /// The reason for the position.
         why: String,
@@ -67,7 +67,7 @@ pub enum Event {
         symbol: Symbol,
         /// Their ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
-        /// It was there when the producer started; an earlier one has told of it too, unless it was killed in between.
+        /// True if it was in the spool at the start; an earlier producer reported it too, unless it was killed in between.
         #[serde(default, skip_serializing_if = "is_false")]
         recovered: bool,
     },
@@ -77,7 +77,7 @@ pub enum Event {
         target: String,
         /// The message.
         sequence: u64,
-        /// No target had, as far as this producer knows: its trades count as accepted from now on.
+        /// True if it is the first acknowledgement that this producer knows of: from now on its trades count as accepted.
         is_first: bool,
     },
     /// A publish ended without an answer, so a target may have the message or not; it is sent again.
@@ -116,7 +116,7 @@ pub enum Event {
     Routed {
         /// The targets; none: nothing is published.
         publish: Vec<String>,
-        /// The target that gets, beside them, the messages that no target has acknowledged, as they are suspect.
+        /// The hedge: the target that also gets messages without any acknowledgement, because the others are suspect.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hedge: Option<String>,
         /// The epoch of the latest override; 0: there was none.
@@ -124,7 +124,7 @@ pub enum Event {
         /// The reason.
         why: String,
     },
-    /// Nothing more fits into the spool: the source waits.
+    /// The spool is full: the source waits.
     Full {
         /// The reason, and the next step.
         why: String,
@@ -135,18 +135,18 @@ pub enum Event {
         symbol: Symbol,
         /// Their ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
-        /// They were fetched; else they are missing.
+        /// True if they were fetched; else they are missing.
         filled: bool,
         /// The reason why they are missing.
         why: String,
     },
-    /// Ids that no trade comes of, and that are asked for no more.
+    /// Ids that have no trade; they are not requested again.
     PassedOver {
         /// The symbol whose ids they are.
         symbol: Symbol,
         /// The ids: `[first, last]` each.
         ids: Vec<(u64, u64)>,
-        /// A description of the rows that stood in the place of trades.
+        /// The rows that stood in place of trades.
         why: String,
     },
     /// The connection to the stream.
@@ -163,18 +163,18 @@ pub enum Event {
     },
     /// After `quiet`, the stream has brought a trade.
     Trading,
-    /// The lines of a recording that has ended, by what became of them.
+    /// Counts of the lines of a recording that has ended, by kind.
     Read(Counts),
-    /// The source has ended and the route's targets have all of it.
+    /// The source has ended, and the route's targets have acknowledged all of it.
     Done {
         /// Trades taken from the source by this producer.
         trades: u64,
         /// Messages made of them.
         messages: u64,
     },
-    /// A signal ended the producer; what it has taken is spooled.
+    /// A signal ended the producer; the trades that it has taken are spooled.
     Stopped {
-        /// Such as `SIGTERM`.
+        /// The signal, such as `SIGTERM`.
         signal: String,
     },
 }
@@ -187,7 +187,7 @@ impl Event {
         Self::Spooled { sequence, symbol: batch.symbol.clone(), ids: ids.pairs(), recovered }
     }
 
-    /// The event of a route, with the reason that the route itself has.
+    /// The event of a route, with the route's own reason.
     #[must_use]
     pub fn routed(route: &Route, epoch: u64) -> Self {
         let change = route.change.as_ref();
@@ -202,7 +202,7 @@ impl Event {
         Self::routed_because(route, epoch, all)
     }
 
-    /// The event of a route, with another reason.
+    /// The event of a route, with a given reason.
     #[must_use]
     pub fn routed_because(route: &Route, epoch: u64, why: impl Into<String>) -> Self {
         let publish = route.publish.iter().map(|(name, _)| name.clone()).collect();

@@ -1,4 +1,4 @@
-//! Trades made up from a seed, in Binance's wire format.
+//! Generates trades from a seed, in Binance's wire format.
 
 use candle::{Price, Quantity, Symbol, Trade, binance};
 use rand::{RngExt as _, SeedableRng};
@@ -6,16 +6,16 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::recording::SourceTrade;
 
-/// 2024-01-01 23:57:30 UTC: a day and an hour end soon after.
+/// 2024-01-01 23:57:30 UTC: shortly before the end of an hour and a day.
 const START_MS: u64 = 1_704_153_450_000;
 const FIRST_ID: u64 = 3_400_000_000;
 const TICK_UNITS: u64 = 1_000_000;
 const LOT_UNITS: u64 = 1_000;
 
-/// The first trade that is made.
+/// The first generated trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// No trade is before it, in epoch milliseconds.
+    /// A lower bound of its time, in epoch milliseconds.
     pub time_ms: u64,
     /// Its id.
     pub id: u64,
@@ -35,7 +35,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Two trades in a row are less than this apart, in milliseconds.
+    /// An upper bound, exclusive, of the time between two successive trades, in milliseconds.
     pub const MOST_MS_APART: u64 = 140;
 
     /// `count` trades of `symbol`.

@@ -1,9 +1,9 @@
-//! Where trades come from, and how they become messages.
+//! Sources of trades, and the way of trades into messages and messages to the clouds.
 //!
-//! [`recording`] reads trades from a file, [`generator`] makes them up from a seed, [`batcher`] turns trades into queue
-//! messages of bounded size, [`spool`] keeps those on disk until a cloud has them, and [`relay`] takes them to the clouds.
-//! [`config`] is the configuration of the program `producer`, [`events`] what it writes about its work, [`status`] its state.
-//! No cloud and no network is in here: the crate `producer-program` is the program with both.
+//! [`recording`] reads trades from a file, [`generator`] makes them up from a seed, [`batcher`] packs trades into messages of
+//! bounded size, [`spool`] keeps those on disk until a cloud has them, and [`relay`] publishes them. [`config`] is the
+//! configuration of the program `producer`, [`events`] its event log, [`status`] its state. This crate uses no cloud and no
+//! network: the program itself is the crate `producer-program`.
 
 pub mod batcher;
 pub mod config;

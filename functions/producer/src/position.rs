@@ -1,4 +1,4 @@
-//! How far into its source a producer is, so that the next one goes on from there.
+//! A producer's position in its source, from which the next producer continues.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,22 +8,22 @@ use candle::message::Batch;
 use candle::{IdRanges, Symbol};
 use serde::{Deserialize, Serialize};
 
-/// Ranges of missing trades that are kept for each symbol: the position is written ten times a second.
+/// Ranges of missing trades to keep for each symbol: the position is written ten times a second.
 const MISSING_MAX: usize = 1_000;
 
-/// A place in a source, kept beside the spool. Everything before it is spooled; some of what comes after it may be, and
-/// is sent again then, which changes nothing.
+/// A position in a source, stored beside the spool. All trades before it are spooled; some after it may be, and are sent
+/// again then, which changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
-    /// What the source is, with its symbols: of another one this says nothing.
+    /// The identity of the source, with its symbols; the position is valid for no other.
     pub source: String,
-    /// Trades from the start of the source such that all of them are spooled.
+    /// Number of trades from the start of the source that are all spooled.
     pub taken: u64,
-    /// The greatest id that is spooled, by symbol.
+    /// The greatest spooled id by symbol.
     pub last_ids: BTreeMap<Symbol, u64>,
-    /// Trades that were passed over and have not come since, by symbol; the latest ranges, if there are very many. Noted
-    /// of sources only that can be asked again, see [`Position::take_in`].
+    /// Skipped trades that have not come since, by symbol; the latest ranges, if there are very many. Recorded only for
+    /// sources that can be asked again, see [`Position::take_in`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<Symbol, IdRanges>,
 }
@@ -35,15 +35,14 @@ impl Position {
         Self { source: source.to_owned(), ..Self::default() }
     }
 
-    /// Reads what [`Position::text`] wrote, if it is of the same source.
+    /// Parses the text of [`Position::text`]; `None` if it is of another source.
     #[must_use]
     pub fn parse(text: &str, source: &str) -> Option<Self> {
         let position: Self = serde_json::from_str(text).ok()?;
         (position.source == source).then_some(position)
     }
 
-    /// Takes in which trades a message has. With `notes_gaps` also which it leaves out, and which it brings that an earlier
-    /// one left out.
+    /// Records the trades of a message. With `notes_gaps` also the ids that it skips, and the earlier gaps that it fills.
     pub fn take_in(&mut self, batch: &Batch, notes_gaps: bool) {
         let here: IdRanges = batch.trades.iter().map(|trade| trade.id).collect();
         let Some((first, last)) = here.first().zip(here.last()) else { return };
@@ -55,7 +54,7 @@ impl Position {
         self.last_ids.insert(batch.symbol.clone(), last.max(known.unwrap_or_default()));
     }
 
-    /// Of the trades from the first unknown one to the last one, only these have come.
+    /// Records a gap: of the ids `passed`, only those in `here` have come.
     fn note_gaps(&mut self, symbol: &Symbol, passed: RangeInclusive<u64>, here: &IdRanges) {
         let missing = self.missing.entry(symbol.clone()).or_default();
         if !passed.is_empty() {
@@ -71,8 +70,8 @@ impl Position {
         }
     }
 
-    /// Takes off what is missing what the source has said that it will never come. Of trades that are still ahead nothing
-    /// is taken off yet, so that stays in `settled`.
+    /// Removes ids from the gaps that the source has declared to be without a trade. Ids ahead of the position stay in
+    /// `settled`.
     pub fn settle(&mut self, settled: &Settled) {
         for (symbol, ids) in settled.lock().iter_mut() {
             let Some(last) = self.last_ids.get(symbol) else { continue };
@@ -86,23 +85,23 @@ impl Position {
         }
     }
 
-    /// As a line of JSON.
+    /// The position as a line of JSON.
     #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// Ids of which the source has said that no trade comes: they are missing, and not asked for. Shared by the source, which
-/// adds them, and the relay, which keeps the position.
+/// Ids that the source has declared to be without a trade; they are not requested again. Shared by the source, which adds
+/// them, and the relay, which keeps the position.
 #[derive(Debug, Default)]
 pub struct Settled(Mutex<BTreeMap<Symbol, IdRanges>>);
 
 impl Settled {
-    /// Ranges that are kept for each symbol: ids that lie far ahead may be nonsense, and are never taken in.
+    /// Ranges to keep for each symbol: ids far ahead may be invalid, and would stay forever.
     const RANGES_MAX: usize = 1_000;
 
-    /// Adds ids; the least ones stay, if there are very many.
+    /// Adds ids; the lowest ranges are kept if there are very many.
     pub fn add(&self, symbol: &Symbol, ids: &IdRanges) {
         let mut settled = self.lock();
         let of_symbol = settled.entry(symbol.clone()).or_default();
@@ -112,7 +111,7 @@ impl Settled {
         }
     }
 
-    /// Those that have not been taken into a position yet.
+    /// The ids of a symbol that no position has taken in yet.
     #[must_use]
     pub fn of(&self, symbol: &Symbol) -> IdRanges {
         self.lock().get(symbol).cloned().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! Trades from a recording: lines of whatever Binance sends or gives for download, plain, gzip or zip. The page
-//! `docs/recordings.md` says what becomes of each kind of line.
+//! Trades from a recording: lines as Binance sends them or offers them for download, plain, gzip or zip.
+//! `docs/recordings.md` says how each kind of line is treated.
 
 mod counts;
 mod lines;
@@ -19,13 +19,13 @@ use lines::Line;
 pub use open::Unreadable;
 use open::{Part, Parts};
 
-/// Symbols that were not asked for and are named where there is no trade.
+/// Symbols to name, of those not wanted, when a recording has no wanted trade.
 const OTHERS_MAX: usize = 5;
 
 /// The finding for a line, or a file, that ends too early.
 const CUT: Found = Found::PassedOver { kind: Kind::CutShort, trade: None };
 
-/// A trade as it came from a source.
+/// A trade from a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceTrade {
     /// Its symbol.
@@ -34,42 +34,42 @@ pub struct SourceTrade {
     pub trade: Trade,
 }
 
-/// A trade and the frame that it came in.
+/// A trade and its frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     /// The trade.
     pub trade: SourceTrade,
-    /// The line of the recording, word for word, if it is one frame; else a frame that says the same.
+    /// The line of the recording, word for word, if it is one frame; else an equivalent frame.
     pub frame: String,
 }
 
-/// The choice of what to take of a recording.
+/// Selects the trades to read.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Trades of these symbols; empty: of all.
     pub symbols: Vec<Symbol>,
-    /// The symbols that the user named: rows that do not say of what they are are of the only one.
+    /// The symbols that the user named; if there is only one, rows that name no symbol are of it.
     pub named: Vec<Symbol>,
-    /// The first line that is refused or cut short costs the file.
+    /// If set, the first line that is refused or cut short is an error.
     pub is_strict: bool,
 }
 
-/// The trades of a file, in its order; an error if there is none at all.
+/// The trades of a file, in its order; an error if it has none.
 pub struct Recording {
     path: PathBuf,
     wanted: Wanted,
     parts: Parts,
     reading: Option<Reading>,
-    /// Trades of the line that came last.
+    /// Trades of the latest line that are not returned yet.
     ready: VecDeque<(Kind, Recorded)>,
-    /// The form of the trade that came last.
+    /// The form of the latest returned trade.
     last: Option<Kind>,
     counts: Arc<Mutex<Counts>>,
     others: BTreeSet<Symbol>,
     is_over: bool,
 }
 
-/// A part of the file that is being read: all of it, or a member of a zip.
+/// The part of the file being read: all of it, or a member of a zip.
 struct Reading {
     part: Part,
     lines: Lines,
@@ -77,12 +77,12 @@ struct Reading {
     is_over: bool,
 }
 
-/// A place in a recording.
+/// A position in a recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub path: PathBuf,
-    /// The member, if it is a zip.
+    /// The member, if the file is a zip.
     pub member: Option<String>,
     /// The line, from 1; 0 before the first.
     pub line: u64,
@@ -99,7 +99,7 @@ impl fmt::Display for Place {
 }
 
 impl Recording {
-    /// Opens a file; its content says how it is packed.
+    /// Opens a file; the packing is detected from its content.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
         Ok(Self {
             path: path.to_owned(),
@@ -114,19 +114,19 @@ impl Recording {
         })
     }
 
-    /// Takes this of it only; without, all that there is.
+    /// Restricts the reading to `wanted`; by default all trades are read.
     #[must_use]
     pub fn wanting(self, wanted: Wanted) -> Self {
         Self { wanted, ..self }
     }
 
-    /// The lines so far, by kind; they go on being counted there.
+    /// The counts of lines by kind, shared: they grow as reading goes on.
     #[must_use]
     pub fn counts(&self) -> Arc<Mutex<Counts>> {
         Arc::clone(&self.counts)
     }
 
-    /// Counts the trade that came last as refused: it contradicts another.
+    /// Counts the latest trade as refused: it contradicts another one.
     pub fn refuse(&mut self, why: &str) -> Result<(), SourceError> {
         if let Some(kind) = self.last.take() {
             self.lock().take_back(kind);
@@ -162,7 +162,7 @@ impl Recording {
         Reading { part, lines: Lines::new(symbol), line: 0, is_over: false }
     }
 
-    /// Reads a line, if there is one more in this part.
+    /// Reads the next line of this part, if there is one.
     fn next_line(&mut self) -> Result<(), SourceError> {
         let Some(reading) = &mut self.reading else { return Ok(()) };
         reading.line += 1;
@@ -213,7 +213,7 @@ impl Recording {
         self.wanted.symbols.is_empty() || self.wanted.symbols.contains(symbol)
     }
 
-    /// The line, if it is one frame.
+    /// The line itself if it is one frame, else an encoded frame.
     fn frame(&self, kind: Kind, symbol: &Symbol, trade: &Trade) -> String {
         let line = self.reading.as_ref().map_or(&[][..], |reading| reading.part.lines.text());
         match binance::json_part(line) {
@@ -238,14 +238,14 @@ impl Recording {
         Ok(())
     }
 
-    /// The place of the line that came last.
+    /// The place of the latest line.
     fn place(&self) -> Place {
         let path = self.path.clone();
         let Some(reading) = &self.reading else { return Place { path, member: None, line: 0 } };
         Place { path, member: reading.part.member.clone(), line: reading.line }
     }
 
-    /// There has to be a trade in it.
+    /// Fails if the file had no wanted trade.
     fn check_any(&self) -> Result<(), SourceError> {
         let counts = self.lock().clone();
         if counts.trades() > 0 {
@@ -282,7 +282,7 @@ impl Iterator for Recording {
     }
 }
 
-/// A recording that can't be read; the place is named.
+/// A recording that can't be read, with the place of the failure.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file can't be opened.
@@ -293,7 +293,7 @@ pub enum SourceError {
         /// The system's error.
         cause: io::Error,
     },
-    /// It is not packed in a way that is known here.
+    /// The file is packed in an unsupported way.
     #[error("{}: {why}", path.display())]
     Unreadable {
         /// The file.
@@ -301,7 +301,7 @@ pub enum SourceError {
         /// The reason.
         why: Unreadable,
     },
-    /// It can't be read on, or its compression is damaged.
+    /// A read failed, or the compressed data is damaged.
     #[error("read {place}: {cause}")]
     Read {
         /// The line.
@@ -309,7 +309,7 @@ pub enum SourceError {
         /// The error of the system or of the decompression.
         cause: io::Error,
     },
-    /// A line is not what it should be, where input is to be strict.
+    /// A line is malformed, and the input is strict.
     #[error(
         "{place}: {why} ({kind}; without --strict-input it would be counted, and the rest taken)"
     )]
@@ -321,12 +321,12 @@ pub enum SourceError {
         /// The reason.
         why: String,
     },
-    /// There is nothing to send.
+    /// The file has no trade to send.
     #[error("{}: there is no trade in it{of}: {counts}", path.display())]
     NoTrade {
         /// The file.
         path: PathBuf,
-        /// Of which symbols, and of which other ones there are some.
+        /// The wanted symbols, and others that the file has trades of.
         of: String,
         /// The counts of its lines.
         counts: Box<Counts>,
@@ -334,7 +334,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// True if another input, or another argument, would help: not what the system said while reading.
+    /// True if another input or argument would help; false for an I/O error while reading.
     #[must_use]
     pub fn is_about_input(&self) -> bool {
         !matches!(self, Self::Read { .. })

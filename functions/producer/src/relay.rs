@@ -1,12 +1,12 @@
-//! From a source to the clouds: batches, the spool, and a publisher for each target, all at once.
+//! From a source to the clouds: batches, the spool, and a publisher for each target, all concurrent.
 //!
-//! A trade waits in a batch for `batch_age` at most, is spooled, and is published to the targets that the route names.
-//! A publisher goes through the spool by itself: a slow cloud does not hold up another one. What it has in hand is
-//! bounded by `publish_messages` and `publish_bytes`; all else is on disk. When the spool is full nothing more is taken
-//! from the source until there is room: nothing is dropped.
+//! A trade waits in a batch for `batch_age` at most, is spooled, and is published to the targets of the route. Each
+//! publisher reads the spool by itself, so a slow cloud does not hold up another one. A publisher holds at most
+//! `publish_messages` and `publish_bytes` in memory; all else is on disk. While the spool is full, no trade is taken from
+//! the source: none is dropped.
 //!
-//! The probe is a real message sent once more to a target that gets no traffic: a duplicate changes nothing, and it
-//! tests the very thing that matters.
+//! A probe is a real message, sent once more to a target without traffic: a duplicate changes nothing, and it tests
+//! exactly the path that matters.
 
 mod intake;
 mod publisher;
@@ -35,83 +35,82 @@ use crate::spool::{Spool, SpoolError};
 pub struct RelayConfig {
     /// Targets and policy.
     pub router: Router,
-    /// When a target is taken for down, and when for healthy.
+    /// Thresholds of the health of each target.
     pub health: HealthConfig,
-    /// What a message may hold.
+    /// Bounds of a message.
     pub limits: BatchLimits,
-    /// How long a trade may wait for others to fill a message.
+    /// The longest time that a trade waits for others to fill a message.
     pub batch_age: Duration,
-    /// Messages that a target is given at once, at least 1.
+    /// Messages in one publish, at least 1.
     pub publish_messages: usize,
-    /// Bytes that a target is given at once; one message goes however large it is.
+    /// Bytes in one publish; a single message may exceed it.
     pub publish_bytes: usize,
-    /// An answer that takes longer speaks against its target, each such time anew.
+    /// The time after which a missing answer counts as a bad outcome, and again after each further such time.
     pub publish_slow: Duration,
-    /// How long to wait for the answer; after that it is unknown what happened.
+    /// The longest wait for an answer; after that the outcome is unknown.
     pub publish_deadline: Duration,
-    /// The ceiling of the first wait after a failure; it doubles each time.
+    /// The ceiling of the first wait after a failure; it doubles with each failure.
     pub backoff_base: Duration,
     /// The ceiling of every wait.
     pub backoff_cap: Duration,
     /// The interval between two probes of a target without traffic.
     pub probe: Duration,
-    /// How often acknowledgements are written down and routes looked at.
+    /// The interval at which acknowledgements are saved and the route is chosen again.
     pub checkpoint: Duration,
-    /// A routing override is looked for in the clouds; without news for so long nothing is published. `None`: there
-    /// are no orders.
+    /// The time after which, if no override store could be read, nothing is published. `None`: there are no overrides.
     pub lease: Option<Duration>,
-    /// Where the waits come from; should differ between producers.
+    /// Seed of the waits; should differ between producers.
     pub seed: u64,
 }
 
-/// What a relay did.
+/// Work that a relay has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relayed {
     /// Trades taken from the source.
     pub trades: u64,
     /// Messages spooled.
     pub messages: u64,
-    /// Messages that stay in the spool because a target that is to have them refuses them, while it takes others.
+    /// Messages left in the spool because a target of the route refuses them while it accepts others.
     pub refused: u64,
 }
 
-/// A target as a relay sees it.
+/// A target's state in a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetView {
     /// Its name.
     pub name: String,
     /// Its health state.
     pub health: Health,
-    /// How long a publish takes; `None`: not known yet.
+    /// Latency of a publish; `None`: not measured yet.
     pub latency_us: Option<u64>,
 }
 
-/// What a relay knows at a moment.
+/// A snapshot of a relay's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayView {
-    /// In the order of the router.
+    /// The targets, in the order of the router.
     pub targets: Vec<TargetView>,
-    /// Where messages go.
+    /// The targets of the next messages.
     pub route: Route,
     /// The latest routing override.
     pub order: Option<RoutingOverride>,
-    /// Why nothing is published, if so.
+    /// The reason why nothing is published, if so.
     pub fenced: Option<Fenced>,
     /// Bytes in the spool.
     pub spool_bytes: u64,
-    /// Messages in the spool that nobody has acknowledged.
+    /// Messages in the spool that no target has acknowledged.
     pub waiting: u64,
 }
 
-/// Takes trades to the clouds.
+/// Publishes trades to the clouds.
 pub struct Relay<Q> {
     config: RelayConfig,
-    /// In the order of the router's targets.
+    /// The queues, in the order of the router's targets.
     queues: Vec<Q>,
     state: Mutex<State>,
-    /// Whether the position notes which trades were passed over.
+    /// True if the position records the ids that were skipped.
     keeps_gaps: bool,
-    /// The ids of it that never come.
+    /// Ids of the gaps that will never come.
     settled: Option<Arc<Settled>>,
     changed: watch::Sender<()>,
     started: Instant,
@@ -121,7 +120,7 @@ pub struct Relay<Q> {
 
 impl<Q: Queue> Relay<Q> {
     /// A relay with a queue for each target of the router, in its order. `clock_ms` is the time since the epoch;
-    /// `on_event` is called with each event, in the order in which they happen, and must neither wait nor call the relay.
+    /// `on_event` is called with each event, in order, and must neither wait nor call the relay.
     pub fn new(
         config: RelayConfig,
         spool: Spool,
@@ -136,30 +135,29 @@ impl<Q: Queue> Relay<Q> {
         Self { config, queues, state, keeps_gaps, settled, changed, started, clock_ms, on_event }
     }
 
-    /// Goes on from where an earlier relay was in the same source; the caller gives what comes from there on.
+    /// Continues from the position of an earlier relay in the same source; the caller supplies the trades from there on.
     #[must_use]
     pub fn resuming(self, position: Position) -> Self {
         self.state().resume(position);
         self
     }
 
-    /// Notes in the position which trades the source passed over: for one whose ids are contiguous, and that can be asked
-    /// again.
+    /// Records skipped ids in the position: for a source with contiguous ids that can be asked again.
     #[must_use]
     pub fn keeping_gaps(self) -> Self {
         Self { keeps_gaps: true, ..self }
     }
 
-    /// Takes off the gaps in the position what the source settles.
+    /// Removes ids from the position's gaps that the source has declared to be without a trade.
     #[must_use]
     pub fn settling(self, settled: Arc<Settled>) -> Self {
         Self { settled: Some(settled), ..self }
     }
 
-    /// Takes trades until the source ends and all that was spooled is where the route wants it.
+    /// Takes trades until the source ends and all spooled messages are acknowledged by the route's targets.
     ///
-    /// It may be dropped at any time, as it may be killed: what was spooled is published by the next relay.
-    /// [`Relay::checkpoint`] then saves some of it from being published again.
+    /// May be dropped or killed at any time: the next relay publishes the spooled messages. A final [`Relay::checkpoint`]
+    /// keeps some of them from being published again.
     pub async fn run(&self, source: mpsc::Receiver<SourceTrade>) -> Result<Relayed, SpoolError> {
         let publishers = (0..self.queues.len()).map(|target| self.publish(target));
         let publishers = futures::future::try_join_all(publishers);
@@ -167,23 +165,23 @@ impl<Q: Queue> Relay<Q> {
         Ok(Relayed { refused: self.state().refused(&self.config), ..relayed })
     }
 
-    /// Waits until the source has ended and all that it gave is spooled.
+    /// Waits until the source has ended and all its trades are spooled.
     pub async fn all_spooled(&self) {
         let mut changed = self.changed.subscribe();
         while !self.state().is_all_spooled {
-            // The sender is a part of this relay.
+            // Can't fail: this relay holds the sender.
             let _ = changed.changed().await;
         }
     }
 
-    /// Writes down what is known: acknowledgements, and how far the source is.
+    /// Saves the acknowledgements and the position in the source.
     pub fn checkpoint(&self) -> Result<(), SpoolError> {
         let mut state = self.state();
         state.spool.checkpoint((self.clock_ms)())?;
         state.save_position(true)
     }
 
-    /// Takes in what a cloud's register says of routing overrides; `asked_at` is the time before it was asked.
+    /// Records the routing override that a cloud's store returned to a request sent at `asked_at`.
     pub fn observe(&self, found: Option<RoutingOverride>, asked_at: Instant) {
         let asked_at_ms = self.ms(asked_at);
         let now_ms = self.now_ms();
@@ -191,26 +189,26 @@ impl<Q: Queue> Relay<Q> {
         self.changed.send_replace(());
     }
 
-    /// Takes in the incarnation id of a store. With another one than before, or without one, it may have lost what it
-    /// held: what only it has acknowledged is published again.
+    /// Records the incarnation id of a store. If it changed or is missing, the store may have lost its data: messages
+    /// that only it has acknowledged are published again.
     pub fn observe_incarnation(&self, store: &str, mark: Option<&str>) {
         self.state().observe_incarnation(&self.config, store, mark, &self.on_event);
         self.changed.send_replace(());
     }
 
-    /// Where messages go.
+    /// The targets of the next messages.
     #[must_use]
     pub fn route(&self) -> Route {
         self.state().route.clone()
     }
 
-    /// What is thought of each target, in the order of the router.
+    /// The health of each target, in the order of the router.
     #[must_use]
     pub fn health(&self) -> Vec<Health> {
         self.state().health.iter().map(pipeline::health::Health::state).collect()
     }
 
-    /// All that is known now.
+    /// A snapshot of the state.
     #[must_use]
     pub fn view(&self) -> RelayView {
         let now_ms = self.now_ms();
@@ -237,7 +235,7 @@ impl<Q: Queue> Relay<Q> {
         self.state().spool.bytes()
     }
 
-    /// Checkpoints, and looks whether time alone changes the route, until all is done.
+    /// Checkpoints, and re-evaluates the route as time passes, until all is done.
     async fn keep(&self) -> Result<(), SpoolError> {
         loop {
             tokio::time::sleep(self.config.checkpoint).await;
@@ -246,7 +244,7 @@ impl<Q: Queue> Relay<Q> {
             let kept =
                 state.spool.checkpoint((self.clock_ms)()).and_then(|()| state.save_position(false));
             match kept {
-                // The disk is full: acknowledgements wait in memory.
+                // The disk is full: acknowledgements are saved later.
                 Err(error) if error.is_full() => {
                     (self.on_event)(Event::Full { why: error.to_string() });
                 }
@@ -282,7 +280,7 @@ impl<Q: Queue> Relay<Q> {
 
     fn backoff(&self, target: usize) -> Backoff {
         let RelayConfig { backoff_base, backoff_cap, seed, .. } = self.config;
-        // Never given up: what nobody has accepted stays in the spool until somebody does.
+        // Retries without end: a message stays in the spool until a target accepts it.
         Backoff::new(u32::MAX, backoff_base, backoff_cap, seed.wrapping_add(target as u64))
     }
 }

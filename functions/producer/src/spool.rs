@@ -1,16 +1,17 @@
-//! Messages on disk until a cloud has them: what survives a crash of the producer.
+//! Messages on disk until a cloud has them; they survive a crash of the producer.
 //!
-//! A spool is a folder: segments of records, `acks` (which message which target has acknowledged) and `lock`. A
-//! message has a sequence number, which is never given twice. It is *accepted* once any target has acknowledged it.
+//! A spool is a folder: segments of records, `acks` (the acknowledgements of each target) and `lock`. A message has a
+//! sequence number, which is never reused. It is *accepted* once any target has acknowledged it.
 //!
-//! - A record counts only if all of it is there and its checksum is right. A torn one at the end is cut and counted.
-//! - Acknowledgements may be lost in a crash, never made up: what is lost is published again, and a duplicate
-//!   changes nothing.
-//! - A target that is found down may come back without what it held, and one whose cloud has another incarnation id than was
-//!   written down has. What only it has acknowledged is *doubted*, and published again to whoever is to have it.
-//! - A segment goes when every target has all of it, or when all of it is accepted and older than the window that is
-//!   published again on failover. What nobody has accepted stays, however old.
-//! - The size is bounded. A full spool takes nothing more and says so; it drops nothing.
+//! - A record counts only if it is complete and its checksum matches. A torn one at the end is cut off and counted.
+//! - A crash may lose acknowledgements, never invent them: messages without one are published again, and a duplicate changes
+//!   nothing.
+//! - A target that was down may come back without its data, and a changed incarnation id shows that it did. The
+//!   acknowledgements that it alone gave are then revoked (*doubted* in the file), and those messages are published again to
+//!   the targets of the route.
+//! - A segment is deleted when every target has all of it, or when all of it is accepted and older than the window that is
+//!   published again on failover. An unaccepted message stays, however old.
+//! - The size is bounded. A full spool refuses further messages with an error; it drops none.
 
 mod acks;
 mod cursor;
@@ -33,41 +34,41 @@ pub use record::{BODY_BYTES_MAX, Record};
 pub use recover::{Damage, Recovery};
 use segment::Segment;
 
-/// How a spool is kept.
+/// Settings of a spool.
 #[derive(Clone, Debug)]
 pub struct SpoolConfig {
-    /// When records are forced to disk.
+    /// The policy for syncing records to disk.
     pub sync: Sync,
-    /// The most bytes of all segments.
+    /// The most bytes of all segments together.
     pub max_bytes: u64,
-    /// A segment is closed once it has so many bytes.
+    /// The size at which a segment is closed.
     pub segment_bytes: u64,
-    /// How long an accepted message is kept for the targets that have not acknowledged it.
+    /// The time for which an accepted message is kept for targets that have not acknowledged it.
     pub window: Duration,
-    /// Who is to acknowledge: a segment that all of these have is deleted at once.
+    /// The targets: a segment that all of them have acknowledged is deleted at once.
     pub targets: Vec<String>,
 }
 
-/// When records are forced to disk.
+/// The policy for syncing records to disk.
 ///
-/// Whatever is chosen, `kill -9` of the producer loses nothing that [`Spool::append`] has returned: the kernel has
-/// it. The choice is about the machine: a loss of power, or a crash of the kernel.
+/// With any policy, `kill -9` of the producer loses no message for which [`Spool::append`] has returned: the kernel has it.
+/// The policies differ in what a loss of power, or a crash of the kernel, may lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sync {
     /// Before every append returns. A loss of power loses nothing; an append takes as long as the disk.
     EveryRecord,
-    /// When an append or a checkpoint finds that so much time has passed. A loss of power loses what came since.
+    /// At the first append or checkpoint after this time. A loss of power loses the records since the last sync.
     Interval(Duration),
-    /// Never; the kernel writes when it likes. A loss of power may lose the last half minute or more.
+    /// Never; the kernel decides. A loss of power may lose the last half minute or more.
     Never,
 }
 
-/// An open spool. One process at a time; the lock goes with the process, however that ends.
+/// An open spool. One process at a time; the lock ends with the process, however that ends.
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
     config: SpoolConfig,
-    /// In order; the last one is being written if `active` is there.
+    /// In order; the last one is being written if `active` is set.
     segments: VecDeque<Segment>,
     active: Option<File>,
     next: u64,
@@ -75,13 +76,13 @@ pub struct Spool {
     acks_changed: bool,
     synced_at: Instant,
     unsynced: bool,
-    /// Why nothing more can be written, once that is so.
+    /// The failure after which nothing more can be written, if any.
     broken: Option<String>,
     _lock: File,
 }
 
 impl Spool {
-    /// Opens or makes the spool in the folder `dir`, and says what was found there.
+    /// Opens or creates the spool in the folder `dir`, and reports what it recovered.
     pub fn open(dir: &Path, config: SpoolConfig) -> Result<(Self, Recovery), SpoolError> {
         std::fs::create_dir_all(dir).map_err(SpoolError::io("make", dir))?;
         let lock = lock(dir)?;
@@ -108,14 +109,14 @@ impl Spool {
         Ok((spool, recovery))
     }
 
-    /// Appends a message and gives its sequence number. `now_ms` is since the epoch.
+    /// Appends a message and returns its sequence number. `now_ms` is since the epoch.
     pub fn append(&mut self, body: &str, now_ms: u64) -> Result<u64, SpoolError> {
         let sequence = self.append_unsynced(body, now_ms)?;
         self.sync_if_due()?;
         Ok(sequence)
     }
 
-    /// [`Spool::append`] for several messages, one after the other: they are on disk, as the settings say, once
+    /// [`Spool::append`] for several messages in a row: they are on disk, as the sync policy says, once
     /// [`Spool::sync_if_due`] has returned.
     pub fn append_unsynced(&mut self, body: &str, now_ms: u64) -> Result<u64, SpoolError> {
         if let Some(why) = &self.broken {
@@ -137,60 +138,60 @@ impl Spool {
         Ok(sequence)
     }
 
-    /// Takes down that `target` has acknowledged a message. On disk it is after the next [`Spool::checkpoint`].
+    /// Records that `target` has acknowledged a message. Saved by the next [`Spool::checkpoint`].
     pub fn acknowledge(&mut self, target: &str, sequence: u64) {
         self.acks.add(target, sequence);
         self.acks_changed = true;
     }
 
-    /// Takes `target` at its word no longer: it was found down, and may come back without what it held. What only it has
-    /// acknowledged counts as accepted by nobody, until somebody acknowledges it again. Says whether that is anything.
+    /// Revokes the acknowledgements that `target` alone gave: it is down, and may come back without its data. Those messages
+    /// are unaccepted until a target acknowledges them again. Returns true if there are any.
     pub fn revoke_acks(&mut self, target: &str) -> bool {
         let is_any = self.acks.revoke_acks(target);
         self.acks_changed |= is_any;
         is_any
     }
 
-    /// Writes down the incarnation id of a cloud; says whether it is another one than was written down before.
+    /// Records the incarnation id of a cloud; returns true if it differs from the recorded one.
     pub fn note_incarnation(&mut self, cloud: &str, mark: Option<&str>) -> bool {
         let noted = self.acks.note_incarnation(cloud, mark);
         self.acks_changed |= noted != Noted::Same;
         noted == Noted::Other
     }
 
-    /// Whether `target` has acknowledged a message.
+    /// True if `target` has acknowledged a message.
     #[must_use]
     pub fn is_acknowledged(&self, target: &str, sequence: u64) -> bool {
         self.acks.has(target, sequence)
     }
 
-    /// Whether any target has acknowledged a message.
+    /// True if any target has acknowledged a message.
     #[must_use]
     pub fn is_accepted(&self, sequence: u64) -> bool {
         self.acks.is_accepted(sequence)
     }
 
-    /// Whether any target has ever acknowledged a message, be it one that is doubted now.
+    /// True if any target has ever acknowledged a message, even if that is revoked by now.
     #[must_use]
     pub fn was_accepted(&self, sequence: u64) -> bool {
         self.acks.was_accepted(sequence)
     }
 
-    /// Writes acknowledgements, forces records to disk if that is due, and deletes what is no longer needed.
-    /// Call it every 100 ms or so.
+    /// Saves acknowledgements, syncs records to disk if that is due, and deletes segments that are no longer needed. To be
+    /// called every 100 ms or so.
     pub fn checkpoint(&mut self, now_ms: u64) -> Result<(), SpoolError> {
         self.sync_if_due()?;
         self.checkpoint_acks(false)?;
         self.reclaim(now_ms)
     }
 
-    /// Forces everything to disk.
+    /// Syncs all records to disk.
     pub fn sync(&mut self) -> Result<(), SpoolError> {
         if self.unsynced
             && let (Some(file), Some(segment)) = (&self.active, self.segments.back())
             && let Err(cause) = file.sync_data()
         {
-            // The kernel may have thrown the pages away: what a second call says about them means nothing.
+            // The kernel may have dropped the pages: a second sync could succeed without having written them.
             self.broken = Some(format!("sync {}: {cause}", segment.path.display()));
             return Err(SpoolError::io("sync", &segment.path)(cause));
         }
@@ -199,19 +200,19 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes down `text`, in place of what was there, after everything has been forced to disk: what it says of
-    /// messages is true of those that are there after a loss of power, too.
+    /// Syncs all records, then saves `text` in place of the last one: so its claims about messages are true after a loss of
+    /// power, too.
     pub fn mark(&mut self, text: &str) -> Result<(), SpoolError> {
         self.sync()?;
         mark::save(&self.dir, text)
     }
 
-    /// What was written down last; `None`: nothing, or nothing that can be read.
+    /// The text saved last; `None` if there is none, or none that can be read.
     pub fn marked(&self) -> Result<Option<String>, SpoolError> {
         mark::load(&self.dir)
     }
 
-    /// Whether everything is on disk.
+    /// True if all records are synced to disk.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         !self.unsynced
@@ -223,13 +224,13 @@ impl Spool {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
-    /// The sequence number that the next message gets.
+    /// The sequence number of the next message.
     #[must_use]
     pub fn next_sequence(&self) -> u64 {
         self.next
     }
 
-    /// The next message at or after the cursor, which then stands behind it; `None` at the end.
+    /// The next message at or after the cursor, which moves behind it; `None` at the end.
     pub fn read(&self, cursor: &mut Cursor) -> Result<Option<Record>, SpoolError> {
         cursor.read(&self.segments)
     }
@@ -244,7 +245,7 @@ impl Spool {
         cursor.skip(|sequence| self.acks.behind_any(sequence));
     }
 
-    /// The messages that are there, and that no target has acknowledged.
+    /// Number of messages in the spool that no target has acknowledged.
     #[must_use]
     pub fn unaccepted(&self) -> u64 {
         let accepted = self.acks.accepted();
@@ -270,7 +271,7 @@ impl Spool {
         Err(SpoolError::Full { path, bytes: self.bytes(), more: bytes, max_bytes })
     }
 
-    /// Sees to a segment that can be written to.
+    /// Opens a segment to write to, unless one is open.
     fn open_segment(&mut self) -> Result<(), SpoolError> {
         let full = |segment: &Segment| segment.bytes >= self.config.segment_bytes;
         if self.active.is_some() && self.segments.back().is_some_and(full) {
@@ -292,7 +293,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Writes all of a record or none of it.
+    /// Writes a whole record or none of it.
     fn write(&mut self, record: &[u8]) -> Result<(), SpoolError> {
         let bytes = self.bytes();
         let (Some(file), Some(segment)) = (&mut self.active, self.segments.back()) else {
@@ -310,7 +311,7 @@ impl Spool {
         self.active = None;
     }
 
-    /// Forces what was appended to disk, if the settings say that it is time.
+    /// Syncs appended records to disk, if the policy says that it is time.
     pub fn sync_if_due(&mut self) -> Result<(), SpoolError> {
         match self.config.sync {
             Sync::EveryRecord => self.sync(),
@@ -328,7 +329,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Deletes the segments that nobody needs any more; never the one that is being written.
+    /// Deletes the segments that are no longer needed, except the one that is being written.
     fn reclaim(&mut self, now_ms: u64) -> Result<(), SpoolError> {
         let sealed = self.segments.len() - usize::from(self.active.is_some());
         let accepted = self.acks.accepted();
@@ -344,7 +345,7 @@ impl Spool {
                 kept.push_back(segment);
                 continue;
             }
-            // The numbers that go must stay taken: `next` is on disk before the segment is not.
+            // Sequence numbers must never be reused, so `next` is saved before the segment is deleted.
             let removed = self.checkpoint_acks(false).and_then(|()| segment.remove());
             if let Err(error) = removed {
                 failed = Some(error);
@@ -359,14 +360,14 @@ impl Spool {
 }
 
 impl Drop for Spool {
-    /// A clean end leaves nothing to be published again; what fails here is as after a crash.
+    /// Saves what it can, so that the next producer repeats nothing; a failure here is as harmless as a crash.
     fn drop(&mut self) {
         let _ = self.sync();
         let _ = self.checkpoint_acks(false);
     }
 }
 
-/// Takes the lock of a spool, or says who has it.
+/// Takes the lock of a spool; the error names the process that holds it.
 fn lock(dir: &Path) -> Result<File, SpoolError> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();

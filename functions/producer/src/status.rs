@@ -1,6 +1,7 @@
-//! How a producer is, in a small JSON file that is replaced as a whole, at most a second old while it runs.
+//! State of a producer, in a small JSON file that is replaced as a whole, at most a second old while it
+//! runs.
 //!
-//! A file that is older is one of a producer that has ended, or hangs: [`Status::is_current`].
+//! An older file is of a producer that has ended or hangs: [`Status::is_current`].
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,86 +11,86 @@ use candle::Symbol;
 use pipeline::health::State;
 use serde::{Deserialize, Serialize};
 
-/// The version that is written.
+/// The version of the format.
 pub const VERSION: u32 = 1;
-/// A running producer's status is never as old as this, in microseconds.
+/// The age from which a status is no longer of a running producer, in microseconds.
 const STALE_US: u64 = 5_000_000;
 
-/// How a producer is. Times are in microseconds since the epoch of Unix.
+/// State of a producer. Times are in microseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// Of this format.
+    /// The version of this format.
     pub version: u32,
-    /// The producer's process.
+    /// The producer's process id.
     pub pid: u32,
-    /// Since when it runs.
+    /// The time of its start.
     pub started_at_us: u64,
-    /// When this was written.
+    /// The time at which this was written.
     pub updated_at_us: u64,
-    /// What it does.
+    /// Its current phase.
     pub phase: Phase,
     /// The current faults, as text; empty if the producer is healthy.
     #[serde(default)]
     pub troubles: Vec<String>,
-    /// Where trades come from.
+    /// The source of trades.
     pub source: String,
     /// The policy, such as `mirror`.
     pub policy: String,
-    /// Where messages go.
+    /// The targets of the next messages.
     pub route: RouteStatus,
     /// The epoch of the latest routing override; 0: there was none.
     pub epoch: u64,
-    /// That order.
+    /// The latest routing override.
     pub order: Option<OverrideStatus>,
-    /// Why nothing is published, if so.
+    /// The reason why nothing is published, if so.
     pub fenced: Option<String>,
-    /// In the order of the settings.
+    /// The targets, in the order of the settings.
     pub targets: Vec<TargetStatus>,
-    /// By symbol, those of which anything was seen.
+    /// The symbols that were seen.
     pub symbols: BTreeMap<Symbol, SymbolStatus>,
     /// The messages on disk.
     pub spool: SpoolStatus,
-    /// What it has done since its start.
+    /// Counts since its start.
     pub totals: Totals,
 }
 
-/// What a producer does.
+/// Phase of a producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It takes trades.
+    /// Taking trades.
     Running,
-    /// The source has ended, and all of it is where it is to be.
+    /// The source has ended, and the route's targets have all of it.
     Done,
-    /// A signal has ended it.
+    /// Ended by a signal.
     Stopped,
-    /// It has failed.
+    /// Failed.
     Failed,
 }
 
-/// Where messages go.
+/// The targets of the next messages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteStatus {
-    /// Who gets them.
+    /// Targets that get the messages.
     pub publish: Vec<String>,
-    /// Who gets, beside them, what no target has acknowledged.
+    /// The target that also gets messages without any acknowledgement.
     pub hedge: Option<String>,
-    /// Who comes next.
+    /// Targets that come next.
     pub standby: Vec<String>,
-    /// Why it is as it is.
+    /// The reason for this route.
     pub why: String,
-    /// What is wrong where.
+    /// Services that are not healthy.
     pub notes: Vec<String>,
 }
 
 /// A routing override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverrideStatus {
-    /// The target; none: by the policy.
+    /// The target; `None`: by the policy.
     pub to: Option<String>,
-    /// Who gave it.
+    /// Its author.
     pub by: String,
-    /// When, in milliseconds.
+    /// The time at which it was set, in milliseconds.
     pub at_ms: u64,
 }
 
@@ -100,15 +101,15 @@ pub struct TargetStatus {
     pub name: String,
     /// Its health state.
     pub health: State,
-    /// How long a publish takes, in microseconds.
+    /// Latency of a publish, in microseconds.
     pub latency_us: Option<u64>,
     /// Messages that it has acknowledged.
     pub accepted_messages: u64,
-    /// The same, of the second before this was written.
+    /// The same, in the second before this was written.
     pub accepted_messages_per_s: u64,
-    /// Publishes of a message that came to nothing, or to nobody knows what.
+    /// Publishes of a message that failed or whose outcome is unknown.
     pub failed_messages: u64,
-    /// What was wrong last.
+    /// The latest error.
     pub last_error: Option<String>,
 }
 
@@ -119,9 +120,9 @@ pub struct SymbolStatus {
     pub spooled_id: Option<u64>,
     /// The greatest trade id that a target has.
     pub accepted_id: Option<u64>,
-    /// Trades that the stream left out and that could not be fetched: `[first, last]` each, the latest ones.
+    /// Trades missing from the stream that could not be fetched: `[first, last]` each, the latest ones.
     pub gaps: Vec<(u64, u64)>,
-    /// Ids that no trade comes of: what stood in its place was none, or Binance does not have it.
+    /// Ids without a trade: the row in its place was none, or Binance has no such trade.
     #[serde(default)]
     pub passed_over: u64,
 }
@@ -129,24 +130,24 @@ pub struct SymbolStatus {
 /// The messages on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpoolStatus {
-    /// How many bytes there are.
+    /// Bytes of all segments.
     pub bytes: u64,
-    /// How many there may be.
+    /// The most bytes allowed.
     pub max_bytes: u64,
-    /// Messages that no target has.
+    /// Messages that no target has acknowledged.
     pub messages_waiting: u64,
 }
 
-/// What a producer has done since its start.
+/// Counts of a producer since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Trades on disk.
     pub spooled_trades: u64,
-    /// The same, of the second before this was written.
+    /// The same, in the second before this was written.
     pub spooled_trades_per_s: u64,
-    /// Trades that a target has.
+    /// Trades that a target has acknowledged.
     pub accepted_trades: u64,
-    /// The same, of the second before this was written.
+    /// The same, in the second before this was written.
     pub accepted_trades_per_s: u64,
     /// Messages on disk.
     pub spooled_messages: u64,
@@ -166,7 +167,7 @@ impl Status {
         std::fs::rename(&part, path)
     }
 
-    /// Whether the producer that wrote this still did so a moment ago.
+    /// True if the producer was running and wrote this within the last seconds.
     #[must_use]
     pub fn is_current(&self, now_us: u64) -> bool {
         self.phase == Phase::Running && now_us.saturating_sub(self.updated_at_us) < STALE_US

@@ -16,16 +16,16 @@ use infra::render::CodeObject;
 
 use crate::aws::{ATTEMPT_TIMEOUT, in_words};
 
-/// A quarter of a megabit a second.
+/// The slowest expected upload: a quarter of a megabit a second.
 const SLOW_BYTES_A_SECOND: u64 = 32 * 1024;
 
-/// S3's first region, which it wants not to be named when a bucket is made in it.
+/// S3's first region, which must not be named when a bucket is created in it.
 const FIRST_REGION: &str = "us-east-1";
 
-/// Why an artifact isn't in its bucket.
+/// The reason why an artifact isn't in its bucket.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file isn't what the manifest says.
+    /// The file differs from the manifest.
     #[error("{} isn't what manifest.json says (SHA-256 {found}, not {expected}); package again", path.display())]
     Changed {
         /// The artifact's file.
@@ -38,19 +38,19 @@ pub enum Error {
     /// The artifact can't be read.
     #[error(transparent)]
     Package(#[from] infra::package::Error),
-    /// S3 refused or didn't answer.
+    /// S3 refused the request or didn't answer.
     #[error("{action} s3://{bucket}/{key}: {problem}")]
     Call {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The bucket.
         bucket: String,
-        /// The object, or nothing for the bucket itself.
+        /// The object, or the empty text for the bucket itself.
         key: String,
-        /// What came back, with the next step where there is one.
+        /// The error, with the next step if there is one.
         problem: String,
     },
-    /// Someone else has a bucket of this name; the names are shared by all accounts.
+    /// Another account has a bucket of this name; the names are shared by all accounts.
     #[error(
         "the bucket name {bucket} is taken by another account; choose another aws.artifact_bucket_prefix"
     )]
@@ -60,8 +60,8 @@ pub enum Error {
     },
 }
 
-/// Uploads an artifact under a key that holds its hash, so that it is uploaded once and another
-/// content never takes its place. `folder` is the manifest's.
+/// Uploads an artifact under a key that contains its hash, so that it is uploaded once and never
+/// replaced by another content. `folder` is the manifest's.
 pub async fn upload_artifact(
     config: &SdkConfig,
     bucket: &str,
@@ -110,12 +110,12 @@ pub async fn upload_artifact(
     Ok(code)
 }
 
-/// A call's own time, and that of the bytes on a slow line.
+/// The timeout of a call, plus the time of its bytes on a slow line.
 fn upload_timeout(bytes: u64) -> Duration {
     ATTEMPT_TIMEOUT + Duration::from_secs(bytes / SLOW_BYTES_A_SECOND)
 }
 
-/// Where an artifact lies in its bucket, or will once it is uploaded.
+/// The place of an artifact in its bucket, whether uploaded or not.
 #[must_use]
 pub fn code_object(artifact: &Artifact) -> CodeObject {
     let extension = Path::new(&artifact.path).extension();
@@ -127,9 +127,10 @@ pub fn code_object(artifact: &Artifact) -> CodeObject {
     }
 }
 
-/// Creates a bucket. One that is there and belongs to this account is success.
+/// Creates a bucket. An existing one of this account is success.
 ///
-/// The account's own artifact bucket belongs to `bootstrap.yaml`; this is for emulators and tests.
+/// The account's own artifact bucket is created by `bootstrap.yaml`; this is for emulators and
+/// tests.
 pub async fn create_bucket(config: &SdkConfig, bucket: &str) -> Result<(), Error> {
     let region = config.region().map_or(FIRST_REGION, |region| region.as_ref());
     let location = (region != FIRST_REGION).then(|| {

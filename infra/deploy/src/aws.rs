@@ -1,4 +1,4 @@
-//! The SDK's configuration, and its errors in words.
+//! The SDK's configuration, and its errors as text.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -13,12 +13,12 @@ use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
 /// Attempts of one call, the first one counted.
 const ATTEMPTS: u32 = 4;
-/// How long one attempt may take.
+/// The timeout of one attempt.
 pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Loads the SDK's configuration for a region. Without an `endpoint` the calls go to AWS, or where
-/// `AWS_ENDPOINT_URL` says; without `credentials` they are looked for as every AWS tool does.
+/// Loads the SDK's configuration for a region. Without an `endpoint` the calls go to AWS, or to
+/// `AWS_ENDPOINT_URL`; without `credentials` they are found as by every AWS tool.
 pub async fn aws_config(
     endpoint: Option<&str>,
     region: &str,
@@ -54,11 +54,11 @@ pub struct SignInError {
 pub(crate) struct Identity {
     /// The account's number: twelve digits.
     pub(crate) account: String,
-    /// The ARN of the user or of the assumed role; empty where an emulator tells none.
+    /// The ARN of the user or of the assumed role; empty if an emulator returns none.
     pub(crate) arn: String,
 }
 
-/// Signs in.
+/// Returns the identity of the credentials.
 pub(crate) async fn identity(config: &SdkConfig) -> Result<Identity, SignInError> {
     let client = aws_sdk_sts::Client::new(config);
     let answer = client
@@ -79,13 +79,13 @@ pub async fn account(config: &SdkConfig) -> Result<String, SignInError> {
     Ok(identity(config).await?.account)
 }
 
-/// What emulators take as credentials: anything, and this means account 000000000000.
+/// Credentials for emulators, which accept any; these mean account 000000000000.
 #[must_use]
 pub fn emulator_credentials() -> Credentials {
     Credentials::new("test", "test", None, None, "emulator")
 }
 
-/// Why a call failed, with the next step where there is one.
+/// The reason why a call failed, with the next step if there is one.
 pub fn in_words<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + StdError + 'static,
@@ -141,7 +141,7 @@ fn next_step(code: &str) -> Option<&'static str> {
     }
 }
 
-/// The error at the bottom, which knows the cause.
+/// The innermost error, which names the cause.
 fn innermost(error: &dyn StdError) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
 
-    /// The error's text where STS refuses with this code and message, at this date.
+    /// The error's text if STS refuses with this code, message and date.
     async fn refused(code: &str, message: &str, date: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,4 +1,4 @@
-//! Emptying a bucket with all its versions: one that holds anything can't be deleted.
+//! Empties a bucket with all its versions: a bucket with objects can't be deleted.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -9,38 +9,38 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use crate::artifact::client;
 use crate::aws::in_words;
 
-/// The key of no object, in the folder of the archive and of every other bucket's grants.
+/// A key that no object has, in the folder that the grants of the archive and every other bucket cover.
 const NO_OBJECT: &str = "trades/.no-such-object";
 
-/// Why a bucket isn't empty.
+/// The reason why a bucket isn't empty.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// S3 refused or didn't answer.
+    /// S3 refused the request or didn't answer.
     #[error("{action} bucket {bucket}: {problem}")]
     Call {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The bucket.
         bucket: String,
-        /// What came back, with the next step where there is one.
+        /// The error, with the next step if there is one.
         problem: String,
     },
-    /// Some objects stay.
+    /// Some objects could not be deleted.
     #[error("empty bucket {bucket}: {count} objects stay, the first is {key}: {problem}")]
     Kept {
         /// The bucket.
         bucket: String,
-        /// How many, in one request.
+        /// Their number, in one request.
         count: usize,
         /// The first of them.
         key: String,
-        /// Why.
+        /// The reason.
         problem: String,
     },
 }
 
-/// Deletes everything in a bucket, old versions too, and gives the number of what was deleted.
-/// `progress` gets that number as it grows. A bucket that isn't there is empty.
+/// Deletes all objects and versions in a bucket, and returns their number. `progress` gets that number as it grows. A
+/// missing bucket counts as empty.
 pub async fn empty(
     config: &SdkConfig,
     bucket: &str,
@@ -48,7 +48,7 @@ pub async fn empty(
 ) -> Result<u64, Error> {
     let client = client(config);
     let mut deleted = 0;
-    // What was listed is deleted before more is listed, so the first page is always the next one.
+    // Each page is deleted before the next is listed, so the first page is always the next one.
     loop {
         let Some(found) = page(&client, bucket).await? else { return Ok(deleted) };
         if found.is_empty() {
@@ -59,8 +59,8 @@ pub async fn empty(
     }
 }
 
-/// An error if a bucket holds anything and these credentials can't empty it. It changes nothing: that they may delete is
-/// asked of a version that no object has.
+/// An error if a bucket has objects that these credentials can't delete. Changes nothing: the permission is tested on a
+/// version that no object has.
 pub async fn can_be_emptied(config: &SdkConfig, bucket: &str) -> Result<(), Error> {
     let client = client(config);
     match page(&client, bucket).await? {
@@ -74,7 +74,7 @@ pub async fn can_be_emptied(config: &SdkConfig, bucket: &str) -> Result<(), Erro
     }
 }
 
-/// How many objects a bucket holds, counted up to `limit`; none if there is no such bucket.
+/// Number of objects in a bucket, counted up to `limit`; `None` if there is no such bucket.
 pub async fn count(config: &SdkConfig, bucket: &str, limit: i32) -> Result<Option<usize>, Error> {
     let answer = client(config).list_objects_v2().bucket(bucket).max_keys(limit).send().await;
     match answer {

@@ -1,4 +1,4 @@
-//! Cloud Storage, as far as it is read: the lock of a Terraform state, and if a bucket holds anything.
+//! A read-only client of Cloud Storage: for the lock of a Terraform state, and to check if a bucket has objects.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 /// Cloud Storage itself.
 const ENDPOINT: &str = "https://storage.googleapis.com/storage/v1";
-/// The longest time that an answer may take.
+/// The timeout of an answer.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// Why something could not be read.
+/// The reason why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// No credentials.
@@ -31,14 +31,14 @@ pub(crate) enum Error {
         #[source]
         source: reqwest::Error,
     },
-    /// It said no.
+    /// Cloud Storage refused the request.
     #[error("read gs://{place}: {status}: {answer}")]
     Refused {
         /// The bucket, or the object in it.
         place: String,
         /// The status.
         status: StatusCode,
-        /// The text that was said.
+        /// The answer's text.
         answer: String,
     },
     /// The answer can't be read.
@@ -59,14 +59,14 @@ pub(crate) struct CloudStorage {
     token: Token,
 }
 
-/// An access token, or what makes one.
+/// An access token, or the credentials that issue it.
 pub(crate) enum Token {
     Given(String),
     Found(AccessTokenCredentials),
 }
 
 impl Token {
-    /// The one that is given, or else that of Application Default Credentials.
+    /// The given token, or else Application Default Credentials.
     pub(crate) fn find(given: Option<&str>) -> Result<Self, Error> {
         if let Some(given) = given {
             return Ok(Self::Given(given.to_owned()));
@@ -86,7 +86,7 @@ impl Token {
     }
 }
 
-/// An object's content, and which generation of it that is.
+/// An object's content, with its generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) generation: String,
@@ -94,12 +94,12 @@ pub(crate) struct Object {
 }
 
 impl CloudStorage {
-    /// With an access token that is given, or with Application Default Credentials. `endpoint` is that of the JSON API, such
-    /// as `http://127.0.0.1:4443/storage/v1/`; without one it is Google's.
+    /// Opens a client with a given access token, or with Application Default Credentials. `endpoint` is the URL of the JSON
+    /// API, such as `http://127.0.0.1:4443/storage/v1/`; by default it is Google's.
     pub(crate) fn open(endpoint: Option<&str>, token: Option<&str>) -> Result<Self, Error> {
         let token = Token::find(token)?;
         let client = reqwest::Client::builder().timeout(ANSWER);
-        // One that is named is an emulator, near by.
+        // A named endpoint is a nearby emulator, which no proxy can reach.
         let client = if endpoint.is_some() { client.no_proxy() } else { client };
         let http = client.build().map_err(|error| Error::NoCredentials(error.to_string()))?;
         let endpoint = endpoint.unwrap_or(ENDPOINT);
@@ -107,7 +107,7 @@ impl CloudStorage {
         Ok(Self { http, base, token })
     }
 
-    /// An object as it is now; none if there is no such object, or no such bucket.
+    /// The current object; `None` if there is no such object or bucket.
     pub(crate) async fn object(&self, bucket: &str, name: &str) -> Result<Option<Object>, Error> {
         #[derive(Deserialize)]
         struct Metadata {
@@ -120,13 +120,13 @@ impl CloudStorage {
         };
         let Metadata { generation } = serde_json::from_slice(&answer)
             .map_err(|source| Error::Unreadable { place: place.clone(), source })?;
-        // Of that very generation: another one may have come since.
+        // Of the same generation: the object may have been replaced since.
         let query = [("alt", "media"), ("generation", generation.as_str())];
         let content = self.get(&segments, &query, &place).await?;
         Ok(content.map(|content| Object { generation, content }))
     }
 
-    /// True if a bucket holds an object, or a version of one that was overwritten or deleted. One that isn't there holds none.
+    /// True if a bucket has an object, or a version of one that was overwritten or deleted; false if there is no such bucket.
     pub(crate) async fn holds_anything(&self, bucket: &str) -> Result<bool, Error> {
         #[derive(Deserialize)]
         struct Page {

@@ -1,7 +1,7 @@
-//! `CloudFormation` through change sets: a plan is made and shown before it is executed, events come
-//! live, and a failure leads with the resource that failed first and its reason.
+//! `CloudFormation` through change sets: a plan is made and shown before it is executed, events are shown live, and a
+//! failure begins with the resource that failed first and its reason.
 //!
-//! Every function can be interrupted at any point and called again: it takes up what is there.
+//! Every function can be interrupted at any point and called again: it continues from the stack's current state.
 
 mod drift;
 mod error;
@@ -28,13 +28,13 @@ pub use watch::StackEvent;
 use stack::{Found, Settled};
 use watch::Watch;
 
-/// The first pause between two looks; each further one is longer.
+/// The first pause between two polls; each further one is longer.
 const FIRST_POLL: Duration = Duration::from_millis(50);
-/// How often a plan is made anew when other deploys come in between. One other deploy of two stacks can do so four times:
-/// at the plan and at the execution of each.
+/// The most plans of one operation while other deploys interfere. One other deploy of two stacks can do so four times: at
+/// the plan and at the execution of each.
 pub(crate) const ROUNDS: u32 = 10;
 
-/// What a stack shall be.
+/// The wanted state of a stack.
 #[derive(Clone, Debug)]
 pub struct StackRequest<'a> {
     /// The stack's name.
@@ -43,20 +43,20 @@ pub struct StackRequest<'a> {
     pub template: &'a str,
     /// Values of its parameters, all that have no default.
     pub parameters: &'a BTreeMap<String, String>,
-    /// Tags of the stack, which hands them on to its resources.
+    /// Tags of the stack, which are passed on to its resources.
     pub tags: &'a BTreeMap<String, String>,
 }
 
-/// Bounds of all waiting.
+/// Bounds of all waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Until a change set is there.
+    /// For a change set to be created.
     pub change_set: Duration,
-    /// Until a stack operation is over.
+    /// For a stack operation to end.
     pub operation: Duration,
-    /// The longest pause between two looks; the first are shorter.
+    /// The longest pause between two polls; the first are shorter.
     pub poll: Duration,
-    /// The longest pause before a plan is made anew for the first time; it doubles with each time.
+    /// The longest pause before the first replanning; it doubles each time.
     pub again: Duration,
 }
 
@@ -72,37 +72,37 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The pause before a plan is made anew: drawn anew by each program and each time, and longer from time to time, so that
-    /// of two programs that overtake each other one gets through.
+    /// The pause before replanning: random, and longer from time to time, so that of two programs that keep interfering with
+    /// each other one gets through.
     pub(crate) fn pause(&self, round: u32) -> Duration {
         let longest = self.again.saturating_mul(1 << round.saturating_sub(1).min(5));
         rand::random_range(longest / 4..=longest)
     }
 }
 
-/// What is going on, as it happens.
+/// Progress of an operation.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
-    /// Another operation is under way, and is waited for.
+    /// Waiting for another operation to end.
     Waiting {
         /// The stack's status.
         status: &'a str,
     },
-    /// Another deploy came in between; the plan is made anew after a pause.
+    /// Another deploy interfered; the plan is made again after a pause.
     Overtaken {
-        /// The time that it is: the first is 1.
+        /// The number of this replanning, from 1.
         round: u32,
         /// The pause.
         pause: Duration,
     },
-    /// The rest of a stack that failed is deleted first.
+    /// A failed stack is deleted first.
     Clearing {
         /// The stack's status.
         status: &'a str,
     },
     /// The plan is made; its changes are executed next.
     Planned(&'a Plan),
-    /// Something happened to a resource.
+    /// A resource's event.
     Event(&'a StackEvent),
 }
 
@@ -112,7 +112,7 @@ pub enum Progress<'a> {
 pub struct Outputs(pub BTreeMap<String, String>);
 
 impl Outputs {
-    /// An output that the template is known to have.
+    /// An output that the template has.
     pub fn get(&self, key: &str) -> Result<&str, Error> {
         self.0.get(key).map(String::as_str).ok_or_else(|| Error::NoOutput {
             key: key.to_owned(),
@@ -121,8 +121,8 @@ impl Outputs {
     }
 }
 
-/// Makes the stack what `request` says, and gives its outputs. No changes is success. When another
-/// deploy comes in between, its end is waited for and the plan made anew.
+/// Brings the stack into the state of `request`, and returns its outputs. No changes is success. If another deploy
+/// interferes, this waits for its end and plans again.
 pub async fn apply(
     client: &Client,
     request: &StackRequest<'_>,
@@ -142,7 +142,7 @@ pub async fn apply(
     }
 }
 
-/// Lets the other deploy go ahead.
+/// Waits, so that the other deploy can proceed.
 pub(crate) async fn wait_for_turn(
     round: u32,
     limits: &Limits,
@@ -164,9 +164,9 @@ async fn apply_once(
     execute(client, &plan, limits, progress).await
 }
 
-/// Finds out what would change. Nothing is changed: the plan holds a change set, to be [`execute`]d or [`discard`]ed,
-/// and one for a stack that isn't there makes an empty stack for it, which goes with it. A stack that takes no change set
-/// before it is deleted is left as it is, and the plan says so.
+/// Determines the changes. Nothing is changed: the plan holds a change set, to be [`execute`]d or [`discard`]ed; for a
+/// missing stack an empty one is created, which is removed with it. A stack that must be deleted before it accepts a change
+/// set is left unchanged, and the plan says so.
 pub async fn plan(
     client: &Client,
     request: &StackRequest<'_>,
@@ -182,7 +182,7 @@ pub async fn plan(
     }
 }
 
-/// Waits for what is under way, and is an error where no plan can be made. It changes nothing.
+/// Waits for running operations; an error if no plan can be made. Changes nothing.
 pub async fn look(
     client: &Client,
     name: &str,
@@ -192,7 +192,7 @@ pub async fn look(
     stack::settle(client, name, limits, progress).await.map(drop)
 }
 
-/// Executes a plan, and gives the stack's outputs.
+/// Executes a plan, and returns the stack's outputs.
 pub async fn execute(
     client: &Client,
     plan: &Plan,
@@ -204,7 +204,7 @@ pub async fn execute(
         return Box::pin(execute(client, &made, limits, progress)).await;
     }
     if let Some(change_set) = &plan.change_set {
-        // CloudFormation refuses to create a stack twice; an emulator does it, and takes away what the first one made.
+        // CloudFormation refuses to create a stack twice; an emulator does it, and deletes the first one's resources.
         let found = stack::find(client, &plan.stack_id).await?;
         if plan.creates && found.is_none_or(|found| found.status != "REVIEW_IN_PROGRESS") {
             return Err(Error::Overtaken { stack: plan.stack.clone() });
@@ -220,7 +220,7 @@ pub async fn execute(
         let status = watch.until_over(client, limits, progress).await?;
         match status.as_str() {
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" => {}
-            // Nothing that was executed here deletes a stack.
+            // No executed change set of this program deletes a stack.
             "DELETE_COMPLETE" => return Err(Error::Overtaken { stack: plan.stack.clone() }),
             _ => return Err(watch.failure(client, status).await),
         }
@@ -228,7 +228,7 @@ pub async fn execute(
     outputs(client, &plan.stack).await
 }
 
-/// Deletes what is in the way, and plans the stack as a new one. It must be as it was when that was agreed to.
+/// Deletes the failed stack, and plans it as a new one. The stack must still be in the state that was agreed to.
 async fn make_anew(
     client: &Client,
     plan: &Plan,
@@ -257,7 +257,7 @@ async fn make_anew(
     Err(overtaken())
 }
 
-/// Throws a plan away, and the empty stack that was made for it.
+/// Discards a plan, and the empty stack that was created for it.
 pub async fn discard(client: &Client, plan: &Plan, limits: &Limits) -> Result<(), Error> {
     let Some(change_set) = &plan.change_set else {
         return Ok(());
@@ -274,14 +274,14 @@ pub async fn discard(client: &Client, plan: &Plan, limits: &Limits) -> Result<()
         }
         _ => {}
     }
-    // Another deploy may have made a stack of it by now.
+    // Another deploy may have deployed it meanwhile.
     if plan.made_stack && stack::is_empty(client, &plan.stack, &plan.stack_id).await? {
         stack::remove(client, &plan.stack, &plan.stack_id, limits, &mut |_| ()).await?;
     }
     Ok(())
 }
 
-/// Deletes the stack and waits until it is gone. One that isn't there is success.
+/// Deletes the stack and waits until that is done. A missing stack is success.
 pub async fn delete(
     client: &Client,
     name: &str,
@@ -291,26 +291,26 @@ pub async fn delete(
     let Some(Found { id, status, .. }) = stack::find(client, name).await? else {
         return Ok(());
     };
-    // An update can't be cut short by a delete; a create can.
+    // A delete can interrupt a create, but not an update.
     if status.starts_with("UPDATE") && status.ends_with("_IN_PROGRESS") {
         stack::wait(client, name, &id, &status, limits, progress).await?;
     }
     stack::remove(client, name, &id, limits, progress).await
 }
 
-/// Protects a stack from being deleted, or no longer.
+/// Sets or removes a stack's protection from deletion.
 pub async fn protect(client: &Client, name: &str, protected: bool) -> Result<(), Error> {
     let asked = client.update_termination_protection().stack_name(name);
     let answer = asked.enable_termination_protection(protected).send().await;
     answer.map(drop).map_err(error::call("set the termination protection of", name))
 }
 
-/// A stack as it was deployed last.
+/// A deployed stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployed {
-    /// Its ARN, by which it is known after it was deleted.
+    /// Its ARN, which still identifies it after its deletion.
     pub id: String,
-    /// It is protected from being deleted.
+    /// True if it is protected from deletion.
     pub is_protected: bool,
     /// Its status, such as `UPDATE_COMPLETE`.
     pub status: String,
@@ -320,7 +320,7 @@ pub struct Deployed {
     pub outputs: Outputs,
 }
 
-/// A stack that is there.
+/// An existing stack.
 pub async fn deployed(client: &Client, name: &str) -> Result<Deployed, Error> {
     match stack::find(client, name).await? {
         Some(Found { id, status, is_protected, parameters, outputs }) => {
@@ -330,7 +330,7 @@ pub async fn deployed(client: &Client, name: &str) -> Result<Deployed, Error> {
     }
 }
 
-/// The template that a stack was deployed from, as it was written.
+/// The template that a stack was deployed from, as written.
 pub async fn template(client: &Client, name: &str) -> Result<String, Error> {
     let answer = client
         .get_template()
@@ -342,12 +342,12 @@ pub async fn template(client: &Client, name: &str) -> Result<String, Error> {
     Ok(answer.template_body().unwrap_or_default().to_owned())
 }
 
-/// The stack's status, such as `UPDATE_COMPLETE`; none if it isn't there.
+/// The stack's status, such as `UPDATE_COMPLETE`; `None` if there is no such stack.
 pub async fn status(client: &Client, name: &str) -> Result<Option<String>, Error> {
     Ok(stack::find(client, name).await?.map(|found| found.status))
 }
 
-/// The outputs of a stack that is there.
+/// The outputs of an existing stack.
 pub async fn outputs(client: &Client, name: &str) -> Result<Outputs, Error> {
     match stack::find(client, name).await? {
         Some(found) => Ok(found.outputs),

@@ -1,7 +1,7 @@
-//! What a person types: `cargo xtask plan`, `deploy`, `destroy`, `outputs`, `status`, `drift`.
+//! The deployment commands: `cargo xtask plan`, `deploy`, `destroy`, `outputs`, `status`, `drift`.
 //!
-//! Settings become values, values become a plan, a plan is shown, agreed to and applied, and what came of it is kept
-//! as outputs: one road for every engine.
+//! Settings are rendered into values, values into a plan; the plan is shown, confirmed and applied, and the outputs
+//! are kept: the same steps for every engine.
 
 mod artifacts;
 mod ask;
@@ -65,7 +65,7 @@ pub fn run(command: &Command, checkout: &Checkout) -> ExitCode {
     to_end(until_interrupted(command, checkout))
 }
 
-/// Does what a command does, on a runtime of its own, and says by its exit code what came of it.
+/// Runs the work of a command on its own runtime, and returns its exit code.
 pub fn to_end(work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     let done = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(Box::pin(work)),
@@ -84,7 +84,7 @@ async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(),
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        // Terraform saves its state and lets go of its lock, and is waited for.
+        // Terraform saves its state and releases its lock, so this waits for it.
         if !session::is_running() {
             return Err(interrupted());
         }
@@ -109,7 +109,7 @@ async fn dispatch(command: &Command, checkout: &Checkout) -> Result<(), Failure>
     }
 }
 
-/// The variables that may hold settings.
+/// Environment variables that may hold settings.
 fn variables() -> impl Iterator<Item = (String, String)> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

@@ -1,4 +1,4 @@
-//! A stand-in for AWS in unit tests: it answers what a test says, and keeps a log of every call that went out.
+//! A fake AWS for unit tests: it gives the answers of a test, and keeps a log of every call.
 
 pub(crate) mod stacks;
 
@@ -16,12 +16,12 @@ use crate::aws::{aws_config, emulator_credentials};
 use crate::commands::DeployContext;
 use crate::local::LocalClouds;
 
-/// A call as it went out.
+/// A received call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// Such as `cloudformation`, as it was signed for.
+    /// The service that it was signed for, such as `cloudformation`.
     pub(crate) service: String,
-    /// Such as `DescribeStacks`, or `GET /bucket?versions` where the service is known by paths.
+    /// The operation, such as `DescribeStacks`, or `GET /bucket?versions` for a service with REST paths.
     pub(crate) action: String,
     /// The body as text.
     pub(crate) body: String,
@@ -34,7 +34,7 @@ impl Call {
         pairs.find(|(key, _)| *key == name).map(|(_, value)| unescaped(value))
     }
 
-    /// Such as `cloudformation DescribeStacks`.
+    /// Service and operation, such as `cloudformation DescribeStacks`.
     pub(crate) fn name(&self) -> String {
         format!("{} {}", self.service, self.action)
     }
@@ -57,7 +57,7 @@ fn unescaped(text: &str) -> String {
     String::from_utf8(bytes).expect("UTF-8")
 }
 
-/// An answer to give.
+/// An answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     status: u16,
@@ -73,7 +73,7 @@ impl Answer {
         Self { status: 204, body: String::new() }
     }
 
-    /// The answer to an action of a service that takes forms.
+    /// The answer to an operation of a service with the query protocol.
     pub(crate) fn result(action: &str, content: impl AsRef<str>) -> Self {
         let content = content.as_ref();
         Self::ok(format!(
@@ -81,7 +81,7 @@ impl Answer {
         ))
     }
 
-    /// An error of a service that takes forms.
+    /// An error of a service with the query protocol.
     pub(crate) fn error(code: &str, message: &str) -> Self {
         let error = format!("<Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>");
         Self { status: 400, body: format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>") }
@@ -100,14 +100,14 @@ impl Answer {
     }
 }
 
-/// A server on this machine, until the test ends.
+/// A server on this machine that ends with the test.
 pub(crate) struct FakeAws {
     endpoint: String,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl FakeAws {
-    /// Answers each call, one after the other.
+    /// Answers each call in turn.
     pub(crate) fn start(answer: impl FnMut(&Call) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
@@ -136,7 +136,7 @@ impl FakeAws {
         aws_config(Some(&self.endpoint), "us-east-1", Some(emulator_credentials())).await
     }
 
-    /// A checkout in `folder` with the settings of the repository and code to deploy, whose AWS this is.
+    /// A checkout in `folder` with the repository's settings and code to deploy, whose AWS is this server.
     pub(crate) fn site(&self, folder: &Path, environment: &str) -> DeployContext {
         let artifact = |name: &str| Artifact {
             name: name.to_owned(),

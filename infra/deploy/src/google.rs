@@ -1,8 +1,9 @@
-//! Google's side on emulators: topics, subscriptions, the bucket, services and their schedule, out of the very settings
-//! that Terraform gets. On Google Cloud itself all of this belongs to `terraform-gcp/`.
+//! Google's side on emulators: topics, subscriptions, the bucket, services and their schedule, from the same settings
+//! that Terraform gets. On Google Cloud itself `terraform-gcp/` owns all of this.
 //!
-//! [`Desired`] is what the settings want. [`plan`] compares it with what is there, [`apply`] makes it so, [`drift`] is
-//! the same comparison seen from the other side, [`destroy`] takes all of it away, and [`inventory`] shows what is left.
+//! [`Desired`] is the wanted state. [`plan`] compares it with the observed one, [`apply`] establishes it, [`drift`] is
+//! the same comparison in the other direction, [`destroy`] deletes everything, and [`inventory`] lists what still
+//! exists.
 
 mod apply;
 mod change;
@@ -34,8 +35,8 @@ use properties::differences;
 use pubsub::Admin;
 use storage::Storage;
 
-/// Makes the topics and subscriptions that the settings name, or makes those that are there what the settings say: for
-/// whoever has services of their own. `endpoint` is an emulator's URL.
+/// Creates or updates the topics and subscriptions of the settings, for callers with services of their own. `endpoint`
+/// is an emulator's URL.
 pub async fn ensure_topology(
     endpoint: Option<&str>,
     settings: &Settings,
@@ -44,7 +45,7 @@ pub async fn ensure_topology(
     let topology = Topology::of(settings);
     let admin = Admin::new(endpoint).await?;
     for topic in topology::topics(settings, &topology) {
-        // One with other labels stays: making it anew would lose what it holds.
+        // An existing topic with other labels is kept: recreating it would lose its messages.
         admin.create_topic(topic).await?;
     }
     for subscription in [
@@ -70,7 +71,7 @@ pub async fn ensure_topology(
     Ok(topology)
 }
 
-/// Makes the raw archive's bucket on an emulator of Cloud Storage, and gives its name. One that is there is success.
+/// Creates the raw archive's bucket on an emulator of Cloud Storage, and returns its name. An existing one is success.
 pub async fn create_bucket(endpoint: &str, settings: &Settings) -> Result<String, Error> {
     Storage::new(endpoint)?.create(settings).await?;
     Ok(names::gcp_bucket(settings))

@@ -1,4 +1,4 @@
-//! `deploy image`: the services' images go to a registry.
+//! `deploy image`: pushes the services' images to a registry.
 
 use std::process::ExitCode;
 

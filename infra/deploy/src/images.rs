@@ -1,5 +1,5 @@
-//! Images of the Cloud Run services: made without a container engine (by [`infra::package::image`]), pushed to a registry
-//! and named by digest from then on.
+//! Images of the Cloud Run services: built without a container engine (by [`infra::package::image`]), pushed to a
+//! registry and referred to by digest from then on.
 
 mod auth;
 mod base;
@@ -17,18 +17,18 @@ pub use error::Error;
 
 use registry::Registry;
 
-/// An image that is in its registry.
+/// A pushed image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
-    /// By digest; this is what Terraform and Cloud Run are told.
+    /// Its reference by digest, as Terraform and Cloud Run get it.
     pub reference: ImageReference,
-    /// Blobs that were sent: those that the repository had already are not.
+    /// Blobs sent, without those that the repository had.
     pub blobs_sent: usize,
-    /// Whether the manifest was sent; if the repository had it, nothing at all was.
+    /// True if the manifest was sent; if the repository had it, nothing was sent.
     pub manifest_sent: bool,
 }
 
-/// A service's image that is in its registry, as the command line prints it.
+/// A service's pushed image, as printed by the command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PushedService {
     /// The service, such as `ingest`.
@@ -37,13 +37,13 @@ pub struct PushedService {
     pub image: String,
     /// Blobs that were sent.
     pub blobs_sent: usize,
-    /// Whether the manifest was sent.
+    /// True if the manifest was sent.
     pub manifest_sent: bool,
 }
 
 /// Pushes the image of each service in the artifacts' folder, each to a repository of its name below `to`.
 pub async fn push_services(artifacts: &Path, to: &Repository) -> Result<Vec<PushedService>, Error> {
-    // All are read first: a folder that isn't whole is noticed before anything is sent.
+    // All are read first: an incomplete folder is noticed before anything is sent.
     let images = Service::ALL.map(|service| (service.name, service.layout(artifacts).read()));
     let mut pushed = Vec::new();
     for (service, image) in images {
@@ -59,11 +59,11 @@ pub async fn push_services(artifacts: &Path, to: &Repository) -> Result<Vec<Push
     Ok(pushed)
 }
 
-/// Pushes an image, by digest and without a tag. What the repository has already isn't sent again, so pushing twice sends
-/// nothing, and a push that was interrupted goes on where it was.
+/// Pushes an image, by digest and without a tag. Parts that the repository has aren't sent again, so pushing twice sends
+/// nothing, and an interrupted push can be continued.
 ///
-/// Google's registries are given a token of the Application Default Credentials, others what `docker login` left.
-/// Without TLS only on loopback.
+/// Google's registries get a token of the Application Default Credentials, others the login of `docker login`. Without
+/// TLS only on loopback.
 pub async fn push(image: &Image, to: &Repository) -> Result<Pushed, Error> {
     let registry = Registry::sign_in(to, registry::Access::Push).await?;
     let reference = ImageReference { repository: to.clone(), digest: image.digest().to_owned() };
@@ -79,7 +79,7 @@ pub async fn push(image: &Image, to: &Repository) -> Result<Pushed, Error> {
     Ok(pushed)
 }
 
-/// Whether it had to be sent.
+/// Sends a blob unless the repository has it; returns true if it was sent.
 async fn send_blob(registry: &Registry, blob: &Blob) -> Result<bool, Error> {
     let digest = &blob.descriptor.digest;
     if registry.has_blob(digest).await? {

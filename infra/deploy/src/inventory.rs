@@ -1,4 +1,4 @@
-//! What is there by its tags: after a destroy, nothing.
+//! Existing resources, found by their tags; none after a destroy.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::aws::in_words;
 use crate::bucket;
 
-/// The tag that says which part of a deployment a resource belongs to.
+/// The tag with the component that a resource belongs to.
 pub const COMPONENT: &str = "component";
 
-/// Something that was deployed.
+/// A deployed resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Item {
-    /// Its type, as far as its name tells: `sqs`, `lambda:function`, `google_pubsub_topic`.
+    /// Its type, as far as its name shows it: `sqs`, `lambda:function`, `google_pubsub_topic`.
     pub resource_type: String,
     /// Its ARN or full name.
     pub name: String,
@@ -33,8 +33,8 @@ impl fmt::Display for Item {
 }
 
 impl Item {
-    /// True if this is what a stack knows by `physical_id`: an ARN, or a name that its ARN ends in. Of the kinds that
-    /// can be asked, their own service has said whether it is there.
+    /// True if this is the resource that a stack knows by `physical_id`: an ARN, or the end of its ARN. Types in
+    /// [`ASKED`] are excluded, since their own service has answered if they exist.
     #[must_use]
     pub fn is_of(&self, physical_id: &str) -> bool {
         let is_asked = ASKED.contains(&self.resource_type.as_str());
@@ -44,7 +44,7 @@ impl Item {
     }
 }
 
-/// The types that [`is_there`] asks their own service about.
+/// The types whose existence [`is_there`] checks at their own service.
 const ASKED: [&str; 6] = [
     "dynamodb:table",
     "events:rule",
@@ -62,8 +62,8 @@ pub struct Error {
     problem: String,
 }
 
-/// Everything on AWS that carries all of `tags`, sorted. AWS's index of tags is some seconds behind,
-/// and may show for a while what was deleted.
+/// All resources on AWS with all of `tags`, sorted. AWS's tag index is some seconds behind, and may list deleted
+/// resources for a while.
 pub async fn aws(config: &SdkConfig, tags: &BTreeMap<String, String>) -> Result<Vec<Item>, Error> {
     let client = Client::new(config);
     let filters: Vec<TagFilter> = tags
@@ -104,8 +104,8 @@ pub async fn aws(config: &SdkConfig, tags: &BTreeMap<String, String>) -> Result<
     Ok(there)
 }
 
-/// True if a resource is still there, by its own service: the index goes on showing the tags of what was deleted, for
-/// minutes and hours. What can't be asked is there.
+/// True if a resource exists according to its own service: the index lists the tags of deleted ones for minutes and
+/// hours. A type without a lookup counts as existing.
 async fn is_there(config: &SdkConfig, item: &Item) -> bool {
     let Some(name) = item.name.splitn(6, ':').nth(5) else { return true };
     let gone = match item.resource_type.as_str() {
@@ -142,7 +142,7 @@ async fn is_there(config: &SdkConfig, item: &Item) -> bool {
     !gone
 }
 
-/// The services' codes for what isn't there.
+/// True for a service's code of a missing resource.
 fn is_unknown(code: Option<&str>) -> bool {
     let codes = [
         "ResourceNotFoundException",

@@ -1,6 +1,6 @@
-//! The engines that apply what `infra` describes: `CloudFormation`, Terraform, the artifact bucket, the images'
-//! registry, and Google's topics and subscriptions. Against a cloud and its emulator they are the same code; only
-//! the endpoint and the credentials differ.
+//! Engines that apply the deployment described by `infra`: `CloudFormation`, Terraform, the artifact bucket, the
+//! images' registry, and Google's topics and subscriptions. The code is the same for a cloud and its emulator;
+//! only the endpoint and the credentials differ.
 
 pub mod artifact;
 pub mod aws;

@@ -1,6 +1,6 @@
-//! The local clouds that `cargo xtask up` leaves running: where their state is written down, and how to find them.
+//! The local clouds of `cargo xtask up`: the file with their state, and how it is found.
 //!
-//! The harness holds the clouds and writes the state; whoever deploys to them reads it and knows nothing of the harness.
+//! The harness runs the clouds and writes the state; a deploy reads it and does not depend on the harness.
 
 pub mod run;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::google;
 
-/// Where the local clouds are.
+/// Endpoints of the local clouds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalClouds {
@@ -28,24 +28,24 @@ pub struct LocalClouds {
     pub firestore_endpoint: String,
     /// Cloud Storage, as a URL.
     pub storage_endpoint: String,
-    /// What stands in for Cloud Run and Cloud Scheduler, as a URL; see [`run`].
+    /// The local replacement for Cloud Run and Cloud Scheduler, as a URL; see [`run`].
     pub run_endpoint: String,
-    /// Whether AWS's emulator keeps to roles and policies.
+    /// True if AWS's emulator enforces roles and policies.
     pub enforces_policies: bool,
 }
 
-/// Why there are no local clouds to deploy to.
+/// The reason why there are no local clouds to deploy to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody holds any.
+    /// No local clouds are running.
     #[error("no local clouds are running; start them with `cargo xtask up`")]
     NotRunning,
-    /// The state is there and can't be read.
+    /// The state exists but can't be read.
     #[error("read {}: {problem}; stop the local clouds with `cargo xtask down`, then start them with `cargo xtask up`", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error.
         problem: String,
     },
 }
@@ -57,13 +57,13 @@ impl LocalClouds {
         root.join("target/local-clouds")
     }
 
-    /// The file in which whoever holds them writes this down.
+    /// The file that holds this state.
     #[must_use]
     pub fn state_file(root: &Path) -> PathBuf {
         Self::folder(root).join("state.json")
     }
 
-    /// The local clouds of the checkout at `root`. What a killed process left behind is none.
+    /// The local clouds of the checkout at `root`; state left by a killed process is ignored.
     pub fn find(root: &Path) -> Result<Self, Error> {
         let path = Self::state_file(root);
         let unreadable = |problem: String| Error::Unreadable { path: path.clone(), problem };
@@ -74,7 +74,7 @@ impl LocalClouds {
             }
             Err(error) => return Err(unreadable(error.to_string())),
         };
-        // Another version of this program may have written it, and may have ended since: then it is of no interest.
+        // The process id first: state of another version, which may not parse, does not matter once its process has ended.
         let pid: Pid =
             serde_json::from_slice(&content).map_err(|error| unreadable(error.to_string()))?;
         if !holds_clouds(pid.pid) {
@@ -83,8 +83,8 @@ impl LocalClouds {
         serde_json::from_slice(&content).map_err(|error| unreadable(error.to_string()))
     }
 
-    /// Writes the state down, for [`find`](Self::find). By rename, so that nobody reads half of it; for this user
-    /// alone, since whoever may say what [`run`] runs may do what this user may.
+    /// Writes the state for [`find`](Self::find). By rename, so that readers never see a part of it; readable by this
+    /// user only, since the endpoint of [`run`] can start any program as this user.
     pub fn publish(&self, root: &Path) -> std::io::Result<()> {
         let new = Self::folder(root).join(".state.json");
         let _ = fs::remove_file(&new);
@@ -93,7 +93,7 @@ impl LocalClouds {
         fs::rename(new, Self::state_file(root))
     }
 
-    /// Where Google's side is, for [`google`].
+    /// The endpoints of Google's side, for [`google`].
     #[must_use]
     pub fn google(&self) -> google::Endpoints {
         google::Endpoints {
@@ -104,7 +104,7 @@ impl LocalClouds {
         }
     }
 
-    /// The variables by which AWS's, Google's and this project's own tools are pointed there.
+    /// The variables that direct AWS's, Google's and this project's own tools to the local clouds.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.google().variables();
@@ -125,10 +125,10 @@ struct Pid {
     pid: u32,
 }
 
-/// The word by which the process that holds the clouds is told from another that got its number later.
+/// The argument that distinguishes the process with the clouds from a later one with the same id.
 pub const HOLDER: &str = "serve";
 
-/// Whether a process lives, is no zombie, and is one that holds clouds.
+/// True if a process is alive, not a zombie, and runs the clouds.
 fn holds_clouds(pid: u32) -> bool {
     // A zombie has no command line.
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -165,7 +165,7 @@ mod tests {
         );
 
         fs::create_dir_all(LocalClouds::folder(root.path())).expect("create");
-        // This process lives, and holds no clouds.
+        // This process is alive, but runs no clouds.
         clouds(std::process::id()).publish(root.path()).expect("publish");
         assert!(matches!(find(), Err(Error::NotRunning)));
 
@@ -174,7 +174,7 @@ mod tests {
             .stdin(std::process::Stdio::piped())
             .spawn()
             .expect("start");
-        // A process that has only just become another program has no command line for a moment.
+        // A process has no command line for a moment during exec.
         while !holds_clouds(holder.id()) {
             assert!(holder.try_wait().expect("wait").is_none(), "it waits for a line");
             std::thread::sleep(std::time::Duration::from_millis(1));

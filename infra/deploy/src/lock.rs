@@ -1,5 +1,5 @@
-//! One command at a time works on an environment's stacks from a checkout: the others wait. The lock is the kernel's, and
-//! goes with the process that holds it, however that ends.
+//! A lock for an environment's stacks: only one command of a checkout works on them at a time, the others wait. It is a
+//! lock of the kernel and ends with the process that holds it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const LIMIT: Duration = Duration::from_mins(90);
 const POLL: Duration = Duration::from_millis(200);
 
-/// Why there is no lock.
+/// The reason why the lock was not acquired.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be made or locked.
@@ -22,7 +22,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// It was held for too long.
+    /// Another command held it for too long.
     #[error(
         "{} is still held by {holder} after {seconds} s; let that command end, or end it, then run the same command again",
         path.display()
@@ -30,9 +30,9 @@ pub enum Error {
     Held {
         /// The file.
         path: PathBuf,
-        /// The holder, in its own words.
+        /// The command that holds it, as it describes itself.
         holder: String,
-        /// The time that was waited, in seconds.
+        /// The waiting time, in seconds.
         seconds: u64,
     },
 }
@@ -45,13 +45,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The file that the commands of a checkout lock for an environment.
+    /// The lock file of an environment in a checkout.
     #[must_use]
     pub fn file(root: &Path, environment: &str) -> PathBuf {
         root.join("target/locks").join(format!("{environment}.lock"))
     }
 
-    /// Takes the lock, or waits for it for at most `limit`. `told` gets the holder, once.
+    /// Acquires the lock, or waits for it for at most `limit`. `told` is called with the holder, once.
     pub async fn take(
         path: &Path,
         deed: &str,
@@ -81,7 +81,7 @@ impl Lock {
             }
             tokio::time::sleep(POLL).await;
         }
-        // For the one that waits; without it, the lock is as good.
+        // Only informs waiting commands; the lock works without it.
         let _ = write_holder(&mut file, deed);
         Ok(Self { _file: file })
     }
@@ -91,7 +91,7 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Never deleted: who waits for it holds this very file.
+    // Never deleted: waiting commands have this file open.
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(told, std::slice::from_ref(&mine));
         let error = refused.expect_err("it is held").to_string();
         assert!(error.contains(&mine) && error.contains("run the same command again"), "{error}");
-        // It gets the lock once the first one has let go, and not before.
+        // It acquires the lock once the first one has released it, and not before.
         let (waits, began) = mpsc::channel();
         let second = tokio::spawn(async move {
             Lock::take(&path, "a test", LIMIT, &mut |_| waits.send(()).expect("heard")).await
@@ -153,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Lock::file(folder.path(), "dev");
         fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        // The same lock, by another program; `exec` so that the one that is killed is the one that holds it.
+        // The same lock, held by another program; `exec` makes the killed process the one that holds it.
         let mut holder = Command::new("sh");
         holder.args(["-c", "exec 9>\"$0\" && flock 9 && echo held && exec sleep 600"]);
         let holder = holder.arg(&path).stdout(Stdio::piped()).spawn();

@@ -1,4 +1,4 @@
-//! The heavy half of the command line's deployment commands.
+//! The program behind the command line's deployment commands.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,9 +12,9 @@ mod image;
 mod package;
 mod root;
 
-/// Another word on the command line, or another setting, is needed.
+/// The command line or a setting must be corrected.
 const USAGE: u8 = 2;
-/// What is missing can be installed or built; see the message.
+/// Something missing can be installed or built; see the message.
 const ENVIRONMENT: u8 = 3;
 
 /// Packs the functions and applies the stacks; `cargo xtask` lists what it does and runs it.

@@ -1,4 +1,4 @@
-//! `deploy package`: release binaries become what is deployed.
+//! `deploy package`: packs release binaries into deployable artifacts.
 
 use std::env::consts::ARCH;
 use std::path::Path;
@@ -41,7 +41,7 @@ pub(crate) fn run(
     }
 }
 
-/// What xtask can't know: it has no crate that reads the settings.
+/// Prints the services, which xtask can't know: it has no crate that reads the settings.
 pub(crate) fn services() -> ExitCode {
     match root::settings(None, &[]) {
         Ok(settings) => {
@@ -53,7 +53,7 @@ pub(crate) fn services() -> ExitCode {
     }
 }
 
-/// The base, if the settings name one; its registry is asked only then.
+/// The base, if the settings name one; only then is its registry contacted.
 fn base(settings: &Images) -> Result<Option<Base>, images::Error> {
     let Some(reference) = &settings.base else { return Ok(None) };
     let reference: ImageReference = reference.parse()?;

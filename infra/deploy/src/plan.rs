@@ -1,60 +1,60 @@
-//! What every engine would change, in one shape: to show like a diff, and to serialise.
+//! The changes of any engine in one form, to be shown like a diff, and serialised.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What happens to one resource.
+/// The change of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// Its name where it is described: a logical id of a template, an address of Terraform, a full name.
+    /// Its name in its description: a template's logical id, a Terraform address, or a full name.
     pub address: String,
-    /// Such as `AWS::SQS::Queue` or `google_pubsub_topic`.
+    /// The type, such as `AWS::SQS::Queue` or `google_pubsub_topic`.
     pub resource_type: String,
-    /// For a change: whether another resource takes its place.
+    /// For a modification: if the resource is replaced.
     pub replacement: Replacement,
-    /// For a change: what of it changes, each once.
+    /// For a modification: the changed properties, each once.
     pub properties: Vec<PropertyChange>,
 }
 
-/// What is done to a resource.
+/// The action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It is made.
+    /// The resource is created.
     Add,
-    /// It is changed.
+    /// The resource is changed.
     Modify,
-    /// It is deleted, or let go.
+    /// The resource is deleted, or released.
     Remove,
-    /// It is there already, and is taken in.
+    /// An existing resource is taken into the state.
     Import,
-    /// Not known before it happens.
+    /// Known only when it happens.
     Dynamic,
 }
 
-/// Whether a changed resource is replaced, and what it holds is lost.
+/// Replacement of a changed resource, which loses its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Replacement {
-    /// It stays.
+    /// The resource is kept.
     No,
-    /// It is replaced.
+    /// The resource is replaced.
     Yes,
-    /// Not known before it happens.
+    /// Known only when it happens.
     Maybe,
 }
 
-/// What changes of a resource.
+/// A changed property of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PropertyChange {
     /// The property's path, such as `/Properties/MemorySize`, or another part such as `Tags`.
     pub path: String,
-    /// The value before, where it is known.
+    /// The value before, if known.
     pub before: Option<String>,
-    /// The value after, where it is known.
+    /// The value after, if known.
     pub after: Option<String>,
 }
 

@@ -50,11 +50,11 @@ impl fmt::Display for Action {
 pub(crate) struct Simulated {
     /// Actions that it denies to the caller.
     pub(crate) denied: Vec<Action>,
-    /// Why other denials, or the rest of the actions, are not decided.
+    /// The reasons why other denials, or the rest of the actions, are undecided.
     pub(crate) undecided: Vec<String>,
 }
 
-/// Asks the simulator about each of the actions.
+/// Simulates each of the actions.
 pub(crate) async fn simulate(
     config: &SdkConfig,
     wanted: &[Rights],
@@ -104,7 +104,7 @@ async fn simulate_into(
     Ok(())
 }
 
-/// The simulator gave no decision.
+/// The reason why the simulator gave no decision.
 #[derive(Debug)]
 struct Undecided(String);
 
@@ -113,12 +113,12 @@ struct Iam<'c> {
     config: &'c SdkConfig,
     client: reqwest::Client,
     endpoint: String,
-    /// Requests are signed for it.
+    /// The region that requests are signed for.
     region: &'static str,
 }
 
 impl<'c> Iam<'c> {
-    /// That of the partition in `arn`.
+    /// The endpoint for the partition in `arn`.
     fn open(config: &'c SdkConfig, arn: &str) -> Result<Self, Undecided> {
         // IAM has one endpoint in a partition.
         let (endpoint, region) = match arn.split(':').nth(1).unwrap_or_default() {
@@ -132,7 +132,7 @@ impl<'c> Iam<'c> {
         Ok(Self { config, client, endpoint, region })
     }
 
-    /// The ARN of the caller's role or user; none for the account itself, which may do everything.
+    /// The ARN of the caller's role or user; `None` for the account itself, which has all rights.
     async fn principal(&self, caller: &str) -> Result<Option<String>, Undecided> {
         let name = caller.splitn(6, ':').nth(5).unwrap_or_default();
         if name == "root" {
@@ -150,7 +150,7 @@ impl<'c> Iam<'c> {
         Ok(Some(answer.result.role.arn))
     }
 
-    /// The answer to an operation, which is repeated while IAM is busy.
+    /// The answer to an operation, which is retried while IAM is busy.
     async fn ask<T: DeserializeOwned>(
         &self,
         action: &str,
@@ -238,8 +238,8 @@ struct Evaluation {
     action: String,
     #[serde(rename = "EvalDecision")]
     decision: String,
-    /// Keys of conditions whose values the simulator was not given. They may be here or below the resource's own result, and
-    /// may be those of statements for other actions.
+    /// Keys of conditions whose values the simulator did not get. They may be here or below the resource's own result, and may
+    /// be of statements for other actions.
     #[serde(rename = "MissingContextValues", default)]
     missing: Members<String>,
     #[serde(rename = "ResourceSpecificResults", default)]
@@ -249,7 +249,7 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    /// Why a denial may not be one.
+    /// The reason why a denial is doubtful.
     fn doubt(&self) -> Option<String> {
         let organization = self.organization.as_ref();
         if organization.is_some_and(|organization| !organization.allows) {
@@ -330,8 +330,7 @@ mod tests {
     const USER: &str = "arn:aws:iam::123456789012:user/somebody";
     const QUEUE: &str = "arn:aws:sqs:us-east-1:123456789012:q&1";
 
-    /// An account whose caller is `caller`. The simulator refuses where there are no `results`, and the first time with a
-    /// throttle.
+    /// An account whose caller is `caller`. The simulator fails without `results`, and throttles the first call.
     fn account(caller: &'static str, results: &'static str) -> FakeAws {
         let mut simulations = 0;
         FakeAws::start(move |call| match call.name().as_str() {

@@ -1,4 +1,4 @@
-//! A server that plays a cloud's API for tests, and writes down what it was asked.
+//! A fake server of a cloud's API for tests, which records its requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,8 +13,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// Answers each request by `answer`, which is given the request's first line without its version, and its body; it gives the
-    /// status and the body of the answer.
+    /// Answers each request by `answer`, which gets the request's first line without its version, and its body; it returns the
+    /// status and body of the answer.
     pub(crate) async fn start(
         answer: impl Fn(&str, &str) -> (u16, String) + Send + Sync + 'static,
     ) -> Self {
@@ -36,7 +36,7 @@ impl Served {
                         "HTTP/1.1 {status} Stub\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                         body.len()
                     );
-                    // The other side may be gone.
+                    // The client may have disconnected.
                     let _ = stream.write_all((head + &body).as_bytes()).await;
                 });
             }
@@ -44,13 +44,13 @@ impl Served {
         Self { url, asked }
     }
 
-    /// The requests that it got so far.
+    /// The requests received so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("a lock").clone()
     }
 }
 
-/// A whole request: its head, and as much after it as that says.
+/// A whole request: its head, and a body of the announced length.
 async fn read(stream: &mut TcpStream) -> String {
     let mut request = Vec::new();
     loop {

@@ -1,5 +1,5 @@
-//! One trade through the deployed queue and into a candle: the whole way, with the names, roles and
-//! code that were just deployed. It is a trade of a symbol of its own, so no real candle gets it.
+//! Sends one trade through the deployed queue and waits for it in a candle: a test of the whole pipeline with the names, roles
+//! and code that were just deployed. The trade has a symbol of its own, so no real candle gets it.
 
 use std::time::Duration;
 
@@ -30,25 +30,25 @@ pub struct Limits {
     pub granted: bool,
 }
 
-/// The trade came through.
+/// A passed smoke test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Passed {
     /// The message's id in the queue.
     pub message_id: String,
-    /// From publishing it to seeing it in a candle, in milliseconds.
+    /// The time from publishing the trade to its candle, in milliseconds.
     pub took_ms: u64,
 }
 
-/// Why the trade didn't come through.
+/// The reason why the trade did not arrive.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue did not take it.
+    /// Publishing failed.
     #[error("smoke test: publish a trade: {0}; check that these credentials may send to the queue")]
     NotPublished(PortError),
     /// The candles can't be read.
     #[error("smoke test: read the candle: {0}; check that these credentials may read the candles")]
     NotReadable(PortError),
-    /// It is in no candle.
+    /// The trade is in no candle.
     #[error(
         "smoke test: message {message_id} is in no candle after {} s; look at the function's log, and at the dead \
          letters with `cargo xtask status`",
@@ -57,7 +57,7 @@ pub enum Error {
     NotSeen {
         /// The message's id in the queue.
         message_id: String,
-        /// How long was waited.
+        /// The waiting time.
         waited: Duration,
     },
 }

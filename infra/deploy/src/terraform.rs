@@ -1,12 +1,12 @@
-//! Terraform, or `OpenTofu`, as an engine: what a root would change is a plan in a file; it is shown, and then exactly
-//! that file is applied.
+//! Terraform, or `OpenTofu`, as an engine: the changes of a root are a plan in a file; it is shown, and then exactly that
+//! file is applied.
 //!
-//! The program runs in a copy of the root (see [`Root`]) and in a process group of its own. Ctrl-C and SIGTERM are taken
-//! here while it runs: it is told once, saves its state, lets go of its lock, and is waited for. What was ended by
-//! `kill -9` is taken up by the next plan: its lock is taken off and what it had made is taken into the state.
+//! The program runs in a copy of the root (see [`Root`]) and in a process group of its own. Ctrl-C and SIGTERM are handled
+//! here while it runs: it is signalled once, saves its state, releases its lock, and is waited for. After a `kill -9`, the
+//! next plan releases the lock of the killed run and imports the resources that it created without saving them.
 //!
-//! tokio keeps a signal that was asked for once: after the first call here, Ctrl-C outside of these calls is the
-//! caller's to take.
+//! tokio keeps handling a signal once it was requested: after the first call here, the caller must handle Ctrl-C outside of
+//! these calls.
 
 mod classify;
 mod error;
@@ -42,20 +42,20 @@ use run::{Ended, LockAfter, Run};
 use run_folder::{LOG, Moment};
 use stale_run::{Remains, held_lock};
 
-/// Bounds of all waiting.
+/// Bounds of all waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Until providers are there and the state is reachable.
+    /// For the providers and a reachable state.
     pub init: Duration,
-    /// Until a plan is made, its wait for the lock not counted.
+    /// For a plan, without its wait for the lock.
     pub plan: Duration,
-    /// Until a plan is applied, its wait for the lock not counted.
+    /// For an apply, without its wait for the lock.
     pub apply: Duration,
-    /// Until a question about the state is answered.
+    /// For a query of the state.
     pub query: Duration,
-    /// How long to wait for somebody else to let go of the state.
+    /// For another run to release the state's lock.
     pub lock: Duration,
-    /// How long one that was told to stop may take for that.
+    /// For a signalled program to stop.
     pub stop: Duration,
 }
 
@@ -72,43 +72,43 @@ impl Default for Limits {
     }
 }
 
-/// What a plan is for.
+/// The purpose of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Making the root what its files say.
+    /// To deploy the root.
     Deploy,
-    /// Removing all that it made.
+    /// To delete everything that the root created.
     Destroy,
 }
 
-/// What is going on, as it happens.
+/// Progress of an operation.
 #[derive(Clone, Debug)]
 pub enum Progress<'a> {
-    /// Somebody else works on the state, and is waited for.
+    /// Another run holds the state's lock, and is waited for.
     WaitingForLock,
-    /// A run that was killed here had left this lock; it is taken off.
+    /// The lock of a killed run was released.
     Unlocked {
         /// The lock's id.
         id: &'a str,
     },
-    /// A run that was killed here had made this and not yet written it down; it is taken into the state.
+    /// A resource that a killed run created without saving it was imported into the state.
     Adopted {
         /// The resource's address.
         address: &'a str,
     },
-    /// A run that was killed here was making this; nobody knows whether it is there.
+    /// A resource that a killed run was creating; it may exist.
     Uncertain {
         /// The resource's address.
         address: &'a str,
     },
-    /// A run that was killed here had made this and not yet written it down. A plan for looking at leaves it so.
+    /// A resource that a killed run created without saving it. A plan made for viewing does not import it.
     Left {
         /// The resource's address.
         address: &'a str,
     },
-    /// Something happened to a resource.
+    /// An event of a resource.
     Event(&'a Event),
-    /// It was told to stop, and ends what it is at.
+    /// The program was signalled to stop, and finishes its current work.
     Stopping,
 }
 
@@ -137,8 +137,7 @@ impl Terraform {
         self.checked(root, "get ready", &ended).map(drop)
     }
 
-    /// Finds out what would change, for an apply. Takes up what a run that was killed here left (see [`Progress`]), and holds
-    /// the state's lock meanwhile.
+    /// Plans an apply. Recovers from killed runs of this machine (see [`Progress`]), and holds the state's lock meanwhile.
     pub async fn plan(
         &self,
         root: &Root,
@@ -149,8 +148,7 @@ impl Terraform {
         self.planned(root, purpose, self.lock_timeout(), progress).await
     }
 
-    /// Finds out what would change, for looking at: not even the lock is taken, and what a run that was killed here left is
-    /// only told of.
+    /// Plans for viewing: takes no lock, and only reports what killed runs left.
     pub async fn look(
         &self,
         root: &Root,
@@ -189,7 +187,7 @@ impl Terraform {
         plan::read(root, purpose, file, &shown)
     }
 
-    /// Applies a plan: what it says, or nothing if the state has changed since it was made.
+    /// Applies a plan exactly, or not at all if the state has changed since.
     pub async fn apply(
         &self,
         root: &Root,
@@ -206,14 +204,14 @@ impl Terraform {
         self.checked(root, "apply", &ended).map(drop)
     }
 
-    /// Removes all that the root made, and gives the plan by which it did. Nothing there is success.
+    /// Deletes everything that the root created, and returns the plan. An empty state is success.
     pub async fn destroy(&self, root: &Root, progress: OnProgress<'_>) -> Result<Plan, Error> {
         let plan = self.plan(root, Purpose::Destroy, progress).await?;
         self.apply(root, &plan, progress).await?;
         Ok(plan)
     }
 
-    /// What others changed since the last apply and the next one would put back.
+    /// Changes made by other means since the last apply, which the next one would revert.
     pub async fn drift(&self, root: &Root, progress: OnProgress<'_>) -> Result<Vec<Change>, Error> {
         Ok(self.look(root, Purpose::Deploy, progress).await?.drift)
     }
@@ -230,7 +228,7 @@ impl Terraform {
         Ok(outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
     }
 
-    /// Addresses of all that the state knows.
+    /// Addresses of all resources in the state.
     pub async fn resources(&self, root: &Root) -> Result<Vec<String>, Error> {
         let args = ["state", "list"];
         let ended = self.run(root, "list", words(args), self.limits.query, &mut |_| ()).await?;
@@ -241,7 +239,8 @@ impl Terraform {
         Ok(listed.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
     }
 
-    /// Takes up what runs that were killed here left: their locks, and what they made and didn't write down.
+    /// Recovers from killed runs of this machine: releases their locks, and imports resources that they created without
+    /// saving.
     async fn take_up(&self, root: &Root, progress: OnProgress<'_>) -> Result<(), Error> {
         let remains = Remains::find(&root.runs());
         let mut locks = remains.locks.clone();
@@ -252,12 +251,12 @@ impl Terraform {
                     held.filter(|held| held.is_of(lock::host().as_deref(), &remains.moments))
                         .map(|held| held.id),
                 ),
-                // The plan will tell if there is one; the next call looks again.
+                // If there is a lock, the plan reports it; the next call reads again.
                 Err(_) => unread = true,
             }
         }
         for id in &locks {
-            // It may be gone, or be another's by now; the plan will tell.
+            // It may be released, or another run's by now; then the plan reports it.
             if self.unlock(root, id).await? {
                 progress(Progress::Unlocked { id });
             }
@@ -272,7 +271,7 @@ impl Terraform {
                 args.extend(words([address.as_str(), id.as_str()]));
                 let limit = self.limits.query + self.limits.lock;
                 let ended = self.run(root, "import", args, limit, &mut |_| ()).await?;
-                // Some kinds can't be taken in, or it was removed since: the apply will tell.
+                // Some types can't be imported, or the resource was deleted since; then the apply reports it.
                 progress(if ended.success {
                     Progress::Adopted { address }
                 } else {
@@ -289,7 +288,7 @@ impl Terraform {
         Ok(())
     }
 
-    /// Takes off the lock with that very id, and no other. Whether that was done.
+    /// Releases the lock with this id, and no other. Returns true if it was released.
     async fn unlock(&self, root: &Root, id: &str) -> Result<bool, Error> {
         let args = words(["force-unlock", "-force", id]);
         let limit = self.limits.query;
@@ -299,7 +298,7 @@ impl Terraform {
         Ok(ended.success)
     }
 
-    /// The lock of a run that has ended: taken off, if the run should have let go of it and did not.
+    /// The lock of an ended run: released here, if the run should have released it and did not.
     async fn let_go(&self, root: &Root, ended: &Ended) -> LockAfter {
         let log = std::fs::read_to_string(ended.folder.join(LOG)).unwrap_or_default();
         let told = held_lock(&log);
@@ -321,7 +320,7 @@ impl Terraform {
         }
     }
 
-    /// Runs a question and gives what was printed.
+    /// Runs a query and returns its output.
     async fn query<I: Into<OsString>>(
         &self,
         root: &Root,
@@ -346,14 +345,14 @@ impl Terraform {
         if classify::may_hold_lock(&ended) {
             ended.lock = self.let_go(root, &ended).await;
         }
-        // One that may still hold its lock is looked through by the next plan.
+        // The next plan examines a run that may still hold its lock.
         if ended.lock == LockAfter::Gone {
             ended.forget();
         }
         Ok(ended)
     }
 
-    /// What was printed, or why it failed.
+    /// The output, or the error of a failed run.
     fn checked(&self, root: &Root, action: &'static str, ended: &Ended) -> Result<String, Error> {
         if ended.success {
             return Ok(ended.stdout.clone());

@@ -1,6 +1,6 @@
-//! A Lambda function's code as published versions, and the alias that messages go to.
+//! A Lambda function's code as published versions, and the alias that receives messages.
 //!
-//! For when the code alone has changed: a new version is there within seconds, the alias moves to it,
+//! For changes of the code alone: a new version is published within seconds, the alias moves to it,
 //! and moves back if the new one doesn't work.
 
 use std::time::Duration;
@@ -13,20 +13,20 @@ use serde::Serialize;
 
 use crate::aws::in_words;
 
-/// How long Lambda may take to put code in place.
+/// The longest time in which Lambda applies new code.
 const UPDATE_LIMIT: Duration = Duration::from_mins(2);
 
-/// Why the code isn't what it should be.
+/// The reason why the code could not be replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A call was refused or not answered.
     #[error("{action} the function {function}: {problem}")]
     Call {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which function.
+        /// The function.
         function: String,
-        /// What came back, with the next step where there is one.
+        /// The error, with the next step if there is one.
         problem: String,
     },
     /// There is no such function, or no such alias of it.
@@ -39,7 +39,7 @@ pub enum Error {
         /// The alias.
         alias: String,
     },
-    /// Lambda took the code and did not put it in place.
+    /// Lambda accepted the code but did not apply it.
     #[error(
         "the function {function} did not take its new code within {} s: {problem}; look at its state with \
          `aws lambda get-function --function-name {function}`",
@@ -48,7 +48,7 @@ pub enum Error {
     NotUpdated {
         /// The function.
         function: String,
-        /// What the waiting ended with.
+        /// The last result of the wait.
         problem: String,
     },
 }
@@ -76,7 +76,7 @@ impl Function {
         Self { client: Client::new(config), name: name.to_owned() }
     }
 
-    /// The version that an alias points to; none if function or alias isn't there.
+    /// The version that an alias points to; `None` if function or alias is missing.
     pub async fn behind(&self, alias: &str) -> Result<Option<Version>, Error> {
         let answer = self.client.get_alias().function_name(&self.name).name(alias).send().await;
         let version = match answer {
@@ -98,7 +98,7 @@ impl Function {
         }))
     }
 
-    /// Puts code in place as the function's latest, and waits until it is.
+    /// Sets the function's latest code, and waits until it is applied.
     pub async fn update(&self, bucket: &str, key: &str) -> Result<(), Error> {
         let answer = self
             .client
@@ -121,7 +121,8 @@ impl Function {
         })
     }
 
-    /// Makes a version of the function as it is now. The same again is the same version again.
+    /// Publishes a version of the function as it is. Publishing unchanged code returns the same
+    /// version.
     pub async fn publish(&self, description: Option<&str>) -> Result<Version, Error> {
         let answer = self
             .client
@@ -137,7 +138,7 @@ impl Function {
         })
     }
 
-    /// Lets an alias point to a version.
+    /// Points an alias to a version.
     pub async fn point(&self, alias: &str, version: &Version) -> Result<(), Error> {
         let answer = self
             .client

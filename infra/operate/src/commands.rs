@@ -1,4 +1,4 @@
-//! What a person types: `cargo xtask restore`, `dlq`, `sync`, `failover`, `produce`.
+//! The operator's commands: `cargo xtask restore`, `dlq`, `sync`, `failover`, `produce`.
 
 pub mod clouds;
 mod dlq;
@@ -47,7 +47,7 @@ async fn until_interrupted(command: &Command, checkout: &Checkout) -> Result<(),
     }
 }
 
-/// Everything here can be stopped anywhere.
+/// All commands can be stopped at any point.
 fn interrupted(command: &Command) -> Result<(), Failure> {
     let text = match command {
         Command::Sync(args::Sync { command: SyncCommand::Monitor(_) }) => return Ok(()),

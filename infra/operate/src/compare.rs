@@ -1,5 +1,5 @@
-//! Whether two clouds hold the same: their archives by name, which has the hash of the content in it, and their candles
-//! to the last byte. Both are summed up in a digest, which anybody can compute again from a list.
+//! Compares two clouds: their archives by name, which contains the hash of the content, and their candles to the last
+//! byte. Both are summed up in a digest, which can be computed again from a list.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,18 +12,18 @@ use serde::Serialize;
 
 use crate::Cloud;
 
-/// What of two clouds is compared.
+/// The part of two clouds to compare.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// The symbols.
     pub symbols: Symbols,
     /// The intervals of candles.
     pub intervals: Vec<Interval>,
-    /// Only hours before this one, and candles that end before it begins; none: all.
+    /// Only hours before this one, and candles that end before it begins; `None`: all.
     pub before: Option<Hour>,
 }
 
-/// Two clouds, compared.
+/// Result of comparing two clouds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Their archives.
@@ -32,7 +32,7 @@ pub struct Comparison {
     pub candles: Candles,
 }
 
-/// Two archives, compared.
+/// Result of comparing two archives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Archives {
     /// This cloud's.
@@ -45,21 +45,21 @@ pub struct Archives {
     pub extra: Names,
 }
 
-/// The candles of two clouds, compared.
+/// Result of comparing the candles of two clouds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candles {
     /// This cloud's.
     pub here: Held,
     /// Its peer's.
     pub peer: Held,
-    /// Those that are not in both alike.
+    /// Candles that differ or that one cloud lacks.
     pub differ: Names,
 }
 
-/// What there is on one side.
+/// The content of one side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
-    /// Objects, or candles.
+    /// Number of objects or candles.
     pub count: usize,
     /// SHA-256 of their names, or of the candles in their canonical form, one a line and in order.
     pub digest: String,
@@ -78,7 +78,7 @@ fn of(what: &'static str) -> impl Fn(PortError) -> CompareError {
 }
 
 impl Comparison {
-    /// Whether both clouds hold the same.
+    /// True if both clouds hold the same.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.archives.here == self.archives.peer && self.candles.here == self.candles.peer
@@ -103,7 +103,7 @@ where
     Ok(Comparison { archives, candles })
 }
 
-/// Compares archives, hour by hour: memory is needed for one of them, however old the archives.
+/// Compares archives hour by hour: memory holds one hour of each, however old the archives.
 pub async fn archives<A: Archive, P: Archive>(
     here: &A,
     peer: &P,
@@ -144,7 +144,7 @@ pub async fn archives<A: Archive, P: Archive>(
 
 const PEER: &str = "the peer's archive";
 
-/// The hours of an archive, up to an end.
+/// Walks through the hours of an archive, up to an end.
 struct Walk {
     hours: Hours,
     end: Option<String>,

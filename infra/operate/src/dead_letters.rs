@@ -1,7 +1,7 @@
-//! Messages that no function could process: what they are, why they are dead, and what becomes of them.
+//! Dead letters: listing, diagnosis, replay and deletion.
 //!
-//! Nothing says what is in a dead-letter queue but receiving from it. So each of these receives all there is, up to a bound,
-//! and gives back what stays.
+//! The content of a dead-letter queue can only be read by receiving. So each operation receives all messages, up to a bound,
+//! and releases those that stay.
 
 use std::collections::BTreeMap;
 
@@ -10,41 +10,41 @@ use candle::message::decode;
 use candle::{Batch, MessageError, Symbols};
 use pipeline::ports::{MessageId, PortError, Queue, Receipt};
 
-/// Messages that are asked for at once.
+/// Messages in one receive.
 const BATCH: usize = 10;
-/// Answers without anything new after which a queue counts as empty: one alone means little.
+/// Answers without a new message after which a queue counts as empty: a single one means little.
 const EMPTY_ANSWERS: u32 = 2;
 
-/// A dead letter, hidden from others until it is given back.
+/// A dead letter, hidden from other receivers until released.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
     /// Its id in the dead-letter queue.
     pub id: MessageId,
-    /// What was published.
+    /// The published message.
     pub body: Bytes,
     receipt: Receipt,
 }
 
-/// What a function makes of a dead letter now.
+/// The result of decoding a dead letter now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It can be read: the function failed for another reason, and may well not do so again.
+    /// The message can be decoded: the function failed for another reason, which may be gone.
     Readable {
-        /// What is in it.
+        /// Its content.
         batch: Batch,
     },
-    /// It can't be read, and will be dead again.
+    /// The message can't be decoded, and would become a dead letter again.
     Poison(MessageError),
 }
 
 impl DeadLetter {
-    /// What takes it off, or gives it back.
+    /// The handle that removes or releases it.
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
 
-    /// Why it is dead, as far as the message itself says it. `symbols` are those that the functions take.
+    /// The reason why it is dead, as far as the message itself shows it. `symbols` are those that the functions accept.
     #[must_use]
     pub fn verdict(&self, symbols: &Symbols) -> Verdict {
         decode(&self.body, symbols)
@@ -52,7 +52,7 @@ impl DeadLetter {
     }
 }
 
-/// Receives up to `max` dead letters. They are to be given back by [`release`], but for those that are taken off.
+/// Receives up to `max` dead letters. Those that are not removed must be given to [`release`].
 pub async fn receive<Q: Queue>(queue: &Q, max: usize) -> Result<Vec<DeadLetter>, PortError> {
     let mut letters: BTreeMap<String, DeadLetter> = BTreeMap::new();
     let mut empty = 0;
@@ -60,7 +60,7 @@ pub async fn receive<Q: Queue>(queue: &Q, max: usize) -> Result<Vec<DeadLetter>,
         let before = letters.len();
         for message in queue.receive(BATCH.min(max - before)).await? {
             let (id, receipt, body) = (message.id, message.receipt, message.body);
-            // One that comes again, since it was held for long, has a receipt that holds for longer.
+            // A message received again after a long time replaces its expired receipt.
             letters.insert(id.0.clone(), DeadLetter { id, body, receipt });
         }
         empty = if letters.len() == before { empty + 1 } else { 0 };
@@ -68,7 +68,7 @@ pub async fn receive<Q: Queue>(queue: &Q, max: usize) -> Result<Vec<DeadLetter>,
     Ok(letters.into_values().collect())
 }
 
-/// Gives dead letters back to the dead-letter queue.
+/// Releases dead letters to the dead-letter queue.
 pub async fn release<Q: Queue>(queue: &Q, letters: &[DeadLetter]) -> Result<(), PortError> {
     for letter in letters {
         queue.release(&letter.receipt).await?;
@@ -76,13 +76,13 @@ pub async fn release<Q: Queue>(queue: &Q, letters: &[DeadLetter]) -> Result<(), 
     Ok(())
 }
 
-/// Takes a dead letter off for good.
+/// Removes a dead letter permanently.
 pub async fn discard<Q: Queue>(queue: &Q, letter: &DeadLetter) -> Result<(), PortError> {
     queue.acknowledge(&letter.receipt).await
 }
 
-/// Sends a dead letter to the queue of trades again, and then takes it off. A crash in between leaves it in both, which
-/// changes nothing: its trades are folded once.
+/// Publishes a dead letter to the queue of trades again, and then removes it. A crash in between leaves it in both, which is
+/// harmless: its trades are folded once.
 pub async fn replay<Q: Queue>(
     dead_letters: &Q,
     queue: &Q,
@@ -94,16 +94,16 @@ pub async fn replay<Q: Queue>(
     Ok(id)
 }
 
-/// Why a dead letter was not replayed.
+/// The reason why a dead letter was not replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// It is no text, which a queue would not take again.
+    /// The message is not text, so no queue accepts it.
     #[error("it is not UTF-8 and can't be sent again; `cargo xtask dlq drop` deletes it")]
     NotText,
-    /// The queue did not take it. It is still a dead letter.
+    /// Publishing failed. It is still a dead letter.
     #[error("send it again: {0}")]
     NotPublished(PortError),
-    /// It was sent, and is still a dead letter.
+    /// The message was published, but is still a dead letter.
     #[error("sent again, but still a dead letter, as it could not be taken off: {0}")]
     NotTakenOff(PortError),
 }

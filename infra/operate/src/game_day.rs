@@ -1,20 +1,20 @@
-//! A game day: a deployed cloud, or its functions alone, are taken away for a while, by switches of the cloud's own APIs
-//! that can be undone.
+//! A game day: an outage of a deployed cloud, or of its functions alone, by switches in the cloud's own APIs that can be
+//! undone.
 //!
-//! Before the first one is thrown, all that was there is written to a [`Record`]. From it everything is undone again, by
-//! whoever has thrown it, or by [`heal`] at any later time, also twice. While there is a record no other game day begins.
+//! Before the first switch, the former state is written to a [`Record`]. From it everything is undone, by the command that made
+//! it, or by [`heal`] at any later time, even repeatedly. While a record exists, no other game day can begin.
 //!
-//! | switch | thrown | undone |
+//! | switch | applied | undone |
 //! |---|---|---|
-//! | queue policy (SQS) | denies everybody `sqs:SendMessage` | the policy as it was |
+//! | queue policy (SQS) | denies all principals `sqs:SendMessage` | the former policy |
 //! | event source mapping (Lambda) | disabled | enabled |
-//! | reserved concurrency (Lambda) | 0, for ingest and for replicate | as it was, or none |
-//! | publishers (Pub/Sub) | `roles/pubsub.publisher` of the topic taken from all that have it | given back |
-//! | push subscription (Pub/Sub) | pushes nowhere | pushes as before |
+//! | reserved concurrency (Lambda) | 0, for ingest and for replicate | the former value, or none |
+//! | publishers (Pub/Sub) | `roles/pubsub.publisher` of the topic removed from all members | restored |
+//! | push subscription (Pub/Sub) | pushes disabled | pushes restored |
 //! | job (Cloud Scheduler) | paused | resumed |
 //!
-//! Cloud Run's services are left alone: without pushes and without the job nothing calls them. A switch that can't be undone with the
-//! caller's rights is not thrown: on Google Cloud they are asked for first.
+//! Cloud Run's services are unchanged: without pushes and the job nothing calls them. A switch that the caller lacks the rights
+//! to undo is not applied: on Google Cloud these rights are checked first.
 
 mod aws;
 mod gcp;
@@ -36,7 +36,7 @@ pub use record::{Record, RecordError};
 const TRIES: u32 = 5;
 const RETRY: Duration = Duration::from_secs(2);
 
-/// What is taken away of a cloud.
+/// The extent of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {
     /// Its queue refuses messages, and its functions don't run.
@@ -45,18 +45,18 @@ pub enum Outage {
     Functions,
 }
 
-/// A switch of one of both clouds, and what was there before.
+/// A switch of one of the clouds, with the former state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Switch {
-    /// Of AWS.
+    /// On AWS.
     Aws(aws::Switch),
-    /// Of Google Cloud.
+    /// On Google Cloud.
     Gcp(gcp::Switch),
 }
 
 impl Switch {
-    /// What throwing it calls, in the cloud's words.
+    /// The API call that applies it, in the cloud's notation.
     #[must_use]
     pub fn call(&self) -> String {
         match self {
@@ -65,7 +65,7 @@ impl Switch {
         }
     }
 
-    /// What undoing it calls.
+    /// The API call that undoes it.
     #[must_use]
     pub fn undo_call(&self) -> String {
         match self {
@@ -88,7 +88,7 @@ impl Switch {
         }
     }
 
-    /// [`Self::undo`], a few times if need be.
+    /// [`Self::undo`] with retries.
     async fn surely_undo(&self, site: &DeployContext) -> anyhow::Result<()> {
         for _ in 1..TRIES {
             if self.undo(site).await.is_ok() {
@@ -109,8 +109,8 @@ impl fmt::Display for Switch {
     }
 }
 
-/// The switches that take a cloud's part away, as they are now, in the order in which they are thrown: producers first.
-/// Changes nothing. What can't be taken away, or is away already, is an error of the environment.
+/// The switches for an outage, with the current state, in the order of their application: producers first. Changes nothing. A
+/// switch that can't be applied, or already is, is an error.
 pub async fn plan(
     site: &DeployContext,
     cloud: CloudId,
@@ -127,7 +127,7 @@ pub async fn plan(
     switches.map_err(Failure::missing)
 }
 
-/// Throws every switch of a record that was begun. If one can't be thrown, those before it are: [`heal`] undoes them.
+/// Applies every switch of a record. If one fails, the earlier ones stay applied: [`heal`] undoes them.
 pub async fn throw(
     site: &DeployContext,
     record: &Record,
@@ -140,21 +140,21 @@ pub async fn throw(
     Ok(())
 }
 
-/// What undoing a record came to.
+/// The result of undoing a record.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Healed {
-    /// The calls that undid something, or found it undone.
+    /// The calls that undid a switch, or found it undone.
     pub undone: Vec<String>,
-    /// The switches that are still thrown, and why.
+    /// The switches that are still applied, with the reason.
     pub left: Vec<Left>,
 }
 
 /// A switch that could not be undone.
 #[derive(Clone, Debug, Serialize)]
 pub struct Left {
-    /// What was called.
+    /// The call that failed.
     pub call: String,
-    /// What came of it.
+    /// Its error.
     pub problem: String,
 }
 
@@ -173,8 +173,8 @@ impl fmt::Display for Healed {
     }
 }
 
-/// Undoes what the record of an environment says, the last first, and removes the record once all is undone. `None`:
-/// there is no record, so nothing is thrown.
+/// Undoes the switches in the record of an environment, the last first, and removes the record once all are undone. `None`: there
+/// is no record, so no switch is applied.
 pub async fn heal(
     checkout: &Checkout,
     environment: &str,
@@ -183,7 +183,7 @@ pub async fn heal(
     let Some(mut record) = Record::find(checkout, environment)? else { return Ok(None) };
     let site = match DeployContext::open(&record.place(), checkout) {
         Ok(site) => site,
-        // Local clouds that are gone took everything with them.
+        // Local clouds that have ended left nothing to undo.
         Err(Failure::MissingPrerequisite(_)) if record.is_local() => {
             record.remove()?;
             return Ok(Some(Healed::default()));

@@ -1,4 +1,4 @@
-//! Google's REST APIs, as far as something is asked of one resource at a time.
+//! A client of Google's REST APIs, for operations on single resources.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// An API that said no.
+/// An API's refusal.
 #[derive(Debug, thiserror::Error)]
 #[error("{status}: {answer}")]
 pub(crate) struct Refused {
@@ -26,14 +26,14 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// At Google, with Application Default Credentials. `name` is for what went wrong.
+    /// A client of the real API, with Application Default Credentials. `name` is for error messages.
     pub(crate) fn new(base: &str, name: &'static str) -> anyhow::Result<Self> {
         let credentials =
             Builder::default().build().context("find credentials for Google Cloud")?;
         Self::at(base, name, credentials)
     }
 
-    /// At an emulator, which asks for no credentials.
+    /// A client of an emulator, without credentials.
     pub(crate) fn emulated(base: &str, name: &'static str) -> anyhow::Result<Self> {
         Self::at(base, name, anonymous::Builder::new().build())
     }
@@ -43,7 +43,8 @@ impl Api {
         Ok(Self { http, credentials, base: base.trim_end_matches('/').to_owned(), name })
     }
 
-    /// Asks for `path`, such as `/v1/projects/P/topics/T:getIamPolicy`. A refusal is a [`Refused`] below its context.
+    /// Sends a request for `path`, such as `/v1/projects/P/topics/T:getIamPolicy`. A refusal is a [`Refused`] below
+    /// its context.
     pub(crate) async fn ask(
         &self,
         method: Method,

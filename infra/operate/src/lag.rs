@@ -1,4 +1,4 @@
-//! How far a cloud is behind its peer.
+//! Replication lag of a cloud behind its peer.
 
 use std::ops::RangeInclusive;
 
@@ -7,10 +7,10 @@ use pipeline::ports::{Archive, Fault, PortError};
 use pipeline::replicate::Hours;
 use serde::Serialize;
 
-/// What a cloud lacks of its peer's latest hours.
+/// Objects of its peer's latest hours that a cloud lacks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lag {
-    /// Objects that it lacks.
+    /// Number of missing objects.
     pub objects: usize,
     /// Age of the oldest trade in them, in milliseconds; 0 if it lacks nothing.
     pub lag_ms: u64,
@@ -47,7 +47,7 @@ pub async fn lag<A: Archive, P: Archive>(
     Ok(lag)
 }
 
-/// The latest of these hours with an object in it. One question an hour, from the last one back.
+/// The latest of these hours with an object. One request an hour, from the last one back.
 pub async fn latest_hour<A: Archive>(
     archive: &A,
     symbol: &Symbol,
@@ -65,7 +65,7 @@ pub async fn latest_hour<A: Archive>(
     Ok(None)
 }
 
-/// The time of the first trade of an object; of one that can't be read, that of its hour.
+/// The time of the first trade of an object; if it can't be read, the start of its hour.
 async fn oldest_ms<A: Archive>(archive: &A, name: &ObjectName) -> Result<u64, PortError> {
     let text = name.to_string();
     let bytes = match archive.get(&text).await {

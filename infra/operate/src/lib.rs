@@ -1,8 +1,8 @@
-//! Day two: rebuilding a cloud from the other, dead letters, and replication between the clouds.
+//! Operation after deployment: rebuilding a cloud from the other, dead letters, and replication between the clouds.
 //!
-//! What is done is generic over the ports of `pipeline` and knows no settings ([`pull`], [`restore`], [`compare`], [`lag`],
-//! [`dead_letters`]); [`commands`] is what a person types, on the clouds that `deploy` deployed. [`game_day`] takes parts of
-//! them away and gives them back.
+//! The operations are generic over the ports of `pipeline` and use no settings ([`pull`], [`restore`], [`compare`], [`lag`],
+//! [`dead_letters`]); [`commands`] runs them on the clouds that `deploy` deployed. [`game_day`] causes outages and undoes
+//! them.
 
 pub mod commands;
 pub mod compare;
@@ -13,7 +13,7 @@ pub mod lag;
 pub mod pull;
 pub mod restore;
 
-/// A cloud's archive, and the candles of what is in it.
+/// A cloud's archive and candles.
 #[derive(Clone, Debug)]
 pub struct Cloud<A, S> {
     /// The archive.

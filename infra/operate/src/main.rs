@@ -1,4 +1,4 @@
-//! The heavy half of the command line's day-two commands.
+//! The program behind the command line's operation commands.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Replication from here: all that a cloud lacks and its peer has, in one go.
+//! Replication run from this machine: copies everything that a cloud lacks and its peer has.
 
 use std::future::ready;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,9 @@ use tokio::time::sleep;
 
 use crate::Cloud;
 
-/// A run of replicate. Long, since it is not a function that ends after some minutes.
+/// The time limit of one replicate run: long, since no function's limit applies.
 const STEP: Duration = Duration::from_mins(10);
-/// Runs in a row that fail and bring nothing before it is given up, and the pause between them.
+/// Failed runs in a row, without a copied object, before giving up, and the pause between them.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The latest hour first, then all others.
@@ -26,34 +26,34 @@ const LIMITS: Limits = Limits {
     tries: 4,
 };
 
-/// What was copied, and what could not be.
+/// Objects copied, and those that could not be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Pulled {
-    /// Objects that are here now.
+    /// Objects that were created in this cloud.
     pub objects: usize,
     /// Their bytes.
     pub bytes: usize,
     /// Their trades, all of which are in candles.
     pub trades: usize,
-    /// Objects that came here another way in the meantime.
+    /// Objects that arrived by another way in the meantime.
     pub present: usize,
-    /// Objects of the peer whose content is not what their name says: not copied.
+    /// Objects of the peer whose content does not match their name: not copied.
     pub corrupted: Names,
-    /// Objects that the peer lists and did not give.
+    /// Objects that the peer listed but did not deliver.
     pub undelivered: Names,
-    /// Symbols of the peer that are not traded here: not copied.
+    /// Symbols of the peer that this deployment does not trade: not copied.
     pub other_symbols: Names,
-    /// How long it took.
+    /// Duration of the copying.
     pub took_ms: u64,
 }
 
-/// Why it was given up. What was copied until then is here, and is not copied again.
+/// The reason for giving up. Copied objects stay, and are not copied again.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}; {} objects were copied before: give the same command again, and it goes on from there", pulled.objects)]
 pub struct PullError {
-    /// What the last run said.
+    /// The last run's error.
     pub why: String,
-    /// What was copied.
+    /// Objects copied before.
     pub pulled: Pulled,
 }
 
@@ -64,7 +64,7 @@ impl Pulled {
         self.trades as u64 * 1000 / self.took_ms.max(1)
     }
 
-    /// Whether nothing was left behind.
+    /// True if every object of the peer could be copied.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.corrupted.count == 0 && self.undelivered.count == 0
@@ -84,7 +84,7 @@ impl Pulled {
     }
 }
 
-/// Of those that are only counted nobody knows whether they are the same.
+/// Joins two lists; of names that are only counted it is unknown if they are the same.
 fn both(earlier: &Names, later: &Names) -> Names {
     let mut names = earlier.clone();
     later.first.iter().for_each(|name| names.add(name));
@@ -92,10 +92,10 @@ fn both(earlier: &Names, later: &Names) -> Names {
     names
 }
 
-/// Copies into `here` what only `peer` has, and folds it. `seed` spreads the waits between tries.
+/// Copies into `here` the objects that only `peer` has, and folds them. `seed` spreads the waits between tries.
 ///
-/// It can be stopped anywhere: an object that is here is one whose trades are in candles, and the next call leaves it
-/// out.
+/// Can be stopped at any point: an object in this cloud's archive has its trades in the candles, and the next call
+/// skips it.
 pub async fn pull<A, S, P>(
     here: &Cloud<A, S>,
     peer: &P,
@@ -134,7 +134,7 @@ where
     }
 }
 
-/// A cursor that is gone when the program is.
+/// A cursor in memory, which is not saved.
 #[derive(Debug, Default)]
 struct Place(Mutex<Option<String>>);
 
@@ -148,7 +148,7 @@ impl Cursor for Place {
         ready(Ok(()))
     }
 
-    /// The cloud's own replication leaves it.
+    /// Done by the cloud's own replication.
     fn ensure_incarnation(&self, _: &str) -> impl Future<Output = Result<(), PortError>> + Send {
         ready(Ok(()))
     }

@@ -1,8 +1,8 @@
 //! Rebuilds a cloud from its peer, and proves by digests that both hold the same.
 //!
-//! It is [`pull`](mod@crate::pull) until nothing is missing, and then [`compare`](mod@crate::compare). It can be stopped
-//! anywhere, and goes on where it was when it is called again: an object is put last, so one that is there is one that is
-//! done.
+//! It runs [`pull`](mod@crate::pull) until nothing is missing, and then [`compare`](mod@crate::compare). It can be
+//! stopped at any point, and the next call continues: an object is put after its trades are folded, so an archived object
+//! is done.
 
 use pipeline::IngestConfig;
 use pipeline::ports::{Archive, CandleStore};
@@ -12,14 +12,14 @@ use crate::Cloud;
 use crate::compare::{self, Comparison, Scope};
 use crate::pull::{PullError, Pulled, pull};
 
-/// What goes on.
+/// Progress of a restoration.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'p> {
     /// The archives are compared.
     Listing,
     /// Objects are copied, and their trades folded.
     Copying {
-        /// What is done.
+        /// Work done so far.
         done: &'p Pulled,
         /// Objects that were missing at the beginning.
         missing: usize,
@@ -28,16 +28,16 @@ pub enum Progress<'p> {
     Proving,
 }
 
-/// A cloud that was rebuilt.
+/// A rebuilt cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Restored {
-    /// What was copied.
+    /// Objects copied.
     pub pulled: Pulled,
-    /// What both clouds hold now.
+    /// The comparison of both clouds afterwards.
     pub proof: Comparison,
 }
 
-/// Why a cloud was not rebuilt.
+/// The reason why a cloud was not rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Copying was given up.
@@ -49,17 +49,17 @@ pub enum RestoreError {
 }
 
 impl Restored {
-    /// Whether both clouds hold the same.
+    /// True if both clouds hold the same.
     #[must_use]
     pub fn is_proved(&self) -> bool {
         self.pulled.is_whole() && self.proof.is_equal()
     }
 }
 
-/// Copies into `here` all that it lacks and `peer` has, and compares both within `scope`. From the peer it only reads.
+/// Copies into `here` all that it lacks and `peer` has, and compares both within `scope`. The peer is only read.
 ///
-/// That both hold the same is proved if nothing was left behind and both digests are equal; what is not equal is in the
-/// result, not an error. `seed` spreads the waits between tries.
+/// Equality is proved if every object was copied and both digests are equal; a difference is part of the result, not an
+/// error. `seed` spreads the waits between tries.
 pub async fn restore<A, S, P, T>(
     here: &Cloud<A, S>,
     peer: &Cloud<P, T>,

@@ -19,7 +19,8 @@ use operate::restore::{Progress, RestoreError, Restored, restore};
 use pipeline::ports::{Archive, Fault, PortError, Put, Queue as _};
 use pipeline::{Backoff, Fold, IngestConfig};
 
-/// 2024-08-08T23:54:15, and a trade every ten seconds from there: 35 of them before midnight.
+/// 2024-08-08T23:54:15, the time of the first trade; one follows every ten seconds, 35 of them
+/// before midnight.
 const START_MS: u64 = 1_723_161_255_342;
 
 type Memory = Cloud<MemoryArchive, MemoryStore>;
@@ -78,12 +79,12 @@ async fn restored<P: Archive + Clone>(
     restore(here, peer, &config(), &scope(), 1, &mut |_| ()).await
 }
 
-/// An archive that answers as it is told.
+/// An archive with configurable answers.
 #[derive(Clone)]
 struct Peer {
     archive: MemoryArchive,
     away: Arc<AtomicBool>,
-    /// What this object's content is instead.
+    /// The content to return for this object.
     instead: Option<(String, Bytes)>,
 }
 
@@ -160,7 +161,7 @@ async fn a_peer_that_goes_away_is_an_error_and_the_next_call_goes_on_from_there(
     let RestoreError::Pull(error) = &failed else { panic!("{failed}") };
     let copied = error.pulled.objects;
     assert!((100..200).contains(&copied), "{copied}");
-    // As a command prints it, with what caused it.
+    // As a command prints it, with its causes.
     let text = format!("{:#}", anyhow::Error::new(failed));
     assert!(text.contains("away") && text.contains(&format!("{copied} objects")), "{text}");
 
@@ -184,7 +185,7 @@ async fn a_corrupted_object_is_named_and_nothing_of_it_is_written() {
     assert_eq!(done.proof.archives.missing.first, std::slice::from_ref(&bad));
     assert!(done.proof.candles.differ.count > 0, "{done:?}");
     assert_eq!(here.archive.get(&bad).await.unwrap(), None);
-    // All else is here, and once the object is whole again, all is.
+    // All other objects are copied, and once the object is valid again, that one too.
     assert_eq!(done.pulled.objects, names.len() - 1);
     let done = restored(&here, &peer).await.unwrap();
     assert!(done.is_proved() && done.pulled.objects == 1, "{done:?}");
@@ -207,7 +208,7 @@ async fn what_only_one_side_has_is_named_and_closed_hours_leave_out_what_changes
     assert!(found.is_equal() && found.archives.here.count == 4, "{found:?}");
     assert!(found.candles.here.count > 10, "{found:?}");
 
-    // One candle that is wrong is seen, whatever the archives say.
+    // A single wrong candle is detected, whatever the archives hold.
     let other = Cloud { archive: here.archive.clone(), store: peer.store.clone() };
     let found = compare(&here, &other, &scope()).await.unwrap();
     assert!(found.archives.here == found.archives.peer && !found.is_equal(), "{found:?}");
@@ -264,7 +265,7 @@ async fn dead_letters_are_looked_at_replayed_and_dropped() {
     assert_eq!(again.body, good.as_bytes());
 }
 
-/// First sent, then taken off: whatever is in between, a message is in one of them.
+/// Published first, then removed: at every point the message is in one of the queues.
 #[tokio::test(start_paused = true)]
 async fn a_crash_in_the_middle_of_a_replay_leaves_a_duplicate_and_loses_nothing() {
     let mut both = 0;

@@ -1,4 +1,4 @@
-//! The zip that Lambda takes.
+//! The zip of a Lambda function.
 
 use std::fs;
 use std::io::{Cursor, Write as _};
@@ -10,10 +10,10 @@ use zip::{CompressionMethod, DateTime};
 use super::{Digest, Error, failed};
 
 /// Puts `bootstrap` into a new zip at `out`, under the name that Lambda starts, executable. Equal
-/// input gives equal bytes: no time of day, no user, one entry.
+/// input gives equal bytes: no timestamp, no user, one entry.
 ///
-/// Best compression of some ten megabytes takes a second in an optimised build and a minute in one
-/// that isn't.
+/// Best compression of some ten megabytes takes a second in an optimised build and a minute in an
+/// unoptimised one.
 pub fn lambda_zip(bootstrap: &Path, out: &Path) -> Result<Digest, Error> {
     let content = fs::read(bootstrap).map_err(failed("read", bootstrap))?;
     let zip = zip_of(&content).map_err(|cause| Error::Zip { path: out.to_owned(), cause })?;

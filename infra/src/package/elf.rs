@@ -1,4 +1,4 @@
-//! What a Linux binary needs where it runs: the processor, and the version of the C library.
+//! Requirements of a Linux binary: the processor, and the version of the C library.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,7 +21,7 @@ impl fmt::Display for GlibcVersion {
 }
 
 impl GlibcVersion {
-    /// Reads `GLIBC_2.34`, and `GLIBC_2.2.5` as 2.2.
+    /// Parses `GLIBC_2.34`, and `GLIBC_2.2.5` as 2.2.
     fn from_symbol_version(name: &str) -> Option<Self> {
         let mut numbers = name.strip_prefix("GLIBC_")?.split('.');
         let major = numbers.next()?.parse().ok()?;
@@ -30,29 +30,29 @@ impl GlibcVersion {
     }
 }
 
-/// What a binary needs.
+/// The requirements of a binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// The processor.
     pub arch: Architecture,
     /// The C library.
     pub libc: Libc,
-    /// The symbols that are taken from each version of glibc.
+    /// The symbols used from each version of glibc.
     symbols: BTreeMap<GlibcVersion, BTreeSet<String>>,
 }
 
-/// How a binary comes by its C library.
+/// The C library of a binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Libc {
-    /// It brings its own and starts anywhere.
+    /// Linked statically; starts anywhere.
     Static,
-    /// It needs a glibc of at least this version.
+    /// Needs a glibc of at least this version.
     Glibc(GlibcVersion),
-    /// It is dynamic, but asks for no version of glibc (musl, for one).
+    /// Dynamic, but without a version of glibc (musl, for one).
     Other,
 }
 
-/// Why a binary isn't fit.
+/// The reason why a binary is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read.
@@ -60,18 +60,18 @@ pub enum Error {
     Read {
         /// The binary.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// It isn't a 64-bit ELF file.
+    /// The file isn't a 64-bit ELF file.
     #[error("{} isn't a 64-bit Linux binary: {cause}; build it for Linux", path.display())]
     NotElf {
         /// The file.
         path: PathBuf,
-        /// What the parser said.
+        /// The parser's error.
         cause: object::read::Error,
     },
-    /// It is for a processor that neither cloud has.
+    /// The binary is for a processor that neither cloud has.
     #[error("{} is for processor type {machine}; build it for x86_64 or aarch64", path.display())]
     Machine {
         /// The binary.
@@ -79,7 +79,7 @@ pub enum Error {
         /// ELF's number for the processor.
         machine: u16,
     },
-    /// It needs a newer glibc than there is where it runs, and would not start there.
+    /// The binary needs a newer glibc than its platform has, and would not start there.
     #[error(
         "{} needs glibc {needed}, but where it runs there is {max}:\n{}\n\
          build it with `cargo xtask build`, which links it statically, \
@@ -89,14 +89,14 @@ pub enum Error {
     TooNew {
         /// The binary.
         path: PathBuf,
-        /// What it needs.
+        /// The version that it needs.
         needed: GlibcVersion,
-        /// What there is.
+        /// The version on its platform.
         max: GlibcVersion,
-        /// The symbols that are to blame, by version. A version without symbols is asked for all the same.
+        /// The symbols that need a newer version, by version. A version without symbols is required too.
         symbols: BTreeMap<GlibcVersion, BTreeSet<String>>,
     },
-    /// It is dynamic, but not linked against glibc: its loader is missing where it runs.
+    /// The binary is dynamic, but not linked against glibc: its loader is missing on its platform.
     #[error(
         "{} is linked against a C library that is not glibc, and would not start where glibc is the only one; \
          build it with `cargo xtask build`, which links it statically",
@@ -122,7 +122,7 @@ fn listed(symbols: &BTreeMap<GlibcVersion, BTreeSet<String>>) -> String {
     lines.join("\n")
 }
 
-/// Reads what the binary at `path` needs.
+/// Reads the requirements of the binary at `path`.
 pub fn needs(path: &Path) -> Result<Needs, Error> {
     let data = std::fs::read(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
     let not_elf = |cause| Error::NotElf { path: path.to_owned(), cause };
@@ -148,8 +148,8 @@ pub fn needs(path: &Path) -> Result<Needs, Error> {
     Ok(Needs { arch, libc, symbols })
 }
 
-/// Reads what the binary needs, and refuses one that does not start where the C library is a glibc of version `max`. A
-/// static one starts there whatever it was built with.
+/// Reads the requirements of the binary, and refuses one that does not start with a glibc of version `max`. A static
+/// one starts anyway.
 pub fn check_glibc(path: &Path, max: GlibcVersion) -> Result<Needs, Error> {
     let needs = needs(path)?;
     match needs.libc {
@@ -164,8 +164,7 @@ pub fn check_glibc(path: &Path, max: GlibcVersion) -> Result<Needs, Error> {
     }
 }
 
-/// The versions of glibc that the loader will ask for, with the symbols that are taken from each. A
-/// version that is only wanted weakly isn't asked for.
+/// The versions of glibc that the loader requires, with the symbols used from each. Weak requirements don't count.
 fn glibc_symbols(
     file: &ElfFile64<'_, Endianness>,
     data: &[u8],
@@ -210,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    /// Compiles a C program, or says that there is no compiler.
+    /// Compiles a C program; `None`, with a message, without a compiler.
     fn compiled(folder: &Path, source: &str, flags: &[&str]) -> Option<PathBuf> {
         let (input, output) = (folder.join("main.c"), folder.join("main"));
         fs::write(&input, source).expect("write the source");

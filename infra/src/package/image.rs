@@ -1,6 +1,6 @@
-//! The image of a Cloud Run service or of the producer, made without a container engine: one layer with a static binary and
-//! the authorities that it trusts, on nothing (`scratch`) or on a base. Equal input gives equal bytes, so the
-//! digest names the content, whoever built it.
+//! The image of a Cloud Run service or of the producer, built without a container engine: one layer with a static binary
+//! and its trusted authorities, on nothing (`scratch`) or on a base. Equal input gives equal bytes, so the digest
+//! identifies the content on any machine.
 
 mod layer;
 mod layout;
@@ -18,16 +18,16 @@ use crate::settings::Architecture;
 
 /// The default port of a service.
 pub const PORT: u16 = 8080;
-/// Whom a service runs as: by number, as an image without a base has no names.
+/// The user of a service: a number, as an image without a base has no user names.
 pub const USER: u32 = 65_532;
 
 /// Media type of the manifest.
 pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
-/// What Docker calls the same; a base that Docker pushed has it.
+/// Docker's media type of a layer; a base that Docker pushed has it.
 const DOCKER_LAYER_TYPE: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-/// The only time in an image: none.
+/// The timestamp in an image, which is always the same.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// An image, ready to be written or pushed.
@@ -37,20 +37,20 @@ pub struct Image {
     pub manifest: Blob,
     /// The configuration.
     pub config: Blob,
-    /// The base's layers, then our own.
+    /// The base's layers, then this service's.
     pub layers: Vec<Blob>,
 }
 
-/// Some content and its name.
+/// Content with its descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
-    /// What the content is.
+    /// The descriptor.
     pub descriptor: Descriptor,
     /// The content.
     pub content: Vec<u8>,
 }
 
-/// How a manifest names a blob.
+/// A manifest's reference to a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -62,7 +62,7 @@ pub struct Descriptor {
     pub size: u64,
 }
 
-/// `manifest`, as OCI has it. Fields that a base's may have besides are not carried on.
+/// A `manifest` of OCI. Other fields of a base's are not copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
@@ -76,7 +76,7 @@ pub struct Manifest {
     pub layers: Vec<Descriptor>,
 }
 
-/// What an image is put on.
+/// The base of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
     /// Its full reference, by digest.
@@ -87,31 +87,31 @@ pub struct Base {
     pub layers: Vec<Blob>,
 }
 
-/// Why an image could not be made or read.
+/// The reason why an image could not be built or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// The base is for another processor, or isn't one.
+    /// The base is for another processor, or is not an image.
     #[error("put the service {service} on {base}: {problem}; name another gcp.images.base")]
     Base {
         /// The service.
         service: String,
         /// The base's reference.
         base: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
-    /// The layout on disk isn't what it says.
+    /// The layout on disk is invalid.
     #[error("read the image {}: {problem}; make it again: cargo xtask build", folder.display())]
     Layout {
         /// The folder of the layout.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }
 
 impl Blob {
-    /// Names the content.
+    /// Computes the descriptor of content.
     #[must_use]
     pub fn new(media_type: &str, content: Vec<u8>) -> Self {
         let Digest { bytes, sha256 } = Digest::of(&content);
@@ -124,7 +124,7 @@ impl Blob {
 }
 
 impl Image {
-    /// Puts `binary` into an image as `/NAME`, on a base or on nothing.
+    /// Builds an image with `binary` as `/NAME`, on a base or on nothing.
     pub fn build(
         service: &Service,
         binary: &[u8],
@@ -151,19 +151,19 @@ impl Image {
         Ok(Self { manifest, config, layers })
     }
 
-    /// `sha256:…`, by which it is deployed.
+    /// The digest, `sha256:…`, by which it is deployed.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.manifest.descriptor.digest
     }
 
-    /// What a registry must have before it takes the manifest.
+    /// The blobs that a registry needs before the manifest.
     pub fn blobs(&self) -> impl Iterator<Item = &Blob> {
         self.layers.iter().chain([&self.config])
     }
 }
 
-/// The configuration: of the base, if there is one, with what a service changes.
+/// The configuration: the base's, if there is one, with the changes of a service.
 fn config(
     service: &Service,
     architecture: Architecture,
@@ -232,7 +232,7 @@ fn extend(list: &mut Value, more: impl IntoIterator<Item = String>) {
     }
 }
 
-/// With sorted keys, whatever the order that they were set in.
+/// Encodes with sorted keys, whatever the order of insertion.
 fn to_json(value: &Value) -> Vec<u8> {
     let mut value = value.clone();
     value.sort_all_objects();

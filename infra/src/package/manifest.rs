@@ -1,4 +1,4 @@
-//! `manifest.json`: what was packaged, with sizes and hashes.
+//! `manifest.json`: the packed artifacts, with sizes and hashes.
 
 use std::fs;
 use std::path::Path;
@@ -8,23 +8,24 @@ use serde::{Deserialize, Serialize};
 use super::elf::{Libc, Needs};
 use super::{Digest, Error, failed};
 
-/// The artifacts of one build. Holds no time and no machine's paths, so equal builds give equal files.
+/// The artifacts of one build. Contains no timestamp and no machine's paths, so equal builds give
+/// equal files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Changes when a field changes its meaning.
     pub schema: u32,
-    /// In a fixed order.
+    /// The artifacts, in a fixed order.
     pub artifacts: Vec<Artifact>,
 }
 
-/// One file that is deployed.
+/// A deployed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Artifact {
-    /// The release binary that it is made of.
+    /// The release binary that it is built from.
     pub name: String,
-    /// From the manifest's folder.
+    /// Its path from the manifest's folder.
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,
@@ -32,7 +33,7 @@ pub struct Artifact {
     pub sha256: String,
     /// `x86_64` or `arm64`.
     pub arch: String,
-    /// The newest glibc that the binary needs, such as `2.34`; none for a static one.
+    /// The newest glibc that the binary needs, such as `2.34`; `None` for a static one.
     pub glibc_max: Option<String>,
     /// Size of the binary itself, in bytes.
     pub uncompressed_bytes: u64,
@@ -66,7 +67,7 @@ impl Artifact {
 }
 
 impl Manifest {
-    /// The version that is written and read.
+    /// The version that is written and accepted.
     pub const SCHEMA: u32 = 1;
     /// The file's name.
     pub const FILE: &str = "manifest.json";
@@ -88,7 +89,7 @@ impl Manifest {
         }
     }
 
-    /// The artifact that is made of this binary.
+    /// The artifact built from this binary.
     #[must_use]
     pub fn artifact(&self, name: &str) -> Option<&Artifact> {
         self.artifacts.iter().find(|artifact| artifact.name == name)

@@ -1,4 +1,4 @@
-//! What the producer is told by its environment.
+//! The producer's environment.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use crate::settings::{Region, Settings};
 const MIB: u64 = 1 << 20;
 
 impl Settings {
-    /// The environment of the producer: all that it needs but credentials, and endpoints where the clouds are
+    /// The environment of the producer: all of it except credentials, and endpoints if the clouds are
     /// emulators.
     #[must_use]
     pub fn producer_env(&self) -> BTreeMap<String, String> {
@@ -19,7 +19,7 @@ impl Settings {
         env
     }
 
-    /// The clouds.
+    /// The variables of the clouds.
     fn where_to(&self) -> BTreeMap<String, String> {
         let (aws, gcp) = (&self.aws, &self.gcp);
         let by_region = |name: fn(&Region) -> &str| {
@@ -39,7 +39,7 @@ impl Settings {
         ])
     }
 
-    /// Where trades come from, and how they are put into messages, kept and published.
+    /// The variables of the source of trades, and of batching, spooling and publishing.
     fn messages(&self) -> BTreeMap<String, String> {
         let producer = &self.producer;
         let (publish, spool, binance) = (&producer.publish, &producer.spool, &producer.binance);
@@ -67,7 +67,7 @@ impl Settings {
         ])
     }
 
-    /// Where messages go, and when elsewhere.
+    /// The variables of the route and of health.
     fn choice(&self) -> BTreeMap<String, String> {
         let (route, health) = (&self.route, &self.health);
         owned([

@@ -1,18 +1,18 @@
-//! What a published version of a function is made of, as a short text: another function is another revision.
+//! The revision of a function: a short hash of everything that a published version contains.
 //!
-//! An alias stands on a version, and a version keeps what the function was when it was published. `CloudFormation`
-//! publishes one only if a property of the version's own changes, so the revision is one.
+//! An alias points to a version, and a version keeps the function as it was when published. `CloudFormation`
+//! publishes a version only if one of the version's own properties changes, so the revision is one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// How much of the hash; enough to tell the versions of a function apart.
+/// The length of the hash in bytes; enough to distinguish the versions of a function.
 const BYTES: usize = 8;
 
-/// The revision of `resource` in `template`: a hash of its lines, and of the values of all `parameters` in them but
-/// `own`, which the revision itself goes into.
+/// The revision of `resource` in `template`: a hash of its lines, and of the values of all `parameters` in them
+/// except `own`, which gets the revision itself.
 pub(super) fn of(
     template: &str,
     resource: &str,
@@ -26,7 +26,7 @@ pub(super) fn of(
         hash.update(text);
     };
     add(&lines);
-    // Its zip is another's bytes under another key, and in the hash by what is in it.
+    // The key and bucket of the zip may change with the same content; the hash covers the content.
     let code = ["ArtifactBucket", "ArtifactKey", own];
     let used = references(&lines);
     let values = parameters
@@ -45,7 +45,7 @@ pub(super) fn of(
     revision
 }
 
-/// What follows `!Ref` and `${` in these lines.
+/// The names after `!Ref` and `${` in these lines.
 fn references(lines: &str) -> BTreeSet<&str> {
     let behind = |mark| lines.split(mark).skip(1);
     behind("!Ref ")

@@ -1,4 +1,4 @@
-//! The folder of fetched things. It lies outside of the build folder, so `cargo clean` spares it.
+//! The cache folder of fetched tools. It is outside of the build folder, so `cargo clean` spares it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,34 +9,34 @@ use crate::Env;
 
 const LOCK_POLL_MS: u64 = 50;
 
-/// Where fetched things are kept.
+/// The cache folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     root: PathBuf,
 }
 
-/// Why the cache can't be used.
+/// The reason why the cache can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
-    /// No variable says where.
+    /// No variable names the folder.
     #[error("no place for the cache: set TWINCLOUD_CACHE, XDG_CACHE_HOME or HOME")]
     NoPlace,
     /// A file operation failed.
     #[error("{doing} {path}: {cause}")]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
-        /// On what.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// Another run has held the lock for too long.
+    /// Another run held the lock for too long.
     #[error("{path} is held by another run since {waited_s} s: end that run, or try again later")]
     Busy {
         /// The lock file.
         path: PathBuf,
-        /// How long it was waited for.
+        /// The waiting time, in seconds.
         waited_s: u64,
     },
 }
@@ -63,7 +63,7 @@ impl Cache {
         &self.root
     }
 
-    /// The jars and archives of Google's emulators. A file that a user puts here is taken if its hash is pinned.
+    /// The jars and archives of Google's emulators. A file that a user puts here is used if its hash is pinned.
     #[must_use]
     pub fn emulators(&self) -> PathBuf {
         self.root.join("emulators")
@@ -75,8 +75,8 @@ impl Cache {
         self.root.join("venvs")
     }
 
-    /// Takes the lock `name`, so that two runs beside each other fetch a thing once. It is released when dropped,
-    /// also by a crash. `waiting` is called once if another run holds it.
+    /// Takes the lock `name`, so that concurrent runs fetch a tool once. It is released when dropped, even by a
+    /// crash. `waiting` is called once if another run holds it.
     pub fn lock(
         &self,
         name: &str,
@@ -107,7 +107,7 @@ impl Cache {
     }
 }
 
-/// Wraps what the system said in what was tried.
+/// Wraps a system error with its operation and path.
 pub(crate) fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheError {
     let path = path.to_owned();
     move |cause| CacheError::Io { doing, path, cause }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::Env;
 
-/// The variable that names the SDK's folder. Set to nothing it forbids to look for one.
+/// The variable that names the SDK's folder. If it is empty, no SDK is looked for.
 pub const VARIABLE: &str = "TWINCLOUD_CLOUD_SDK";
 
 const SYSTEM_FOLDERS: [&str; 8] = [
@@ -24,9 +24,9 @@ const SYSTEM_FOLDERS: [&str; 8] = [
 pub struct CloudSdk {
     /// Its folder.
     pub root: PathBuf,
-    /// What its file `VERSION` says.
+    /// The content of its file `VERSION`.
     pub version: Option<String>,
-    /// Whether a variable named it, so that nothing else may be taken in its place.
+    /// True if a variable named it, so that no other may be used instead.
     pub asked_for: bool,
 }
 
@@ -60,7 +60,7 @@ impl CloudSdk {
 }
 
 /// `$TWINCLOUD_CLOUD_SDK`, else the first of the usual folders or the home of the `gcloud` on `PATH` that has an
-/// emulator, else the first that is there at all.
+/// emulator, else the first that exists.
 #[must_use]
 pub fn find(env: &Env) -> Option<CloudSdk> {
     if let Some(value) = env.var(VARIABLE) {

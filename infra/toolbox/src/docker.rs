@@ -1,6 +1,7 @@
-//! The address of the container engine: of `DOCKER_HOST`, or of the context that Docker's command line uses.
+//! The address of the container engine: from `DOCKER_HOST`, or from the context that Docker's command line
+//! uses.
 //!
-//! Docker's own command line knows contexts; the library that starts our containers reads `DOCKER_HOST` alone.
+//! Docker's own command line knows contexts; the library that starts the containers only reads `DOCKER_HOST`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +10,10 @@ use serde_json::Value;
 
 use crate::{Env, verify};
 
-/// Docker's own context, which has the socket that is everywhere.
+/// Docker's own context, with the usual socket.
 const DEFAULT: &str = "default";
 
-/// The engine's address, if it is another than Docker's own default.
+/// The engine's address, if it is not Docker's default.
 #[must_use]
 pub fn host(env: &Env) -> Option<String> {
     match env.var("DOCKER_HOST") {
@@ -21,7 +22,8 @@ pub fn host(env: &Env) -> Option<String> {
     }
 }
 
-/// Why containers of the engine at `host` can't be reached by their ports on this machine's loopback.
+/// The reason why containers of the engine at `host` can't be reached on this machine's loopback, if there is
+/// one.
 pub(crate) fn elsewhere(host: &str) -> Option<String> {
     let (scheme, rest) = host.split_once("://").unwrap_or(("", host));
     let is_here = match scheme {
@@ -36,7 +38,7 @@ pub(crate) fn elsewhere(host: &str) -> Option<String> {
     })
 }
 
-/// Of the context that is chosen by a variable or by `docker context use`.
+/// The address in the context chosen by a variable or by `docker context use`.
 fn of_context(env: &Env) -> Option<String> {
     let folder = env.path_var("DOCKER_CONFIG").or_else(|| Some(env.home()?.join(".docker")))?;
     let by_variable = env.var("DOCKER_CONTEXT").filter(|name| !name.is_empty());

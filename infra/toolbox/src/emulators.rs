@@ -17,25 +17,25 @@ pub enum Emulator {
     Firestore,
 }
 
-/// A jar that will do.
+/// A usable jar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jar {
     /// The file.
     pub path: PathBuf,
     /// Its version.
     pub version: String,
-    /// How it was found.
+    /// The way by which it was found.
     pub source: Source,
 }
 
-/// Where a jar is, or how it can be had.
+/// The state of a jar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JarStatus {
-    /// It is there.
+    /// Found.
     Found(Jar),
-    /// The pinned download gets it.
+    /// The pinned download provides it.
     Fetchable(Download),
-    /// What was asked for by a variable won't do.
+    /// The jar named by a variable can't be used.
     Unusable(String),
 }
 
@@ -86,7 +86,7 @@ impl Emulator {
         }
     }
 
-    /// The name in the cache of the jar that the pinned download gives.
+    /// The name in the cache of the jar from the pinned download.
     #[must_use]
     pub fn jar_file_name(self) -> String {
         match self {

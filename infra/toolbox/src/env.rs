@@ -1,4 +1,4 @@
-//! What a look-up may see of the machine: variables, the search path, and a file system root.
+//! The parts of the machine that a look-up may use: variables, the search path, and a file system root.
 
 use std::collections::BTreeMap;
 use std::env::consts::EXE_SUFFIX;
@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where the commands of `how_to_get` are meant to be typed.
+/// The platform for which `how_to_get` gives commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Debian, Ubuntu and what is derived from them: `apt`.
@@ -26,7 +26,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    /// Whether the `processes` target can run here at all.
+    /// True if the `processes` target can run on this platform.
     #[must_use]
     pub fn is_linux(self) -> bool {
         matches!(self, Self::Debian | Self::Fedora | Self::Suse | Self::OtherLinux)
@@ -50,7 +50,7 @@ impl Env {
         Self { vars, platform: platform_of(std::env::consts::OS, &root), root }
     }
 
-    /// An empty environment, to be filled by [`Env::with`].
+    /// An empty environment, to be filled with [`Env::with`].
     #[must_use]
     pub fn empty(platform: Platform) -> Self {
         Self { vars: BTreeMap::new(), platform, root: PathBuf::from("/") }
@@ -118,7 +118,7 @@ impl Env {
             .find(|candidate| is_executable(candidate))
     }
 
-    /// A command that sees this environment and nothing else.
+    /// A command that gets exactly this environment.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
@@ -127,7 +127,7 @@ impl Env {
     }
 }
 
-/// Whether `path` is a file that someone may execute.
+/// True if `path` is an executable file.
 #[must_use]
 pub(crate) fn is_executable(path: &Path) -> bool {
     let Ok(metadata) = path.metadata() else { return false };
@@ -145,7 +145,7 @@ fn has_execute_bit(_: &std::fs::Metadata) -> bool {
     true
 }
 
-/// The name of a variable as it is looked for: in capitals where the system does not tell them from small letters.
+/// The name under which a variable is stored: in capitals if the system ignores case.
 fn known_name(name: OsString) -> OsString {
     if cfg!(windows) { name.to_ascii_uppercase() } else { name }
 }
@@ -164,7 +164,7 @@ fn platform_of(os: &str, root: &Path) -> Platform {
     }
 }
 
-/// By what `/etc/os-release` says that it is, or is like.
+/// The distribution that `/etc/os-release` names, or says it is like.
 fn distribution(release: &str) -> Platform {
     let values = release
         .lines()

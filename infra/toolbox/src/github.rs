@@ -1,4 +1,4 @@
-//! The checkout's repository on GitHub: by which subject its jobs sign in to the clouds, as far as `gh` can tell.
+//! The checkout's repository on GitHub: the subject of its jobs' tokens for the clouds, as far as `gh` knows it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::{Env, process};
 
 /// A network that doesn't answer must not hold up the report.
 const LIMIT: Duration = Duration::from_secs(5);
-/// From this day on the tokens of a new repository carry GitHub's numbers.
+/// The day from which tokens of new repositories contain GitHub's numeric ids.
 const NUMBERS_SINCE: &str = "2026-07-15";
-/// The first version of the API that says which form a repository has.
+/// The first version of the API that returns a repository's form of subject.
 const API_VERSION: &str = "X-GitHub-Api-Version: 2026-03-10";
 
 #[derive(Deserialize)]
@@ -36,12 +36,12 @@ struct Subject {
     use_immutable_subject: Option<bool>,
 }
 
-/// The line of the report; none where `gh` is not there, not signed in, or knows no repository. It asks the network, so
-/// [`Report::collect`](crate::Report::collect) leaves it out.
+/// The line of the report; `None` if `gh` is missing, not signed in, or knows no repository. It uses the network, so
+/// [`Report::collect`](crate::Report::collect) omits it.
 #[must_use]
 pub fn item(env: &Env) -> Option<Item> {
     let gh = env.which("gh")?;
-    // `gh` puts the checkout's own into the braces.
+    // `gh` replaces the braces by the checkout's own repository.
     let name = env.var("GITHUB_REPOSITORY").and_then(|name| name.to_str());
     let repository = format!("repos/{}", name.unwrap_or("{owner}/{repo}"));
     let about: Repository = ask(env, &gh, &repository)?;
@@ -98,7 +98,8 @@ mod tests {
     use super::*;
     use crate::testing::Machine;
 
-    /// The report's line for these answers of `gh` about the repository and about its subject; an empty one is a failure.
+    /// The report's line for these answers of `gh` about the repository and about its subject; an empty answer is a
+    /// failure.
     fn said(repository: &str, subject: &str) -> Option<String> {
         let machine = Machine::new();
         let answer = |json: &str| match json {

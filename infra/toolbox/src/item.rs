@@ -1,4 +1,4 @@
-//! A line of the report: a thing, its state, and what it is needed for.
+//! A line of the report: a tool, its state, and the tasks that need it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// The thing.
+    /// Its name.
     pub name: String,
     /// Its state.
     #[serde(flatten)]
@@ -27,46 +27,46 @@ impl Item {
     }
 }
 
-/// The state of a thing.
+/// The state of a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Status {
-    /// It is there.
+    /// Found on this machine.
     Found {
-        /// Where, if it is a file.
+        /// Its path, if it is a file.
         path: Option<PathBuf>,
         /// Its version.
         version: String,
         /// The way by which it was found.
         source: Source,
     },
-    /// It will be fetched when it is needed.
+    /// Fetched when needed.
     WillFetch {
-        /// From where, for people.
+        /// The source of the download, for display.
         what: String,
-        /// About how much is downloaded.
+        /// The approximate size of the download.
         bytes: u64,
     },
-    /// It is not there, and won't be fetched.
+    /// Missing, and not fetched automatically.
     Missing {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// The way by which a thing was found.
+/// The way by which a tool was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// On `PATH`.
     Path,
-    /// By this variable.
+    /// Named by this variable.
     Variable(&'static str),
     /// In an installed Google Cloud SDK.
     CloudSdk,
     /// In the project's cache.
     Cache,
-    /// It is part of the machine.
+    /// Part of the machine.
     System,
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// A thing that a person may want to do with the project.
+/// A task of a developer or operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Need {

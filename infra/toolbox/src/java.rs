@@ -8,19 +8,19 @@ use crate::{Cache, Env, Source, process, venv};
 const LIMIT: Duration = Duration::from_secs(10);
 const OLDEST: u32 = 11;
 
-/// A Java that will do.
+/// A usable Java.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Java {
     /// The program.
     pub path: PathBuf,
     /// Its version.
     pub version: String,
-    /// How it was found.
+    /// The way by which it was found.
     pub source: Source,
 }
 
-/// Looks at `$TWINCLOUD_JAVA`, which must do if it is set, then `$JAVA_HOME`, `PATH`, and the runtime in the cache.
-/// The error says why the best candidate won't.
+/// Tries `$TWINCLOUD_JAVA`, which must be usable if it is set, then `$JAVA_HOME`, `PATH`, and the runtime in the
+/// cache. The error is the reason why the best candidate is not usable.
 pub fn find(env: &Env, cache: &Cache) -> Result<Java, String> {
     if let Some(path) = env.path_var("TWINCLOUD_JAVA") {
         let version = probe(env, &path).map_err(|why| format!("TWINCLOUD_JAVA: {why}"))?;

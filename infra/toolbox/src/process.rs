@@ -1,4 +1,4 @@
-//! Runs a small program and reads what it says, within a bound.
+//! Runs a small program and reads its output, with a time limit.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -6,10 +6,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const POLL_MS: u64 = 5;
-/// A pipe may be held open by a grandchild after the program has ended; its output isn't waited for longer than this.
+/// A grandchild may hold a pipe open after the program has ended; its output is awaited no longer than this.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// What a program said.
+/// The output of a program.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) success: bool,
@@ -25,18 +25,18 @@ impl Output {
     }
 }
 
-/// Why a program could not be asked.
+/// The reason why a program gave no output.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// It could not be started.
+    /// The program could not be started.
     #[error("start {program}: {cause}")]
     Start {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// It did not end in time, and was killed.
+    /// The program did not end in time, and was killed.
     #[error("{program} gave no answer within {limit_ms} ms")]
     TimedOut {
         /// The program.
@@ -84,7 +84,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     if let Some(mut pipe) = pipe {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
-            // A pipe that breaks leaves what came before it, which is all that can be had.
+            // A broken pipe leaves the output before it, which is all that can be read.
             let _ = pipe.read_to_end(&mut bytes);
             let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
         });

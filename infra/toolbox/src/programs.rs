@@ -1,4 +1,4 @@
-//! Programs that are looked for on `PATH` and never fetched.
+//! Programs that are found on `PATH` and never fetched.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use crate::{Env, Platform, process};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A program of the user's.
+/// A program that the user installs.
 pub(crate) struct Program {
     pub(crate) name: &'static str,
-    /// Names to look for, the preferred one first, each with the arguments that make it tell its version; without any it
-    /// isn't asked.
+    /// Names to look for, the preferred one first, each with the arguments that make it print its version; without arguments
+    /// it isn't run.
     candidates: &'static [(&'static str, &'static [&'static str])],
     pub(crate) needed_for: &'static [Need],
     pub(crate) how_to_get: fn(Platform) -> String,
-    /// What it means that the program is there but its version command fails.
+    /// The meaning of a version command that fails.
     when_it_fails: &'static str,
 }
 
@@ -92,7 +92,7 @@ pub(crate) const ALL: [Program; 9] = [
     },
     Program {
         name: "checkov",
-        // Seconds pass until it says its version, and everybody who looks at the machine would wait for that.
+        // Without a version: printing it takes seconds, which every report would have to wait for.
         candidates: &[("checkov", &[])],
         needed_for: &[Need::Check],
         how_to_get: |platform| match platform {
@@ -152,7 +152,7 @@ pub(crate) const ALL: [Program; 9] = [
 ];
 
 impl Program {
-    /// Where it is, and its version.
+    /// Its path and its version.
     pub(crate) fn find(&self, env: &Env) -> Result<(PathBuf, String), String> {
         let found = self.candidates.iter().find_map(|(name, args)| Some((env.which(name)?, args)));
         let Some((path, args)) = found else {
@@ -172,7 +172,7 @@ impl Program {
     }
 }
 
-/// The emulators of which `cargo xtask images build` has made an image here, in order.
+/// The emulators for which `cargo xtask images build` has built an image on this machine, in order.
 pub(crate) fn images_made_here(env: &Env, docker: &Path) -> Vec<String> {
     let label = "label=twincloud.image";
     let words = ["image", "ls", "--filter", label, "--format", "{{.Repository}}"];
@@ -194,20 +194,20 @@ fn version_in(line: &str) -> String {
     versions.next().unwrap_or(line).to_owned()
 }
 
-/// A checker of CI, in the version and with the hashes that the checkout names.
+/// The command for a checker of CI, in the version and with the hashes that the checkout pins.
 fn pinned(name: &str) -> String {
     format!(".ci/checkers ~/.local {name}")
 }
 
-/// The command or address that installs a program on this platform; none for a program that is not in the list.
+/// The command or address that installs a program on this platform; `None` for an unlisted program.
 #[must_use]
 pub fn how_to_get(name: &str, platform: Platform) -> Option<String> {
     let program = ALL.iter().find(|program| program.name == name);
     program.map(|program| (program.how_to_get)(platform))
 }
 
-/// The command that opens a shell in the dev container, with this checkout in it. It is typed in the checkout, in a shell of
-/// Linux, macOS or Windows.
+/// The command that opens a shell in the dev container with this checkout. It is run in the checkout, in a shell of Linux,
+/// macOS or Windows.
 pub const DEV_CONTAINER: &str = "docker run --rm -it -v \"${PWD}:/src\" -v twincloud:/cache \"$(docker build -q .devcontainer)\"";
 
 pub(crate) fn how_to_get_linux() -> String {

@@ -1,4 +1,4 @@
-//! Finds a Python that can make virtual environments.
+//! Finds a Python that can create virtual environments.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,22 +9,22 @@ const LIMIT: Duration = Duration::from_secs(10);
 const OLDEST: (u32, u32) = (3, 10);
 const NAMES: [&str; 7] =
     ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
-/// Prints the version, or on Debian without `python3-venv` fails after having printed it.
+/// Prints the version; on Debian without `python3-venv` it fails after that.
 const PROBE: &str = "import sys; print('%d.%d.%d' % sys.version_info[:3]); sys.stdout.flush(); import venv, ensurepip";
 
-/// A Python that will do.
+/// A usable Python.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Python {
     /// The program.
     pub path: PathBuf,
     /// Its version.
     pub version: String,
-    /// How it was found.
+    /// The way by which it was found.
     pub source: Source,
 }
 
-/// Looks at `$TWINCLOUD_PYTHON`, which must do if it is set, else through `PATH` for the first that will do.
-/// The error says why the best candidate won't.
+/// Tries `$TWINCLOUD_PYTHON`, which must be usable if it is set, else searches `PATH` for the first usable
+/// one. The error is the reason why the best candidate is not usable.
 pub fn find(env: &Env) -> Result<Python, String> {
     if let Some(path) = env.path_var("TWINCLOUD_PYTHON") {
         let version = probe(env, &path).map_err(|why| format!("TWINCLOUD_PYTHON: {why}"))?;

@@ -1,8 +1,8 @@
-//! Programs of a release, taken in the place of compiling them: where the checkout is that release and nothing is changed in it.
+//! Programs of a release, used instead of compiling them: if the checkout is that release without changes.
 //!
 //! A release has a list of sums, `SHA256SUMS`, and for each program and target a file `PROGRAM-TARGET.gz`. A program is used only
-//! if its file has the hash that the list names. GitHub attests which commit and which workflow made the list; that is checked
-//! where `gh` is there and signed in. Files come by `curl`, so that this crate needs no HTTP client.
+//! if its file has the hash in the list. GitHub attests the commit and the workflow of the list; that is checked if `gh` is
+//! installed and signed in. Files are fetched by `curl`, so that this crate needs no HTTP client.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use crate::process;
 use crate::verify::{self, Stamp};
 use crate::{Cache, Env};
 
-/// The variable that says where releases are, as `https://HOST/PATH`, to which `/TAG/FILE` is added; `off`: nothing is taken.
+/// The variable with the address of releases, as `https://HOST/PATH`, to which `/TAG/FILE` is added; `off`: none is used.
 pub const VARIABLE: &str = "TWINCLOUD_RELEASES";
 /// The targets that releases have programs for.
 pub const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -33,13 +33,13 @@ const LIST_LIMIT: Duration = Duration::from_mins(1);
 const FILE_LIMIT: Duration = Duration::from_mins(15);
 const LOCK_LIMIT: Duration = Duration::from_mins(20);
 const RUN_LIMIT: Duration = Duration::from_secs(20);
-/// Bounds for `curl`: for a connection, and for how long so little may come.
+/// Limits for `curl`: the time for a connection, and the least speed.
 const CONNECT_S: &str = "10";
 const STALL_BYTES_A_SECOND: &str = "1000";
 const STALL_S: &str = "30";
 const FILE_BYTES_MAX: &str = "500000000";
 
-/// A release that this checkout is.
+/// The release that this checkout is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// Its tag.
@@ -55,59 +55,59 @@ pub struct Release {
 /// The relation of a checkout to releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checkout {
-    /// It is no release, or nothing is to be taken.
+    /// Not a release, or releases are switched off.
     NoRelease,
-    /// It is a release in which something was changed.
+    /// A release with local changes.
     Changed {
         /// The release's tag.
         tag: String,
         /// A file that differs.
         example: String,
     },
-    /// It is this release.
+    /// This release, unchanged.
     Unchanged(Release),
 }
 
-/// Programs that were taken.
+/// Fetched programs.
 #[derive(Debug)]
 pub struct Taken {
     /// The folder that holds them.
     pub folder: PathBuf,
     /// The address that they came from.
     pub from: String,
-    /// The result of the look at GitHub's attestation.
+    /// The result of checking GitHub's attestation.
     pub attested: Attested,
 }
 
-/// The result of a look at GitHub's attestation of a list of sums.
+/// The result of checking GitHub's attestation of a list of sums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attested {
     /// The release's workflow made the list from the commit that is checked out.
     Yes,
-    /// It could not be looked at, for this reason.
+    /// Not checked, for this reason.
     NotAsked(&'static str),
 }
 
-/// Why programs are not taken.
+/// The reason why programs of a release are not used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
-    /// `curl` is not there.
+    /// `curl` is missing.
     #[error("no curl on PATH to fetch it with")]
     NoCurl,
-    /// A file did not come.
+    /// A file could not be fetched.
     #[error("fetch {url}: {why}")]
     Fetch {
         /// Its address.
         url: String,
-        /// The reason, as `curl` says it.
+        /// The reason that `curl` gave.
         why: String,
     },
-    /// The list does not name a file, or has a line that is none of a list of sums.
+    /// The list lacks a file, or has a malformed line.
     #[error("{SUMS} of {url} {what}")]
     List {
         /// The address of the release.
         url: String,
-        /// The fault.
+        /// The problem.
         what: String,
     },
     /// GitHub does not attest the list.
@@ -116,7 +116,7 @@ pub enum ReleaseError {
         /// The first line that `gh` printed.
         said: String,
     },
-    /// A file is not the one that the list names. It has been deleted.
+    /// A file's hash differs from the list. The file has been deleted.
     #[error("{url} has the hash {actual}, and {SUMS} names {expected}; the file was deleted")]
     WrongHash {
         /// Its address.
@@ -165,7 +165,7 @@ fn look(env: &Env, root: &Path) -> Option<Checkout> {
         (None, Some(repository)) => format!("https://github.com/{repository}/releases/download"),
         (None, None) => return None,
     };
-    // Of a submodule or a file that is not tracked, too.
+    // Including submodules and untracked files.
     let changes = ask(&["status", "--porcelain", "--untracked-files=all"])?;
     if let Some(line) = changes.lines().next() {
         let example = line.get(3..).unwrap_or(line).to_owned();
@@ -175,7 +175,7 @@ fn look(env: &Env, root: &Path) -> Option<Checkout> {
     Some(Checkout::Unchanged(Release { from: format!("{from}/{tag}"), tag, commit, repository }))
 }
 
-/// A tag such as `v1.2.3`, or `v1.2.3-rc.1`. It becomes a part of an address and of a path.
+/// True for a tag such as `v1.2.3`, or `v1.2.3-rc.1`. It becomes a part of a URL and of a path.
 fn is_release(tag: &str) -> bool {
     let Some(version) = tag.strip_prefix('v') else { return false };
     let may = |c: char| c.is_ascii_alphanumeric() || ['.', '-'].contains(&c);
@@ -195,9 +195,9 @@ fn on_github(url: &str) -> Option<String> {
 }
 
 impl Release {
-    /// Takes programs for a target: from the cache where they are there with the hash that the list names, else from the release.
-    /// `is_tool` tells programs that print their help, so that one that does not start here is not taken. `progress` is called
-    /// before something is fetched.
+    /// Gets programs for a target: from the cache if it has them with the hash in the list, else from the release. `is_tool`
+    /// selects programs that print their help, so that one that does not start here is rejected. `progress` is called before a
+    /// download.
     pub fn take(
         &self,
         env: &Env,
@@ -248,7 +248,7 @@ impl Release {
         }
         let read = self.read(&list).and_then(|sums| Ok((sums, self.attested(env, &list)?)));
         if read.is_err() {
-            // The next run asks for it again.
+            // The next run fetches it again.
             let _ = fs::remove_file(&list);
         }
         read
@@ -263,12 +263,12 @@ impl Release {
             is_hash.then(|| (name.to_owned(), sha256.to_owned()))
         });
         let sums: Option<BTreeMap<_, _>> = sums.collect();
-        // One that was cut off ends within a line.
+        // A truncated one ends within a line.
         let sums = sums.filter(|_| text.ends_with('\n'));
         sums.ok_or_else(|| self.list("is no list of SHA-256 sums, or is not complete".to_owned()))
     }
 
-    /// Asks `gh` whether the release's workflow made the list from the commit that is checked out.
+    /// Checks with `gh` that the release's workflow made the list from the checked-out commit.
     fn attested(&self, env: &Env, list: &Path) -> Result<Attested, ReleaseError> {
         let Some(repository) = &self.repository else {
             return Ok(Attested::NotAsked("the checkout's origin is not on GitHub"));
@@ -299,7 +299,7 @@ impl Release {
         Ok(Attested::Yes)
     }
 
-    /// Fetches a packed program, compares its hash, and unpacks it.
+    /// Fetches a packed program, checks its hash, and unpacks it.
     fn fetch_program(
         &self,
         env: &Env,
@@ -327,12 +327,12 @@ impl Release {
         let curl = env.which("curl").ok_or(ReleaseError::NoCurl)?;
         let url = self.url(file);
         let mut command = env.command(&curl);
-        // First, so that a file of the user's does not change what follows.
+        // First, so that the user's configuration file does not change the options that follow.
         command.arg("--disable");
         command.args(["--fail", "--silent", "--show-error", "--location", "--retry", "1"]);
         command.args(["--connect-timeout", CONNECT_S, "--max-filesize", FILE_BYTES_MAX]);
         command.args(["--speed-limit", STALL_BYTES_A_SECOND, "--speed-time", STALL_S]);
-        // Nothing that came by HTTPS is left for a server without.
+        // An HTTPS address must not redirect to an unencrypted one.
         let schemes = if url.starts_with("https://") { "=https" } else { "=http,https" };
         command.args(["--proto", schemes, "--proto-redir", schemes]);
         command.arg("--output").arg(to).arg(&url);
@@ -366,7 +366,7 @@ fn unpack(from: &Path, to: &Path) -> io::Result<()> {
     out.sync_all()
 }
 
-/// Lets a program print its help. One that was linked with a newer C library can't.
+/// Makes a program print its help, which fails if it was linked with a newer C library.
 fn starts(env: &Env, program: &Path) -> Result<(), String> {
     let mut command: Command = env.command(program);
     let output =

@@ -32,7 +32,7 @@ fn publish(server: &FileServer, programs: &[(&str, &str)]) {
     server.put(&path(SUMS), list);
 }
 
-/// A machine with git and curl, a checkout on it, and a server of releases; none where a program is missing.
+/// A machine with git and curl, a checkout on it, and a server of releases; `None` if a program is missing.
 struct Fixture {
     machine: Machine,
     server: FileServer,
@@ -151,7 +151,7 @@ fn a_list_that_is_wrong_cut_off_or_absent_is_not_used() {
     let Some(fixture) = Fixture::released() else { return };
     let list = fixture.server.content(&path(SUMS));
     let why = |fixture: &Fixture| fixture.take(&["tool"]).expect_err("not taken").to_string();
-    // What a proxy may answer, and a list that ends too soon without the server's saying so.
+    // A proxy's sign-in page, and a truncated list whose transfer seems complete.
     for content in [&b"<html>sign in</html>\n"[..], &list[..list.len() - 20]] {
         fixture.server.put(&path(SUMS), content.to_vec());
         let said = why(&fixture);

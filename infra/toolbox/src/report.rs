@@ -1,4 +1,4 @@
-//! What was found, what will be fetched, what is missing and how to get it.
+//! The report of `doctor`: tools found, tools to fetch, and missing ones with the way to get them.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,23 +11,23 @@ use crate::pins::{self, PythonTool};
 use crate::programs::{self, Program};
 use crate::{Cache, Env, Platform, docker, java, python, static_libc, surroundings, venv};
 
-/// The line about the library that everything that is deployed is linked with.
+/// The name of the line about the library that all deployed programs are linked with.
 pub const STATIC_LIBC: &str = "static C library";
-/// The emulators that have an image each.
+/// The emulators that have images.
 const IMAGES: [&str; 4] = ["fake-gcs-server", "firestore-emulator", "ministack", "pubsub-emulator"];
-/// About how much the published ones are: Google's command line is most of it.
+/// The approximate size of the published images, most of it Google's command line.
 const IMAGES_BYTES: u64 = 1_600_000_000;
 const BUILD_IMAGES: &str = "`cargo xtask images build`, as root and with debootstrap";
 
-/// Everything that was looked for.
+/// The state of all tools.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// In the order in which a reader wants them.
+    /// The lines, in the order of display.
     pub items: Vec<Item>,
 }
 
 impl Report {
-    /// Looks for everything. Programs are asked for their version, all at once and each within a bound.
+    /// Looks for all tools. Programs are run for their version, all at once and each with a time limit.
     #[must_use]
     pub fn collect(env: &Env) -> Self {
         std::thread::scope(|scope| {
@@ -37,7 +37,7 @@ impl Report {
                 .collect();
             let static_libc = scope.spawn(move || static_libc_item(env));
             let mut items = processes_items(env);
-            // A look-up doesn't panic; if one did, its line would be the only thing lost.
+            // A look-up doesn't panic; if one did, only its line would be missing.
             items.extend(programs.into_iter().filter_map(|handle| handle.join().ok()));
             items.extend(static_libc.join().ok());
             let fetches = items.iter().any(|item| matches!(item.status, Status::WillFetch { .. }));
@@ -48,7 +48,7 @@ impl Report {
         })
     }
 
-    /// Whether a need is met, or else what is missing.
+    /// Checks that a need is met; the error is the missing tools.
     pub fn target(&self, need: Need) -> Result<(), Vec<&Item>> {
         let missing: Vec<&Item> = self
             .items
@@ -58,23 +58,23 @@ impl Report {
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     }
 
-    /// Whether the clouds can run as local processes, or else what is missing.
+    /// Checks that the clouds can run as local processes; the error is the missing tools.
     pub fn processes_target(&self) -> Result<(), Vec<&Item>> {
         self.target(Need::Processes)
     }
 
-    /// The things to install before the clouds can run as local processes, each with its command; `None`: none.
+    /// The tools to install before the clouds can run as local processes, each with its command; `None`: none.
     #[must_use]
     pub fn lacking_for_processes(&self) -> Option<String> {
         let missing = self.processes_target().err()?;
-        // The rest is fetched once that is there.
+        // The rest is fetched once these are installed.
         let to_get = missing.iter().filter(|item| !item.how_to_get.starts_with("nothing to do"));
         let to_get = to_get.map(|item| format!("{} ({})", item.name, item.how_to_get));
         let to_get = to_get.collect::<Vec<_>>().join(", ");
         Some(format!("this machine lacks {to_get}; `cargo xtask doctor` says more"))
     }
 
-    /// Whether the clouds can run in containers, or else what is missing.
+    /// Checks that the clouds can run in containers; the error is the missing tools.
     pub fn containers_target(&self) -> Result<(), Vec<&Item>> {
         self.target(Need::Containers)
     }
@@ -99,7 +99,7 @@ fn processes_items(env: &Env) -> Vec<Item> {
         Item {
             name: "operating system".to_owned(),
             status: operating_system(env),
-            // Functions and producer are processes on either.
+            // Functions and producer are processes on both targets.
             needed_for: vec![Need::Processes, Need::Containers],
             how_to_get: programs::how_to_get_linux(),
         },
@@ -204,7 +204,7 @@ fn item_of_program(env: &Env, program: &Program) -> Item {
     }
 }
 
-/// Without it the functions are linked dynamically, which is good for the emulators of this machine and for nothing else.
+/// Without it the functions are linked dynamically, which is only good for emulators on this machine.
 fn static_libc_item(env: &Env) -> Item {
     let status = match static_libc::find(env) {
         Ok(compiler) => found(compiler, "links statically".to_owned(), Source::Path),
@@ -218,7 +218,7 @@ fn static_libc_item(env: &Env) -> Item {
     }
 }
 
-/// The proxy that is set, if one is. It matters only where something `fetches`: nothing else leaves this machine.
+/// The configured proxy, if there is one. It matters only if something `fetches`: all else stays on this machine.
 fn proxy_item(env: &Env, fetches: bool) -> Option<Item> {
     let (variable, found) = surroundings::proxy(env)?;
     let how_to_get = "set HTTPS_PROXY=http://HOST:PORT, or unset it".to_owned();
@@ -226,7 +226,7 @@ fn proxy_item(env: &Env, fetches: bool) -> Option<Item> {
     Some(if fetches { item } else { Item { needed_for: Vec::new(), ..item } })
 }
 
-/// The certificates that are set in the place of the system's. Functions on emulators are told of them too.
+/// The certificates configured instead of the system's. Functions on emulators get them too.
 fn certificates_items(env: &Env) -> impl Iterator<Item = Item> {
     surroundings::certificates(env).into_iter().map(|(variable, found)| {
         let how = "let SSL_CERT_FILE name a file of certificates in PEM format, or unset it";
@@ -241,7 +241,7 @@ fn of_variable(variable: &'static str, found: Result<String, String>) -> Status 
     }
 }
 
-/// The images of the emulators, which an engine can be asked for; without one, its own line says all.
+/// The images of the emulators in the engine; without an engine, its own line is enough.
 fn images_item(env: &Env, items: &[Item]) -> Option<Item> {
     let engine = items.iter().find(|item| item.name == programs::DOCKER)?;
     let Status::Found { path: Some(docker), .. } = &engine.status else { return None };

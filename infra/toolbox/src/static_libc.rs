@@ -1,4 +1,4 @@
-//! Finds out whether programs can be linked statically, as everything that is deployed is.
+//! Checks that programs can be linked statically, as all deployed programs are.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use crate::programs::how_to_get_linux;
 use crate::{Env, Platform, process};
 
 const LIMIT: Duration = Duration::from_secs(30);
-/// As the compiler links such a binary: at a fixed address, with the mathematical part of the C library beside it.
+/// As the compiler links such a binary: at a fixed address, together with libm.
 const FLAGS: [&str; 6] = ["-static", "-no-pie", "-x", "c", "-o", "program"];
-/// Needs libc and libm at link time, whatever the compiler knows of constants.
+/// Needs libc and libm at link time, even if the compiler evaluates constants.
 const PROGRAM: &str = "#include <math.h>\n#include <stdio.h>\n\
      int main(int argc, char **argv) { return printf(\"%f\\n\", cos((double)argc)) < 0; }\n";
 
-/// Links a small program statically, and gives the compiler that did it. The error says what it lacked.
+/// Links a small program statically, and returns the compiler that did. The error names the missing part.
 pub fn find(env: &Env) -> Result<PathBuf, String> {
     let compiler = env.which("cc").ok_or_else(|| "no cc on PATH".to_owned())?;
     let shown = compiler.display();
@@ -32,7 +32,7 @@ pub fn find(env: &Env) -> Result<PathBuf, String> {
     Err(format!("{shown} -static: {}", reason(&said).unwrap_or_else(|| output.first_line())))
 }
 
-/// The line that names what is missing, of those that a compiler and a linker say.
+/// The line of a compiler's or linker's output that names the missing part.
 fn reason(said: &str) -> Option<&str> {
     let telling = ["cannot find", "undefined reference", "error"];
     telling
@@ -84,7 +84,7 @@ mod tests {
             eprintln!("skipped: no C compiler");
             return;
         }
-        // With a library or without: what it says is of the library, not of a mistake in the program.
+        // With or without the library: the error must be about the library, not about the program.
         match find(&env) {
             Ok(compiler) => assert!(compiler.ends_with("cc"), "{}", compiler.display()),
             Err(why) => {

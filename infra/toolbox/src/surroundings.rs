@@ -1,5 +1,5 @@
-//! The needs of a closed network: proxies and private certificate authorities. Both are the user's, by variables; here
-//! they are looked at, so that a mistake in one is named before anything is downloaded.
+//! Settings of a closed network: proxies and private certificate authorities. Users set both by variables; they are
+//! checked here, so that a mistake is reported before anything is downloaded.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Env;
 
-/// The variables of a proxy for what is fetched, in the order in which they count. All of it comes over HTTPS.
+/// The variables of a proxy for downloads, in order of precedence. All downloads use HTTPS.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 /// The schemes that both the harness and pip can use.
 const SCHEMES: [&str; 2] = ["http", "https"];
@@ -22,7 +22,7 @@ pub(crate) fn proxy(env: &Env) -> Option<(&'static str, Result<String, String>)>
 
 fn address(name: &str, value: &OsStr) -> Result<String, String> {
     let value = value.to_str().ok_or_else(|| format!("{name} is not UTF-8"))?;
-    // Without a scheme it is taken for HTTP.
+    // Without a scheme, HTTP is assumed.
     let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
     let host = rest.rsplit('@').next().unwrap_or(rest).trim_end_matches('/');
     if host.is_empty() || host.contains(char::is_whitespace) {
@@ -37,7 +37,7 @@ fn address(name: &str, value: &OsStr) -> Result<String, String> {
     Ok(format!("{scheme}://{host}"))
 }
 
-/// The certificates that are trusted in the place of the system's: the variable, and how many there are or what is wrong.
+/// The certificates trusted instead of the system's: the variable, and their number or the error.
 pub(crate) fn certificates(env: &Env) -> Vec<(&'static str, Result<String, String>)> {
     let file = env.path_var("SSL_CERT_FILE").map(|path| ("SSL_CERT_FILE", in_file(&path)));
     let folder = env.path_var("SSL_CERT_DIR").map(|path| ("SSL_CERT_DIR", in_folder(&path)));
@@ -54,7 +54,7 @@ fn in_file(path: &Path) -> Result<String, String> {
 }
 
 fn in_folder(path: &Path) -> Result<String, String> {
-    // Several folders may be named.
+    // The variable may name several folders.
     let folders: Vec<_> = std::env::split_paths(path).collect();
     for folder in &folders {
         fs::read_dir(folder)

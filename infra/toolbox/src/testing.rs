@@ -1,4 +1,4 @@
-//! A made-up machine in a temporary folder.
+//! A fake machine in a temporary folder.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

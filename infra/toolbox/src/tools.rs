@@ -1,4 +1,4 @@
-//! The programs of the `processes` target: where they are, or the steps that get them.
+//! The programs of the `processes` target: their paths, or the steps that get them.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct Tools {
     pub firestore_jar: PathBuf,
 }
 
-/// One thing to fetch. Steps don't depend on each other.
+/// A download. Steps don't depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// [`venv::install`] it.
@@ -30,25 +30,25 @@ pub enum Step {
     Jar(Emulator),
 }
 
-/// Either everything is there, or these steps are to be taken and then it is.
+/// Either all tools are present, or these steps get the missing ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// Nothing is to be fetched.
+    /// Nothing to fetch.
     Ready(Tools),
-    /// These are to be fetched.
+    /// These must be fetched.
     Fetch(Vec<Step>),
 }
 
-/// Something can't be had by fetching it.
+/// A tool is missing and can't be fetched.
 #[derive(Debug, thiserror::Error)]
 #[error("the `processes` target can't run here:\n  {}", reasons.join("\n  "))]
 pub struct NotPossible {
-    /// Why not, a line for each thing.
+    /// The reasons, a line for each tool.
     pub reasons: Vec<String>,
 }
 
 impl Tools {
-    /// Looks for everything, fetches nothing.
+    /// Looks for all tools; fetches nothing.
     pub fn plan(env: &Env, cache: &Cache) -> Result<Plan, NotPossible> {
         let mut search = Search { env, cache, steps: Vec::new(), reasons: Vec::new() };
         if !env.platform().is_linux() {

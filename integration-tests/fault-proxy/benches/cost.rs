@@ -1,8 +1,8 @@
-//! What the proxy costs while no fault is in force: added latency of a small request, throughput of a large answer,
-//! beside a direct connection, haproxy in TCP mode (if it is on PATH) and noxious.
+//! Costs of the proxy without a fault: added latency of a small request and throughput of a large answer, compared
+//! with a direct connection, haproxy in TCP mode (if it is on PATH) and noxious.
 //!
-//! `cargo xtask bench proxy`. The paths take turns within a run, so that a busy machine is busy for all of them.
-//! `NOXIOUS_PROXY` names the program that is built of the folder `noxious`; what is missing is said.
+//! `cargo xtask bench proxy`. The paths take turns within a run, so that load on the machine affects all of them.
+//! `NOXIOUS_PROXY` names the program built of the folder `noxious`; a missing one is reported.
 
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
@@ -25,7 +25,7 @@ const LARGE_BYTES: usize = 512 * 1024 * 1024;
 const CHUNK_BYTES: usize = 256 * 1024;
 
 fn main() {
-    // `cargo test --benches` asks whether it starts, not how fast it is.
+    // `cargo test --benches` only checks that it starts.
     if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
         return;
     }
@@ -60,7 +60,7 @@ fn main() {
     table("HTTP/1.1", &web_paths, web_latency, web_throughput);
 }
 
-/// All proxies are processes with two threads of their own.
+/// Runs as a proxy: all proxies are processes with two threads of their own.
 fn be_a_proxy(level: &str, listen: &str, upstream: &str) {
     let level = if level == "http" { Level::Http } else { Level::Tcp };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -263,7 +263,7 @@ fn web_throughput(address: SocketAddr) -> u64 {
     })
 }
 
-/// Proxies, as processes of their own; they end with this.
+/// Child processes that are proxies; they end when this is dropped.
 #[derive(Default)]
 struct Proxies(Vec<Child>);
 
@@ -276,7 +276,7 @@ impl Proxies {
         self.own("http", upstream)
     }
 
-    /// This program once more.
+    /// Starts this program again, as a proxy.
     fn own(&mut self, level: &str, upstream: SocketAddr) -> Option<SocketAddr> {
         let listen = free()?;
         let mut command = Command::new(std::env::current_exe().ok()?);

@@ -1,4 +1,4 @@
-//! A fault that was added to a proxy: how often it fired, and whether it is still in force.
+//! A fault that was added to a proxy: its number of firings, and if it is still in force.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -15,14 +15,14 @@ pub(crate) struct Active {
     pub(crate) id: FaultId,
     pub(crate) spec: Fault,
     fired: AtomicU64,
-    /// True while it is in force; tasks that wait for its end listen here.
+    /// True while the fault is in force; tasks that wait for its end subscribe to it.
     in_force: watch::Sender<bool>,
-    /// Of `reorder`: the call that is held, by service and operation.
+    /// For `reorder`: the held call, by service and operation.
     pub(crate) held: Mutex<HashMap<String, oneshot::Sender<()>>>,
 }
 
 impl Active {
-    /// A fault that is in force from now on, and has not fired.
+    /// A fault that is in force and has not fired.
     pub(crate) fn new(id: FaultId, spec: Fault) -> Self {
         Self {
             id,
@@ -33,12 +33,12 @@ impl Active {
         }
     }
 
-    /// Counts a firing, and says the how manieth it is.
+    /// Counts a firing, and returns the number of firings so far.
     pub(crate) fn count(&self) -> u64 {
         self.fired.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Puts it out of force, and wakes what waits for that.
+    /// Ends the fault, and wakes the tasks that wait for that.
     pub(crate) fn take_away(&self) {
         self.in_force.send_replace(false);
     }
@@ -51,10 +51,10 @@ impl Active {
         *self.in_force.borrow()
     }
 
-    /// Waits until it is taken away.
+    /// Waits until the fault is removed.
     pub(crate) async fn removed(&self) {
         let mut in_force = self.in_force.subscribe();
-        // An error would mean that the sender is gone, and it is in `self`.
+        // Can't fail: `self` holds the sender.
         let _ = in_force.wait_for(|in_force| !in_force).await;
     }
 

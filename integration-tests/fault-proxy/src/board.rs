@@ -1,4 +1,4 @@
-//! The switchboard of a proxy: which faults are in force, how often each fired, and who must look again.
+//! The fault registry of a proxy: the faults in force, their firings, and the connections to wake when faults change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,31 +18,32 @@ use crate::http::call::Call;
 use crate::level::Level;
 use crate::spec::{AddError, Fault, TcpFault};
 
-/// The switches of a proxy; clones switch the same one.
+/// Adds and removes a proxy's faults; clones share the registry.
 #[derive(Clone, Debug)]
 pub struct Faults {
     pub(crate) board: Arc<FaultRegistry>,
 }
 
 impl Faults {
-    /// Puts a fault in force. Connections that are there notice as well.
+    /// Adds a fault. It affects open connections as well.
     pub fn add(&self, fault: Fault) -> Result<FaultId, AddError> {
         self.board.add(fault)
     }
 
-    /// Takes a fault away, and says how often it fired; `None` if there is none of this id. Nothing fires afterwards.
+    /// Removes a fault, and returns its number of firings; `None` if there is none of this id. It never fires
+    /// afterwards.
     #[expect(clippy::must_use_candidate, reason = "most callers want it gone and no more")]
     pub fn remove(&self, id: FaultId) -> Option<u64> {
         let fault = self.board.take_out(|fault| fault.id == id).pop()?;
         Some(fault.fired())
     }
 
-    /// Takes all faults away.
+    /// Removes all faults.
     pub fn clear(&self) {
         self.board.take_out(|_| true);
     }
 
-    /// How often a fault fired, whether it is still in force or not.
+    /// The number of firings of a fault, in force or not.
     #[must_use]
     pub fn fired(&self, id: FaultId) -> u64 {
         let state = self.board.lock();
@@ -67,15 +68,15 @@ impl Faults {
 /// A fault that is in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FaultStatus {
-    /// Which.
+    /// Its id.
     pub id: FaultId,
-    /// What it is.
+    /// The fault.
     pub fault: Fault,
-    /// How often it fired so far.
+    /// Its number of firings so far.
     pub fired: u64,
 }
 
-/// The state that a proxy's connections share.
+/// The state shared by a proxy's connections.
 #[derive(Debug)]
 pub(crate) struct FaultRegistry {
     name: String,
@@ -83,23 +84,23 @@ pub(crate) struct FaultRegistry {
     on_event: OnEvent,
     started: Instant,
     state: Mutex<State>,
-    /// How many faults of bytes are in force: 0 is the fast path.
+    /// Number of TCP faults in force: 0 is the fast path.
     tcp: AtomicUsize,
-    /// How many faults of requests are in force: 0 is the fast path.
+    /// Number of HTTP faults in force: 0 is the fast path.
     http: AtomicUsize,
-    /// Whether the port is to be closed.
+    /// True if the port is to be closed.
     refusing: watch::Sender<bool>,
     requests: Mutex<Requests>,
 }
 
-/// How many requests of which service and operation.
+/// Number of requests by service and operation.
 pub(crate) type Requests = BTreeMap<(String, String), u64>;
 
 #[derive(Debug)]
 struct State {
-    /// All there ever were; the report of a run asks for those that are gone.
+    /// All faults ever added; the report of a run includes removed ones.
     all: Vec<Arc<Active>>,
-    /// Of those that are open, by number.
+    /// Open connections by number.
     connections: HashMap<u64, Arc<Fate>>,
     random: ChaCha8Rng,
 }
@@ -183,8 +184,8 @@ impl FaultRegistry {
         self.http.store(in_force().count() - tcp, Ordering::Release);
     }
 
-    /// Whether the fault strikes now: it is in force, the dice say so, and it has not fired often enough. If it does,
-    /// that is counted and told before anything comes of it.
+    /// True if the fault fires now: it is in force, the random draw selects it, and `times` is not reached. A firing
+    /// is counted and reported before it takes effect.
     pub(crate) fn hit(
         &self,
         fault: &Active,
@@ -201,7 +202,7 @@ impl FaultRegistry {
         true
     }
 
-    /// True if a fault of bytes strikes this connection; decided, counted and recorded once.
+    /// True if a TCP fault affects this connection; decided, counted and recorded once.
     pub(crate) fn strikes(
         &self,
         connection: &Fate,
@@ -211,7 +212,7 @@ impl FaultRegistry {
         connection.struck(fault.id, || self.hit(fault, connection.number, detail))
     }
 
-    /// Ends this connection if the fault is a cut that strikes it.
+    /// Ends this connection if the fault is a cut that affects it.
     fn cut(&self, connection: &Fate, fault: &Active) {
         if let Some(TcpFault::Cut { how }) = fault.tcp()
             && connection.ending().is_none()
@@ -223,17 +224,17 @@ impl FaultRegistry {
 
     #[expect(clippy::unused_self, reason = "the dice belong to the board")]
     fn roll(&self, state: &mut State, probability: f64) -> bool {
-        // No dice where there is no doubt, so that a fault more does not change what another one does.
+        // No draw for a certainty, so that adding a fault does not change the draws of another one.
         probability >= 1.0 || state.random.random_bool(probability)
     }
 
-    /// `base_ms`, and up to `jitter_ms` more.
+    /// `base_ms`, plus up to `jitter_ms` at random.
     pub(crate) fn jittered(&self, base_ms: u64, jitter_ms: u64) -> Duration {
         let more = if jitter_ms == 0 { 0 } else { self.lock().random.random_range(0..=jitter_ms) };
         Duration::from_millis(base_ms.saturating_add(more))
     }
 
-    /// Told in order: the lock on the state is held.
+    /// Reports in order, since the lock on the state is held.
     fn tell(&self, fault: &Active, happened: FaultEventKind) {
         self.on_event.tell(FaultEvent {
             at_us: micros(self.started.elapsed()),
@@ -262,7 +263,7 @@ impl FaultRegistry {
         self.http.load(Ordering::Acquire) > 0
     }
 
-    /// What is in force, in the order in which it was added.
+    /// The faults in force, in the order in which they were added.
     pub(crate) fn in_force(&self) -> Vec<Arc<Active>> {
         self.lock().all.iter().filter(|fault| fault.is_in_force()).cloned().collect()
     }
@@ -271,7 +272,7 @@ impl FaultRegistry {
         self.refusing.subscribe()
     }
 
-    /// Takes in a new connection; a cut that is in force ends it at once.
+    /// Registers a new connection; a cut that is in force ends it at once.
     pub(crate) fn enter(&self, connection: &Arc<Fate>) {
         self.lock().connections.insert(connection.number, Arc::clone(connection));
         for fault in self.in_force() {

@@ -6,7 +6,8 @@ use crate::active::Active;
 use crate::board::FaultRegistry;
 use crate::fate::Fate;
 
-/// One client's connection. All of it is done by one task, so dropping that leaves nothing.
+/// One client's connection. A single task does all its work, so dropping that leaves nothing
+/// behind.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) board: Arc<FaultRegistry>,
@@ -14,7 +15,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A new connection, which is the board's until it is dropped.
+    /// A new connection, which is registered until it is dropped.
     pub(crate) fn enter(board: &Arc<FaultRegistry>, number: u64) -> Arc<Self> {
         let fate = Arc::new(Fate::new(number));
         let connection = Arc::new(Self { board: Arc::clone(board), fate });
@@ -22,7 +23,7 @@ impl Connection {
         connection
     }
 
-    /// Whether a fault of bytes strikes this connection; decided, counted and told once.
+    /// True if a TCP fault affects this connection; decided, counted and reported once.
     pub(crate) fn struck_by(&self, fault: &Active, detail: impl FnOnce() -> String) -> bool {
         self.board.strikes(&self.fate, fault, detail)
     }

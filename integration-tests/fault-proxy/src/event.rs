@@ -1,4 +1,4 @@
-//! What a proxy tells of itself.
+//! Events of a proxy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fault_id::FaultId;
 use crate::spec::Fault;
 
-/// Something that happened to a fault.
+/// An event of a fault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultEvent {
     /// Microseconds since the proxy was started, on a clock that never jumps.
@@ -18,7 +18,7 @@ pub struct FaultEvent {
     pub unix_us: u64,
     /// The name of the proxy.
     pub proxy: String,
-    /// Which fault.
+    /// The id of the fault.
     pub fault: FaultId,
     /// Its kind, such as `delay`.
     pub kind: String,
@@ -27,44 +27,44 @@ pub struct FaultEvent {
     pub happened: FaultEventKind,
 }
 
-/// What happened to a fault.
+/// The kind of a fault's event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "happened", rename_all = "snake_case")]
 pub enum FaultEventKind {
-    /// It is in force from now on.
+    /// The fault is in force from now on.
     Added {
-        /// All of it.
+        /// The fault.
         spec: Fault,
     },
-    /// It is no longer in force.
+    /// The fault is no longer in force.
     Removed {
-        /// How often it had fired.
+        /// Its number of firings.
         fired: u64,
     },
-    /// It took effect.
+    /// The fault took effect.
     Fired {
-        /// The how manieth time it is, from 1.
+        /// The number of this firing, from 1.
         count: u64,
-        /// The connection's number in this proxy, from 1; 0 if it hit none.
+        /// The connection's number in this proxy, from 1; 0 if none was affected.
         connection: u64,
-        /// What it did to what: `dynamodb PutItem: 400 ThrottlingException`.
+        /// The effect, such as `dynamodb PutItem: 400 ThrottlingException`.
         detail: String,
     },
 }
 
-/// Is told of every event, at once and in order; clones tell the same one. It is called while the proxy works, so it
-/// must not block.
+/// A callback for every event, immediately and in order; clones share it. The proxy waits for it, so it must not
+/// block.
 #[derive(Clone)]
 pub struct OnEvent(Arc<dyn Fn(FaultEvent) + Send + Sync>);
 
 impl OnEvent {
-    /// Calls `tell`.
+    /// A callback that calls `tell`.
     #[must_use]
     pub fn new(tell: impl Fn(FaultEvent) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
 
-    /// Tells nobody.
+    /// A callback that does nothing.
     #[must_use]
     pub fn ignore() -> Self {
         Self::new(drop)

@@ -1,4 +1,4 @@
-//! How a client's connection is to end, and which faults strike it: what the board needs to reach a connection.
+//! The end of a client's connection, and the faults that affect it: the registry's handle on the connection.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,20 +12,21 @@ const OPEN: u8 = 0;
 const CLOSED: u8 = 1;
 const RESET: u8 = 2;
 
-/// The fate of one connection. Its task parks here, and is woken when a fault is switched or the connection is to end.
+/// The registry's handle on one connection. The connection's task waits here, and is woken when faults change or the
+/// connection must end.
 #[derive(Debug)]
 pub(crate) struct Fate {
-    /// The connection's, from 1 on, in the order of arrival.
+    /// The connection's number, from 1, in the order of arrival.
     pub(crate) number: u64,
     ending: AtomicU8,
-    /// The decision for each fault: true if it strikes this connection.
+    /// The decision for each fault: true if it affects this connection.
     struck: Mutex<HashMap<FaultId, bool>>,
-    /// The tasks that wait for a switch.
+    /// Tasks that wait for a change.
     parked: Mutex<Vec<Waker>>,
 }
 
 impl Fate {
-    /// The fate of a connection that is open, and that no fault has struck.
+    /// The handle of an open connection that no fault has affected yet.
     pub(crate) fn new(number: u64) -> Self {
         Self {
             number,
@@ -35,13 +36,13 @@ impl Fate {
         }
     }
 
-    /// True if a fault strikes this connection; `decide` is called once for each fault.
+    /// True if a fault affects this connection; `decide` is called once for each fault.
     pub(crate) fn struck(&self, fault: FaultId, decide: impl FnOnce() -> bool) -> bool {
         let mut struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
         *struck.entry(fault).or_insert_with(decide)
     }
 
-    /// Ends it as soon as its task runs; the first ending counts.
+    /// Ends the connection as soon as its task runs; the first ending counts.
     pub(crate) fn end(&self, how: Ending) {
         let ending = match how {
             Ending::Close => CLOSED,
@@ -51,7 +52,7 @@ impl Fate {
         self.look_again();
     }
 
-    /// The way in which it is to end; none while it is open.
+    /// The way in which the connection must end; `None` while it is open.
     pub(crate) fn ending(&self) -> Option<Ending> {
         match self.ending.load(Ordering::Acquire) {
             CLOSED => Some(Ending::Close),
@@ -60,14 +61,14 @@ impl Fate {
         }
     }
 
-    /// Wakes the tasks that wait for a switch.
+    /// Wakes the tasks that wait for a change.
     pub(crate) fn look_again(&self) {
         let parked =
             std::mem::take(&mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner));
         parked.into_iter().for_each(Waker::wake);
     }
 
-    /// Wakes this task at the next switch.
+    /// Wakes this task at the next change.
     pub(crate) fn park(&self, context: &Context<'_>) {
         let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
         if !parked.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -75,11 +76,11 @@ impl Fate {
         }
     }
 
-    /// Does `work` until it is done or the connection is to end.
+    /// Runs `work` until it is done or the connection must end.
     pub(crate) async fn until_ended<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         std::future::poll_fn(|context| {
-            // Parked before anybody looks, so that no ending is missed.
+            // Parked before the check, so that no ending is missed.
             self.park(context);
             if self.ending().is_some() {
                 return Poll::Ready(None);

@@ -1,10 +1,10 @@
-//! The number by which a fault of a proxy is named.
+//! The id of a fault.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A fault of a proxy; counted from 1, never used twice.
+/// The id of a fault in its proxy; counted from 1, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultId(pub u64);

@@ -1,7 +1,7 @@
-//! The level of requests: HTTP/1.1 and HTTP/2 are read, and written again.
+//! The HTTP level: HTTP/1.1 and HTTP/2 are parsed and written again.
 //!
-//! A client's connection has one upstream connection of its own, made for its first request. What is done for both, and
-//! for every stream in them, is done by one task: when that is dropped, nothing is left.
+//! A client's connection has one upstream connection of its own, opened for its first request. A single task does all
+//! work of both and of every stream in them: dropping it leaves nothing behind.
 
 mod apply;
 mod aws;
@@ -27,7 +27,7 @@ use crate::connection::Connection;
 use crate::spec::Ending;
 use crate::stream::{FaultyStream, Side};
 
-/// Windows of HTTP/2, on both sides: large enough that they never slow anything down on one machine.
+/// Windows of HTTP/2, on both sides: large enough to be no bottleneck on one machine.
 pub(crate) const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 pub(crate) const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 pub(crate) const HEADERS_BYTES: u32 = 1024 * 1024;

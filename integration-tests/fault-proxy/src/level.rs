@@ -1,12 +1,11 @@
-//! The level at which a proxy stands.
+//! The protocol level of a proxy.
 
-/// The layer that a proxy reads.
+/// The protocol that a proxy parses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
-    /// Nothing: bytes pass.
+    /// None: bytes pass.
     #[default]
     Tcp,
-    /// Requests, of HTTP/1.1 and of HTTP/2 by prior knowledge, as gRPC speaks it to emulators; a client may come with
-    /// either.
+    /// HTTP/1.1, and HTTP/2 by prior knowledge, as gRPC clients use it with emulators; a client may use either.
     Http,
 }

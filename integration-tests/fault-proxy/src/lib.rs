@@ -1,14 +1,14 @@
-//! A fault proxy: it stands between a client and an emulator of a cloud, and breaks what passes through it as a network
-//! or the cloud would.
+//! A fault proxy between a client and an emulator of a cloud: it breaks traffic as a network or the cloud would.
 //!
-//! It knows no pipeline. One [`Proxy`] stands before one endpoint, at one of two levels:
+//! It is independent of the pipeline. One [`Proxy`] stands before one endpoint, at one of two levels:
 //!
 //! - [`Level::Tcp`] passes bytes and parses nothing. It can refuse, cut, reset, freeze, delay, throttle.
 //! - [`Level::Http`] reads HTTP/1.1 and HTTP/2 besides, so it can break single requests: errors in the wire format of
 //!   each service of AWS and Google, an answer lost after its effect, a request sent twice or overtaken by the next.
 //!
-//! Faults are switched while traffic passes, with [`Proxy::faults`]. Each says which calls it means ([`Match`]), how
-//! likely and how often it fires, and counts its firings; every firing and every switch is a [`FaultEvent`].
+//! Faults are added and removed while traffic passes, with [`Proxy::faults`]. Each selects its calls ([`Match`]), has a
+//! probability and a maximum of firings, and counts its firings; every firing, addition and removal is a
+//! [`FaultEvent`].
 //!
 //! ```no_run
 //! use fault_proxy::{AwsError, Fault, Level, Match, Proxy};

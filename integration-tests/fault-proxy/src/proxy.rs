@@ -1,4 +1,4 @@
-//! A proxy: a port before an endpoint.
+//! A proxy: a listening port before an endpoint.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,10 +18,10 @@ use crate::level::Level;
 use crate::relay::relay;
 
 const BACKLOG: u32 = 1024;
-/// Before the next try when a connection can't be accepted, such as for want of file descriptors.
+/// The pause after a failed accept, for example for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// A port before an endpoint. Dropping it closes the port and all connections.
+/// A listening port before an endpoint. Dropping it closes the port and all connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -31,39 +31,39 @@ pub struct Proxy {
     accepting: JoinHandle<()>,
 }
 
-/// Why a proxy can't be started.
+/// The reason why a proxy can't be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The endpoint is none.
+    /// The endpoint is malformed.
     #[error("read endpoint {given}: {cause}; give HOST:PORT, with or without http:// before it")]
     Endpoint {
-        /// What was given.
+        /// The given endpoint.
         given: String,
-        /// What is wrong.
+        /// The error.
         cause: io::Error,
     },
-    /// TLS is not spoken here.
+    /// The endpoint uses TLS, which the proxy does not support.
     #[error(
         "read endpoint {given}: it speaks TLS, which can't be read; give an emulator's, of http://"
     )]
     Tls {
-        /// What was given.
+        /// The given endpoint.
         given: String,
     },
-    /// The port can't be had.
+    /// The port can't be opened.
     #[error("listen on {address} before {upstream}: {cause}; take port 0 for one that is free")]
     Listen {
-        /// Where.
+        /// The address of the port.
         address: SocketAddr,
-        /// Before what.
+        /// The address of the endpoint.
         upstream: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
 }
 
 impl Proxy {
-    /// A proxy before `endpoint`: `127.0.0.1:8085`, `http://127.0.0.1:8085`.
+    /// Builds a proxy before `endpoint`: `127.0.0.1:8085`, `http://127.0.0.1:8085`.
     pub fn before(endpoint: &str) -> Result<Builder, StartError> {
         Ok(Builder {
             upstream: address(endpoint)?,
@@ -75,53 +75,53 @@ impl Proxy {
         })
     }
 
-    /// Where clients are to go: `http://127.0.0.1:PORT`.
+    /// The URL for clients: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it reads.
+    /// Its level.
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// Its switches.
+    /// Its faults.
     #[must_use]
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// From now on new connections go there: an emulator was started again, on another port.
+    /// Directs new connections to another endpoint: an emulator was started again, on another port.
     pub fn set_upstream(&self, endpoint: &str) -> Result<(), StartError> {
         *self.upstream.lock().unwrap_or_else(PoisonError::into_inner) = address(endpoint)?;
         Ok(())
     }
 
-    /// Clients' connections that are open now.
+    /// Number of open client connections.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.faults.board.connections()
     }
 
-    /// How many requests clients have made so far, by service and operation as [`Call`](crate::Call) names them, whatever
-    /// became of them: `("pubsub", "Publish")`. Empty at [`Level::Tcp`], where none is read.
+    /// Number of client requests so far, by service and operation as [`Call`](crate::Call) names them, whatever their
+    /// outcome: `("pubsub", "Publish")`. Empty at [`Level::Tcp`], which parses none.
     #[must_use]
     pub fn requests(&self) -> BTreeMap<(String, String), u64> {
         self.faults.board.requests()
     }
 
-    /// Closes everything, and waits until it is gone.
+    /// Closes the port and all connections, and waits until that is done.
     pub async fn stop(mut self) {
         self.accepting.abort();
-        // An error says that it was aborted.
+        // An error only says that the task was aborted.
         let _ = (&mut self.accepting).await;
     }
 }
@@ -132,7 +132,7 @@ impl Drop for Proxy {
     }
 }
 
-/// How a proxy is to be.
+/// The settings of a proxy.
 #[derive(Clone, Debug)]
 pub struct Builder {
     upstream: SocketAddr,
@@ -144,42 +144,42 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// What it reads; bytes only, unless told.
+    /// The level; by default [`Level::Tcp`].
     #[must_use]
     pub fn level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// Where it listens; a free port of 127.0.0.1, unless told.
+    /// The address to listen on; by default a free port of 127.0.0.1.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// What events call it; its address, unless told.
+    /// The name in events; by default its address.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// The seed of its dice: probabilities and jitter.
+    /// The seed of its random draws: probabilities and jitter.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Who is told of every switch and every firing.
+    /// The callback for every event.
     #[must_use]
     pub fn on_event(mut self, on_event: OnEvent) -> Self {
         self.on_event = on_event;
         self
     }
 
-    /// Opens the port. The proxy works in the runtime that this is called in.
+    /// Opens the port. The proxy runs in the tokio runtime of the caller.
     #[expect(clippy::unused_async, reason = "it needs a runtime, and says so")]
     pub async fn start(self) -> Result<Proxy, StartError> {
         let failed =
@@ -203,8 +203,8 @@ impl Builder {
     }
 }
 
-/// A port that stays ours while it is closed: a socket is bound to it that never listens, beside the one that does.
-/// Connecting is then refused, and nobody else gets the port.
+/// A port that stays reserved while it is closed: a socket that never listens is bound to it, beside the one that does.
+/// Connecting is then refused, and no other process gets the port.
 #[derive(Debug)]
 struct Port {
     address: SocketAddr,
@@ -229,7 +229,7 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Accepts connections and owns their tasks: when it is dropped, so are they.
+/// Accepts connections and owns their tasks: dropping it drops them.
 struct Acceptor {
     port: Port,
     level: Level,
@@ -275,7 +275,7 @@ impl Acceptor {
     }
 
     fn serve(&mut self, client: TcpStream) {
-        // Without it, it is slower but works.
+        // A failure here only costs speed.
         let _ = client.set_nodelay(true);
         self.accepted += 1;
         let connection = Connection::enter(&self.board, self.accepted);

@@ -1,4 +1,4 @@
-//! The level of bytes: what comes in goes out on the other side, unread.
+//! The TCP level: bytes pass unparsed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use crate::connection::Connection;
 use crate::spec::Ending;
 use crate::stream::{FaultyStream, Side};
 
-/// A buffer for each direction: large enough for a fast sender, small enough for a hundred connections.
+/// The size of a buffer for each direction: large enough for a fast sender, small enough for a hundred
+/// connections.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Passes bytes until both sides are done.
+/// Passes bytes in both directions until both sides are done.
 pub(crate) async fn relay(client: TcpStream, upstream: SocketAddr, connection: Arc<Connection>) {
     let mut client = FaultyStream::new(client, Side::Client, Arc::clone(&connection));
     let passing = async {
@@ -22,7 +23,7 @@ pub(crate) async fn relay(client: TcpStream, upstream: SocketAddr, connection: A
                 let (up, down) = (BUFFER_BYTES, BUFFER_BYTES);
                 let copied =
                     copy_bidirectional_with_sizes(&mut client, &mut upstream, up, down).await;
-                // While both sockets are there: the other side learns of it in the same way.
+                // While both sockets are open: the other side's connection ends in the same way.
                 copied.inspect_err(|_| connection.fate.end(Ending::Reset)).err()
             }
             Err(error) => Some(error),

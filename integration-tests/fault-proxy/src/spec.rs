@@ -1,6 +1,6 @@
-//! What a fault is: its kind, which calls it means, how likely and how often it fires.
+//! Specification of a fault: its kind, the calls it affects, its probability and its maximum of firings.
 //!
-//! All of it can be read from a file: `kind` is a table whose key `fault` names it.
+//! All of it can be read from a file: `kind` is a table whose key `fault` names the kind.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,15 +11,15 @@ use crate::level::Level;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What happens.
+    /// The kind.
     pub kind: Kind,
-    /// Which calls it means. Faults of [`TcpFault`] mean connections and look at none of it.
+    /// The calls that it affects. A [`TcpFault`] affects connections and ignores this.
     #[serde(default)]
     pub on: Match,
-    /// How likely it is, for each call (or connection) that it means: from 0 to 1.
+    /// The probability of firing for each matching call (or connection): from 0 to 1.
     #[serde(default = "certain")]
     pub probability: f64,
-    /// How often it fires at most.
+    /// The most firings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
 }
@@ -35,45 +35,45 @@ impl Fault {
         Self { kind, on: Match::default(), probability: certain(), times: None }
     }
 
-    /// A fault of bytes and connections.
+    /// A fault of TCP connections.
     #[must_use]
     pub fn tcp(fault: TcpFault) -> Self {
         Self::new(Kind::Tcp(fault))
     }
 
-    /// A fault of requests.
+    /// A fault of HTTP requests.
     #[must_use]
     pub fn http(fault: HttpFault) -> Self {
         Self::new(Kind::Http(fault))
     }
 
-    /// AWS says no.
+    /// An error of AWS.
     #[must_use]
     pub fn aws(error: AwsError) -> Self {
         Self::http(HttpFault::AwsError { error })
     }
 
-    /// Google says no.
+    /// An error of Google.
     #[must_use]
     pub fn google(error: GoogleError) -> Self {
         Self::http(HttpFault::GoogleError { error })
     }
 
-    /// Only on these calls.
+    /// Restricts the fault to these calls.
     #[must_use]
     pub fn on(mut self, on: Match) -> Self {
         self.on = on;
         self
     }
 
-    /// Not each time.
+    /// Sets the probability.
     #[must_use]
     pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
     }
 
-    /// Not more often than this.
+    /// Sets the most firings.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
@@ -103,16 +103,16 @@ impl Fault {
     }
 }
 
-/// Why a fault can't be added.
+/// The reason why a fault can't be added.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AddError {
-    /// The proxy reads no requests.
+    /// The proxy does not parse requests.
     #[error("add fault {fault}: this proxy passes bytes only; start it with Level::Http")]
     NeedsHttp {
         /// Its name.
         fault: &'static str,
     },
-    /// A fault of connections was given calls to look at.
+    /// A fault of connections has a filter for calls.
     #[error(
         "add fault {fault}: it works on connections and can't tell calls apart; leave `on` out, or take a fault of \
          requests"
@@ -121,13 +121,13 @@ pub enum AddError {
         /// Its name.
         fault: &'static str,
     },
-    /// The probability isn't one.
+    /// The probability is not between 0 and 1.
     #[error("add a fault: probability {given} is not in 0 to 1")]
     Probability {
-        /// What was given.
+        /// The given value.
         given: f64,
     },
-    /// Nothing at all passes at this rate.
+    /// The bandwidth is 0, at which nothing would pass.
     #[error(
         "add fault {fault}: bytes_per_s is 0; for a stop, take fault half_open, blackhole or hang"
     )]
@@ -135,7 +135,7 @@ pub enum AddError {
         /// Its name.
         fault: &'static str,
     },
-    /// A port is closed or open.
+    /// A port is closed or open, so `refuse` has no probability and no `times`.
     #[error(
         "add fault refuse: it closes the port, so it takes neither times nor a probability; take fault cut for \
          single connections"
@@ -143,50 +143,50 @@ pub enum AddError {
     RefusesAll,
 }
 
-/// What happens.
+/// The kind of a fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Kind {
-    /// To bytes and connections.
+    /// A fault of TCP connections.
     Tcp(TcpFault),
-    /// To requests.
+    /// A fault of HTTP requests.
     Http(HttpFault),
 }
 
-/// A fault of bytes and connections. It fires once for a connection, when it first affects it.
+/// A fault of TCP connections. It fires once for a connection, when it first affects it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 pub enum TcpFault {
-    /// The port is closed: connecting is refused. Connections that are there go on. It fires once, when the port is
-    /// closed: nobody can count what is refused by the kernel.
+    /// The port is closed: connecting is refused. Open connections go on. It fires once, when the port is closed, since
+    /// connections that the kernel refuses can't be counted.
     Refuse,
-    /// Connections end now, and new ones as soon as they are accepted.
+    /// Open connections end now, and new ones as soon as they are accepted.
     Cut {
-        /// In which way.
+        /// The way in which they end.
         #[serde(default)]
         how: Ending,
     },
     /// A connection is reset once this many more bytes have passed.
     ResetAfter {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
-        /// Counted in this direction, or in each of both.
+        /// The counted direction, or each of both.
         #[serde(default)]
         direction: Direction,
     },
-    /// Connections are accepted, nothing is ever answered; those that are there freeze. Nothing is lost: bytes go on
-    /// their way once the fault is removed, if both ends are still there.
+    /// Connections are accepted, but nothing is ever answered; open ones freeze. Nothing is lost: bytes pass once the
+    /// fault is removed, if both ends are still connected.
     HalfOpen,
     /// Nothing passes in one direction, as with [`TcpFault::HalfOpen`].
     Blackhole {
-        /// Which one.
+        /// The direction.
         direction: Direction,
     },
     /// Bytes arrive later, in order.
     Delay {
-        /// By this much.
+        /// The delay.
         delay_ms: u64,
-        /// And up to this much more, at random.
+        /// The most additional delay, at random.
         #[serde(default)]
         jitter_ms: u64,
         /// In this direction, or in each of both.
@@ -203,43 +203,43 @@ pub enum TcpFault {
     },
     /// The end of a connection arrives later.
     SlowClose {
-        /// By this much.
+        /// The delay.
         delay_ms: u64,
     },
 }
 
-/// A fault of requests, at [`Level::Http`].
+/// A fault of HTTP requests, at [`Level::Http`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case", deny_unknown_fields)]
 pub enum HttpFault {
-    /// AWS's answer to a call that it doesn't take, in the wire format of the service. The call does not reach the
-    /// upstream. Calls that aren't AWS's are left alone.
+    /// An error of AWS in the wire format of the service. The call does not reach the upstream. Calls that aren't AWS's
+    /// are unaffected.
     AwsError {
-        /// Which answer.
+        /// The error.
         error: AwsError,
     },
-    /// Google's answer to a call that it doesn't take: trailers only for gRPC, JSON for REST. The call does not reach
-    /// the upstream. Calls that aren't Google's are left alone.
+    /// An error of Google: trailers only for gRPC, JSON for REST. The call does not reach the upstream. Calls that
+    /// aren't Google's are unaffected.
     GoogleError {
-        /// Which answer.
+        /// The error.
         error: GoogleError,
     },
     /// The call reaches the upstream and succeeds there; its answer never arrives. It fires on success only.
     LostResponse {
-        /// What the client sees instead.
+        /// The client's view of the loss.
         #[serde(default)]
         loss: Loss,
     },
     /// The call never reaches the upstream.
     LostRequest {
-        /// What the client sees instead of an answer.
+        /// The client's view of the loss.
         #[serde(default)]
         loss: Loss,
     },
-    /// The call is sent upstream twice, one after the other; one answer goes back. Calls whose body doesn't end soon
-    /// (streams) are left alone.
+    /// The call is sent upstream twice, one after the other; one answer is returned. Calls whose body doesn't end soon
+    /// (streams) are unaffected.
     Duplicate {
-        /// Which answer.
+        /// The answer to return.
         #[serde(default)]
         answer: Which,
     },
@@ -250,9 +250,9 @@ pub enum HttpFault {
     },
     /// The call reaches the upstream later.
     Latency {
-        /// By this much.
+        /// The delay.
         delay_ms: u64,
-        /// And up to this much more, at random.
+        /// The most additional delay, at random.
         #[serde(default)]
         jitter_ms: u64,
     },
@@ -265,7 +265,7 @@ pub enum HttpFault {
     },
 }
 
-/// The way of bytes.
+/// Direction of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -273,19 +273,19 @@ pub enum Direction {
     Up,
     /// From the upstream to the client.
     Down,
-    /// Each of both.
+    /// Both.
     #[default]
     Both,
 }
 
 impl Direction {
-    /// Whether `one` (not `Both`) is meant.
+    /// True if this direction includes `one` (which is not `Both`).
     pub(crate) fn includes(self, one: Direction) -> bool {
         self == Self::Both || self == one
     }
 }
 
-/// How a connection ends.
+/// The way in which a connection ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -296,29 +296,29 @@ pub enum Ending {
     Reset,
 }
 
-/// How an answer is lost.
+/// The way in which an answer is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// The client's connection is reset, with all that goes over it.
+    /// The client's connection is reset, with all requests on it.
     #[default]
     Connection,
-    /// HTTP/2: the call's stream alone is reset (`CANCEL`). HTTP/1.1 knows no streams: the connection.
+    /// HTTP/2: only the call's stream is reset (`CANCEL`). HTTP/1.1 has no streams: the connection is reset.
     Stream,
 }
 
-/// One of two answers.
+/// The answer of a duplicated call to return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
-    /// The first: the second copy came from a confused network.
+    /// The first: the network duplicated the request.
     #[default]
     First,
-    /// The second: the first answer was lost, and something in between tried again.
+    /// The second: the first answer was lost, and an intermediary retried.
     Last,
 }
 
-/// AWS's answers. Each has its code, status and format from the service that is called.
+/// AWS's errors. Code, status and format depend on the called service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AwsError {
@@ -335,12 +335,12 @@ pub enum AwsError {
         status: u16,
         /// The code, such as `ExpiredTokenException`.
         code: String,
-        /// The words.
+        /// The message.
         message: String,
     },
 }
 
-/// Google's answers: a code of gRPC, which is what REST is translated from.
+/// Google's errors: a gRPC code, from which the REST error is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoogleError {
@@ -364,7 +364,7 @@ pub enum GoogleError {
     Unknown,
 }
 
-/// Which calls a fault means: those that agree with all that is given.
+/// A filter for calls: a call matches if it agrees with every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
@@ -378,39 +378,39 @@ pub struct Match {
     /// The region that an AWS call was signed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// How the path begins; of gRPC `/google.pubsub.v1.Publisher/Publish`.
+    /// A prefix of the path; for gRPC `/google.pubsub.v1.Publisher/Publish`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
 impl Match {
-    /// All calls of a service.
+    /// Matches all calls of a service.
     #[must_use]
     pub fn service(service: impl Into<String>) -> Self {
         Self { service: Some(service.into()), ..Self::default() }
     }
 
-    /// Calls whose path begins so.
+    /// Matches calls whose path has this prefix.
     #[must_use]
     pub fn path(path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..Self::default() }
     }
 
-    /// Only this operation.
+    /// Restricts the filter to this operation.
     #[must_use]
     pub fn operation(mut self, operation: impl Into<String>) -> Self {
         self.operation = Some(operation.into());
         self
     }
 
-    /// Only this region.
+    /// Restricts the filter to this region.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
     }
 
-    /// Whether `call` is meant.
+    /// True if `call` matches.
     #[must_use]
     pub fn means(&self, call: &Call) -> bool {
         let agrees = |wanted: &Option<String>, found: &str| {
@@ -424,7 +424,7 @@ impl Match {
 }
 
 impl Kind {
-    /// Its name, as `fault` has it in a file.
+    /// The kind's name, as in the key `fault` of a file.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
-//! A socket that suffers the faults of bytes. While none is in force, it is the socket and nothing else.
+//! A socket that applies TCP faults; without a fault in force it adds nothing to the socket.
 //!
-//! The client's socket suffers all of them: what is read from it goes up, what is written to it goes down. The
-//! upstream's socket only delays what is read from it: what is on its way belongs where it comes from.
+//! The client's socket applies all of them: bytes read from it go up, bytes written to it go down. The
+//! upstream's socket only delays the bytes read from it: a delay applies where bytes enter the proxy.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,14 +20,14 @@ use crate::connection::Connection;
 use crate::fault_id::FaultId;
 use crate::spec::{Direction, Ending, TcpFault};
 
-/// What one read takes while a fault is in force.
+/// Bytes of one read while a fault is in force.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// What may be on its way in one direction; beyond that the sender has to wait.
+/// The most bytes in flight in one direction; beyond that the sender has to wait.
 const IN_FLIGHT_BYTES: usize = 4 * 1024 * 1024;
-/// How finely a bandwidth is kept: what it allows in this time passes at once.
+/// The granularity of a bandwidth: the bytes that it allows in this time pass at once.
 const TICKS_PER_S: u64 = 20;
 
-/// Whose socket it is.
+/// The side that a socket connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
@@ -39,7 +39,7 @@ pub(crate) struct FaultyStream {
     socket: TcpStream,
     side: Side,
     connection: Arc<Connection>,
-    /// What was read and is still on its way, with the time at which it arrives; no bytes are the end.
+    /// Bytes that were read and are still in flight, with their arrival time; an empty chunk is the end.
     on_its_way: VecDeque<(Instant, Bytes)>,
     on_its_way_bytes: usize,
     ended: bool,
@@ -78,7 +78,7 @@ impl FaultyStream {
         let faults = self.connection.board.in_force();
         let mut allowed = buffer.remaining();
         if self.side == Side::Client && freezes(&faults, self.reading.direction).next().is_some() {
-            // Only what is there to be read can be withheld.
+            // Only bytes that can be read can be withheld.
             if self.on_its_way.is_empty() {
                 let mut first = [0];
                 ready!(self.socket.poll_peek(context, &mut ReadBuf::new(&mut first)))?;
@@ -105,7 +105,7 @@ impl FaultyStream {
         self.on_its_way.front().is_some_and(|(_, bytes)| bytes.is_empty())
     }
 
-    /// Reads what the socket has, as long as there is room on the way. Ready once something is on its way.
+    /// Reads from the socket, as long as there is room in flight. Ready once some bytes are in flight.
     fn fetch(&mut self, faults: &[Arc<Active>], context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.ended && self.on_its_way_bytes < IN_FLIGHT_BYTES {
             let mut chunk = vec![0; CHUNK_BYTES];
@@ -117,7 +117,7 @@ impl FaultyStream {
             }
             let bytes = Bytes::copy_from_slice(buffer.filled());
             self.ended = bytes.is_empty();
-            // The upstream's end is held back where the client's socket is shut down.
+            // The upstream's end is delayed where the client's socket is shut down.
             let closing = self.ended && self.side == Side::Client;
             let delay = if closing { self.close_delay(faults) } else { Duration::ZERO };
             let delay = delay + self.delay(faults);
@@ -132,7 +132,7 @@ impl FaultyStream {
     fn deliver(&mut self, buffer: &mut ReadBuf<'_>, allowed: usize) {
         let Some((_, bytes)) = self.on_its_way.front_mut() else { return };
         if bytes.is_empty() {
-            // The end stays there: whoever reads again gets it again.
+            // The end stays in the queue, so that later reads see it again.
             return;
         }
         let count = bytes.len().min(allowed);
@@ -172,7 +172,7 @@ impl FaultyStream {
         longest
     }
 
-    /// How much of `wanted` may be written now.
+    /// The number of `wanted` bytes that may be written now.
     fn poll_room(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let faults = self.connection.board.in_force();
         if self.writing.frozen(&faults, &self.connection) {
@@ -255,7 +255,7 @@ impl AsyncWrite for FaultyStream {
 impl Drop for FaultyStream {
     fn drop(&mut self) {
         if self.connection.fate.ending() == Some(Ending::Reset) {
-            // Fails on a socket that is gone already, and then there is nothing to reset.
+            // Fails on a closed socket, which needs no reset.
             let _ = self.socket.set_zero_linger();
         }
     }
@@ -267,9 +267,9 @@ struct Lane {
     direction: Direction,
     timer: Timer,
     bytes_per_s: Option<u64>,
-    /// When the bandwidth lets the next bytes pass.
+    /// The time at which the bandwidth lets the next bytes pass.
     free_at: Option<Instant>,
-    /// Bytes that passed since a `reset_after` was seen first.
+    /// Bytes that passed since a `reset_after` was first seen.
     passed: Vec<(FaultId, u64)>,
 }
 
@@ -290,7 +290,7 @@ impl Lane {
             .any(|fault| connection.struck_by(fault, || format!("frozen: {direction:?}")))
     }
 
-    /// How many of `wanted` bytes may pass now.
+    /// The number of `wanted` bytes that may pass now.
     fn allowed(
         &mut self,
         faults: &[Arc<Active>],
@@ -357,7 +357,7 @@ fn freezes(faults: &[Arc<Active>], direction: Direction) -> impl Iterator<Item =
     })
 }
 
-/// A sleep that is made when it is needed first.
+/// A sleep that is created at its first use.
 #[derive(Debug, Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 

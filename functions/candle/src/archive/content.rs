@@ -1,4 +1,4 @@
-//! The text of an archive object.
+//! The content of an archive object.
 
 use std::fmt::Write;
 
@@ -26,8 +26,8 @@ pub(super) fn write(symbol: &Symbol, hour: Hour, trades: &[Trade]) -> String {
     content
 }
 
-/// Reads content that is byte for byte what [`write`] gives for the trades, the symbol and the
-/// hour.
+/// Parses content; accepts only the exact bytes that [`write`] gives for the trades, the symbol and
+/// the hour.
 pub(super) fn read(content: &str, name: &ObjectName) -> Result<Vec<Trade>, ArchiveError> {
     let (header, rows) = content.split_once('\n').ok_or(ArchiveError::Header)?;
     let mut trades = Vec::<Trade>::new();

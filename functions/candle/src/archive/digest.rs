@@ -1,4 +1,4 @@
-//! One value for many names: whether two archives hold the same.
+//! A digest of names: equal if two archives hold the same objects.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 pub struct NamesDigest([u8; 32]);
 
 impl NamesDigest {
-    /// Of names that ascend.
+    /// The digest of names in ascending order.
     pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let mut hasher = NamesHasher::default();
         names.into_iter().for_each(|name| hasher.add(name));
@@ -18,12 +18,12 @@ impl NamesDigest {
     }
 }
 
-/// A [`NamesDigest`] of names that come one by one, as more of them than memory holds do.
+/// Computes a [`NamesDigest`] incrementally, for more names than fit in memory.
 #[derive(Debug, Clone, Default)]
 pub struct NamesHasher(Sha256);
 
 impl NamesHasher {
-    /// Takes the next name; names ascend.
+    /// Adds the next name; names ascend.
     pub fn add(&mut self, name: &str) {
         self.0.update(name.as_bytes());
         self.0.update(b"\n");
@@ -36,7 +36,7 @@ impl NamesHasher {
     }
 }
 
-/// In lowercase hex: what `sha256sum` says of a list of the names, one a line.
+/// In lowercase hex, as `sha256sum` prints it for a list of the names, one a line.
 impl fmt::Display for NamesDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -13,13 +13,13 @@ use crate::text::serde_as_text;
 pub struct Hour(u32);
 
 impl Hour {
-    /// How long an hour is, in milliseconds.
+    /// The length of an hour, in milliseconds.
     pub const DURATION_MS: u64 = 3_600_000;
 
     /// The last hour of the year 9999.
     const MAX: u32 = 70_389_527;
 
-    /// The hour in which `time_ms` lies; after the year 9999, the last one.
+    /// The hour of `time_ms`; after the year 9999, the last one.
     #[must_use]
     pub fn at(time_ms: u64) -> Self {
         let hours = u32::try_from(time_ms / Self::DURATION_MS).unwrap_or(Self::MAX);
@@ -33,7 +33,7 @@ impl Hour {
         self.0 as u64 * Self::DURATION_MS
     }
 
-    /// The hour after, if it is in the year 9999 or before.
+    /// The next hour, if it is in the year 9999 or before.
     #[must_use]
     pub fn next(self) -> Option<Self> {
         (self.0 < Self::MAX).then(|| Self(self.0 + 1))
@@ -56,7 +56,7 @@ impl fmt::Display for Hour {
 #[error("not an hour such as 2024-08-08T23")]
 pub struct HourError;
 
-/// Takes exactly what `Display` writes.
+/// Accepts exactly the output of `Display`.
 impl FromStr for Hour {
     type Err = HourError;
 

@@ -9,10 +9,10 @@ use super::Hour;
 use crate::text::serde_as_text;
 use crate::{Symbol, Trade};
 
-/// Names an archive object. Ordered by symbol, then hour, then ids.
+/// The name of an archive object. Ordered by symbol, then hour, then ids.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectName {
-    /// What is traded.
+    /// The symbol of its trades.
     pub symbol: Symbol,
     /// The hour of all its trades.
     pub hour: Hour,
@@ -25,17 +25,16 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// What the names of all objects begin with.
+    /// The common prefix of all names.
     pub const ROOT: &str = "trades/v1/";
 
-    /// What the names of a symbol's objects begin with: `trades/v1/BTCUSDT/`.
+    /// The common prefix of a symbol's names: `trades/v1/BTCUSDT/`.
     #[must_use]
     pub fn symbol_prefix(symbol: &Symbol) -> String {
         format!("{}{symbol}/", Self::ROOT)
     }
 
-    /// What the names of a symbol's objects of one hour begin with:
-    /// `trades/v1/BTCUSDT/2024-08-08T23/`.
+    /// The common prefix of a symbol's names in one hour: `trades/v1/BTCUSDT/2024-08-08T23/`.
     #[must_use]
     pub fn hour_prefix(symbol: &Symbol, hour: Hour) -> String {
         format!("{}{symbol}/{hour}/", Self::ROOT)
@@ -49,15 +48,15 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// Why a text is not an [`ObjectName`]: which part of it is wrong.
+/// The wrong part of a text that is not an [`ObjectName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("not the name of an archive object: its {part} is wrong")]
 pub struct NameError {
-    /// The part.
+    /// The part, such as `hour`.
     pub part: &'static str,
 }
 
-/// Takes exactly what `Display` writes.
+/// Accepts exactly the output of `Display`.
 impl FromStr for ObjectName {
     type Err = NameError;
 

@@ -1,4 +1,4 @@
-//! JSON of Binance's: objects by the fields that matter, and lists of them.
+//! Parses Binance's JSON: the relevant fields of objects, and of lists of objects.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::{FrameError, MAX_BYTES, field};
 use crate::Problem;
 use crate::scalar::{Scalar, position};
 
-/// The fields that matter, of both levels of a frame and of a row.
+/// The relevant fields, of both levels of a frame and of a row.
 #[derive(Default)]
 pub(super) struct Fields<'a> {
     pub(super) stream: Scalar<'a>,
@@ -17,24 +17,24 @@ pub(super) struct Fields<'a> {
     pub(super) symbol: Scalar<'a>,
     /// Id, time, price, quantity, and whether the buyer is the maker, as a stream names them.
     pub(super) trade: [Scalar<'a>; 5],
-    /// By what a futures trade came about.
+    /// The kind of execution of a futures trade.
     pub(super) execution: Scalar<'a>,
     /// The same five as a REST answer names them, and the symbol, which a recorder may add.
     pub(super) row: [Scalar<'a>; 5],
     pub(super) row_symbol: Scalar<'a>,
-    /// The values of the keys that tell answers and requests.
+    /// Values of the keys that identify answers and requests.
     pub(super) result: Scalar<'a>,
     pub(super) error: Scalar<'a>,
     pub(super) code: Scalar<'a>,
     pub(super) message: Scalar<'a>,
     pub(super) method: Scalar<'a>,
-    /// Values of keys that tell events which do not name their type: `u`, `b`, `a`, `f`, `l`, and that of a depth snapshot.
+    /// Values of keys that identify events without a type: `u`, `b`, `a`, `f`, `l`, and that of a depth snapshot.
     pub(super) untyped: [Scalar<'a>; 5],
     pub(super) depth: Scalar<'a>,
 }
 
 impl<'a> Fields<'a> {
-    /// The place that the value of a key goes to.
+    /// The field for the value of a key.
     fn place(&mut self, key: &str) -> Option<&mut Scalar<'a>> {
         let [id, time, price, quantity, buyer_is_maker] = &mut self.trade;
         let [row_id, row_time, row_price, row_quantity, row_maker] = &mut self.row;
@@ -70,9 +70,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reads JSON, and shows each object: the only one, or those of a list one by one; `None` is an item of a list that is
-/// no object. Says whether it is a list. An object is shown only if nothing follows it; items of a list are shown as they
-/// are read, so before an error there may have been some.
+/// Parses JSON, and calls `show` for each object: the only one, or those of a list one by one; `None` stands for an item
+/// that is no object. Returns true for a list. A single object is shown only if nothing follows it; items of a list are
+/// shown as they are parsed, so some may have been shown before an error.
 pub(super) fn read<'a>(
     json: &'a [u8],
     show: &mut dyn FnMut(Option<&Fields<'a>>),
@@ -101,7 +101,7 @@ pub(super) fn read<'a>(
     Ok(only.is_none())
 }
 
-/// An object, which it gives, or a list, whose items it shows.
+/// Parses an object, which it returns, or a list, whose items it shows.
 struct Top<'s, 'a> {
     show: &'s mut dyn FnMut(Option<&Fields<'a>>),
 }
@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for Item {
     }
 }
 
-/// Fills in the fields from an object, and from the one under `data` if this is the outer one.
+/// Fills the fields from an object, and from the one under `data` if this is the outer one.
 struct Object<'s, 'a> {
     fields: &'s mut Fields<'a>,
     is_outer: bool,

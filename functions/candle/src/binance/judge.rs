@@ -1,4 +1,4 @@
-//! The kind of an object of Binance's.
+//! Classifies a JSON object of Binance's.
 
 use super::json::Fields;
 use super::{Found, FrameError, Kind, field};
@@ -11,18 +11,18 @@ pub(super) type Names = [&'static str; 5];
 const OF_STREAMS: Names = ["t", "T", "p", "q", "m"];
 const OF_ROWS: Names = ["id", "time", "price", "qty", "isBuyerMaker"];
 
-/// Of what a row is that does not say it.
+/// The symbol of rows that name none themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowSymbol<'a> {
-    /// Of this symbol.
+    /// This symbol.
     Known(&'a Symbol),
-    /// Of one that no deployment can trade.
+    /// A symbol that no deployment can trade.
     Foreign,
-    /// Nothing says it.
+    /// Unknown.
     Unknown,
 }
 
-/// The kind of `fields`; `of` is for rows.
+/// Classifies an object by its `fields`; `of` is the symbol of rows that name none.
 pub(super) fn judge(fields: &Fields<'_>, of: RowSymbol<'_>) -> Found {
     if !matches!(fields.event, Scalar::Missing) {
         return match fields.event.text() {
@@ -80,7 +80,7 @@ fn of_rest(fields: &Fields<'_>, of: RowSymbol<'_>) -> Found {
     of_row(Kind::RestRow, fields.row, &OF_ROWS, of)
 }
 
-/// A row, which says by itself not of what it is.
+/// Classifies a row that does not name its symbol.
 pub(super) fn of_row(
     kind: Kind,
     values: [Scalar<'_>; 5],
@@ -98,7 +98,7 @@ pub(super) fn of_row(
 
 /// The symbol; `None` if it is one that no deployment can trade.
 fn traded(value: Scalar<'_>) -> Result<Option<Symbol>, Problem> {
-    // An escaped text is taken for one beyond ASCII, which no symbol of a deployment has.
+    // An escaped text is treated as non-ASCII, and no symbol of a deployment is.
     if matches!(value, Scalar::Escaped) {
         return Ok(None);
     }
@@ -111,7 +111,7 @@ fn traded(value: Scalar<'_>) -> Result<Option<Symbol>, Problem> {
 
 const ZERO: Problem = Problem::Decimal(DecimalError::Zero);
 
-/// The trade of five values, or why it is none. This is where everything that comes from Binance is checked.
+/// The trade made of five values, or the reason why it is none. All trades of Binance are validated here.
 fn trade(kind: Kind, symbol: Symbol, values: [Scalar<'_>; 5], names: &Names) -> Found {
     let [id, _, price, quantity, _] = values;
     match (price.decimal::<Price>(), quantity.decimal::<Quantity>()) {
@@ -147,8 +147,8 @@ fn checked(values: [Scalar<'_>; 5], names: &Names) -> Result<Trade, Fault> {
     })
 }
 
-/// A time in milliseconds, from milliseconds or microseconds: what would lie beyond the year 9999 is microseconds, which
-/// all after January 1978 are told by.
+/// A time in milliseconds, from milliseconds or microseconds: a value that would be beyond the year 9999 is in
+/// microseconds. This is right for all microsecond times after January 1978.
 const fn milliseconds(time: u64) -> u64 {
     if time > Trade::MAX_TIME_MS { time / 1000 } else { time }
 }

@@ -7,19 +7,19 @@ use thiserror::Error;
 
 use crate::text::serde_as_text;
 
-/// The outcome for a line.
+/// The treatment of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// It is a trade.
+    /// Taken: a trade.
     Taken,
-    /// It is something of Binance's other than a trade for candles: counted by its kind.
+    /// Counted by its kind: data of Binance that is no trade for candles.
     PassedOver,
-    /// It is not what it should be: counted by its kind, and told with its place and the reason.
+    /// Malformed: counted by its kind, and reported with its place and the reason.
     Refused,
 }
 
 impl Outcome {
-    /// As a table for people has it.
+    /// The text for tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -7,22 +7,23 @@ use crate::{Symbol, SymbolError};
 
 /// A byte order mark in UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-/// The most bytes of a recorder's own time before a frame.
+/// The most bytes of a timestamp that a recorder wrote before a frame.
 const STAMP_BYTES: usize = 40;
 
-/// Of what the rows of a file are that do not say it themselves.
+/// The symbol of the rows of a file that name none themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileSymbol {
-    /// Of this symbol.
+    /// This symbol.
     Known(Symbol),
-    /// Of one that no deployment can trade.
+    /// A symbol that no deployment can trade.
     Foreign,
-    /// Nothing says it.
+    /// Unknown.
     Unknown,
 }
 
 impl FileSymbol {
-    /// From the name of the file, such as `BTCUSDT-trades-2024-08-08.csv`; else the one that was asked for, if it is one.
+    /// The symbol in the name of the file, such as `BTCUSDT-trades-2024-08-08.csv`; else the requested one, if it is the
+    /// only one.
     #[must_use]
     pub fn find(file_name: &str, asked: &[Symbol]) -> Self {
         let named = file_name.split_once('-').filter(|(_, rest)| {
@@ -39,7 +40,7 @@ impl FileSymbol {
     }
 }
 
-/// Reads the lines of one file, one after the other.
+/// Parses the lines of one file in order.
 #[derive(Debug)]
 pub struct Lines {
     symbol: FileSymbol,
@@ -48,14 +49,14 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Of a file whose rows are of this symbol.
+    /// For a file whose rows are of this symbol.
     #[must_use]
     pub fn new(symbol: FileSymbol) -> Self {
         Self { symbol, columns: Columns::default(), is_begun: false }
     }
 
-    /// Shows what is on the next line: one thing, or the items of a list one by one. `is_whole` says whether the line has
-    /// an end; the last one of a file may lack it.
+    /// Parses the next line, and calls `show` for its content, or for each item of a list. `is_whole` is true if the line
+    /// has a line end; the last one of a file may lack it.
     pub fn read(&mut self, line: &[u8], is_whole: bool, show: &mut dyn FnMut(Found)) {
         let body = json_part(line);
         let is_first = !self.is_begun;
@@ -94,10 +95,10 @@ impl Lines {
         }
     }
 
-    /// The kind of a line that does not begin as JSON.
+    /// Classifies a line that does not begin as JSON.
     fn text(&mut self, body: &[u8], is_whole: bool, is_first: bool) -> Found {
         let garbage = Found::Refused { kind: Kind::Garbage, id: None, why: FrameError::Garbage };
-        // Power that fails leaves zeros where the end of the file was to be.
+        // A loss of power can leave zeros at the end of the file.
         if !is_whole && body.iter().all(|byte| *byte == 0) {
             return CUT;
         }
@@ -127,8 +128,8 @@ impl Lines {
 
 const CUT: Found = Found::PassedOver { kind: Kind::CutShort, trade: None };
 
-/// The text of a line, without blanks around it, a byte order mark, the time that a recorder may have put before it, and
-/// the comma behind an item of a list that goes over several lines.
+/// The text of a line without surrounding blanks, a byte order mark, the timestamp that a recorder may have written
+/// before it, and the comma behind an item of a list that spans several lines.
 #[must_use]
 pub fn json_part(line: &[u8]) -> &[u8] {
     let line = line.strip_prefix(MARK).unwrap_or(line).trim_ascii();

@@ -1,20 +1,20 @@
 //! Rows of the files of data.binance.vision.
 //!
-//! Files of spot trades have no header and seven columns: id, price, quantity, quote quantity, time, whether the buyer
-//! is the maker, whether it was the best match. Those of futures have a header and the first six.
+//! Files of spot trades have no header and seven columns: id, price, quantity, quote quantity, time, `is_buyer_maker`,
+//! `is_best_match`. Those of futures have a header and the first six.
 
 use super::judge::{Names, RowSymbol, of_row};
 use super::{Found, FrameError, Kind};
 use crate::scalar::Scalar;
 
-/// The most columns that are looked at; `klines` have twelve.
+/// The most columns that are parsed; `klines` have twelve.
 const MAX_COLUMNS: usize = 16;
-/// The columns of a trade that matter.
+/// The relevant columns of a trade.
 const NAMES: Names = ["id", "time", "price", "qty", "is_buyer_maker"];
 /// The least and the most columns of a trade.
 const TRADE_COLUMNS: std::ops::RangeInclusive<usize> = 6..=7;
 
-/// In which columns a trade is: id, time, price, quantity, and whether the buyer is the maker.
+/// The columns of id, time, price, quantity and `is_buyer_maker`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Columns([usize; 5]);
 
@@ -26,13 +26,13 @@ impl Default for Columns {
 
 /// The columns that a header names.
 pub(super) enum Header {
-    /// This is where trades are.
+    /// The table has trades, in these columns.
     Trades(Columns),
-    /// The table is of something else.
+    /// The table has other data.
     Other,
 }
 
-/// The header that a line is.
+/// Parses a header; `None` if the line is none.
 pub(super) fn header(line: &str) -> Option<Header> {
     let (columns, count) = split(line);
     let names = columns.get(..count)?;
@@ -60,7 +60,7 @@ pub(super) fn header(line: &str) -> Option<Header> {
     Some(Header::Trades(Columns([id, time, price, quantity, maker])))
 }
 
-/// The kind of a row that begins with a digit.
+/// Classifies a row that begins with a digit.
 pub(super) fn row(line: &str, columns: Columns, of: RowSymbol<'_>) -> Found {
     let (values, count) = split(line);
     let values = &values[..count.min(MAX_COLUMNS)];
@@ -85,7 +85,7 @@ pub(super) fn row(line: &str, columns: Columns, of: RowSymbol<'_>) -> Found {
     Found::Refused { kind: Kind::Garbage, id: None, why }
 }
 
-/// True if a row that was cut off behind `line` may have been one of a trade.
+/// True if `line` may be the beginning of a row of a trade.
 pub(super) fn is_cut(line: &str) -> bool {
     let (values, count) = split(line);
     let last = values.get(count.saturating_sub(1)).map(|last| last.to_ascii_lowercase());
@@ -94,7 +94,7 @@ pub(super) fn is_cut(line: &str) -> bool {
         || flag(&last).is_none() && ["true", "false"].iter().any(|flag| flag.starts_with(&last))
 }
 
-/// The first columns, without blanks and quotes around them, and how many there are.
+/// The first columns, without surrounding blanks and quotes, and the number of all columns.
 fn split(line: &str) -> ([&str; MAX_COLUMNS], usize) {
     let mut columns = [""; MAX_COLUMNS];
     let mut count = 0;

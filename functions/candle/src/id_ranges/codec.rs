@@ -1,4 +1,4 @@
-//! The forms of a set of ids: bytes for storage, pairs for JSON.
+//! Encodings of a set of ids: bytes for storage, pairs for JSON.
 
 use std::fmt;
 
@@ -9,30 +9,29 @@ use thiserror::Error;
 use super::IdRanges;
 use crate::varint;
 
-/// Why bytes are not a set of ids.
+/// The reason why bytes are not a set of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IdRangesError {
     /// A number is cut short, is above 64 bits or takes more bytes than it needs.
     #[error("range {index} of the ids is not two whole numbers in their shortest form")]
     Varint {
-        /// Which range, counted from 0.
+        /// The range, counted from 0.
         index: usize,
     },
     /// A range reaches beyond 64 bits.
     #[error("range {index} of the ids reaches beyond 64 bits")]
     Overflow {
-        /// Which range, counted from 0.
+        /// The range, counted from 0.
         index: usize,
     },
 }
 
 impl IdRanges {
-    /// The set as bytes: for each range two variable-length numbers, how many ids are skipped and
-    /// how many follow.
+    /// The set as bytes: for each range two variable-length numbers, how many ids are skipped and how many follow.
     ///
-    /// The first range skips from 0. Every later one skips at least one id, and each one holds at
-    /// least one, so both numbers are written less one there; overlapping, adjacent and empty
-    /// ranges thus have no form at all, and every set has one.
+    /// The first range skips from 0. Every later one skips at least one id, and each one holds at least one, so both
+    /// numbers are written less one there; overlapping, adjacent and empty ranges thus have no encoding, and every
+    /// set has exactly one.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -40,8 +39,7 @@ impl IdRanges {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote, and nothing else: bytes that are accepted are written
-    /// again just so.
+    /// Decodes bytes of [`Self::to_bytes`], and no others: accepted bytes are encoded again identically.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, IdRangesError> {
         let mut set = Self::new();
         let mut lowest = Some(0_u64);
@@ -64,7 +62,7 @@ impl IdRanges {
     }
 }
 
-/// Appends sorted ranges that are apart.
+/// Appends sorted ranges that neither overlap nor are adjacent.
 pub(super) fn push_ranges(bytes: &mut Vec<u8>, ranges: impl Iterator<Item = (u64, u64)>) {
     let mut lowest = 0;
     for (first, last) in ranges {
@@ -74,7 +72,8 @@ pub(super) fn push_ranges(bytes: &mut Vec<u8>, ranges: impl Iterator<Item = (u64
     }
 }
 
-/// Shows each of the ranges that [`push_ranges`] appended; `None` if there is another thing, or once `range` says so.
+/// Calls `range` for each range that [`push_ranges`] appended; `None` if the bytes have another form, or once `range`
+/// returns it.
 pub(super) fn take_ranges(
     mut bytes: &[u8],
     mut range: impl FnMut(u64, u64) -> Option<()>,
@@ -89,7 +88,7 @@ pub(super) fn take_ranges(
     Some(())
 }
 
-/// The range behind those that end two ids before `lowest`.
+/// The range that skips `skipped` ids from `lowest` on and has `more` ids behind its first.
 fn behind(lowest: Option<u64>, skipped: u64, more: u64) -> Option<(u64, u64)> {
     let first = lowest?.checked_add(skipped)?;
     Some((first, first.checked_add(more)?))

@@ -1,15 +1,15 @@
 //! A large set of ids, cut into pieces of bounded size.
 //!
-//! **Where it is cut** follows from the set alone. Beginning with the least window that holds the whole set, a window
-//! whose ids take more than [`PIECE_MAX_BYTES`] is halved, and so on; windows without ids are left out. A window is
-//! `2^bits` ids that begin at a multiple of their number, so another id changes the piece that it lies in and no other,
-//! but for the rare one that is halved, or that becomes one with its sibling.
+//! **The cuts** follow from the set alone. Beginning with the least window that holds the whole set, a window whose ids take more
+//! than [`PIECE_MAX_BYTES`] is halved, and so on; windows without ids are left out. A window is `2^bits` ids that begin at a
+//! multiple of their number, so another id changes only the piece that it lies in, except for the rare one that is halved, or
+//! that merges with its sibling.
 //!
 //! **A piece** is the shorter of two forms, the first of them if they are equally long:
 //!
-//! | first byte | what follows |
+//! | first byte | the rest |
 //! |---|---|
-//! | 0 | the ranges as [`IdRanges::to_bytes`] has them, counted from the window's first id |
+//! | 0 | the ranges as in [`IdRanges::to_bytes`], counted from the window's first id |
 //! | 1 | a variable-length number, how many groups of 8 ids are skipped, and then a bit for each id, the low ones first, from the first byte that is not zero to the last |
 
 use std::fmt;
@@ -20,7 +20,7 @@ use thiserror::Error;
 use super::{IdRanges, is_next, len};
 use crate::varint;
 
-/// A piece has no more bytes: a bit for each of 2^19 ids, and what stands before them.
+/// The most bytes of a piece: a bit for each of 2^19 ids, and the bytes before them.
 pub const PIECE_MAX_BYTES: usize = (1 << 16) + 16;
 
 /// Bytes of a digest.
@@ -30,7 +30,7 @@ const BITS: u8 = 1;
 
 type Range = (u64, u64);
 
-/// `2^bits` ids, the first of which is a multiple of that.
+/// A window of `2^bits` ids, the first of which is a multiple of that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Window {
     first: u64,
@@ -55,7 +55,7 @@ impl Window {
         [Self { first: left, bits }, Self { first: right, bits }]
     }
 
-    /// Those of sorted ranges that have a part in the window.
+    /// The part of sorted `ranges` that overlaps the window.
     fn of(self, ranges: &[Range]) -> &[Range] {
         let from = ranges.partition_point(|range| range.1 < self.first);
         let to = ranges.partition_point(|range| range.0 <= self.last());
@@ -82,19 +82,19 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// The first id that could be in it, which names it among the pieces of its set.
+    /// The first id of its window, which names it among the pieces of its set.
     #[must_use]
     pub const fn first(&self) -> u64 {
         self.entry.window.first
     }
 
-    /// The ids that are in it.
+    /// The encoded ids.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// [`Self::bytes`], for good.
+    /// [`Self::bytes`], taken out of the piece.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -107,7 +107,7 @@ impl fmt::Debug for Piece {
     }
 }
 
-/// A piece as its list names it.
+/// A piece in a list: its window and its digest.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     window: Window,
@@ -120,31 +120,31 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The pieces of a set by name and digest, in order. With it a reader knows that each piece is that of the same write,
-/// and a writer which pieces are stored already.
+/// The pieces of a set by name and digest, in order. It tells a reader if each piece is of the same write, and a writer which
+/// pieces are stored already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PieceList {
     entries: Vec<Entry>,
 }
 
-/// Why bytes are not the pieces of a set of ids.
+/// The reason why bytes are not the pieces of a set of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PieceError {
-    /// The list of pieces is not one.
+    /// The list of pieces is malformed.
     #[error(
         "entry {index} of the list of pieces is not a window behind those before it and a digest"
     )]
     List {
-        /// Which entry, counted from 0.
+        /// The entry, counted from 0.
         index: usize,
     },
-    /// There is no piece of this name, or it has another digest: it may be of another write.
+    /// The piece is missing, or its digest differs: it may be of another write.
     #[error("the piece at {first} is missing, or not the one that the list names")]
     Torn {
         /// Its first id.
         first: u64,
     },
-    /// It is the piece that the list names, and has no form of ids.
+    /// The piece matches its digest, but is malformed.
     #[error("the piece at {first} is not ids of its window in their shortest form")]
     Form {
         /// Its first id.
@@ -153,7 +153,7 @@ pub enum PieceError {
 }
 
 impl IdRanges {
-    /// The set in pieces; none for the empty set.
+    /// The set in pieces; none if it is empty.
     #[must_use]
     pub fn to_pieces(&self) -> Vec<Piece> {
         let mut pieces = Vec::new();
@@ -163,7 +163,7 @@ impl IdRanges {
         pieces
     }
 
-    /// Reads what [`Self::to_pieces`] gave: the list, and each of its pieces by name.
+    /// Decodes the result of [`Self::to_pieces`]: the list, and each of its pieces by name.
     pub fn from_pieces<'p>(
         list: &PieceList,
         mut piece: impl FnMut(u64) -> Option<&'p [u8]>,
@@ -174,7 +174,7 @@ impl IdRanges {
             let bytes = piece(first).filter(|bytes| digest(bytes) == entry.digest);
             all.push((entry.window, bytes.ok_or(PieceError::Torn { first })?));
         }
-        // At once, as growing doubles: the set may have millions of ranges.
+        // Allocated once, since growing doubles: the set may have millions of ranges.
         let ranges = all.iter().map(|(_, bytes)| ranges_in(bytes)).sum();
         let mut set = Self { ranges: Vec::with_capacity(ranges), count: 0 };
         for (window, bytes) in all {
@@ -200,7 +200,7 @@ impl PieceList {
         Self { entries: pieces.iter().map(|piece| piece.entry).collect() }
     }
 
-    /// True if this very piece is in it.
+    /// True if the list has this piece with this content.
     #[must_use]
     pub fn has(&self, piece: &Piece) -> bool {
         let first = piece.first();
@@ -220,14 +220,14 @@ impl PieceList {
         self.entries.len()
     }
 
-    /// True if there is none.
+    /// True if the list has no piece.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The list as bytes: for each piece how many ids lie between the window before it and its own (a variable-length
-    /// number), the window's bits (a byte), and the digest (the first 16 bytes of the SHA-256 of the piece).
+    /// The list as bytes: for each piece the number of ids between the window before it and its own (a variable-length number),
+    /// the window's bits (a byte), and the digest (the first 16 bytes of the SHA-256 of the piece).
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -241,7 +241,7 @@ impl PieceList {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote, and nothing else.
+    /// Decodes bytes of [`Self::to_bytes`], and no others.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, PieceError> {
         let mut list = Self::default();
         let mut lowest = Some(0_u64);
@@ -282,7 +282,7 @@ fn cut(ranges: &[Range], window: Window, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// The ids in the shorter form; `None` if even that is too long.
+/// Encodes the ids in the shorter form; `None` if even that is too long.
 fn encode(ranges: &[Range], window: Window) -> Option<Vec<u8>> {
     let bits = bits_len(ranges, window);
     match ranges_len(ranges, window, bits.min(PIECE_MAX_BYTES)) {
@@ -349,7 +349,7 @@ fn as_bits(ranges: &[Range], window: Window, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// Adds the ids of a piece, which lie behind those of the set; `None` if it has another form than [`encode`] gives.
+/// Adds the ids of a piece, which lie behind those of the set; `None` if it is not exactly as [`encode`] gives it.
 fn read(window: Window, bytes: &[u8], set: &mut IdRanges) -> Option<()> {
     let (&form, body) = bytes.split_first()?;
     let before = set.ranges.len();
@@ -361,7 +361,7 @@ fn read(window: Window, bytes: &[u8], set: &mut IdRanges) -> Option<()> {
         BITS => read_bits(window, body, set)?,
         _ => return None,
     }
-    // The range before may go on in this window.
+    // The range before may continue in this window.
     let ranges = window.of(&set.ranges[before.saturating_sub(1)..]);
     let bits = bits_len(ranges, window);
     let shortest = match ranges_len(ranges, window, bits.min(PIECE_MAX_BYTES)) {
@@ -384,7 +384,7 @@ fn read_bits(window: Window, mut body: &[u8], set: &mut IdRanges) -> Option<()> 
     Some(())
 }
 
-/// Shows each run of ones, by its first and last place counted from `base`.
+/// Calls `run` for each run of ones, with its first and last position counted from `base`.
 fn for_each_run(body: &[u8], base: u64, mut run: impl FnMut(u64, u64)) {
     let mut open = None;
     let mut at = base;
@@ -392,7 +392,7 @@ fn for_each_run(body: &[u8], base: u64, mut run: impl FnMut(u64, u64)) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
         let word = u64::from_le_bytes(word);
-        // Wrapping, as behind the last place of all there may be further bits, none of which is one.
+        // Wrapping: behind the last possible position there may be further bits, none of which is set.
         let place = |bit: u32| at.wrapping_add(bit.into());
         let mut bit = 0;
         while bit < 64 {

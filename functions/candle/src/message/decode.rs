@@ -1,4 +1,4 @@
-//! Reading a message in one pass, without a copy of its text.
+//! Decodes a message in one pass, without a copy of its text.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::row::{Fault, Row};
 use crate::scalar::{self, Scalar};
 use crate::{Problem, Symbol, Symbols, Trade};
 
-/// Reads a message about one of the known symbols.
+/// Decodes a message of one of the known symbols.
 pub fn decode(bytes: &[u8], known: &Symbols) -> Result<Batch, MessageError> {
     if bytes.len() > MAX_BYTES {
         return Err(MessageError::TooLarge { len: bytes.len() });
@@ -43,7 +43,7 @@ fn check_ids(trades: &[Trade]) -> Result<(), MessageError> {
     }
 }
 
-/// Reads the object. What is wrong with the message, unlike with the JSON, is left in `error`.
+/// Parses the object. An error of the message, unlike one of the JSON, is left in `error`.
 struct Message<'s> {
     known: &'s Symbols,
     error: &'s mut Option<MessageError>,
@@ -67,7 +67,7 @@ impl<'de> Visitor<'de> for Message<'_> {
                     symbol = Some(note(self.error, read_symbol(map.next_value()?, self.known))?);
                 }
                 "trades" if trades.is_none() => {
-                    // Should the value be no list at all, then this stands.
+                    // Remains if the value is not a list.
                     *self.error = Some(not("trades", "a list"));
                     trades = Some(map.next_value_seed(Trades(self.error))?);
                 }
@@ -99,7 +99,7 @@ fn read_symbol(value: Scalar<'_>, known: &Symbols) -> Result<Symbol, MessageErro
     }
 }
 
-/// Reads the list of trades.
+/// Parses the list of trades.
 struct Trades<'s>(&'s mut Option<MessageError>);
 
 impl<'de> DeserializeSeed<'de> for Trades<'_> {
@@ -138,21 +138,21 @@ impl<'de> Visitor<'de> for Trades<'_> {
     }
 }
 
-/// What is wrong with a row whose own reader says nothing.
+/// The fault of a row for which its own parser reports none.
 const NOT_A_ROW: Fault = Fault { field: "row", problem: Problem::Not { expected: "a list" } };
 
-/// Leaves the error where [`decode`] finds it, and stops the parser.
+/// Stores the error for [`decode`], and stops the parser.
 fn fail<T, E: Error>(slot: &mut Option<MessageError>, error: MessageError) -> Result<T, E> {
     *slot = Some(error);
     Err(E::custom("an error of the message"))
 }
 
-/// A field that is not what it should be.
+/// The error of a field with an unexpected value.
 const fn not(field: &'static str, expected: &'static str) -> MessageError {
     MessageError::Field { field, problem: Problem::Not { expected } }
 }
 
-/// Like [`fail`], if it is an error.
+/// [`fail`] if it is an error.
 fn note<T, E: Error>(
     slot: &mut Option<MessageError>,
     result: Result<T, MessageError>,

@@ -1,4 +1,4 @@
-//! Whether some set of trades makes a candle.
+//! Checks that some set of trades makes a candle.
 
 use super::RecordError;
 use crate::candle::Edge;

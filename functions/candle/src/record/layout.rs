@@ -6,7 +6,7 @@ use crate::{Candle, CandleKey, IdRanges};
 
 /// The version of a record whose `ids` are a [`PieceList`].
 pub const VERSION_IN_PIECES: i64 = 2;
-/// Ids that take no more bytes lie in the record itself.
+/// The most bytes of ids that a record holds itself.
 ///
 /// It bounds the pieces that one more trade makes of such a record, whatever its ids are. A window is halved only if its ids
 /// take more than [`PIECE_MAX_BYTES`](crate::PIECE_MAX_BYTES), so there are at most two of each size, and only if
@@ -25,12 +25,12 @@ pub const CHANGED_MAX_BYTES: usize = 2_900_000;
 pub struct Record {
     /// The fields of the record itself, each with its name, always in the same order.
     pub fields: Vec<(&'static str, Field)>,
-    /// The pieces that lie beside it; nothing if the ids are in the record.
+    /// The pieces stored beside it; none if the ids are in the record.
     pub pieces: Vec<Piece>,
 }
 
 impl Record {
-    /// The pieces to write where those of `stored` are: the others are there already. `None`: more than one write takes.
+    /// The pieces to write over those of `stored`, without the unchanged ones. `None`: more than one write takes.
     #[must_use]
     pub fn changed(&self, stored: &PieceList) -> Option<Vec<&Piece>> {
         let changed: Vec<&Piece> = self.pieces.iter().filter(|piece| !stored.has(piece)).collect();
@@ -40,16 +40,16 @@ impl Record {
     }
 }
 
-/// A record as it was read.
+/// A stored record as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// All of the candle.
+    /// The whole candle.
     Whole(Candle),
-    /// All but its ids.
+    /// The candle without its ids.
     InPieces(Root),
 }
 
-/// A candle whose ids lie in pieces that are yet to be read.
+/// A candle whose ids are in pieces that are still to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Root {
     pub(super) summary: Summary,
@@ -57,20 +57,20 @@ pub struct Root {
 }
 
 impl Root {
-    /// The candle's name.
+    /// The candle's key.
     #[must_use]
     pub const fn key(&self) -> &CandleKey {
         &self.summary.candle.key
     }
 
-    /// Which pieces those are.
+    /// The list of those pieces.
     #[must_use]
     pub fn list(&self) -> &PieceList {
         &self.list
     }
 
-    /// The candle, given each piece by its first id. [`RecordError::is_torn`] says that the pieces are not of the same
-    /// write as the record, so that both are to be read again.
+    /// The candle, given each piece by its first id. [`RecordError::is_torn`] is true of the error if the pieces are not of
+    /// the same write as the record, so that both must be read again.
     pub fn with<'p>(
         self,
         piece: impl FnMut(u64) -> Option<&'p [u8]>,
@@ -81,7 +81,7 @@ impl Root {
 }
 
 impl Candle {
-    /// The candle as it is to be stored: [`Self::to_fields`] if its ids have at most [`WHOLE_MAX_BYTES`], else with
+    /// The candle in its stored form: [`Self::to_fields`] if its ids have at most [`WHOLE_MAX_BYTES`], else with
     /// [`VERSION_IN_PIECES`] as `v` and the list of the pieces as `ids`.
     #[must_use]
     pub fn to_record(&self) -> Record {
@@ -99,7 +99,7 @@ impl Candle {
 }
 
 impl RecordError {
-    /// True if a piece is missing or of another write, as may be seen while the candle is written.
+    /// True if a piece is missing or of another write, as happens while the candle is being written.
     #[must_use]
     pub const fn is_torn(&self) -> bool {
         matches!(self, Self::Pieces(PieceError::Torn { .. }))

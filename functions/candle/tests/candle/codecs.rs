@@ -1,4 +1,4 @@
-//! What is written is read again, in every form.
+//! Encoding and decoding round-trips, in every format.
 
 use candle::binance::{self, Frame};
 use candle::{ArchiveObject, Batch, Candle, Interval, Trade, fold, message};
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use crate::strategies::{any_batch, any_trade, btcusdt, near_trades, symbols};
 
-/// What a combined frame has around the raw one.
+/// The part of a combined frame around the raw one.
 const AROUND: (&str, &str) = (r#"{"stream":"btcusdt@trade","data":"#, "}");
 
-/// Stores a candle's fields and reads them again.
+/// Encodes a candle's fields and decodes them again.
 fn stored(candle: &Candle) -> Result<Candle, candle::RecordError> {
     let fields = candle.to_fields();
     Candle::from_fields(|name| {

@@ -1,4 +1,4 @@
-//! Each kind of bad input has its own error, which says where.
+//! Each kind of bad input has its own error, which names the place.
 
 use std::io::Write;
 
@@ -202,7 +202,7 @@ fn hash(content: &[u8]) -> u64 {
     digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
-/// Decodes content under a name whose hash is right.
+/// Decodes content under a name with the matching hash.
 fn decode_archive(content: &str) -> String {
     let hash = hash(content.as_bytes());
     let name =

@@ -1,4 +1,4 @@
-//! A candle depends on nothing but the set of its trades.
+//! A candle depends only on the set of its trades.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use proptest::sample::Index;
 
 use crate::strategies::{btcusdt, near_trades};
 
-/// Trades, and then the same trades shuffled, some of them again, cut into batches.
+/// Trades, and the same trades shuffled, some of them repeated, cut into batches.
 fn resent() -> impl Strategy<Value = (Vec<Trade>, Vec<Vec<Trade>>)> {
     (near_trades(), vec(any::<Index>(), 0..40), vec(any::<Index>(), 0..6))
         .prop_flat_map(|(trades, again, cuts)| {
@@ -30,7 +30,7 @@ fn canonical(candles: &BTreeMap<CandleKey, Candle>) -> Vec<String> {
     candles.values().map(Candle::canonical).collect()
 }
 
-/// A candle's canonical line, worked out without the crate's arithmetic.
+/// A candle's canonical line, computed without the crate's arithmetic.
 fn model(key: &CandleKey, trades: &[&Trade]) -> String {
     let by_time = |trade: &&&Trade| (trade.time_ms, trade.id);
     let open = trades.iter().min_by_key(by_time).unwrap();

@@ -1,5 +1,4 @@
-//! No bytes, however odd, make a decoder panic; what it does accept is written again as a thing it
-//! accepts.
+//! No bytes make a decoder panic, and what it accepts it also accepts after encoding it again.
 
 use candle::binance::{self, Frame};
 use candle::{ArchiveObject, Candle, Field, IdRanges, Interval, PieceList, fold, message};

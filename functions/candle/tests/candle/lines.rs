@@ -1,4 +1,4 @@
-//! Each kind of line of a recording is told from the others.
+//! Each kind of line of a recording is recognised.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use candle::binance::{FileSymbol, Found, Kind, Lines, RestRow, encode_combined, 
 
 use crate::strategies::btcusdt;
 
-/// The trade that all lines below say something of.
+/// The trade in all lines below.
 fn trade() -> Trade {
     Trade {
         id: 7,
@@ -288,7 +288,7 @@ fn a_last_line_that_breaks_off_is_cut_short_wherever_that_is() {
     let middle = foreign.find('币').unwrap() + 1;
     assert!(cut(&foreign.as_bytes()[..middle]), "within a character");
     assert!(cut(b"\0\0\0"), "where power failed");
-    // A mistake before its end is one, cut off or not.
+    // An error before the end of the line is one, cut off or not.
     assert_eq!(kinds(&mut Lines::new(known()), "garbage", false), [Kind::Garbage]);
     assert_eq!(kinds(&mut Lines::new(known()), r#"{"e":"trade" "s""#, false), [Kind::Garbage]);
 }
@@ -361,7 +361,7 @@ fn a_row_of_a_rest_answer_costs_no_other() {
     assert_eq!(rest_rows(&btcusdt(), b"[]"), Ok(vec![]));
 }
 
-/// The page has each kind, and nothing else.
+/// The page lists each kind, and no other.
 #[test]
 fn the_docs_list_every_kind() {
     let mut table = "| kind | what it is | what becomes of it |\n|---|---|---|\n".to_owned();

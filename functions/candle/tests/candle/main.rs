@@ -1,4 +1,4 @@
-//! What holds of the crate as a whole.
+//! Properties of the crate as a whole.
 
 #[cfg(test)]
 mod codecs;

@@ -17,7 +17,7 @@ use crate::strategies::btcusdt;
 
 /// The first id of the recording: not at a multiple of anything.
 const FIRST_ID: u64 = 3_735_683_259;
-/// As many ids as a busy day has.
+/// The number of ids of a busy day.
 const DAY: u64 = 8_640_000;
 
 fn every_other() -> IdRanges {
@@ -90,7 +90,7 @@ fn another_id_changes_the_piece_that_it_lies_in() {
     assert_eq!(changed(&half, &behind), 1, "a batch of trades behind the others");
     assert_eq!(changed(&half, &half), 0);
 
-    // From one end to the other, as a candle grows: a piece is halved now and then, and no more than that.
+    // From one end to the other, as a candle grows: now and then a piece is halved, and nothing more.
     let mut grown = IdRanges::new();
     let mut most = 0;
     for batch in half.ranges().collect::<Vec<_>>().chunks(50_000) {
@@ -147,7 +147,7 @@ fn varint(mut value: u64) -> Vec<u8> {
     bytes
 }
 
-/// Each set has one form: what is longer than it need be, or reaches out of the window, is refused.
+/// Each set has one form: one that is longer than necessary, or leaves the window, is refused.
 #[test]
 fn other_forms_of_a_piece_are_refused() {
     let ids = |ids: &[u64]| Ok(ids.iter().copied().collect::<IdRanges>());

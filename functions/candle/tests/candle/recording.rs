@@ -1,4 +1,4 @@
-//! The recording that lies beside the project, against candles that were computed elsewhere.
+//! The recording that lies beside the project, compared with candles computed by other software.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ fn a_frame_is_written_as_it_was_recorded() {
     }
 }
 
-/// The recording and its candles; `None`, and a word about it, if they are not there.
+/// The recording and its candles; `None`, with a message, if they are missing.
 #[expect(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -1,4 +1,4 @@
-//! Trades as they may come.
+//! Proptest strategies for trades.
 
 use std::collections::BTreeMap;
 

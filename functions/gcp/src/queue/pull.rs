@@ -1,6 +1,6 @@
-//! Pulling over the JSON API, one request at a time: what is received is what was asked for, and an answer says that it
-//! was acknowledged or given back. The client has a stream only, which is given back messages while it is open and
-//! acknowledges in the background: a tool that looks and ends would hide messages from others until their lease is over.
+//! Pulls over the JSON API, one request at a time: each pull returns at most what it asked for, and the answer confirms an
+//! acknowledgement or release. The client library has only a stream, which keeps getting messages while it is open and
+//! acknowledges in the background: a tool that reads a few messages and ends would hide others until their lease ends.
 
 use std::time::Duration;
 
@@ -19,24 +19,24 @@ use crate::clients::headers;
 
 const API: &str = "https://pubsub.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(10);
-/// The time that the service waits for a first message. It must end the wait itself: what it gives to one that has gone away is
-/// hidden until its lease is over.
+/// The time for which the service waits for a first message. The service must end the wait: messages delivered to a client that
+/// has disconnected stay hidden until their lease ends.
 const WAIT: Duration = Duration::from_secs(3);
-/// By which Google's front ends are told how long a call may take, in seconds.
+/// The header that gives Google's front ends a call's timeout, in seconds.
 const SERVER_TIMEOUT: HeaderName = HeaderName::from_static("x-server-timeout");
-/// What one request pulls at most.
+/// The most messages of one pull.
 const PULL_MAX: usize = 1_000;
 
 /// A pull subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Pull {
     http: reqwest::Client,
-    /// Looked for by the first request: one that only publishes may have none to pull with.
+    /// Loaded by the first request: a caller that only publishes may have no credentials to pull with.
     credentials: OnceCell<Credentials>,
-    /// True if it is asked to wait for a first message. An answer at once, which is discouraged, is often empty although
-    /// messages are there; an emulator's never is, but an emulator waits for ever, also for one that has gone away.
+    /// True if a pull waits for a first message. An immediate answer, which Google discourages, is often empty although the
+    /// queue has messages; an emulator's never is, but an emulator waits without end, even for a client that has disconnected.
     waits: bool,
-    /// That of the subscription, to which a verb is added.
+    /// The URL of the subscription, to which a verb is appended.
     url: String,
 }
 
@@ -71,13 +71,13 @@ impl Pull {
         Ok(Self { http, credentials, waits: !is_emulator, url })
     }
 
-    /// True where no credentials are looked for.
+    /// True if no credentials are loaded.
     #[cfg(test)]
     pub(super) fn is_anonymous(&self) -> bool {
         self.credentials.initialized() && !self.waits
     }
 
-    /// The messages that come within a moment, which may be none although some are there.
+    /// The messages that come within a moment; may be none although the queue has some.
     pub(super) async fn pull(&self, max: usize) -> Result<Vec<Received>, PortError> {
         const PULL: &str = "Pull";
         let max = max.clamp(1, PULL_MAX);
@@ -133,7 +133,7 @@ impl Pull {
             return Ok(text);
         }
         if self.waits && verb == "pull" && status == StatusCode::GATEWAY_TIMEOUT {
-            // The wait is over, and nothing came.
+            // The wait is over, and no message came.
             return Ok(Bytes::from_static(b"{}"));
         }
         let passing = status.is_server_error() || matches!(status.as_u16(), 408 | 429);
@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one request, and hands it out.
+    /// Answers one request, and returns it.
     async fn service(status: &'static str, answer: &'static str) -> (String, JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));

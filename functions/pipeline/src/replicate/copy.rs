@@ -1,4 +1,4 @@
-//! Objects of the peer become candles and objects here.
+//! Turns objects of the peer into candles and archive objects of this cloud.
 
 use bytes::Bytes;
 use candle::message::Batch;
@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use super::{Replicate, Run, Stop};
 use crate::ports::{Archive, CandleStore, Cursor, Fault, PortError, Put};
 
-/// Requests under way at once.
+/// Concurrent requests.
 const CONCURRENCY: usize = 16;
 
 impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
-    /// Copies these objects: get, verify, fold, put; all of them to one step before any of them to the next. One
-    /// that can't be copied is named in the report and leaves the others alone, unless nothing came at all.
+    /// Copies these objects: get, verify, fold, put; each step for all of them before the next. An object that
+    /// can't be copied is named in the report and holds no other up, unless the peer delivered none at all.
     pub(super) async fn copy(&self, names: &[String], run: &mut Run<'_>) -> Result<(), Stop> {
         let fetches: Vec<_> = names.iter().map(|name| self.fetch(name, run.deadline)).collect();
         let fetched: Vec<_> = stream::iter(fetches).buffered(CONCURRENCY).collect().await;
@@ -50,7 +50,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         }
     }
 
-    /// Candles first: an object in the archive says that its trades are in them.
+    /// Folds, then puts: an object in the archive says that its trades are in the candles.
     async fn commit(&self, objects: Vec<Object<'_>>, run: &mut Run<'_>) -> Result<(), Stop> {
         let batches: Vec<&Batch> = objects.iter().map(|object| &object.batch).collect();
         let folded = self.fold.batches(&batches).await;
@@ -70,7 +70,7 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
         while let Some((put, bytes, batch)) = put.next().await {
             match put {
                 Ok(Put::Created) => run.report.copied(bytes, &batch),
-                // Ingest had it from its own queue in the meantime.
+                // Ingest archived it from its own queue in the meantime.
                 Ok(Put::Present) => run.report.present += 1,
                 Err(error) => match Stop::Here(error) {
                     stop if stop.is_refusal() => run.refuse(&batch.symbol, &stop),
@@ -104,18 +104,18 @@ impl<A: Archive, S: CandleStore, P: Archive, C: Cursor> Replicate<A, S, P, C> {
     }
 }
 
-/// What became of one object of the peer.
+/// Result of fetching one object from the peer.
 enum Fetched<'n> {
     Object(Object<'n>),
-    /// It is not what its name says.
+    /// Its content does not match its name.
     Corrupted(String),
     Not(PortError),
 }
 
-/// An object whose content is what its name says.
+/// An object whose content matches its name.
 struct Object<'n> {
     name: &'n str,
-    /// As the peer has it: a copy is the same to the last byte.
+    /// The bytes as the peer has them: a copy is identical.
     bytes: Bytes,
     batch: Batch,
 }
@@ -125,7 +125,7 @@ fn gone(name: &str) -> PortError {
     PortError { service: "peer", operation: "get", fault: Fault::Unknown, detail }
 }
 
-/// For an object that can't be read: its trades may be as old as its hour.
+/// The start of the object's hour, as the age of an object whose trades can't be read.
 fn hour_start_ms(name: &str) -> Option<u64> {
     name.parse().ok().map(|name: ObjectName| name.hour.start_ms())
 }

@@ -1,4 +1,4 @@
-//! An archive's names of one symbol, hour by hour.
+//! Names of one symbol in an archive, hour by hour.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -6,12 +6,12 @@ use candle::NamesDigest;
 
 use crate::ports::{Archive, PortError};
 
-/// Names that are asked for at once; what S3 and Cloud Storage give at most.
+/// Names in one list request; the most that S3 and Cloud Storage return.
 const PAGE: usize = 1000;
 
-/// Names of archive objects, an hour at a time: memory is needed for one hour and a page, however old the archive.
+/// Lists names of archive objects one hour at a time: memory holds one hour and a page, however old the archive.
 ///
-/// Two archives are compared by going through both; that they are equal is shown by equal digests.
+/// To compare two archives, walk through both; equal digests show that they are equal.
 #[derive(Debug)]
 pub struct Hours {
     prefix: String,
@@ -23,7 +23,7 @@ pub struct Hours {
 /// The names of one hour.
 #[derive(Clone, Debug)]
 pub struct HourOfNames {
-    /// What they all begin with, up to a slash.
+    /// Their common prefix, up to and with its last slash.
     pub folder: String,
     /// The names, ascending.
     pub names: Vec<String>,
@@ -50,7 +50,7 @@ impl Hours {
         Ok(Some(HourOfNames { folder, names }))
     }
 
-    /// The hour of this folder, if it is there; hours before it are passed over.
+    /// The hour of this folder, if the archive has it; skips the hours before it.
     pub async fn seek<A: Archive>(
         &mut self,
         archive: &A,
@@ -77,13 +77,13 @@ impl Hours {
 }
 
 impl HourOfNames {
-    /// Equal for equal names.
+    /// Digest of the names; equal for equal names.
     #[must_use]
     pub fn digest(&self) -> NamesDigest {
         NamesDigest::of(self.names.iter().map(String::as_str))
     }
 
-    /// The names that `other`, the same hour elsewhere, does not have.
+    /// The names that `other`, the same hour in another archive, lacks.
     #[must_use]
     pub fn missing_in(&self, other: Option<&Self>) -> Vec<String> {
         if other.is_some_and(|other| other.digest() == self.digest()) {
@@ -94,7 +94,7 @@ impl HourOfNames {
     }
 }
 
-/// A name up to its last slash, that included.
+/// A name up to and with its last slash.
 fn folder(name: &str) -> &str {
     name.rfind('/').map_or("", |slash| &name[..=slash])
 }

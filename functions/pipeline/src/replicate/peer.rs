@@ -1,4 +1,4 @@
-//! The other cloud's archive, asked with patience and bounds.
+//! The other cloud's archive, read with bounded retries and deadlines.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::backoff::Backoff;
 use crate::ports::{Archive, Fault, PortError, Put};
 
-/// An archive that is only read.
+/// A read-only archive with a timeout and retries.
 #[derive(Debug)]
 pub(super) struct Peer<P> {
     archive: P,
@@ -22,7 +22,7 @@ impl<P: Archive> Peer<P> {
         Self { archive, backoff, answer }
     }
 
-    /// The peer for questions that are answered by `deadline`, or not at all.
+    /// The peer with a deadline for all of its answers.
     pub(super) fn by(&self, deadline: Instant) -> PeerBy<'_, P> {
         PeerBy { peer: self, deadline }
     }
@@ -35,7 +35,7 @@ pub(super) struct PeerBy<'p, P> {
 }
 
 impl<P: Archive> PeerBy<'_, P> {
-    /// Asks again, after a pause, where that can help.
+    /// Sends a request, and retries it after a pause if that can help.
     async fn ask<T, F>(
         &self,
         operation: &'static str,

@@ -1,4 +1,4 @@
-//! Where the deep pass is: behind an hour of a symbol.
+//! Position of the deep pass: behind an hour of a symbol.
 
 use std::str::FromStr;
 
@@ -12,19 +12,19 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// What the names of this hour begin with; as text, the place is this.
+    /// The common prefix of this hour's names; also the cursor's text for this position.
     pub(super) fn folder(&self) -> String {
         ObjectName::hour_prefix(&self.symbol, self.hour)
     }
 
-    /// What sorts behind all names of this hour and before those of the next.
+    /// A text that sorts behind all names of this hour and before those of the next.
     pub(super) fn after(&self) -> String {
         Self::after_folder(&self.folder())
     }
 
     /// [`Self::after`] of an hour's folder.
     pub(super) fn after_folder(folder: &str) -> String {
-        // Behind every character of a name.
+        // `~` sorts behind every character of a name.
         format!("{folder}~")
     }
 }

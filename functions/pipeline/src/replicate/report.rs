@@ -1,4 +1,4 @@
-//! What a run has done.
+//! Report of a replicate run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,47 +8,47 @@ use candle::message::Batch;
 use candle::{IdRanges, Symbol};
 use serde::{Serialize, Serializer};
 
-/// Names that a report spells out; more are only counted.
+/// Names that a report spells out; further ones are only counted.
 const NAMES_SHOWN: usize = 20;
 
-/// What a run has done, and what is left.
+/// Work that a run has done, and what it could not copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "four independent facts, each with a name")]
 pub struct Report {
-    /// Names of the peer that were compared; those of the window twice, if the deep pass came there too.
+    /// Names of the peer that were compared; names of the window count twice if the deep pass reached them too.
     pub listed: usize,
-    /// Objects that are here now because of this run.
+    /// Objects that this run created in this cloud.
     pub copied: usize,
     /// Their bytes.
     pub bytes: usize,
     /// Their trades, all of which are in candles.
     pub trades: usize,
-    /// Which trades these are, by symbol, as ranges of ids: first and last.
+    /// The ids of these trades by symbol, as ranges: first and last.
     #[serde(serialize_with = "as_pairs")]
     pub ids: BTreeMap<Symbol, IdRanges>,
-    /// Objects that were missing when listed, and were there when they were to be put.
+    /// Objects that were missing when listed, but present when they were put.
     pub present: usize,
-    /// Objects of the peer whose content is not what their name says: not copied.
+    /// Objects of the peer whose content does not match their name: not copied.
     pub corrupted: Names,
-    /// Objects that the peer lists and did not give.
+    /// Objects that the peer listed but did not deliver.
     pub undelivered: Names,
     /// Symbols of the peer that this deployment does not trade: not copied.
     pub other_symbols: Names,
-    /// Age of the oldest trade that the peer has and that was missing here when the run began, else 0. An object that
-    /// could not be read counts from its hour's beginning.
+    /// Age of the oldest trade that the peer had and this cloud lacked when the run began, else 0. An object that
+    /// could not be read counts from the beginning of its hour.
     pub lag_s: u64,
-    /// Whether the latest hours are compared.
+    /// True if the latest hours are compared.
     pub window_compared: bool,
-    /// Whether the deep pass came to the archive's end: the runs since it was last at the beginning, together, have
-    /// compared everything.
+    /// True if the deep pass reached the archive's end: together, the runs since its last start have compared
+    /// everything.
     pub end_reached: bool,
-    /// Whether this run alone has compared everything, and all of it is here, other symbols left aside.
+    /// True if this run alone has compared everything, and this cloud lacks nothing of it, other symbols aside.
     pub complete: bool,
-    /// Whether the run was cut short by its deadline.
+    /// True if the deadline cut the run short.
     pub out_of_time: bool,
-    /// Why the run ended early, if it failed.
+    /// The reason why the run failed, if it did.
     pub failed: Option<String>,
-    /// How long it took.
+    /// Duration of the run.
     pub took_ms: u64,
     #[serde(skip)]
     pub(super) now_ms: u64,
@@ -81,14 +81,14 @@ impl Report {
         self.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     }
 
-    /// Whether all that was compared is here.
+    /// True if this cloud lacks nothing of what was compared.
     #[must_use]
     pub fn nothing_left_behind(&self) -> bool {
         self.corrupted.count == 0 && self.undelivered.count == 0 && self.failed.is_none()
     }
 
-    /// What this run and one that followed it with another peer have done together: counts added up, the greater lag,
-    /// and only what both can say.
+    /// The report of this run and of one that followed it with another peer: counts are added, the lag is the greater
+    /// one, and a flag is set only if both have it.
     #[must_use]
     pub fn joined(mut self, other: Self) -> Self {
         self.listed += other.listed;
@@ -118,8 +118,8 @@ impl Report {
         self
     }
 
-    /// One line: `replicated` with `lag_s`, or `not replicated` if not even the latest hours could be compared, as
-    /// nobody knows the lag then. `peer` is whose archive it was.
+    /// Logs one line: `replicated` with `lag_s`, or `not replicated` if not even the latest hours could be compared,
+    /// since the lag is unknown then. `peer` names the cloud whose archive was read.
     pub fn log(&self, peer: &str) {
         let Self { listed, copied, bytes, trades, present, lag_s, took_ms, .. } = self;
         let (corrupted, undelivered) = (&self.corrupted, &self.undelivered);
@@ -167,17 +167,17 @@ fn as_pairs<S: Serializer>(
     serializer.collect_map(ids.iter().map(|(symbol, ids)| (symbol.as_str(), ids.pairs())))
 }
 
-/// Some names: how many, and the first of them.
+/// A number of names, of which the first are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Names {
-    /// How many there are.
+    /// Number of names.
     pub count: usize,
-    /// The first of them.
+    /// The first names.
     pub first: Vec<String>,
 }
 
 impl Names {
-    /// One that is named already is not counted again.
+    /// Adds a name, unless it is among the first ones already.
     pub fn add(&mut self, name: &str) {
         if self.first.iter().any(|first| first == name) {
             return;

@@ -1,19 +1,19 @@
 //! Routing overrides, and the epoch that fences a late writer.
 //!
-//! # Where the epoch lives
-//! In a register in **each** cloud: one item beside the candles, written by compare-and-set. An order
-//! (`failover --to gcp`) is written to every register that can be reached, with an epoch above all that were read. A
-//! producer reads all registers, follows the order with the highest epoch, and goes on publishing only as long as it
-//! has read at least one register within the lease. A chunk is published under the epoch that its route was made
-//! with; if a higher one is known by then, it is refused and routed anew.
+//! # Storage
+//! The override store of **each** cloud keeps one item beside the candles, written by compare-and-set. A new
+//! override (`failover --to gcp`) is written to every store that can be reached, with an epoch above all that were
+//! read. A producer reads all stores, follows the override with the highest epoch, and publishes only as long as it
+//! has read at least one store within the lease. A chunk is published under the epoch of its route; if a higher one
+//! is known by then, the chunk is refused and routed again.
 //!
-//! # What this is worth
-//! With two registers and one of them gone there is no majority, and so no certainty: a producer that reaches only
-//! cloud A does not hear of an order that reached only cloud B, and goes on writing to A until it can read B again.
-//! That costs nothing but duplicates and a copy: whatever reached a queue is archived there, replicated to the other
-//! cloud, and folded once. The epoch keeps producers from pulling in two directions; it is not what keeps trades
-//! safe. When both can be reached again, the higher epoch wins; of two orders with one epoch, given on the two
-//! sides of a partition, the one that is greater by target name and then by who gave it, everywhere.
+//! # Guarantees
+//! With two stores and one of them lost there is no majority, and so no certainty: a producer that reaches only
+//! cloud A does not see an override that reached only cloud B, and publishes to A until it can read B again. That
+//! costs only duplicates and a copy: whatever reached a queue is archived there, replicated to the other cloud, and
+//! folded once. The epoch keeps producers from following different overrides; the safety of trades does not depend
+//! on it. When both stores can be reached again, the higher epoch wins; of two overrides with the same epoch, set on
+//! the two sides of a partition, every producer takes the one that is greater by target name and then by author.
 
 use std::cmp::Ordering;
 use std::future::Future;
@@ -25,18 +25,18 @@ use crate::ports::PortError;
 /// A routing override.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutingOverride {
-    /// Grows with each order.
+    /// Grows with each override.
     pub epoch: u64,
     /// The primary from now on; `None`: choose by the policy.
     pub to: Option<String>,
-    /// Who gave it.
+    /// Its author.
     pub by: String,
-    /// When, since the epoch of Unix; to be shown, not compared.
+    /// The time at which it was set, in milliseconds since the Unix epoch; for display only.
     pub at_ms: u64,
 }
 
 impl RoutingOverride {
-    /// Whether this one is to be followed and not `other`.
+    /// True if this one takes precedence over `other`.
     #[must_use]
     pub fn outranks(&self, other: &Self) -> bool {
         let order = self.epoch.cmp(&other.epoch).then_with(|| self.to.cmp(&other.to));
@@ -44,39 +44,39 @@ impl RoutingOverride {
     }
 }
 
-/// Where a cloud keeps the latest order.
+/// A cloud's storage of the latest routing override.
 pub trait OverrideStore: Send + Sync {
-    /// The latest order, read with strong consistency; `None`: there was none yet.
+    /// The latest override, read with strong consistency; `None` if none was ever set.
     fn read(&self) -> impl Future<Output = Result<Option<RoutingOverride>, PortError>> + Send;
 
-    /// Writes `order` if the stored one still is `expected`; `false`: it is not. After a fault of the kind
-    /// `Unknown` the order may be there or not; reading tells.
+    /// Writes `order` if the stored one still is `expected`; returns `false` if it is not. After a fault of the kind
+    /// `Unknown` either may be stored; read to find out.
     fn replace(
         &self,
         expected: Option<&RoutingOverride>,
         order: &RoutingOverride,
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// The mark that replication has left in this cloud, read with strong consistency. A cloud with another one than
-    /// before, or with none any more, may have lost what it held.
+    /// The incarnation id that replication stored in this cloud, read with strong consistency. If it changed or is
+    /// missing, the cloud may have lost its data.
     fn incarnation(&self) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
 }
 
-/// An order that was given, and how far it got.
+/// A routing override that was set, and the stores that have it.
 #[derive(Debug)]
 pub struct Given {
-    /// The order.
+    /// The override.
     pub order: RoutingOverride,
-    /// The registers that have it.
+    /// Stores that have it.
     pub written: Vec<String>,
-    /// Those that do not, and why. Producers that read only these do not know of it.
+    /// Stores that lack it, with the reason. Producers that read only these do not see it.
     pub missed: Vec<(String, String)>,
 }
 
-/// Why an order was not given.
+/// The reason why an override was not set.
 #[derive(Debug, thiserror::Error)]
 pub enum OverrideError {
-    /// No register took it.
+    /// No store accepted it.
     #[error("no cloud's register took the order ({}): see to the network and the credentials, then try again", list(.0))]
     Nowhere(Vec<(String, String)>),
 }
@@ -86,7 +86,7 @@ fn list(missed: &[(String, String)]) -> String {
     missed.join("; ")
 }
 
-/// Gives an order: writes it, with an epoch above all that can be read, wherever it can be written.
+/// Sets a routing override: writes it to every store that can be reached, with an epoch above all that can be read.
 pub async fn give<R: OverrideStore>(
     registers: &[(String, R)],
     to: Option<String>,
@@ -122,35 +122,35 @@ pub struct Fence {
     read_at_ms: u64,
 }
 
-/// Why nothing may be published under an epoch.
+/// The reason why a publisher's epoch is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fenced {
-    /// A later order is known.
+    /// A later override is known.
     #[error("epoch {mine} is over: an order with epoch {now} was given; route anew")]
     Over {
         /// The epoch of the publisher.
         mine: u64,
-        /// That of the latest order.
+        /// The epoch of the latest override.
         now: u64,
     },
-    /// There may be a later order.
+    /// There may be a later override.
     #[error(
         "no cloud's register could be read for {ms} ms: there may be an order that is not known here"
     )]
     Stale {
-        /// How long.
+        /// Time since a store was last read.
         ms: u64,
     },
 }
 
 impl Fence {
-    /// Knows of no order; the lease runs from now.
+    /// A fence without an override; the lease starts now.
     #[must_use]
     pub fn new(lease_ms: u64, now_ms: u64) -> Self {
         Self { order: None, lease_ms, read_at_ms: now_ms }
     }
 
-    /// Takes in what a register said at `now_ms`, the time **before** it was asked; `true`: this is a new order.
+    /// Records what a store returned to a request sent at `now_ms`; `true` if it is a new override.
     pub fn observe(&mut self, found: Option<RoutingOverride>, now_ms: u64) -> bool {
         self.read_at_ms = self.read_at_ms.max(now_ms);
         let Some(found) = found else { return false };
@@ -161,19 +161,19 @@ impl Fence {
         is_new
     }
 
-    /// The latest order.
+    /// The latest override.
     #[must_use]
     pub fn order(&self) -> Option<&RoutingOverride> {
         self.order.as_ref()
     }
 
-    /// Its epoch; 0 if there was none.
+    /// Its epoch; 0 if there is none.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.order.as_ref().map_or(0, |order| order.epoch)
     }
 
-    /// Whether something may be published under the epoch `mine`.
+    /// Checks that messages may be published under the epoch `mine`.
     pub fn check(&self, mine: u64, now_ms: u64) -> Result<(), Fenced> {
         let now = self.epoch();
         if mine < now {
@@ -195,7 +195,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
-    /// A register in memory that can be cut off; clones share it.
+    /// An override store in memory that can be disconnected; clones share it.
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<(Option<RoutingOverride>, bool)>>);
 
@@ -278,12 +278,13 @@ mod tests {
         observe(&mut fence, &registers, 500);
         assert_eq!(fence.check(0, 1_500), Ok(()));
         assert_eq!(fence.check(0, 1_501), Err(Fenced::Stale { ms: 1_001 }));
-        // A slow answer to an old question does not extend the lease beyond the question.
+        // A slow answer extends the lease from the time of its request only.
         observe(&mut fence, &registers, 400);
         assert_eq!(fence.check(0, 1_501), Err(Fenced::Stale { ms: 1_001 }));
     }
 
-    /// What the module's text promises of a partition: late, not wrong, and one outcome everywhere.
+    /// Holds the module's promise for a partition: producers follow late, never wrongly, and end with the same
+    /// override.
     #[test]
     fn orders_on_two_sides_of_a_partition_end_as_one() {
         let registers = registers();

@@ -1,4 +1,4 @@
-//! The choice, policy by policy, and what holds of it whatever happens.
+//! Tests of the choice for each policy, and properties that hold for any state.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ fn target(name: &str, cloud: &str, cost_micros: u64) -> Target {
     Target { name, cloud, region, cost_micros, weight: 1 }
 }
 
-/// Two regions of one cloud, one of another, in this order.
+/// A router with two regions of one cloud and one of another, in this order.
 fn router(policy: Policy) -> Router {
     let targets =
         vec![target("aws-1", "aws", 40), target("gcp", "gcp", 30), target("aws-2", "aws", 50)];
@@ -32,7 +32,7 @@ fn names(route: &Route) -> Vec<&str> {
     route.publish.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// Decides again and again; the routes.
+/// The routes of repeated choices.
 fn run(router: &Router, steps: &[(u64, Vec<TargetSnapshot>)]) -> Vec<Route> {
     let mut memory = RouterState::default();
     let mut routes = Vec::new();
@@ -144,7 +144,8 @@ fn an_order_by_hand_moves_at_once_and_holds_until_another() {
     );
     let (mut memory, route) = router.decide(memory, &all, 1_000_000);
     assert_eq!(names(&route), ["gcp"]);
-    // Where the ordered one is gone, losing nothing comes first; back there, once it is healthy.
+    // While the target of the override is down, another one gets traffic; the override counts again
+    // once it is healthy.
     let (gone, route) = router.decide(memory.clone(), &views([Healthy, Down, Healthy]), 1_000_001);
     assert_eq!(names(&route), ["aws-1"]);
     assert_eq!(names(&router.decide(gone, &all, 1_000_002).1), ["gcp"]);
@@ -232,7 +233,7 @@ fn state() -> impl Strategy<Value = State> {
 }
 
 proptest! {
-    /// Whatever the states were: each message goes to somebody who takes traffic, if there is anybody.
+    /// In any state, each message goes to a target that takes traffic, if there is one.
     #[test]
     fn nobody_is_published_to_while_a_better_one_is_there(
         steps in prop::collection::vec((0_u64..2_000, [state(), state(), state()]), 1..40),
@@ -262,7 +263,7 @@ proptest! {
                 Policy::Primary(_) => {
                     prop_assert_eq!(assigned.len(), 1);
                     let now = Some(assigned[0].0.name.clone());
-                    // A change is told, and only a change.
+                    // Exactly a change of primary is reported.
                     let told = primary.is_some() && primary != now;
                     prop_assert_eq!(route.change.is_some(), told);
                     primary = now;
@@ -270,7 +271,7 @@ proptest! {
                 _ => {}
             }
             prop_assert_eq!(route.publish.len() + route.standby.len(), 3);
-            // With somebody healthy there, no message depends on suspects alone.
+            // With a healthy target, no message depends on suspect targets alone.
             let is_healthy = |name: &str| {
                 let mut all = router.targets.iter().zip(states);
                 all.any(|(target, state)| target.name == name && state == Healthy)

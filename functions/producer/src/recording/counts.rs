@@ -1,4 +1,4 @@
-//! The number of lines of each kind in a recording.
+//! Numbers of lines of each kind in a recording.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,19 +6,20 @@ use std::fmt;
 use candle::binance::{Kind, Outcome};
 use serde::{Deserialize, Serialize};
 
-/// Lines that are told one by one.
+/// Refused lines to list one by one.
 const TOLD_MAX: usize = 10;
 
-/// The lines of a recording by what became of them. Items of a list are counted one by one.
+/// Counts of the lines of a recording, by how they were treated. Items of a list are counted one by
+/// one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Lines, blank ones too.
     pub lines: u64,
     /// Trades, by the form of the line.
     pub taken: BTreeMap<Kind, u64>,
-    /// Lines that are Binance's, but no trades to take.
+    /// Lines of Binance's that are not wanted trades.
     pub passed_over: BTreeMap<Kind, u64>,
-    /// Lines that are not as they should be.
+    /// Malformed lines.
     pub refused: BTreeMap<Kind, u64>,
     /// The first lines that were refused or cut short.
     pub told: Vec<Told>,
@@ -77,7 +78,7 @@ impl Counts {
         }
     }
 
-    /// A trade that was counted as taken turns out to be none.
+    /// Undoes the count of a trade that turned out to be invalid.
     pub(super) fn take_back(&mut self, kind: Kind) {
         if let Some(count) = self.taken.get_mut(&kind) {
             *count = count.saturating_sub(1);
@@ -86,7 +87,7 @@ impl Counts {
     }
 }
 
-/// On one line, but for the lines that are told.
+/// One line, followed by the listed lines.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [

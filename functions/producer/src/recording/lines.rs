@@ -1,4 +1,4 @@
-//! Lines of bounded length.
+//! Reads lines of bounded length.
 
 use std::io::{self, BufRead};
 
@@ -7,22 +7,22 @@ use candle::binance::MAX_BYTES;
 /// The result of reading one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line with its end.
+    /// A line with its line end.
     Whole,
-    /// The last line, without one.
+    /// The last line, without a line end.
     Open,
-    /// The rest of the last line where the compressed data ends too early.
+    /// The rest of the last line, if the compressed data ends too early.
     Cut,
-    /// A line above the bound, which was passed by.
+    /// A line above the bound, which was skipped.
     TooLong {
         /// Its number of bytes.
         len: usize,
     },
-    /// There are no more.
+    /// The end of the part.
     End,
 }
 
-/// Reads lines, and holds no more than one of the greatest length.
+/// Reads lines, and holds at most one of the greatest length.
 pub(super) struct LineReader {
     reader: Box<dyn BufRead + Send>,
     line: Vec<u8>,
@@ -33,12 +33,12 @@ impl LineReader {
         Self { reader, line: Vec::with_capacity(512) }
     }
 
-    /// The line that came last, without its end.
+    /// The latest line, without its line end.
     pub(super) fn text(&self) -> &[u8] {
         &self.line
     }
 
-    /// Goes on to the next line.
+    /// Reads the next line.
     pub(super) fn next(&mut self) -> io::Result<Line> {
         self.line.clear();
         let mut len = 0_usize;

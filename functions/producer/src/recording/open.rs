@@ -1,4 +1,4 @@
-//! The packing of a recording: plain, gzip or zip, told by its content.
+//! The packing of a recording: plain, gzip or zip, detected from its content.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -14,8 +14,8 @@ use super::SourceError;
 use super::lines::LineReader;
 
 const BUFFER_BYTES: usize = 1 << 16;
-/// Bounds on compressed data: so many times as much, and so much more. Deflate can do a thousandfold; recordings
-/// are about ten times as large as they are compressed.
+/// Bounds on decompressed data: so many times the compressed size, plus so much. Deflate can grow a
+/// thousandfold; recordings grow about tenfold.
 const GROWTH_MAX: u64 = 200;
 const GROWTH_FREE_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -31,7 +31,7 @@ pub(super) enum Parts {
     Zip(VecDeque<Member>),
 }
 
-/// The place of a member in a zip.
+/// The position of a member in a zip.
 pub(super) struct Member {
     name: String,
     at: u64,
@@ -41,18 +41,18 @@ pub(super) struct Member {
     is_stored: bool,
 }
 
-/// Why a file can't be a recording.
+/// The reason why a file can't be a recording.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// Packed by something else.
+    /// Packed in another format.
     #[error("it is {0}, where plain text, gzip and zip can be read; unpack it")]
     Packed(&'static str),
-    /// Not in UTF-8.
+    /// Text in UTF-16.
     #[error(
         "it is text in UTF-16, where UTF-8 can be read; `iconv -f UTF-16 -t UTF-8` makes one of the other"
     )]
     Utf16,
-    /// A zip without its table, or with a broken one.
+    /// A zip whose directory is missing or broken.
     #[error("it is a zip that can't be read: {0}; if it was cut short, fetch it again")]
     Zip(String),
     /// A member that can't be read.
@@ -60,12 +60,12 @@ pub enum Unreadable {
     Member {
         /// The member.
         name: String,
-        /// A description of it.
+        /// The reason.
         what: &'static str,
     },
 }
 
-/// The first bytes of files of other kinds.
+/// Magic numbers of other formats.
 const OTHERS: [(&[u8], &str); 5] = [
     (b"\x28\xb5\x2f\xfd", "packed by zstd"),
     (b"\xfd7zXZ\0", "packed by xz"),
@@ -95,7 +95,7 @@ impl Parts {
             return Ok(Self::Zip(members(file, metadata.len()).map_err(unreadable)?));
         }
         let lines: Box<dyn BufRead + Send> = if start.starts_with(b"\x1f\x8b") {
-            // A pipe has no length that is known in advance.
+            // A pipe has no length known in advance.
             let most = if metadata.is_file() { most(metadata.len()) } else { u64::MAX };
             let bounded = Bounded { reader: MultiGzDecoder::new(file), left: most };
             Box::new(BufReader::with_capacity(BUFFER_BYTES, bounded))
@@ -183,7 +183,7 @@ const fn most(compressed_bytes: u64) -> u64 {
     compressed_bytes.saturating_mul(GROWTH_MAX).saturating_add(GROWTH_FREE_BYTES)
 }
 
-/// Compressed data that must not become more than so much.
+/// Fails once the decompressed data exceeds a bound.
 struct Bounded<R> {
     reader: R,
     left: u64,
@@ -202,7 +202,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// A member of a zip, which must be what the zip says of it.
+/// Checks a member of a zip against its recorded size and checksum.
 struct Checked<R> {
     reader: R,
     crc: Crc,

@@ -166,7 +166,8 @@ fn what_is_no_trade_is_counted_and_what_is_wrong_is_told_with_its_place() {
     let text = serde_json::to_string(&counts).unwrap();
     assert!(text.contains(r#""passed_over":{"blank":1,"answer":1,"#), "{text}");
     assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), counts);
-    // With strict input, the first refused line is the end; and a last line that breaks off counts as one.
+    // With strict input, reading ends at the first refused line; a last line that breaks off counts as
+    // refused.
     let strict = Wanted { is_strict: true, ..wanted };
     let (found, _, error) = all(&file("mixed", content.as_bytes()), strict.clone());
     assert_eq!(found, only(&trades[..1]));
@@ -268,7 +269,7 @@ fn what_is_packed_otherwise_says_so() {
     assert!(error.to_string().starts_with("read no/such/file: "), "{error}");
 }
 
-/// The real files, where they lie beside the project.
+/// The real files, if they lie beside the project.
 #[test]
 fn files_of_data_binance_vision_have_the_trades_of_the_stream() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");

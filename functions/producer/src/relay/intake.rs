@@ -1,4 +1,4 @@
-//! From the source into the spool.
+//! Takes trades from the source into the spool.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,13 +13,13 @@ use crate::Batcher;
 use crate::recording::SourceTrade;
 use crate::spool::{Record, SpoolError};
 
-/// Trades taken from the source at once: their messages are forced to disk together.
+/// Trades taken from the source at once; their messages are synced to disk together.
 const GROUP_TRADES: usize = 8_192;
 
-/// The trades that are in no message yet.
+/// Trades that are not in a message yet.
 struct Open {
     batcher: Batcher,
-    /// The number of the first one of each symbol.
+    /// The number of each symbol's first such trade.
     first: BTreeMap<Symbol, u64>,
     taken: u64,
 }
@@ -40,7 +40,7 @@ impl Open {
         self.batcher.flush()
     }
 
-    /// Every trade before this one is in a message.
+    /// The number of trades from the start that are all in messages.
     fn complete(&self) -> u64 {
         self.first.values().min().copied().unwrap_or(self.taken)
     }
@@ -56,7 +56,7 @@ impl<Q: Queue> Relay<Q> {
         let batcher = Batcher::new(self.config.limits);
         let mut open = Open { batcher, first: BTreeMap::new(), taken: position.taken };
         let mut relayed = Relayed::default();
-        // When what is in the batcher must go; none while it is empty.
+        // The time at which the batcher must be flushed; none while it is empty.
         let mut due: Option<Instant> = None;
         let mut group = Vec::new();
         loop {
@@ -100,7 +100,7 @@ impl<Q: Queue> Relay<Q> {
         }
     }
 
-    /// Spools messages; waits while there is no room. So does the source, then.
+    /// Spools messages; waits while the spool is full, and so the source waits too.
     async fn spool(&self, batches: VecDeque<Batch>) -> Result<(), SpoolError> {
         let mut left: VecDeque<_> =
             batches.into_iter().map(|batch| (message::encode(&batch), batch)).collect();
@@ -108,7 +108,7 @@ impl<Q: Queue> Relay<Q> {
         while !left.is_empty() {
             let before = left.len();
             let appended = self.append(&mut left);
-            // A message that fit ends what was told: the next one that does not fit is told anew.
+            // Once a message fits, the next full spool is reported again.
             is_told &= left.len() == before;
             self.changed.send_replace(());
             match appended {
@@ -125,7 +125,7 @@ impl<Q: Queue> Relay<Q> {
         Ok(())
     }
 
-    /// Appends as many as there is room for, and forces them to disk together.
+    /// Appends as many messages as fit, and syncs them to disk together.
     fn append(&self, left: &mut VecDeque<(String, Batch)>) -> Result<(), SpoolError> {
         let time_ms = (self.clock_ms)();
         let mut state = self.state();
@@ -141,7 +141,8 @@ impl<Q: Queue> Relay<Q> {
             }
         }
         state.spool.sync_if_due()?;
-        // Emitted before any publisher can see it, so that nothing is accepted before it is spooled.
+        // Emitted before any publisher can see the message, so that its event precedes any
+        // acceptance.
         for (Record { sequence, .. }, batch) in &spooled {
             (self.on_event)(Event::spooled(*sequence, batch, false));
         }

@@ -1,4 +1,4 @@
-//! From the spool into one target's queue.
+//! Publishes from the spool into one target's queue.
 
 use std::future::Future;
 use std::pin::pin;
@@ -16,32 +16,32 @@ use crate::spool::{Cursor, Record, SpoolError};
 struct PublisherState {
     cursor: Cursor,
     generation: u64,
-    /// To be published, or to be published again.
+    /// Messages to publish, for the first time or again.
     chunk: Vec<Record>,
-    /// When the next probe is due.
+    /// The time of the next probe.
     probe_at: Option<Instant>,
 }
 
-/// What became of messages.
+/// Result of publishing messages.
 struct Sent {
-    /// To be sent again.
+    /// Messages to send again.
     again: Vec<Record>,
-    /// All were refused, and it is open whether it is for the messages or for the target.
+    /// True if all were refused, and it is unclear if the messages or the target is at fault.
     is_doubtful: bool,
 }
 
-/// What to do next.
+/// A publisher's next step.
 enum Step {
-    /// Publish its chunk.
+    /// Publish the chunk.
     Publish,
-    /// Publish this, to see whether anybody is there.
+    /// Publish this message as a probe.
     Probe(Record),
     Wait,
     Stop,
 }
 
 impl<Q: Queue> Relay<Q> {
-    /// Publishes what the route assigns to a target, until all is done.
+    /// Publishes the messages that the route assigns to a target, until all is done.
     pub(super) async fn publish(&self, target: usize) -> Result<(), SpoolError> {
         let backoff = self.backoff(target);
         let mut changed = self.changed.subscribe();
@@ -52,7 +52,7 @@ impl<Q: Queue> Relay<Q> {
             let is_good = match self.step(target, &mut publisher)? {
                 Step::Stop => return Ok(()),
                 Step::Wait => {
-                    // Wakes up at a probe's time too; that the relay is gone is not possible here.
+                    // Wakes up at a probe's time too; the relay can't be dropped meanwhile.
                     let until =
                         publisher.probe_at.unwrap_or_else(|| Instant::now() + self.config.probe);
                     let _ = timeout_at(until, changed.changed()).await;
@@ -92,7 +92,7 @@ impl<Q: Queue> Relay<Q> {
                 ..PublisherState::default()
             };
         }
-        // The route is of the latest order: what is in question here is whether there may be a later one.
+        // The route follows the latest override; this checks that no later one can have been missed.
         if state.check(state.epoch(), now_ms).is_err() {
             publisher.probe_at = None;
             return Ok(Step::Wait);
@@ -117,11 +117,11 @@ impl<Q: Queue> Relay<Q> {
         Ok(Step::Wait)
     }
 
-    /// Publishes messages; those that must be sent again come back.
+    /// Publishes messages; returns those that must be sent again.
     ///
-    /// A message that is refused while others are taken is parked: it is tried again by itself, ever more seldom, and
-    /// holds nothing up. If all are refused, one that was taken before goes with them once more: if that is refused as
-    /// well, it says something of the target, and not of the messages.
+    /// A message that is refused while others are accepted is parked: it is tried again by itself, ever less often,
+    /// and holds no other up. If all are refused, a message that the target has accepted before is sent along once
+    /// more: if that is refused as well, the target is at fault, not the messages.
     async fn send_in_doubt(&self, target: usize, records: Vec<Record>) -> Vec<Record> {
         let Sent { mut again, is_doubtful } = self.send(target, records).await;
         if is_doubtful {
@@ -134,7 +134,7 @@ impl<Q: Queue> Relay<Q> {
         again
     }
 
-    /// Publishes messages and takes down what became of them.
+    /// Publishes messages and records the results.
     async fn send(&self, target: usize, records: Vec<Record>) -> Sent {
         let bodies: Vec<_> = records.iter().map(|record| record.body.clone()).collect();
         let incarnations = self.state().incarnations[target];
@@ -153,9 +153,9 @@ impl<Q: Queue> Relay<Q> {
         };
         for record in records {
             let sequence = record.sequence;
-            // A queue that answers for fewer than it was given leaves the rest unknown.
+            // Messages without an answer count as unknown.
             match answers.as_mut().and_then(Iterator::next) {
-                // Meanwhile the cloud was seen to be another one, and this may be the word of the one before.
+                // The incarnation id changed meanwhile: the acknowledgement may be of the lost cloud.
                 Some(Ok(_)) if state.incarnations[target] != incarnations => {
                     outcome = outcome.max(Some(Outcome::Success));
                     again.push(record);
@@ -201,7 +201,7 @@ impl<Q: Queue> Relay<Q> {
         Sent { again, is_doubtful }
     }
 
-    /// The answers; `None`: there are none in time. That they take long counts before they are there.
+    /// The answers; `None` if none came in time. Slow answers count as bad outcomes while they are awaited.
     async fn wait<T>(&self, target: usize, answers: impl Future<Output = T>) -> Option<T> {
         let mut answers = pin!(answers);
         let deadline = Instant::now() + self.config.publish_deadline;

@@ -1,4 +1,4 @@
-//! What the parts of a relay share.
+//! State that the parts of a relay share.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::events::Event;
 use crate::position::Position;
 use crate::spool::{Cursor, Record, Spool, SpoolError};
 
-/// The receiver of events.
+/// The callback for events.
 pub(super) type OnEvent = dyn Fn(Event) + Send + Sync;
 
-/// The reason of a route after the lease of the overrides is valid again.
+/// The reason of a route once the lease of the overrides is valid again.
 const LEASE_RENEWED: &str = "overrides can be read again";
 
-/// The position is written down so often at least, whatever the spool's policy is.
+/// The longest interval between two saves of the position, whatever the spool's sync policy.
 const MARK: Duration = Duration::from_secs(1);
-/// The first pause before a message is tried again that a target refuses, and the longest; it doubles each time.
+/// The first and the longest pause before a parked message is tried again; the pause doubles each time.
 const PARKED_PAUSE: Duration = Duration::from_secs(1);
 const PARKED_PAUSE_MAX: Duration = Duration::from_mins(1);
 
-/// A message that a target refuses, while it takes others.
+/// A message that a target refuses while it accepts others.
 #[derive(Clone, Copy, Debug)]
 struct Parked {
     tries: u32,
     due: Instant,
 }
 
-/// All that changes. It is never held across a wait; the disk is written under it, so an append takes its time from
-/// the publishers, as it must: they have nothing to publish before it is done.
+/// All mutable state of a relay. The lock is never held across an await. Disk writes do happen under it, so publishers wait for
+/// an append; they have nothing to publish before it anyway.
 pub(super) struct State {
     pub(super) spool: Spool,
     pub(super) health: Vec<Health>,
@@ -46,23 +46,23 @@ pub(super) struct State {
     pub(super) generation: u64,
     fence: Option<Fence>,
     is_fenced: bool,
-    /// When each target last did what was asked.
+    /// The time of each target's latest success.
     success_ms: Vec<Option<u64>>,
-    /// The number of times that the store of each target had another incarnation id.
+    /// The number of times that the incarnation id of each target's store changed.
     pub(super) incarnations: Vec<u64>,
-    /// What each target refuses.
+    /// The messages that each target refuses.
     parked: Vec<BTreeMap<u64, Parked>>,
-    /// What each target has taken last: whether it takes that once more tells a bad message from a bad target.
+    /// The message that each target accepted last: sent again, it tells a bad message from a bad target.
     pub(super) good: Vec<Option<Record>>,
-    /// How far the source is, and what of that is written down.
+    /// The position in the source; `marked` is the saved one.
     pub(super) position: Position,
     marked: Position,
     marked_at: Instant,
-    /// The message that was spooled last.
+    /// The message spooled last.
     pub(super) latest: Option<Record>,
-    /// Where a publisher found nothing more to do: generation, and the spool's next number.
+    /// The point at which each publisher found nothing more to do: generation, and the spool's next number.
     pub(super) idle: Vec<Option<(u64, u64)>>,
-    /// The source has ended and all of it is spooled.
+    /// True if the source has ended and all of it is spooled.
     pub(super) is_all_spooled: bool,
     pub(super) done: bool,
 }
@@ -75,7 +75,7 @@ impl State {
         let views = views(&health, &latency_us);
         let (memory, route) = config.router.decide(RouterState::default(), &views, 0);
         let fence = config.lease.map(|lease| Fence::new(ms(lease), 0));
-        // What can't be read now is not needed yet, and comes up when it is.
+        // A read error here does not matter: it shows again when the record is needed.
         let mut last = Cursor::at(spool.next_sequence().saturating_sub(1));
         let latest = spool.read(&mut last).ok().flatten();
         Self {
@@ -122,7 +122,7 @@ impl State {
         }
     }
 
-    /// Takes in what one request says of a target.
+    /// Records the outcome of a request to a target.
     pub(super) fn record_outcome(
         &mut self,
         config: &RelayConfig,
@@ -139,7 +139,7 @@ impl State {
         let state = self.health[target].state();
         if state != before {
             let name = &config.router.targets[target].name;
-            // It may come back empty, before anybody else could be given what only it has.
+            // The target may come back empty, so the others get its messages now.
             if state == HealthState::Down {
                 self.revoke_acks(name);
             }
@@ -148,8 +148,8 @@ impl State {
         self.route(config, now_ms, on_event);
     }
 
-    /// An answer takes long. Of a target that has answered since it was suspected that says no more than that it is
-    /// slow; of one that has not, that it may hang.
+    /// Records that an answer is slow. If the target has answered since it became suspect, it is only slow; if it has not, it
+    /// may hang, and this counts as a bad outcome.
     pub(super) fn record_slow(
         &mut self,
         config: &RelayConfig,
@@ -211,8 +211,8 @@ impl State {
         on_event(Event::IncarnationChanged { cloud: store.to_owned(), is_any });
     }
 
-    /// Forgets the acknowledgements that a target alone gave; returns true if there were any. Those messages are published
-    /// again.
+    /// Forgets the acknowledgements that a target alone gave, so that those messages are published again; returns true if there
+    /// were any.
     fn revoke_acks(&mut self, target: &str) -> bool {
         let is_any = self.spool.revoke_acks(target);
         self.generation += u64::from(is_any);
@@ -223,7 +223,7 @@ impl State {
         self.fence.as_ref().map_or(0, Fence::epoch)
     }
 
-    /// Whether something routed under `epoch` may still be published.
+    /// Checks that messages routed under `epoch` may still be published.
     pub(super) fn check(&self, epoch: u64, now_ms: u64) -> Result<(), Fenced> {
         self.fence.as_ref().map_or(Ok(()), |fence| fence.check(epoch, now_ms))
     }
@@ -249,13 +249,13 @@ impl State {
         }
     }
 
-    /// Goes on from a position that an earlier relay wrote down.
+    /// Continues from the saved position of an earlier relay.
     pub(super) fn resume(&mut self, position: Position) {
         self.marked = position.clone();
         self.position = position;
     }
 
-    /// Writes the position down, if that costs nothing or is due.
+    /// Saves the position, if that costs no sync or is due.
     pub(super) fn save_position(&mut self, is_last: bool) -> Result<(), SpoolError> {
         let is_due = is_last || self.spool.is_synced() || self.marked_at.elapsed() >= MARK;
         if is_due && self.position != self.marked {
@@ -266,7 +266,7 @@ impl State {
         Ok(())
     }
 
-    /// The message of a probe: one that a target has acknowledged, so that the probe delivers nothing new. Where no target takes
+    /// The message of a probe: one that a target has acknowledged, so that the probe delivers nothing new. If no target takes
     /// traffic, any message.
     pub(super) fn probe(&self) -> Option<Record> {
         let taken = self.good.iter().flatten().max_by_key(|record| record.sequence);
@@ -281,8 +281,8 @@ impl State {
         self.route.hedges(target) || self.route.publish.iter().any(|(name, _)| name == target)
     }
 
-    /// The next messages for a target: those that the route assigns to it and that it has not acknowledged, and as a
-    /// hedge those that nobody has.
+    /// Fills the chunk with the next messages for a target: those that the route assigns to it and that it has not acknowledged,
+    /// and as a hedge those that no target has acknowledged.
     pub(super) fn next(
         &mut self,
         config: &RelayConfig,
@@ -332,7 +332,7 @@ impl State {
         is_assigned || (self.route.hedges(target) && !self.spool.is_accepted(sequence))
     }
 
-    /// A message that was parked and is due; the next pause begins.
+    /// A parked message that is due, for which the next pause begins.
     fn due_again(&mut self, target: usize) -> Result<Option<Record>, SpoolError> {
         let due = self.parked[target].iter().find(|(_, parked)| parked.is_due());
         let Some(sequence) = due.map(|(sequence, _)| *sequence) else { return Ok(None) };
@@ -346,7 +346,7 @@ impl State {
         Ok(found)
     }
 
-    /// Takes a message out of the way of the others.
+    /// Parks a message, so that it does not hold up the others.
     pub(super) fn park(&mut self, target: usize, sequence: u64) {
         let start = Parked { tries: 0, due: Instant::now() };
         let parked = self.parked[target].entry(sequence).or_insert(start);
@@ -364,7 +364,7 @@ impl State {
         self.parked[target].remove(&sequence);
     }
 
-    /// Messages that a target which is to have them refuses, while it takes others.
+    /// Messages that a target of the route refuses while it accepts others.
     pub(super) fn refused(&self, config: &RelayConfig) -> u64 {
         let targets = config.router.targets.iter().zip(&self.parked);
         let refused = targets.flat_map(|(target, parked)| {
@@ -373,7 +373,7 @@ impl State {
         refused.count() as u64
     }
 
-    /// Whether the source has ended and every target of the route has what it is to have.
+    /// True if the source has ended and every publisher has delivered all that the route assigns to it.
     pub(super) fn is_done(&self) -> bool {
         let all = Some((self.generation, self.spool.next_sequence()));
         self.is_all_spooled
@@ -388,7 +388,7 @@ impl Parked {
     }
 }
 
-/// The relay sees a target's queue and nothing behind it.
+/// Snapshots of the targets; the relay sees only their queues, not the services behind them.
 fn views(health: &[Health], latency_us: &[Option<u64>]) -> Vec<TargetSnapshot> {
     let views = health.iter().zip(latency_us).map(|(health, latency_us)| TargetSnapshot {
         services: vec![ServiceState { service: "queue".to_owned(), state: health.state() }],

@@ -1,4 +1,4 @@
-//! Which target has acknowledged which message, in a small text file that is replaced as a whole.
+//! The acknowledgements of each target, in a small text file that is replaced as a whole.
 //!
 //! ```text
 //! twincloud spool acks 1
@@ -28,22 +28,22 @@ const TITLE: &str = "twincloud spool acks 1";
 pub(super) struct Acks {
     next: u64,
     by_target: BTreeMap<String, IdRanges>,
-    /// Acknowledged once, by a target that was found down after that, and by nobody since.
+    /// Messages whose only acknowledgements were revoked, and that no target has acknowledged since.
     doubted: IdRanges,
-    /// Incarnation ids by cloud; [`NONE`]: it has none.
+    /// Incarnation ids by cloud; [`NONE`]: the cloud has none.
     incarnations: BTreeMap<String, String>,
 }
 
 const NONE: &str = "-";
 
-/// An incarnation id, beside the one that was known.
+/// Result of comparing an incarnation id with the recorded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Noted {
-    /// Nothing was known of the cloud.
+    /// The cloud had no record.
     First,
-    /// It is the same.
+    /// The id is unchanged.
     Same,
-    /// It is another one.
+    /// The id changed.
     Other,
 }
 
@@ -51,8 +51,8 @@ pub(super) enum Noted {
 pub(super) struct Accepted(IdRanges);
 
 impl Acks {
-    /// Reads the file. One that is not there is empty; so is one that can't be understood (`true`), since a
-    /// message that is published again does no harm and one that is wrongly taken for accepted would.
+    /// Reads the file. A missing one is empty; so is one that can't be parsed (`true`), since publishing a message again does
+    /// no harm, and wrongly taking it for accepted would.
     pub(super) fn load(dir: &Path) -> Result<(Self, bool), SpoolError> {
         let path = dir.join("acks");
         match fs::read(&path) {
@@ -65,7 +65,7 @@ impl Acks {
         }
     }
 
-    /// Replaces the file. Without `sync` a loss of power may bring an earlier one back, which is as good.
+    /// Replaces the file. Without `sync` a loss of power may restore an earlier one, which is as good.
     pub(super) fn save(&self, dir: &Path, sync: bool) -> Result<(), SpoolError> {
         let (path, new) = (dir.join("acks"), dir.join("acks.new"));
         let write = || {
@@ -119,7 +119,7 @@ impl Acks {
         Some(Self { next, by_target, doubted, incarnations })
     }
 
-    /// A number that was not given yet, as far as this knows.
+    /// The lowest sequence number that was not given yet, as far as the file knows.
     pub(super) fn next(&self) -> u64 {
         let all = self.by_target.values().chain([&self.doubted]);
         let last = all.filter_map(IdRanges::last).max();
@@ -141,7 +141,7 @@ impl Acks {
         }
     }
 
-    /// Takes back what only `target` has acknowledged; says whether that is anything.
+    /// Revokes the acknowledgements that `target` alone gave; returns true if there are any.
     pub(super) fn revoke_acks(&mut self, target: &str) -> bool {
         let Some(acked) = self.by_target.get(target) else { return false };
         let others = self.by_target.iter().filter(|(name, _)| *name != target);
@@ -152,10 +152,10 @@ impl Acks {
         !alone.is_empty()
     }
 
-    /// Writes down a cloud's incarnation id. The first mark of a cloud that had none is another one, too: what was seen without
-    /// a mark may have been an earlier cloud.
+    /// Records a cloud's incarnation id. The first id of a cloud that had none counts as a change, too: the cloud seen without
+    /// an id may have been an earlier one.
     pub(super) fn note_incarnation(&mut self, cloud: &str, mark: Option<&str>) -> Noted {
-        // The file has one line of them.
+        // Whitespace would break the line's format.
         let mark = mark.unwrap_or(NONE).replace(char::is_whitespace, "_");
         match self.incarnations.insert(cloud.to_owned(), mark.clone()) {
             None => Noted::First,
@@ -164,7 +164,7 @@ impl Acks {
         }
     }
 
-    /// Whether any target has ever acknowledged it.
+    /// True if any target has ever acknowledged the message.
     pub(super) fn was_accepted(&self, sequence: u64) -> bool {
         self.doubted.contains(sequence) || self.is_accepted(sequence)
     }
@@ -182,7 +182,7 @@ impl Acks {
         self.by_target.get(target).map_or(sequence, |acked| behind(acked, sequence))
     }
 
-    /// The first number from `sequence` on that nobody has acknowledged.
+    /// The first number from `sequence` on that no target has acknowledged.
     pub(super) fn behind_any(&self, mut sequence: u64) -> u64 {
         loop {
             let all = self.by_target.values().map(|acked| behind(acked, sequence));
@@ -193,7 +193,7 @@ impl Acks {
         }
     }
 
-    /// Whether each of `targets`, of which there must be one, has all of `records`.
+    /// True if there are `targets` and each of them has acknowledged all of `records`.
     pub(super) fn all_have(&self, targets: &[String], records: &Range<u64>) -> bool {
         let has = |target| self.by_target.get(target).is_some_and(|acked| holds(acked, records));
         !targets.is_empty() && targets.iter().all(has)
@@ -204,7 +204,7 @@ impl Acks {
         Accepted(all)
     }
 
-    /// Forgets what is no longer in the spool.
+    /// Drops numbers that are no longer in the spool.
     pub(super) fn forget_below(&mut self, floor: u64) {
         let Some(last) = floor.checked_sub(1) else { return };
         let below = IdRanges::from_iter([0..=last]);
@@ -221,7 +221,7 @@ impl Accepted {
         holds(&self.0, records)
     }
 
-    /// How many of the numbers from `first` to before `end` are accepted.
+    /// Number of accepted messages from `first` to before `end`.
     pub(super) fn count_within(&self, first: u64, end: u64) -> u64 {
         let overlap = |range: std::ops::RangeInclusive<u64>| {
             end.min(range.end().saturating_add(1)).saturating_sub(first.max(*range.start()))
@@ -238,7 +238,7 @@ fn behind(acked: &IdRanges, sequence: u64) -> u64 {
     }
 }
 
-/// What [`IdRanges`] shows.
+/// Parses the text form of [`IdRanges`].
 fn parse_ranges(text: &str) -> Option<IdRanges> {
     let ranges = text.split(',').filter(|range| !range.is_empty()).map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));

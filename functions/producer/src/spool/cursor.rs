@@ -1,4 +1,4 @@
-//! Reading a spool in order, while it grows at one end and is deleted at the other.
+//! Reads a spool in order, while it grows at one end and is deleted at the other.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -8,7 +8,7 @@ use super::SpoolError;
 use super::record::{self, Found, HEADER_BYTES, Record};
 use super::segment::Segment;
 
-/// A place in a spool. It holds one open file and no records.
+/// A position in a spool. It holds one open file and no records.
 #[derive(Debug, Default)]
 pub struct Cursor {
     next: u64,
@@ -19,25 +19,25 @@ pub struct Cursor {
 struct Open {
     first: u64,
     file: File,
-    /// Where the record `sequence` starts.
+    /// The byte at which the record `sequence` starts.
     offset: u64,
     sequence: u64,
 }
 
 impl Cursor {
-    /// Before the oldest message that is there.
+    /// A cursor before the oldest message.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Before the message `sequence`.
+    /// A cursor before the message `sequence`.
     #[must_use]
     pub fn at(sequence: u64) -> Self {
         Self { next: sequence, open: None }
     }
 
-    /// Moves on to where `to` says, if that is later.
+    /// Moves on to `to`, if that is later.
     pub(super) fn skip(&mut self, to: impl FnOnce(u64) -> u64) {
         self.next = self.next.max(to(self.next));
     }
@@ -46,7 +46,7 @@ impl Cursor {
         &mut self,
         segments: &VecDeque<Segment>,
     ) -> Result<Option<Record>, SpoolError> {
-        // Deleted segments are passed over: what was in them is accepted.
+        // Deleted segments are skipped: all their messages are accepted.
         let at = segments.partition_point(|segment| segment.end() <= self.next);
         let Some(segment) = segments.get(at) else { return Ok(None) };
         self.next = self.next.max(segment.first);
@@ -83,7 +83,7 @@ impl Open {
     }
 }
 
-/// Reads at a place of its own, whatever the file's is.
+/// A reader with its own offset, independent of the file's.
 struct At<'a> {
     file: &'a File,
     offset: u64,
@@ -102,7 +102,7 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::unix::fs::FileExt::read_at(file, buffer, offset)
 }
 
-/// Moves the file's own place too, which nothing reads.
+/// Moves the file's own offset too, which is not used.
 #[cfg(windows)]
 fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)

@@ -1,11 +1,11 @@
-//! What can go wrong with a spool, and what to do about it.
+//! Failures of a spool, each with its remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::BODY_BYTES_MAX;
 
-/// An operation on a spool that did not succeed. Nothing was appended, and nothing that was there is lost.
+/// A failed operation on a spool: no message was appended, and none in the spool is lost.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The spool has reached its bound.
@@ -17,9 +17,9 @@ pub enum SpoolError {
     Full {
         /// The folder.
         path: PathBuf,
-        /// What it holds.
+        /// Bytes in the spool.
         bytes: u64,
-        /// What was to be added.
+        /// Bytes to be added.
         more: u64,
         /// The setting.
         max_bytes: u64,
@@ -33,9 +33,9 @@ pub enum SpoolError {
     DiskFull {
         /// The file.
         path: PathBuf,
-        /// What the spool holds.
+        /// Bytes in the spool.
         bytes: u64,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// Another producer has the spool.
@@ -47,7 +47,7 @@ pub enum SpoolError {
     Locked {
         /// The folder.
         path: PathBuf,
-        /// What it wrote into the lock.
+        /// The content of its lock file.
         holder: String,
     },
     /// A message above [`BODY_BYTES_MAX`].
@@ -63,7 +63,7 @@ pub enum SpoolError {
     Damaged {
         /// The segment.
         path: PathBuf,
-        /// Where the record starts.
+        /// The byte at which the record starts.
         at: u64,
     },
     /// An earlier failure left the end of the spool in doubt.
@@ -71,23 +71,23 @@ pub enum SpoolError {
     Broken {
         /// The folder.
         path: PathBuf,
-        /// What failed.
+        /// The earlier failure.
         why: String,
     },
-    /// Anything else that the system refused.
+    /// Any other I/O error.
     #[error("{what} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
 }
 
 impl SpoolError {
-    /// Whether waiting may help: space comes back as clouds acknowledge.
+    /// True if waiting may help: space is freed as clouds acknowledge.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::DiskFull { .. })

@@ -1,4 +1,4 @@
-//! A line of text beside the messages, replaced as a whole: how far the source is.
+//! A line of text beside the messages, replaced as a whole: the position in the source.
 //!
 //! ```text
 //! twincloud spool mark 1
@@ -14,8 +14,8 @@ use super::SpoolError;
 
 const TITLE: &str = "twincloud spool mark 1";
 
-/// Replaces the file. It is not forced to disk: an earlier one that a loss of power brings back, or none, only means
-/// that more is spooled again.
+/// Replaces the file, without a sync: if a loss of power restores an earlier one, or none, more trades are spooled
+/// again, which is harmless.
 pub(super) fn save(dir: &Path, text: &str) -> Result<(), SpoolError> {
     let (path, new) = (dir.join("mark"), dir.join("mark.new"));
     let content = format!("{TITLE}\n{text}\n");
@@ -25,7 +25,7 @@ pub(super) fn save(dir: &Path, text: &str) -> Result<(), SpoolError> {
     fs::rename(&new, &path).map_err(SpoolError::io("rename to", &path))
 }
 
-/// What is there; `None`: nothing, or nothing that can be understood.
+/// The saved text; `None` if there is none, or none that can be parsed.
 pub(super) fn load(dir: &Path) -> Result<Option<String>, SpoolError> {
     let path = dir.join("mark");
     match fs::read(&path) {

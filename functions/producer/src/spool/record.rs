@@ -1,10 +1,10 @@
-//! A record: a message as it lies on disk.
+//! A record: a message in its format on disk.
 //!
 //! ```text
 //! length u32 | CRC-32C u32 | sequence u64 | time u64 | body
 //! ```
 //!
-//! Little-endian. The checksum is of all else in the record.
+//! Little-endian. The checksum covers all other bytes of the record.
 
 use std::io::{self, Read};
 
@@ -13,7 +13,7 @@ use std::io::{self, Read};
 pub struct Record {
     /// Its number.
     pub sequence: u64,
-    /// When it was appended, since the epoch.
+    /// The time of its append, since the epoch.
     pub time_ms: u64,
     /// The message.
     pub body: String,
@@ -24,7 +24,7 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 /// Bytes before the body.
 pub(super) const HEADER_BYTES: usize = 24;
 
-/// Writes a record. `body` has at most [`BODY_BYTES_MAX`].
+/// Encodes a record. `body` has at most [`BODY_BYTES_MAX`] bytes.
 pub(super) fn encode(sequence: u64, time_ms: u64, body: &str) -> Vec<u8> {
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut record = Vec::with_capacity(HEADER_BYTES + body.len());
@@ -38,14 +38,14 @@ pub(super) fn encode(sequence: u64, time_ms: u64, body: &str) -> Vec<u8> {
     record
 }
 
-/// The result of a read at a place of a segment.
+/// Result of reading a record at a position of a segment.
 pub(super) enum Found {
     Record(Record),
-    /// The end of the file.
+    /// The file ends before the record.
     End,
-    /// A record that the file ends within.
+    /// The file ends within the record.
     Torn,
-    /// Something else.
+    /// Anything else, such as a wrong checksum.
     Bad,
 }
 
@@ -84,7 +84,7 @@ fn checksum(record: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&record[..4]), &record[8..])
 }
 
-/// Adds `bytes` bytes to the buffer, fewer at the end of the file, and says how many.
+/// Appends up to `bytes` bytes to the buffer, fewer at the end of the file; returns their number.
 fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, bytes: usize) -> io::Result<usize> {
     reader.take(bytes as u64).read_to_end(buffer)
 }

@@ -1,4 +1,4 @@
-//! What is in a spool when it is opened.
+//! Recovery of a spool when it is opened.
 
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
@@ -8,34 +8,34 @@ use super::SpoolError;
 use super::record::Found;
 use super::segment::{self, Segment};
 
-/// What was found when a spool was opened.
+/// The state of a spool when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Good records.
     pub records: u64,
-    /// Those of them that no target has acknowledged.
+    /// Records that no target has acknowledged.
     pub unaccepted: u64,
-    /// Bytes that were cut off the end: a record whose writing was cut short, which nobody was told is there.
+    /// Bytes cut off the end: a record whose write was interrupted, so its append never returned.
     pub torn_bytes: u64,
-    /// What can't be read and is no torn end: the disk has changed it, or lost it with the power.
+    /// Unreadable data other than a torn end: changed by the disk, or lost with the power.
     pub damaged: Vec<Damage>,
-    /// The file `acks` could not be read: everything is published again.
+    /// True if the file `acks` could not be read: all messages are published again.
     pub acks_unreadable: bool,
 }
 
-/// The end of a segment that can't be read. It is left as it is, and put aside as `.damaged` once what stands before
-/// it is no longer needed.
+/// The unreadable end of a segment. It stays in place; the file is renamed to `.damaged` once the records before it
+/// are no longer needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The segment.
     pub path: PathBuf,
-    /// Where the first bad record starts.
+    /// The byte at which the first bad record starts.
     pub at: u64,
-    /// How many bytes there are from there.
+    /// Bytes from there to the end of the file.
     pub bytes: u64,
 }
 
-/// Finds and checks every segment, in order, and cuts off what is torn. Also gives the number after the last record.
+/// Finds and checks every segment, in order, and cuts off a torn end. Also returns the number after the last record.
 pub(super) fn segments(dir: &Path) -> Result<(Vec<Segment>, u64, Recovery), SpoolError> {
     let mut recovery = Recovery::default();
     let mut found = Vec::new();
@@ -52,7 +52,8 @@ pub(super) fn segments(dir: &Path) -> Result<(Vec<Segment>, u64, Recovery), Spoo
         let (mut segment, end, file_bytes) = Segment::scan(path, first)?;
         let (at, bytes) = (segment.bytes, file_bytes.saturating_sub(segment.bytes));
         match end {
-            // Only the last segment was being written; every other end was whole, or was cut by an earlier opening.
+            // Only the last segment was being written; every other one ended whole, or was cut by an earlier
+            // opening.
             Found::Torn if first == last => {
                 cut(&segment)?;
                 recovery.torn_bytes += bytes;

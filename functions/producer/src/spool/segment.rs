@@ -1,5 +1,5 @@
-//! A segment: records one after the other, in a file named after the first one's sequence number.
-//! There is no header: nothing but records can be torn.
+//! A segment: a file of consecutive records, named after the first one's sequence number. It has no header, so only
+//! records can be torn.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::SpoolError;
 use super::record::{self, Found, HEADER_BYTES};
 
-/// The version is in the name.
+/// The extension has the format's version.
 const EXTENSION: &str = "spool1";
 
 /// A file of records with contiguous sequence numbers.
@@ -22,7 +22,7 @@ pub(super) struct Segment {
     pub(super) bytes: u64,
     /// The latest time of a record.
     pub(super) newest_ms: u64,
-    /// Behind the good records there is something else.
+    /// True if other data follows the good records.
     pub(super) is_damaged: bool,
 }
 
@@ -46,7 +46,7 @@ impl Segment {
         self.newest_ms = self.newest_ms.max(time_ms);
     }
 
-    /// Deletes the file; one that is gone already is no error. A damaged one is put aside for a person to see.
+    /// Deletes the file, if it still exists. A damaged one is renamed instead, for inspection.
     pub(super) fn remove(&self) -> Result<(), SpoolError> {
         let removed = if self.is_damaged {
             std::fs::rename(&self.path, self.path.with_extension("damaged"))
@@ -61,7 +61,7 @@ impl Segment {
         }
     }
 
-    /// Reads a file as far as its records are good; also what comes then, and how many bytes the file has.
+    /// Reads a file as far as its records are good; also returns what follows, and the file's size in bytes.
     pub(super) fn scan(path: PathBuf, first: u64) -> Result<(Self, Found, u64), SpoolError> {
         let mut segment = Self::empty(path, first);
         let failed = SpoolError::io("read", &segment.path);
@@ -81,7 +81,7 @@ impl Segment {
     }
 }
 
-/// The sequence number in the name of a segment; `None`: it is another file.
+/// The sequence number in the name of a segment; `None` for any other file.
 pub(super) fn first_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let number = name.strip_suffix(EXTENSION)?.strip_suffix('.')?;
@@ -89,7 +89,7 @@ pub(super) fn first_of(path: &Path) -> Option<u64> {
     (number.len() == 20 && first > 0).then_some(first)
 }
 
-/// Makes the names in a folder last. Windows has no such call for a folder: there the file system's own journal does it.
+/// Syncs a folder's entries to disk. Windows has no such call; its file system's journal does the same.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), SpoolError> {
     if cfg!(windows) {
         return Ok(());

@@ -1,4 +1,5 @@
-//! The spool and the relay: what is on disk after any crash, and what reaches the clouds.
+//! Tests of the spool and the relay: the disk after any crash, and the messages that reach the
+//! clouds.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The relay over clouds in memory that die, hang, lose answers and come back: nothing accepted is lost.
+//! The relay with clouds in memory that die, hang, lose answers and come back: no accepted trade is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,17 +19,17 @@ use producer::{BatchLimits, Event, Generator};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How a cloud is.
+/// The behaviour of a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Up,
-    /// Nobody is there.
+    /// It refuses connections.
     Gone,
-    /// It takes a request and never answers.
+    /// It accepts a request and never answers.
     Hung,
-    /// It does what is asked, and the answer is lost.
+    /// It does what is asked, but the answer is lost.
     Mute,
-    /// It does what is asked, and takes its time.
+    /// It does what is asked, slowly.
     Slow,
 }
 
@@ -41,12 +41,12 @@ struct Inner {
     queue: MemoryQueue,
     mode: Mode,
     publishes: u64,
-    /// At this publish the cloud dies with all that it holds, and it is back, empty, after so long.
+    /// At this publish the cloud dies with all its data; it is back, empty, after this time.
     dies_at: Option<(u64, Duration)>,
     back_at: Option<Instant>,
     died_at: Option<Instant>,
     largest: usize,
-    /// It refuses the message with this trade, for good.
+    /// It always refuses the message with this trade.
     refuses: Option<u64>,
 }
 
@@ -223,7 +223,7 @@ fn spool_with(dir: &Path, max_bytes: u64, sync: Sync) -> Spool {
     Spool::open(dir, config).unwrap().0
 }
 
-/// What was told.
+/// Recorded events.
 #[derive(Default)]
 struct Told {
     /// The targets of the latest route, and the hedge.
@@ -255,7 +255,7 @@ impl Run {
         Self { relay: Arc::new(relay), clouds, told }
     }
 
-    /// Trades come every `pause`; ends when all are where they are to be.
+    /// Sends a trade every `pause`; ends when all are delivered.
     async fn relay(&self, count: u64, pause: Duration) {
         let (sender, source) = mpsc::channel(8);
         let feed = async move {
@@ -273,7 +273,7 @@ impl Run {
         assert_eq!(relayed.unwrap().trades, count);
     }
 
-    /// The ids of the trades that any cloud has: a probe is a message, too.
+    /// The ids of the trades that any cloud has; probes are messages, too.
     async fn trades(&self) -> BTreeSet<u64> {
         let (mut aws, gcp) = (self.clouds[0].trades().await, self.clouds[1].trades().await);
         aws.extend(gcp);
@@ -294,7 +294,7 @@ impl Told {
                 assert!(self.spooled.insert(*sequence, ids).is_none(), "{sequence} again");
             }
             Event::Accepted { target, sequence, is_first } => {
-                // What an earlier relay knew to be accepted is not first any more.
+                // Messages that an earlier relay knew to be accepted are not first any more.
                 let is_new = self.accepted.insert(*sequence);
                 assert!(is_new || !is_first, "{sequence} is first twice");
                 let is_mine = self.spooled.contains_key(sequence);
@@ -377,7 +377,7 @@ async fn a_trade_waits_no_longer_than_the_batch_age() {
     running.await.unwrap().unwrap();
 }
 
-/// The heart of it: the primary dies at each of its publishes in turn, with all that it held, and comes back empty.
+/// The central property: the primary dies at each of its publishes in turn, with all its data, and comes back empty.
 #[tokio::test(start_paused = true)]
 async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
     const COUNT: u64 = 240;
@@ -390,7 +390,7 @@ async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
     assert_eq!(run.clouds[0].trades().await, all(COUNT));
     let mut failed_back = 0;
     for step in 1..=steps {
-        // Away for good; away for a while, and failed back to while trades still come.
+        // Gone for good; or gone for a while, with a failback while trades still come.
         for away in [Duration::from_hours(24), Duration::from_millis(900)] {
             let dir = tempfile::tempdir().unwrap();
             let clouds = [Cloud::new(), Cloud::new()];
@@ -425,7 +425,7 @@ async fn whenever_the_primary_dies_the_other_ends_up_with_everything() {
     assert!(failed_back > 20, "only {failed_back} runs failed back");
 }
 
-/// The primary dies with all that it held while the other one can't be reached either, and is back first.
+/// The primary dies with all its data while the other cloud can't be reached either, and is back first.
 #[tokio::test(start_paused = true)]
 async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
     const COUNT: u64 = 400;
@@ -444,10 +444,10 @@ async fn what_only_the_dead_primary_had_is_given_to_whoever_is_there_again() {
     assert_eq!((told.accepted.len(), first), (told.spooled.len(), told.spooled.len()));
 }
 
-/// The primary loses all that it holds and is back at once: no publish fails. What is on its way meanwhile is lost too.
+/// The primary loses all its data and is back at once: no publish fails. Messages in flight are lost too.
 #[tokio::test(start_paused = true)]
 async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_incarnation() {
-    // A message goes every 40 ms: at one of these it is on its way.
+    // With a message every 40 ms, one of these offsets falls while it is in flight.
     for offset in 0..40 {
         let dir = tempfile::tempdir().unwrap();
         let clouds = [Cloud::new(), Cloud::new()];
@@ -467,7 +467,7 @@ async fn a_primary_that_is_back_before_it_is_missed_is_known_by_its_incarnation(
     }
 }
 
-/// Nobody saw the primary die: its next producer knows the mark of the one before.
+/// The primary is lost while no producer runs: the next one knows the former incarnation id.
 #[tokio::test(start_paused = true)]
 async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_next() {
     for mark in [None, Some("2-b")] {
@@ -486,7 +486,7 @@ async fn a_primary_that_was_lost_without_a_producer_is_given_everything_by_the_n
     }
 }
 
-/// A region of AWS has a store of its own, and so has a mark of its own.
+/// A region of AWS has a store of its own, and so an incarnation id of its own.
 #[tokio::test(start_paused = true)]
 async fn what_another_region_lost_is_known_by_that_regions_mark() {
     let config = || {
@@ -607,7 +607,7 @@ async fn a_full_spool_holds_the_source_up_and_drops_nothing() {
     }
 }
 
-/// All trades are taken from the source at once, so one call spools all messages.
+/// All trades come at once, so one call spools all messages.
 #[tokio::test(start_paused = true)]
 async fn a_spool_that_had_room_and_is_full_again_is_told_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -630,7 +630,7 @@ async fn a_spool_that_had_room_and_is_full_again_is_told_again() {
     }
     running.await.unwrap().unwrap();
     assert_eq!(run.clouds[0].trades().await, all(400));
-    // It has room for a part of the messages at a time.
+    // The spool has room for a part of the messages at a time.
     assert!(run.lines("full").len() > 1, "told again");
 }
 
@@ -655,7 +655,7 @@ async fn what_one_relay_spooled_the_next_publishes() {
     }
 }
 
-/// What a suspect primary may not have goes to the other one long before it is known to be down.
+/// Messages that a suspect primary may not have go to the other target long before the primary is down.
 #[tokio::test(start_paused = true)]
 async fn suspicion_alone_gets_new_trades_accepted_elsewhere() {
     for mode in [Mode::Gone, Mode::Hung, Mode::Mute] {
@@ -741,14 +741,14 @@ async fn a_message_that_is_refused_for_good_holds_nothing_up_and_stays() {
     assert_eq!(all(400).difference(&aws).count(), 4, "one message of four trades");
     assert_eq!(run.clouds[1].trades().await, all(400));
     drop(run);
-    // Once the cloud takes it, the next producer delivers it.
+    // Once the cloud accepts it, the next producer delivers it.
     let clouds = [Cloud::new(), Cloud::new()];
     let run = Run::new(config(Policy::Mirror), spool(dir.path(), 1 << 20), clouds);
     run.relay(0, PAUSE).await;
     assert!(run.clouds[0].trades().await.contains(&bad));
 }
 
-/// Ends at any moment, goes on from what is written down, and leaves nothing out.
+/// The relay ends at any moment and continues from the saved position; no trade is skipped.
 #[tokio::test(start_paused = true)]
 async fn a_source_goes_on_behind_what_is_spooled() {
     const COUNT: u64 = 300;
@@ -857,7 +857,7 @@ async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
         RoutingOverride { epoch: 1, to: Some("gcp".to_owned()), by: "me".to_owned(), at_ms: 0 };
     run.relay.observe(Some(order.clone()), Instant::now());
     assert_eq!(run.lines("to "), ["to gcp"]);
-    // Nothing is heard of the registers for longer than the lease.
+    // No override store is read for longer than the lease.
     sleep(Duration::from_secs(3)).await;
     for trade in trades {
         sender.send(trade).await.unwrap();
@@ -868,7 +868,7 @@ async fn an_order_by_hand_moves_the_primary_and_no_news_stops_it() {
     drop(sender);
     running.await.unwrap().unwrap();
     assert_eq!(run.clouds[1].trades().await, all(80));
-    // All above 40 are trades of probes, four each.
+    // All above 40 are of probes, four trades each.
     let aws = run.clouds[0].trades().await.len();
     assert!((40..=48).contains(&aws), "{aws}");
 }

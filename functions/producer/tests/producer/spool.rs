@@ -1,4 +1,4 @@
-//! The spool: exact after any cut and any flipped byte, bounded, and honest about who has what.
+//! The spool: exact after any cut and any flipped byte, bounded, and right about every acknowledgement.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +50,7 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     segments
 }
 
-/// A spool of `count` messages in several segments; the bytes of each.
+/// A spool of `count` messages in several segments, and the bytes of each segment.
 fn made(count: u64) -> (TempDir, Vec<(PathBuf, Vec<u8>)>) {
     let dir = tempfile::tempdir().unwrap();
     append(&mut open(dir.path()).0, count, 1);
@@ -61,7 +61,7 @@ fn made(count: u64) -> (TempDir, Vec<(PathBuf, Vec<u8>)>) {
     (dir, segments)
 }
 
-/// For every byte of a segment, the first sequence number that is lost if that byte is.
+/// For every byte of a segment, the first sequence number that is lost with that byte.
 fn owners(first: u64, bytes: usize) -> Vec<u64> {
     let records = (first..).flat_map(|n| std::iter::repeat_n(n, 24 + body(n).len()));
     records.take(bytes).collect()
@@ -101,13 +101,13 @@ fn cut_at_any_byte_of_the_end_leaves_the_exact_prefix() {
         let cut = (path.clone(), last[..length].to_vec());
         rebuild(&[all.clone(), vec![cut]].concat(), dir.path());
         let (mut spool, recovery) = open(dir.path());
-        // Where the cut is between two records, the byte after it starts one.
+        // If the cut is between two records, the byte after it starts one.
         let end = owners.get(length).copied().unwrap_or(21);
         assert_eq!(read_all(&spool), expected(1..end), "cut at {length}");
         let whole = owners.iter().filter(|owner| **owner < end).count();
         assert_eq!(recovery.torn_bytes, (length - whole) as u64, "cut at {length}");
         assert_eq!(recovery.damaged, [], "cut at {length}");
-        // What comes after goes on from there, and the next opening finds nothing torn.
+        // Later appends continue from there, and the next opening finds nothing torn.
         append(&mut spool, 2, 1);
         drop(spool);
         let (spool, recovery) = open(dir.path());
@@ -140,8 +140,8 @@ fn a_changed_byte_anywhere_costs_that_segment_from_there_and_nothing_else() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Whatever is done between openings, and however the files of the last one are cut, nothing accepted is lost
-    /// and nothing is called accepted that was not.
+    /// With any operations between openings, and any cut of the last one's files, no accepted message is lost and
+    /// none is called accepted that was not.
     #[test]
     fn acknowledgements_are_never_made_up(
         rounds in prop::collection::vec((1_u64..12, prop::collection::vec((any::<bool>(), 0_u64..60), 0..12), 0_usize..400, any::<bool>()), 1..6),
@@ -201,7 +201,7 @@ fn a_number_that_was_acknowledged_is_not_given_again() {
         spool.acknowledge("aws", sequence);
     }
     drop(spool);
-    // The power went: the acknowledgements are on disk, the records are not.
+    // After a loss of power: the acknowledgements are on disk, the records are not.
     for segment in segments(dir.path()) {
         std::fs::remove_file(segment).unwrap();
     }
@@ -216,13 +216,13 @@ fn segments_go_once_all_have_them_or_the_window_has_passed() {
     let (mut spool, _) = open(dir.path());
     append(&mut spool, 20, 1_000);
     let last_segment = first(segments(dir.path()).last().unwrap());
-    // One target has all: nothing goes before the window has passed.
+    // One target has all messages: no segment is deleted before the window has passed.
     for sequence in 1..=20 {
         spool.acknowledge("aws", sequence);
     }
     spool.checkpoint(60_999).unwrap();
     assert_eq!(read_all(&spool).len(), 20);
-    // The other has the first ten: segments of these go.
+    // The other target has the first ten: their segments are deleted.
     for sequence in 1..=10 {
         spool.acknowledge("gcp", sequence);
     }

@@ -1,4 +1,4 @@
-//! A real process that appends, killed at any moment; and one whose file may grow no further.
+//! A real process that appends, killed at any moment; and one whose file can't grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -22,7 +22,7 @@ fn kill_config() -> SpoolConfig {
     }
 }
 
-/// The child: says what it has appended after it has, and what it will acknowledge before it does.
+/// The child process: prints each append after it is done, and each acknowledgement before it is made.
 #[test]
 fn child_that_appends() {
     let Ok(dir) = std::env::var(DIR) else { return };
@@ -41,7 +41,7 @@ fn child_that_appends() {
     }
 }
 
-/// This test binary again, running nothing but the child's test.
+/// Starts this test binary again, with only the child's test.
 fn child(dir: &Path, shell: &str) -> Child {
     let mut command = Command::new("sh");
     command.args([
@@ -65,7 +65,7 @@ fn killed_at_any_moment_loses_nothing_appended_and_makes_up_no_acknowledgement()
             let line = line.unwrap();
             let Some((what, sequence)) = line.rsplit_once(' ') else { continue };
             match (what, sequence.parse::<u64>()) {
-                // The line is whole: each is written by one call.
+                // Each line is written by one call, so it is whole.
                 ("appended", Ok(sequence)) => {
                     assert!(appended.insert(sequence), "{sequence} twice");
                 }
@@ -73,7 +73,8 @@ fn killed_at_any_moment_loses_nothing_appended_and_makes_up_no_acknowledgement()
                 _ => continue,
             }
             seen += 1;
-            // Some lines more, so that the kill comes at any place of the loop; what is in the pipe is read on.
+            // Reads some more lines, so that the kill hits any point of the loop; output left in the pipe is
+            // read afterwards.
             if seen == 20 + round * 37 {
                 child.kill().unwrap();
             }
@@ -98,11 +99,11 @@ fn killed_at_any_moment_loses_nothing_appended_and_makes_up_no_acknowledgement()
     }
 }
 
-/// The kernel refuses to let the file grow, as it does on a full disk, in the middle of a record.
+/// The kernel refuses to let the file grow in the middle of a record, as on a full disk.
 #[test]
 fn a_file_that_may_not_grow_is_a_clear_error_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    // 512-byte blocks; the signal that comes with the refusal is ignored, the refusal is not.
+    // 512-byte blocks; the signal is ignored, so that the refusal shows as an error.
     let mut child = child(dir.path(), "trap '' XFSZ; ulimit -f 7;");
     let mut appended = 0;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {

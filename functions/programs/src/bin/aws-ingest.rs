@@ -1,4 +1,4 @@
-//! The Lambda function behind the queue: trades become archive objects and candles.
+//! The Lambda function behind the queue: turns trades into archive objects and candles.
 
 use std::process::ExitCode;
 

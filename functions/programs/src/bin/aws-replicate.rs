@@ -1,4 +1,4 @@
-//! The Lambda function on a schedule: copies from Google Cloud what is missing here.
+//! The Lambda function on a schedule: copies objects that this cloud lacks from Google Cloud.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ async fn run() -> anyhow::Result<()> {
     let seed = u64::from(std::process::id());
     let replicate = aws::from_vars(&clients, |name| std::env::var(name).ok(), seed).await?;
     let replicate = &replicate;
-    // Whatever the event says: that it came starts a run.
+    // The event itself starts a run; its content is ignored.
     let handler = service_fn(async |event: LambdaEvent<Value>| {
         aws::handle(replicate, event.context.deadline()).await
     });

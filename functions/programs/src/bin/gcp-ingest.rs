@@ -1,4 +1,4 @@
-//! The Cloud Run service behind the push subscription: trades become archive objects and candles.
+//! The Cloud Run service behind the push subscription: turns trades into archive objects and candles.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! The Cloud Run service on a schedule: copies from AWS what is missing here.
+//! The Cloud Run service on a schedule: copies objects that this cloud lacks from AWS.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Trades from Binance, a recording or a generator, into the queues of both clouds.
+//! Publishes trades from Binance, a recording or a generator to the queues of both clouds.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What was changed by hand since the stack was deployed.
+//! Drift of a stack: changes made since its deployment by other means.
 
 use std::time::Instant;
 
@@ -15,16 +15,16 @@ use super::Limits;
 use super::error::{Error, call, is_absent};
 use super::resources::{Resource, resources};
 
-/// A stack beside what was found.
+/// Result of comparing a stack with its real resources.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// The difference, as a change: `before` is the stack's word, `after` was found.
+    /// The differences as changes: `before` is the stack's value, `after` the real one.
     pub changes: Vec<Change>,
-    /// All that the stack lists and has not deleted; of each, whether it was compared.
+    /// All resources of the stack that are not deleted, each with a flag if it was compared.
     pub resources: Vec<Resource>,
 }
 
-/// Compares each resource with what the stack says of it.
+/// Compares each resource with the stack's record.
 pub async fn drift(client: &Client, stack: &str, limits: &Limits) -> Result<Compared, Error> {
     let answer = match client.detect_stack_drift().stack_name(stack).send().await {
         Ok(answer) => answer,
@@ -70,7 +70,7 @@ async fn wait(client: &Client, stack: &str, detection: &str, limits: &Limits) ->
             .map_err(call("look for drift of", stack))?;
         match answer.detection_status() {
             Some(StackDriftDetectionStatus::DetectionComplete) => return Ok(()),
-            // Some resources could not be looked at; those that could are still listed.
+            // Some resources could not be compared; those that could are still listed.
             Some(StackDriftDetectionStatus::DetectionFailed) => {
                 let reason = answer.detection_status_reason().unwrap_or("no reason was given");
                 return Err(Error::NoDrift { stack: stack.to_owned(), reason: reason.to_owned() });
@@ -89,7 +89,7 @@ async fn wait(client: &Client, stack: &str, detection: &str, limits: &Limits) ->
     }
 }
 
-/// None: it only looks different.
+/// The change; `None` if the values only look different.
 fn typed(drift: &StackResourceDrift) -> Option<Change> {
     let deleted = drift.stack_resource_drift_status() == Some(&StackResourceDriftStatus::Deleted);
     let differences = drift.property_differences();
@@ -111,7 +111,7 @@ fn typed(drift: &StackResourceDrift) -> Option<Change> {
     })
 }
 
-/// True if two values mean the same: a service gives numbers back as texts or texts as numbers, lists in another order, and
+/// True if two values mean the same: a service may return numbers as texts or texts as numbers, lists in another order, and
 /// documents as texts.
 #[must_use]
 pub fn is_same(expected: &str, actual: &str) -> bool {
@@ -123,7 +123,7 @@ fn canonical(value: &Value) -> Value {
     match value {
         Value::String(text) => match serde_json::from_str::<Value>(text) {
             Ok(inner) if inner.is_object() || inner.is_array() => canonical(&inner),
-            // A text in quotes.
+            // A quoted text.
             Ok(inner @ Value::String(_)) => canonical(&inner),
             _ => value.clone(),
         },
@@ -201,7 +201,7 @@ mod tests {
         let found = drift(&client, "stack", &Limits::default()).await.expect("compared");
         let changed: Vec<&str> =
             found.changes.iter().map(|change| change.address.as_str()).collect();
-        // The queues differ in the form of their values alone.
+        // The queues only differ in the notation of their values.
         assert_eq!(changed, ["ArchiveBucket", "Table", "IngestErrorsAlarm"]);
         assert_eq!(found.changes[2].action, Action::Remove);
         assert_eq!(stub.changes(), Vec::<String>::new());

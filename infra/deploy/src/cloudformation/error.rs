@@ -1,20 +1,20 @@
-//! Why a stack isn't what it should be.
+//! Failures of a stack operation.
 
 use aws_sdk_cloudformation::error::{ProvideErrorMetadata, SdkError};
 
 use crate::aws::in_words;
 
-/// Why a stack operation failed.
+/// The reason why a stack operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A call was refused or not answered.
     #[error("{action} stack {stack}: {problem}")]
     Call {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// To which stack.
+        /// The stack.
         stack: String,
-        /// What came back, with the next step where there is one.
+        /// The error, with the next step if there is one.
         problem: String,
     },
     /// The template is larger than a request may carry.
@@ -32,7 +32,7 @@ pub enum Error {
     Rejected {
         /// The stack.
         stack: String,
-        /// What `CloudFormation` said.
+        /// The message of `CloudFormation`.
         reason: String,
     },
     /// The operation failed, and `CloudFormation` rolled back what it could.
@@ -47,7 +47,7 @@ pub enum Error {
         status: String,
         /// The logical name of the resource that failed first, and its type.
         resource: String,
-        /// Why it failed.
+        /// The reason of its failure.
         reason: String,
     },
     /// The stack is in a state that needs a decision.
@@ -61,7 +61,8 @@ pub enum Error {
         /// Its status.
         status: String,
     },
-    /// The stack must be deleted before it can be made, and holds what a deploy doesn't delete.
+    /// The stack must be deleted before it can be created, and has resources that a deploy doesn't
+    /// delete.
     #[error(
         "stack {stack} is {status} and still holds {left}; `cargo xtask destroy aws` deletes that, then run the same \
          command again"
@@ -71,7 +72,7 @@ pub enum Error {
         stack: String,
         /// Its status.
         status: String,
-        /// The resources that are left of it.
+        /// The remaining resources.
         left: String,
     },
     /// Another deploy changed the stack after it was planned.
@@ -82,7 +83,7 @@ pub enum Error {
         /// The stack.
         stack: String,
     },
-    /// It took longer than it may.
+    /// The operation exceeded its time limit.
     #[error(
         "stack {stack} is still {status} after {seconds} s; run the same command again to go on waiting"
     )]
@@ -91,15 +92,15 @@ pub enum Error {
         stack: String,
         /// Its status, or its change set's.
         status: String,
-        /// How long was waited, in seconds.
+        /// The waiting time, in seconds.
         seconds: u64,
     },
-    /// The stack could not be compared with what is there.
+    /// The stack could not be compared with its real resources.
     #[error("look for drift of stack {stack}: {reason}; run the same command again")]
     NoDrift {
         /// The stack.
         stack: String,
-        /// What `CloudFormation` said.
+        /// The message of `CloudFormation`.
         reason: String,
     },
     /// There is no such stack.
@@ -113,7 +114,7 @@ pub enum Error {
     NoOutput {
         /// The output.
         key: String,
-        /// Those that it has.
+        /// The outputs that the stack has.
         known: Vec<String>,
     },
 }
@@ -128,13 +129,14 @@ where
     move |error| Error::Call { action, stack, problem: in_words(&error) }
 }
 
-/// `CloudFormation` has no code of its own for a stack that isn't there.
+/// True if the stack is missing, for which `CloudFormation` has no code of its own.
 pub(super) fn is_absent<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.code() == Some("ValidationError")
         && error.message().is_some_and(|message| message.contains("does not exist"))
 }
 
-/// A change set that was made and can't be executed is out of date: executing one deletes the others.
+/// The error of a change set that exists but can't be executed: it is outdated, since executing one
+/// deletes the others.
 pub(super) fn not_executed<E, R>(stack: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -148,14 +150,14 @@ where
     Error::Call { action: "execute the change set of", stack, problem }
 }
 
-/// A stack that was to be made and is there by now is another deploy's.
+/// The error of a stack to be created that exists meanwhile: another deploy created it.
 pub(super) fn not_planned<E, R>(stack: &str, error: &SdkError<E, R>) -> Error
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug + 'static,
 {
     let stack = stack.to_owned();
-    // With a change set that creates, an error of validation whose message alone tells.
+    // For a creating change set it is a validation error, recognisable by its message only.
     let said = error.message().unwrap_or_default();
     let exists = said.contains("already exists and cannot be created with the changeSet");
     if error.code() == Some("AlreadyExistsException") || exists {
@@ -164,7 +166,7 @@ where
     Error::Call { action: "plan", stack, problem: in_words(error) }
 }
 
-/// Whether a change set is no longer there, or is out of date.
+/// True if a change set is missing or outdated.
 pub(super) fn is_gone<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     let gone = ["ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"];
     error.code().is_some_and(|code| gone.contains(&code))

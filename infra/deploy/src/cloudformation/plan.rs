@@ -1,4 +1,4 @@
-//! A change set as a value: what it would do, to show, to serialise, and to execute.
+//! A change set as a value: its changes, to be shown, serialised and executed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,41 +21,41 @@ use super::{FIRST_POLL, Limits, StackRequest, discard, template, validation};
 /// `CloudFormation`'s limit for a template in a request.
 const TEMPLATE_BYTES: usize = 51_200;
 
-/// What would change.
+/// The changes that a deploy would make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// The stack's name.
     pub stack: String,
     /// The stack's ARN.
     pub stack_id: String,
-    /// The stack is a new one.
+    /// True if the stack is a new one.
     pub creates: bool,
-    /// There was no stack, and the change set has made an empty one.
+    /// True if an empty stack was created for the change set.
     #[serde(skip)]
     pub(super) made_stack: bool,
-    /// The failed stack that must be deleted first. Then there is no change set yet.
+    /// The failed stack that must be deleted first; there is no change set yet then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clears: Option<Clears>,
-    /// The change set's ARN; none when nothing would change.
+    /// The change set's ARN; `None` if nothing would change.
     pub change_set: Option<String>,
-    /// Resource by resource.
+    /// The changes of each resource.
     pub changes: Vec<Change>,
-    /// What refers to something that changes, and changes itself only if that comes out as another.
+    /// Resources that refer to a changing one, and change only if its value does.
     pub dependents: Vec<Change>,
 }
 
-/// A stack that takes no change set until it is deleted.
+/// A stack that accepts no change set until it is deleted.
 #[derive(Clone, Debug, Serialize)]
 pub struct Clears {
     /// Its status, such as `ROLLBACK_COMPLETE`.
     pub status: String,
-    /// The resources left of it, which are deleted with it; none: it can't be told.
+    /// Its remaining resources, which are deleted with it; `None` if unknown.
     pub left: Option<Vec<Resource>>,
     #[serde(skip)]
     pub(super) request: Kept,
 }
 
-/// The same state of the same stack.
+/// Equal if it is the same state of the same stack.
 impl PartialEq for Clears {
     fn eq(&self, other: &Self) -> bool {
         self.status == other.status && self.left == other.left
@@ -65,14 +65,14 @@ impl PartialEq for Clears {
 impl Eq for Clears {}
 
 impl Clears {
-    /// After a good life, what could not be deleted is what was kept from it: a full bucket, a protected table. It goes
-    /// only by who says so.
+    /// True if it was deployed once and has resources that could not be deleted, such as a full bucket or a protected
+    /// table. They are deleted only on explicit request.
     fn is_held(&self) -> bool {
         self.status == "DELETE_FAILED" && self.left.as_ref().is_none_or(|left| !left.is_empty())
     }
 }
 
-/// The wanted form of a stack, to be planned again.
+/// The wanted state of a stack, kept for replanning.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     template: String,
@@ -88,7 +88,7 @@ impl Kept {
 }
 
 impl Plan {
-    /// An error where the stack must be deleted first, and holds what only a destroy may delete.
+    /// An error if the stack must be deleted first, and has resources that only a destroy may delete.
     pub fn may_be_cleared(&self) -> Result<(), Error> {
         match &self.clears {
             Some(clears) if clears.is_held() => Err(Error::Leftovers {
@@ -146,14 +146,14 @@ impl fmt::Display for Plan {
     }
 }
 
-/// The purpose of a change set.
+/// The kind of a change set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A stack that isn't there: an empty one is made with it.
+    /// For a missing stack: an empty one is created with it.
     New,
-    /// An empty stack, which another change set made.
+    /// For an empty stack that another change set created.
     InReview,
-    /// A stack that was deployed.
+    /// For a deployed stack.
     Update,
 }
 
@@ -165,7 +165,7 @@ fn fits(request: &StackRequest<'_>) -> Result<(), Error> {
     Err(Error::TemplateTooLarge { stack: request.name.to_owned(), bytes })
 }
 
-/// The plan for a stack that takes no change set: it is deleted, and all of the template is made.
+/// The plan for a stack that accepts no change set: delete it, then create the whole template.
 pub(super) async fn instead(
     client: &Client,
     request: &StackRequest<'_>,
@@ -191,7 +191,7 @@ pub(super) async fn instead(
     })
 }
 
-/// The resources that are left of a stack in `status`.
+/// A stack in `status` with its remaining resources.
 pub(super) async fn clears(client: &Client, stack_id: &str, status: String) -> Clears {
     let mut left = resources(client, stack_id).await.ok();
     if let Some(left) = &mut left {
@@ -200,7 +200,7 @@ pub(super) async fn clears(client: &Client, stack_id: &str, status: String) -> C
     Clears { status, left, request: Kept::default() }
 }
 
-/// Creates the change set and waits until its changes are known.
+/// Creates the change set and waits for its changes.
 pub(super) async fn make(
     client: &Client,
     request: &StackRequest<'_>,
@@ -218,7 +218,7 @@ pub(super) async fn make(
         .template_body(request.template)
         .set_parameters(Some(parameters(request)))
         .set_tags(Some(tags(request)))
-        // The role that Google Cloud knows by name has one of its own.
+        // The role that Google Cloud knows by name has a fixed name.
         .capabilities(Capability::CapabilityNamedIam)
         .send()
         .await
@@ -237,11 +237,11 @@ pub(super) async fn make(
     let ready = wait(client, &plan.stack, &change_set, limits).await?;
     if ready.status() == Some(&ChangeSetStatus::Failed) {
         let finding = validation::of_change_set(client, &change_set).await;
-        // What failed can't be executed and would only lie there.
+        // A failed change set can't be executed, so it is deleted.
         discard(client, &plan, limits).await?;
         let reason = ready.status_reason().unwrap_or("no reason was given").to_owned();
         if is_empty(&reason) {
-            // Another deploy has made the stack since.
+            // Another deploy has created the stack meanwhile.
             if creates {
                 return Err(Error::Overtaken { stack: plan.stack });
             }
@@ -327,12 +327,12 @@ async fn changes(
     }
 }
 
-/// Whether a change set failed because there is nothing in it; only its reason tells.
+/// True if a change set failed because it has no changes; only its reason says so.
 fn is_empty(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
-/// Whether a resource changes only if another one's name or attribute does: nothing of its own does.
+/// True if a resource changes only because another one's name or attribute does.
 fn is_dependent(change: &ResourceChange) -> bool {
     let details = change.details();
     let follows = |detail: &ResourceChangeDetail| {
@@ -397,7 +397,7 @@ fn tags(request: &StackRequest<'_>) -> Vec<Tag> {
     request.tags.iter().map(tag).collect()
 }
 
-/// Change sets of one stack must differ in their names.
+/// Change sets of one stack need different names.
 fn unique_name() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     format!("twincloud-{}-{}", now.as_micros(), std::process::id())

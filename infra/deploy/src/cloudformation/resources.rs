@@ -1,4 +1,4 @@
-//! The resources of a stack, in the stack's own words.
+//! The resources that a stack lists.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use super::error::{Error, call};
 pub struct Resource {
     /// Its name in the template.
     pub logical_id: String,
-    /// Such as `AWS::SQS::Queue`.
+    /// Its type, such as `AWS::SQS::Queue`.
     pub resource_type: String,
-    /// Its name or ARN outside; empty if it never had one.
+    /// Its real name or ARN; empty if it never had one.
     pub physical_id: String,
-    /// Such as `CREATE_COMPLETE`.
+    /// Its status, such as `CREATE_COMPLETE`.
     pub status: String,
-    /// `CloudFormation` has compared it with the template when it last looked for drift.
+    /// True if `CloudFormation` compared it in the last drift detection.
     #[serde(skip)]
     pub is_compared: bool,
 }
 
 impl Resource {
-    /// Something of it may exist: it was made and not deleted since.
+    /// True if the resource may exist: it was created and not deleted since.
     #[must_use]
     pub fn is_there(&self) -> bool {
         let gone = ["DELETE_COMPLETE", "DELETE_SKIPPED"];
@@ -39,7 +39,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// All resources that a stack lists, by its name or its id, sorted. One that was deleted has them by its id.
+/// All resources that a stack lists, sorted. A deleted stack is found by its id only.
 pub async fn resources(client: &Client, stack: &str) -> Result<Vec<Resource>, Error> {
     let mut resources = Vec::new();
     let mut next = None;

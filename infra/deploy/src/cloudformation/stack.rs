@@ -1,4 +1,4 @@
-//! Finding a stack, and bringing it into a state that can be worked with.
+//! Finds a stack, and brings it into a state for the next operation.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::error::{Error, call, is_absent};
 use super::watch::Watch;
 use super::{Limits, Outputs, Progress};
 
-/// A stack as it is.
+/// A stack's current state.
 pub(super) struct Found {
     pub(super) id: String,
     pub(super) status: String,
@@ -17,15 +17,15 @@ pub(super) struct Found {
     pub(super) outputs: Outputs,
 }
 
-/// A stack that no operation is running on.
+/// The state of a stack without a running operation.
 pub(super) enum Settled {
-    /// There is none.
+    /// There is no stack.
     Absent,
-    /// There is an empty one, which a change set for a new stack made.
+    /// An empty stack, created by a change set for a new stack.
     InReview,
-    /// It was deployed, and can be updated.
+    /// Deployed; can be updated.
     Deployed,
-    /// It never worked, or is half deleted: it must be deleted before it can be made.
+    /// Never deployed successfully, or partly deleted: it must be deleted before it can be created.
     Broken {
         /// Its ARN.
         id: String,
@@ -34,7 +34,7 @@ pub(super) enum Settled {
     },
 }
 
-/// Looks a stack up by its name or its id. By its id, one that was deleted is still found.
+/// Finds a stack by its name or its id. By its id, a deleted one is still found.
 pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, Error> {
     let answer = match client.describe_stacks().stack_name(name).send().await {
         Ok(answer) => answer,
@@ -67,27 +67,27 @@ pub(super) async fn find(client: &Client, name: &str) -> Result<Option<Found>, E
     }))
 }
 
-/// True if a stack is only there to be reviewed, and no change set waits in it.
+/// True if a stack is only in review, and has no change set.
 pub(super) async fn is_empty(client: &Client, name: &str, id: &str) -> Result<bool, Error> {
     let Some(found) = find(client, id).await? else { return Ok(false) };
     if found.status != "REVIEW_IN_PROGRESS" {
         return Ok(false);
     }
-    // By its name: by the id, an emulator lists none.
+    // By its name: an emulator lists none by the id.
     let answer = client.list_change_sets().stack_name(name).send().await;
     let answer = answer.map_err(call("list the change sets of", name))?;
     // An emulator also lists those of an earlier stack of the same name.
     Ok(!answer.summaries().iter().any(|set| set.stack_id().is_none_or(|stack| stack == id)))
 }
 
-/// Waits for what is under way, and says what can be done with the stack. It changes nothing.
+/// Waits for running operations, and returns the stack's state. Changes nothing.
 pub(super) async fn settle(
     client: &Client,
     name: &str,
     limits: &Limits,
     progress: &mut (dyn FnMut(Progress<'_>) + Send),
 ) -> Result<Settled, Error> {
-    // Each round waits for an operation to end; more than a few means that another program keeps starting them.
+    // Each round waits for an operation to end; more than a few mean that another program keeps starting them.
     for _ in 0..4 {
         let Some(Found { id, status, .. }) = find(client, name).await? else {
             return Ok(Settled::Absent);
@@ -115,7 +115,7 @@ pub(super) async fn settle(
     })
 }
 
-/// Waits until the operation that is running is over, however it ends.
+/// Waits until the running operation has ended, with any result.
 pub(super) async fn wait(
     client: &Client,
     name: &str,
@@ -126,7 +126,7 @@ pub(super) async fn wait(
 ) -> Result<(), Error> {
     progress(Progress::Waiting { status });
     let mut watch = Watch::begin(client, name, id).await?;
-    // It may have ended between the look at the status and the look at the events.
+    // It may have ended between the two requests.
     match find(client, id).await? {
         Some(found) if found.status.ends_with("_IN_PROGRESS") => {
             watch.until_over(client, limits, progress).await.map(drop)
@@ -135,7 +135,7 @@ pub(super) async fn wait(
     }
 }
 
-/// Deletes a stack by its id, and waits until it is gone.
+/// Deletes a stack by its id, and waits until that is done.
 pub(super) async fn remove(
     client: &Client,
     name: &str,
@@ -145,7 +145,7 @@ pub(super) async fn remove(
 ) -> Result<(), Error> {
     let mut watch = Watch::begin(client, name, id).await?;
     client.delete_stack().stack_name(id).send().await.map_err(call("delete", name))?;
-    // A stack without resources may be gone without an event.
+    // A stack without resources may disappear without an event.
     match find(client, id).await? {
         None => return Ok(()),
         Some(found) if found.status == "DELETE_COMPLETE" => return Ok(()),

@@ -1,4 +1,5 @@
-//! The resources that a template makes, without asking: for a stack that takes no change set until it is deleted.
+//! The resources that a template creates, computed locally: for a stack that accepts no change set until it is
+//! deleted.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +7,8 @@ use saphyr::{LoadableYamlNode as _, Yaml};
 
 use crate::plan::{Action, Change, Replacement};
 
-/// Each resource of a template as one that is made, apart from those whose condition says no. What can't be told is
-/// listed.
+/// Each resource of a template as an addition, except those with a false condition. If a condition can't be
+/// evaluated, the resource is listed.
 pub(super) fn additions(template: &str, parameters: &BTreeMap<String, String>) -> Vec<Change> {
     let Ok(documents) = Yaml::load_from_str(template) else { return Vec::new() };
     let Some(top) = documents.first() else { return Vec::new() };
@@ -32,7 +33,7 @@ pub(super) fn additions(template: &str, parameters: &BTreeMap<String, String>) -
     changes
 }
 
-/// The bound of conditions that refer to conditions.
+/// The most levels of conditions that refer to conditions.
 const DEPTH: u32 = 16;
 
 struct Conditions<'a> {
@@ -77,7 +78,7 @@ impl Conditions<'_> {
     }
 }
 
-/// `!Equals […]`, `{Fn::Equals: […]}`, `!Ref X` or `{Ref: X}`: the function and what it is of.
+/// `!Equals […]`, `{Fn::Equals: […]}`, `!Ref X` or `{Ref: X}`: the function and its argument.
 fn function<'y>(node: &'y Yaml<'y>) -> Option<(&'y str, &'y Yaml<'y>)> {
     match node {
         Yaml::Tagged(tag, of) => Some((tag.suffix.as_str(), of)),
@@ -110,7 +111,7 @@ fn items<'y>(node: &'y Yaml<'y>) -> impl Iterator<Item = &'y Yaml<'y>> {
     items.iter()
 }
 
-/// A scalar as `CloudFormation` compares it: as text.
+/// A scalar as text, as `CloudFormation` compares it.
 fn scalar(node: &Yaml<'_>) -> Option<String> {
     let text = node.as_str().map(str::to_owned);
     let text = text.or_else(|| node.as_integer().map(|number| number.to_string()));

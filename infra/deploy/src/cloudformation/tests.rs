@@ -11,7 +11,8 @@ fn limits(again: Duration) -> Limits {
     Limits { again, poll: Duration::from_millis(50), ..Limits::default() }
 }
 
-/// Deploys twice at once, where each plan takes the other's away; gives the outcomes and the pauses.
+/// Two concurrent deploys, where each plan invalidates the other's; returns the outcomes and the
+/// pauses.
 async fn duel(again: Duration) -> ([Result<Outputs, Error>; 2], usize) {
     let mut stacks = Stacks { one_set_a_stack: true, looks: 3, ..Stacks::default() };
     let stub = FakeAws::start(move |call| stacks.answer(call));
@@ -37,13 +38,13 @@ async fn of_two_deploys_that_overtake_each_other_one_waits() {
         outcome.expect("both end well");
     }
     assert!(waited > 0, "they never met");
-    // Without pauses each goes on taking the other's plan away.
+    // Without pauses each keeps invalidating the other's plan.
     let (ended, _) = Box::pin(duel(Duration::ZERO)).await;
     let gave_up = ended.iter().filter(|outcome| matches!(outcome, Err(Error::Overtaken { .. })));
     assert_eq!(gave_up.count(), 1, "{ended:?}");
 }
 
-/// The stack is made by another deploy after the plan began.
+/// Another deploy creates the stack after planning began.
 #[tokio::test]
 async fn a_stack_that_is_there_by_now_is_planned_anew() {
     let none = BTreeMap::new();

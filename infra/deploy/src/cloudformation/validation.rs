@@ -1,24 +1,24 @@
-//! What `CloudFormation` found wrong before it touched any resource: it says only that something was,
-//! and where to ask.
+//! `CloudFormation`'s validation errors from before any resource is changed: the operation only
+//! reports that there are some, and where to find them.
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{EventFilter, OperationEvent};
 
-/// A resource that can't be what the template says.
+/// A resource that fails validation.
 pub(super) struct Finding {
     /// Its logical name and type.
     pub(super) resource: String,
-    /// What is wrong with it.
+    /// The problem.
     pub(super) reason: String,
 }
 
-/// What was found of a stack's newest operation.
+/// The findings of a stack's latest operation.
 pub(super) async fn of_stack(client: &Client, stack_id: &str) -> Option<Finding> {
     let request = client.describe_events().stack_name(stack_id);
     first(request.filters(failed()).send().await.ok()?.operation_events())
 }
 
-/// What was found of a change set.
+/// The findings of a change set.
 pub(super) async fn of_change_set(client: &Client, change_set: &str) -> Option<Finding> {
     let request = client.describe_events().change_set_name(change_set);
     first(request.filters(failed()).send().await.ok()?.operation_events())

@@ -12,23 +12,23 @@ use super::{FIRST_POLL, Limits, Progress, validation};
 
 const STACK: &str = "AWS::CloudFormation::Stack";
 
-/// Something that happened to a resource, or to the stack itself.
+/// An event of a resource, or of the stack itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StackEvent {
     /// The resource's name in the template; the stack's own name for its own events.
     pub logical_id: String,
-    /// Such as `AWS::SQS::Queue`.
+    /// The type, such as `AWS::SQS::Queue`.
     pub resource_type: String,
-    /// The resource's name or ARN outside, once it has one.
+    /// The resource's real name or ARN, once it has one.
     pub physical_id: String,
-    /// Such as `CREATE_COMPLETE`.
+    /// The status, such as `CREATE_COMPLETE`.
     pub status: String,
-    /// Why, where there is something to say.
+    /// The reason, if there is one.
     pub reason: Option<String>,
 }
 
 impl StackEvent {
-    /// The first thing that went wrong is what matters; the rest was cancelled because of it.
+    /// True for a failure of its own; resources cancelled because of another failure don't count.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         let cancelled = self
@@ -49,14 +49,14 @@ impl fmt::Display for StackEvent {
     }
 }
 
-/// Follows a stack from the moment of [`Watch::begin`] on.
+/// Follows the events of a stack from [`Watch::begin`] on.
 pub(super) struct Watch {
     stack: String,
     stack_id: String,
-    /// The newest event that was seen.
+    /// The newest event seen.
     newest: Option<String>,
     first_failure: Option<StackEvent>,
-    /// The last reason that the stack itself gave.
+    /// The stack's own last reason.
     last_reason: Option<String>,
 }
 
@@ -81,7 +81,7 @@ impl Watch {
         }
     }
 
-    /// Reports events until the stack itself is done, and gives the status that it ended in.
+    /// Reports events until the stack's operation ends, and returns its final status.
     pub(super) async fn until_over(
         &mut self,
         client: &Client,
@@ -120,8 +120,8 @@ impl Watch {
         }
     }
 
-    /// What to say of an operation that ended badly: the resource that failed first; or what was
-    /// found before any was touched; or what the stack itself said.
+    /// The error of a failed operation: the resource that failed first, or a validation error, or
+    /// the stack's own reason.
     pub(super) async fn failure(self, client: &Client, status: String) -> Error {
         let unknown = || "no reason was given".to_owned();
         let (resource, reason) = match self.first_failure {
@@ -137,7 +137,7 @@ impl Watch {
         Error::Failed { stack: self.stack, status, resource, reason }
     }
 
-    /// New events, oldest first; none when the stack is no longer known.
+    /// New events, oldest first; `None` if the stack no longer exists.
     async fn poll(&mut self, client: &Client) -> Result<Option<Vec<StackEvent>>, Error> {
         let mut fresh = Vec::new();
         let mut newest = None;

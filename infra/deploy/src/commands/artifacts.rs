@@ -1,4 +1,4 @@
-//! What `cargo xtask build` packaged, and whether it runs where it is to be deployed.
+//! The artifacts of `cargo xtask build`, checked against the processor that they will run on.
 
 use anyhow::anyhow;
 use infra::package::{Artifact, Manifest, Service};
@@ -7,7 +7,7 @@ use infra::settings::Architecture;
 use super::site::DeployContext;
 use cli::Failure;
 
-/// The manifest of the artifacts, as one command sees it.
+/// The manifest of the artifacts.
 pub(super) struct Artifacts<'s> {
     site: &'s DeployContext,
     manifest: Manifest,
@@ -18,13 +18,14 @@ impl<'s> Artifacts<'s> {
         Ok(Self { site, manifest: site.manifest()? })
     }
 
-    /// A Lambda function's, for the processor that its setting names.
+    /// The artifact of a Lambda function, for the processor in its settings.
     pub(super) fn lambda(&self, name: &str) -> Result<&Artifact, Failure> {
         let wanted = self.site.settings.aws.ingest.architecture;
         self.get(name, wanted, "change aws.ingest.architecture, or build on a machine that has it")
     }
 
-    /// A service's: Cloud Run and both of the producer's instances have x86-64 processors.
+    /// The artifact of a service: Cloud Run and both of the producer's instances have x86-64
+    /// processors.
     pub(super) fn service(&self, service: &Service) -> Result<&Artifact, Failure> {
         let next =
             "set gcp.images.target to x86_64-unknown-linux-gnu, and build again: cargo xtask build";
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
     use infra::Checkout;
 
-    /// Of artifacts for `arch`, where functions on AWS are to run on `lambda`.
+    /// Artifacts for `arch`, with functions on AWS that run on `lambda`.
     fn site(folder: &std::path::Path, arch: &str, lambda: &str) -> DeployContext {
         let artifact = |name: &str| {
             json!({

@@ -1,4 +1,4 @@
-//! Questions to the person at the terminal.
+//! Confirmations on the terminal.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -10,7 +10,7 @@ use super::clouds::Clouds;
 use super::site::DeployContext;
 use cli::Failure;
 
-/// Whether the plan is to be carried out.
+/// Asks to confirm the plan.
 pub(super) fn apply(clouds: &Clouds, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -19,7 +19,7 @@ pub(super) fn apply(clouds: &Clouds, yes: bool) -> Result<(), Failure> {
     agreed(&ask(&question, "pass --yes to apply without being asked")?)
 }
 
-/// Whether to do what `question` asks; where nobody can be asked, `--yes` says it.
+/// Asks to confirm `question`; without a terminal, `--yes` is required.
 pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
@@ -27,8 +27,7 @@ pub fn agree(question: &str, yes: bool) -> Result<(), Failure> {
     agreed(&ask(&format!("{question} [y/N] "), "pass --yes to do it without being asked")?)
 }
 
-/// Whether `deed` is to be done to what a site has deployed. Where that is protected, the stack's name must be typed, or be
-/// given by `confirm`.
+/// Asks to confirm `deed` on the deployment. If that is protected, the stack's name must be typed, or given by `confirm`.
 pub fn agree_on(
     site: &DeployContext,
     deed: &str,
@@ -38,8 +37,7 @@ pub fn agree_on(
     on_stack(&names::stack(&site.settings), site.is_protected(), deed, yes, confirm)
 }
 
-/// The same of all that a site has in these clouds, which the question names. On Google Cloud, the protection of the database
-/// counts too.
+/// The same for all parts in these clouds, which the question names. On Google Cloud, the database's protection counts too.
 pub(super) fn agree_on_all(
     site: &DeployContext,
     clouds: &Clouds,
@@ -113,7 +111,7 @@ mod tests {
         let wrong = destroy("p-prod", true, Some("p-dev")).expect_err("another name");
         assert!(matches!(wrong, Failure::Usage(_)));
         assert!(destroy("p-dev", false, None).is_ok());
-        // Another name is a mistake, wherever it is made.
+        // A wrong name is a mistake, typed or given.
         assert!(destroy("p-dev", false, Some("p-prod")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! AWS: the two stacks, the functions' code, and what they say of themselves.
+//! AWS: the two stacks, the functions' code, and the stacks' outputs.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::{artifact, smoke};
 use cli::Failure;
 use cli::Progress;
 
-/// The alias that messages go to.
+/// The alias that receives messages.
 pub(super) const LIVE: &str = "live";
 
 /// The artifacts of the functions.
@@ -39,7 +39,7 @@ pub(super) struct Aws<'s> {
     pub(super) limits: Limits,
 }
 
-/// What a stack shall be.
+/// The wanted state of a stack.
 pub(super) struct Desired {
     pub(super) name: String,
     template: &'static str,
@@ -59,7 +59,7 @@ impl Desired {
 }
 
 impl<'s> Aws<'s> {
-    /// Signs in, which shows whether the credentials are any good, and for the right account.
+    /// Signs in, and checks the account.
     pub(super) async fn open(site: &'s DeployContext) -> Result<Self, Failure> {
         let config = site.aws_config().await;
         let account = account(&config).await?;
@@ -80,7 +80,7 @@ impl<'s> Aws<'s> {
         names::aws_artifact_bucket(&self.site.settings, &self.account)
     }
 
-    /// Where the functions' code is, or will be once it is uploaded.
+    /// The code of the functions, whether uploaded or not.
     pub(super) fn code(&self) -> Result<Code, Failure> {
         let artifacts = Artifacts::read(self.site)?;
         let object = |name: &str| artifacts.lambda(name).map(artifact::code_object);
@@ -92,7 +92,7 @@ impl<'s> Aws<'s> {
         })
     }
 
-    /// The object key of the producer's program; none without a producer instance on AWS.
+    /// The object key of the producer's program; `None` without a producer instance on AWS.
     pub(super) fn producer_program(&self) -> Result<Option<String>, Failure> {
         if !self.site.settings.has_producer_at("aws") {
             return Ok(None);
@@ -111,7 +111,7 @@ impl<'s> Aws<'s> {
         Ok(())
     }
 
-    /// Uploads the producer's program; its object key, none without a producer instance on AWS.
+    /// Uploads the producer's program, and returns its object key; `None` without a producer instance on AWS.
     pub(super) async fn upload_producer(&self) -> Result<Option<String>, Failure> {
         if !self.site.settings.has_producer_at("aws") {
             return Ok(None);
@@ -127,7 +127,7 @@ impl<'s> Aws<'s> {
         Ok(artifact::upload_artifact(&self.config, &bucket, folder, artifact).await?)
     }
 
-    /// What both stacks shall be, the first to be deployed first.
+    /// The wanted state of both stacks, in the order of deployment.
     pub(super) fn wanted(&self, known: &ResolvedOutputs) -> Result<[Desired; 2], Failure> {
         let settings = &self.site.settings;
         let known = ResolvedOutputs { aws_account: Some(self.account.clone()), ..known.clone() };
@@ -151,13 +151,13 @@ impl<'s> Aws<'s> {
         }
     }
 
-    /// Finds out what would change. Each plan is to be executed or discarded.
+    /// Plans both stacks. Each plan must be executed or discarded.
     pub(super) async fn plans(
         &self,
         wanted: &[Desired],
         progress: &Progress,
     ) -> Result<Vec<Plan>, cfn::Error> {
-        // One that can't be planned is found before a change set is made for another.
+        // Checked first, so that no change set is made if one stack can't be planned.
         for wanted in wanted {
             cfn::look(&self.client, &wanted.name, &self.limits, &mut |p| {
                 report::stack(progress, &p);
@@ -183,7 +183,7 @@ impl<'s> Aws<'s> {
         Ok(plans)
     }
 
-    /// Throws plans away. One that can't be discarded is taken up by the next deploy.
+    /// Discards plans. One that can't be discarded is reused by the next deploy.
     pub(super) async fn discard(&self, plans: &[Plan]) {
         for plan in plans {
             let _ = cfn::discard(&self.client, plan, &self.limits).await;
@@ -207,7 +207,7 @@ impl<'s> Aws<'s> {
         cfn::protect(&self.client, stack, true).await
     }
 
-    /// The values that a deployed stack gives, what it was told of the others, and what else they need to know of this account.
+    /// The outputs of a deployed stack, its parameters from other parts, and the values of this account that other parts need.
     pub(super) fn outputs(&self, stack: &cfn::Deployed) -> Outputs {
         let mut outputs = stack.outputs.0.clone();
         let told = TOLD.into_iter().filter_map(|name| {
@@ -224,8 +224,8 @@ impl<'s> Aws<'s> {
         outputs
     }
 
-    /// A note where the account runs fewer functions at once than this deployment may ask for. Without the right to ask,
-    /// none.
+    /// A note if the account's concurrency limit is below what this deployment may need; none without the right to read the
+    /// limit.
     pub(super) async fn few_invocations(&self) -> Option<String> {
         let answer = aws_sdk_lambda::Client::new(&self.config).get_account_settings().send().await;
         let limit = answer.ok()?.account_limit()?.concurrent_executions();
@@ -260,7 +260,7 @@ impl<'s> Aws<'s> {
         let intervals = self.site.intervals()?;
         let interval = *intervals.first().context("find an interval in trading.intervals")?;
         let symbol = self.site.smoke_symbol()?;
-        // The limit of a trade is longer already than AWS takes to apply a grant.
+        // The time limit of a trade already exceeds the time in which AWS applies a grant.
         let limits = self.site.smoke_limits(smoke::SPREAD_AWS, false);
         let mut note = |text: String| progress.note(text);
         Ok(smoke::test(limits, &queue, &store, &symbol, interval, now_ms(), &mut note).await?)

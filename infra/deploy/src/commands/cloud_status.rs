@@ -10,29 +10,29 @@ use serde::Serialize;
 
 use super::site::DeployContext;
 
-/// The text shown for a function that was not told of the other cloud.
+/// The text for a function that has no peer.
 pub(super) const NO_PEER: &str = "no peer";
 
-/// One cloud. What can't be told is none.
+/// One cloud. A value that can't be read is `None`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct CloudStatus {
-    /// The stack's status in the engine's own words; none: not deployed.
+    /// The stack's status, as the engine names it; `None`: not deployed.
     pub stack: Option<String>,
     /// The functions and their versions, `NAME VERSION`.
     pub functions: Vec<String>,
-    /// The source of its copies, or that it was not told of anywhere; none where it doesn't copy, or where that can't be told.
+    /// The source of its replication, or that it has none; `None` if it doesn't replicate, or if that can't be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) replicate: Option<String>,
-    /// Messages in the queue, those under way counted.
+    /// Messages in the queue, including those being processed.
     pub queue_depth: Option<u64>,
     /// Messages that could not be processed.
     pub dead_letters: Option<u64>,
-    /// The newest trade that is in a candle, symbol by symbol.
+    /// The newest trade in a candle, for each symbol.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) last_candles: Vec<LastCandle>,
-    /// Resources that were changed by hand.
+    /// Resources with drift.
     pub drift: Option<usize>,
-    /// Errors of what could not be read.
+    /// Errors of values that could not be read.
     pub problems: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ pub struct CloudStatus {
 pub(super) struct LastCandle {
     pub(super) symbol: String,
     pub(super) interval: String,
-    /// When it opened, in RFC 3339.
+    /// Its open time, in RFC 3339.
     pub(super) opened: String,
     /// The greatest id of a trade in it.
     pub(super) last_trade_id: u64,
@@ -57,7 +57,7 @@ impl fmt::Display for LastCandle {
 }
 
 impl CloudStatus {
-    /// Takes what could be found out, and writes down what could not.
+    /// Returns a value that could be read, and records the error of one that could not.
     pub fn take<T>(&mut self, found: Result<T, Failure>) -> Option<T> {
         match found {
             Ok(value) => Some(value),
@@ -69,7 +69,7 @@ impl CloudStatus {
     }
 }
 
-/// The newest candle of each symbol. Of the longest interval, of which there are few to read.
+/// The newest candle of each symbol, of the longest interval, which has few candles to read.
 pub(super) async fn last_candles<S: CandleStore>(
     site: &DeployContext,
     store: &S,

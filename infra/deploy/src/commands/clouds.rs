@@ -1,4 +1,4 @@
-//! The account and the project that a command works on: compared before anything is changed, and named in each plan and each
+//! The account and the project that a command works on: checked before anything is changed, and named in each plan and each
 //! question.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use cli::Failure;
 /// The account of every emulator of AWS.
 const EMULATED: &str = "000000000000";
 
-/// The account and the project of what is planned or asked about.
+/// The account and the project of a plan or question.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Clouds {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub(super) struct Project {
 }
 
 impl Clouds {
-    /// Those that steps would change.
+    /// The clouds that these steps would change.
     pub(super) fn of(site: &DeployContext, steps: &[Step]) -> Self {
         let of_stack = |step: &Step| match step {
             Step::CloudFormation(plan) => account_in(&plan.stack_id),
@@ -62,7 +62,7 @@ impl Clouds {
         }
     }
 
-    /// Those that the parts of a command are in, after signing in to AWS with `account`, where that is among them.
+    /// The clouds of a command's parts, after signing in to AWS with `account` if that is one of them.
     pub(super) fn with(site: &DeployContext, account: Option<String>, parts: &[Part]) -> Self {
         Self {
             aws: account.map(|account| Self::account(site, account)),
@@ -97,7 +97,7 @@ fn account_in(arn: &str) -> Option<String> {
     (!account.is_empty()).then(|| account.to_owned())
 }
 
-/// The only account that the foundation's values are for.
+/// The account in the rendered values of the foundation, if there is only one.
 fn rendered_account(site: &DeployContext) -> Option<String> {
     let folder = site.checkout.root.join(files::folder(&site.settings));
     let text = fs::read(folder.join("terraform/terraform.tfvars.json")).ok()?;
@@ -105,11 +105,11 @@ fn rendered_account(site: &DeployContext) -> Option<String> {
     values.get("account")?.as_str().map(str::to_owned)
 }
 
-/// Refuses credentials for another account than the settings name, or, where they name none, than the one that this
-/// environment was deployed to.
+/// Refuses credentials for another account than the settings name, or, if they name none, than the one that this environment
+/// was deployed to.
 pub(super) fn check_account(site: &DeployContext, account: &str) -> Result<(), Failure> {
     let environment = &site.settings.project.environment;
-    // A setting that names a real account is not of emulators, which all have one.
+    // Emulators all have the same account, so a setting with a real account does not apply to them.
     if site.local.is_some() && account == EMULATED {
         return Ok(());
     }
@@ -140,7 +140,7 @@ pub(super) fn check_account(site: &DeployContext, account: &str) -> Result<(), F
     Ok(())
 }
 
-/// Refuses a state of Google's side that is another project's: what it knows would be taken away there.
+/// Refuses a Terraform state of another project: its resources would be deleted there.
 pub(super) fn check_project(site: &DeployContext, outputs: &Outputs) -> Result<(), Failure> {
     let gcp = &site.settings.gcp;
     match outputs.get("project") {
@@ -203,12 +203,12 @@ mod tests {
         assert!(text.contains("dev was deployed to 222222222222"), "{text}");
         assert!(text.contains("--set aws.account=111111111111"), "{text}");
         check_account(&free, OTHER).expect("the same");
-        // A setting counts more than a kept value, and an emulator's account is no account.
+        // A setting has precedence over a kept value, and an emulator's account counts as none.
         check_account(&site(folder.path(), &["aws.account=111111111111"]), THIS).expect("set");
         known::write(&free, Part::Foundation, &outputs("account_id", EMULATED)).expect("written");
         check_account(&free, THIS).expect("an emulator's");
 
-        // The setting is of the real account; emulators have one of their own.
+        // The setting has the real account; emulators have one of their own.
         let local = LocalClouds {
             pid: 1,
             aws_endpoint: String::new(),

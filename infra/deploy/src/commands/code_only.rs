@@ -1,7 +1,7 @@
 //! `cargo xtask deploy aws --code-only`: new code within seconds.
 //!
-//! The new version gets the messages as soon as it is published; if the smoke test fails, the old one
-//! gets them back. Only then is the stack told, so that it goes on knowing what there is.
+//! The new version receives the messages as soon as it is published; if the smoke test fails, the old
+//! one receives them again. Only then is the stack updated, so that its record stays right.
 
 use anyhow::{Context as _, anyhow};
 use args::Part;
@@ -46,7 +46,7 @@ pub(super) async fn run(
     Ok(Deployed::new(Part::Aws, outputs, Some(smoke)))
 }
 
-/// Publishes the new version, lets it have the messages, and takes them back if it doesn't work.
+/// Publishes the new version and directs messages to it; directs them back if it doesn't work.
 async fn ingest(
     aws: &Aws<'_>,
     before: &cfn::Deployed,
@@ -65,7 +65,7 @@ async fn ingest(
     }
     progress.now(format!("updating {name}"));
     function.update(&code.bucket, &code.ingest.key).await?;
-    // Told by the same words, the stack finds this very version when it wants to publish it.
+    // With the same revision, the stack finds this version when it wants to publish it.
     let parameters = render::with_code(before.parameters.clone(), code);
     let new = function.publish(parameters.get("Revision").map(String::as_str)).await?;
     function.point(LIVE, &new).await?;
@@ -93,7 +93,7 @@ async fn roll_back(
     key: Option<&String>,
 ) -> Result<(), crate::versions::Error> {
     function.point(LIVE, old).await?;
-    // The latest code too: the next version is made of it.
+    // The latest code too: the next version is published from it.
     match key {
         Some(key) => function.update(bucket, key).await,
         None => Ok(()),
@@ -111,7 +111,7 @@ fn why(failed: Failure, new: &Version, old: &Version) -> Failure {
     }
 }
 
-/// Brings the stack's own record up to date: the same template with the new code, which is there.
+/// Updates the stack's own record: the same template with the new code, which is already deployed.
 async fn tell_the_stack(
     aws: &Aws<'_>,
     before: &cfn::Deployed,

@@ -30,7 +30,8 @@ pub(super) trait Component: Sync {
     /// The changes that a deploy would make. Leaves nothing behind.
     async fn plan(&self, site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure>;
 
-    /// Plans, shows the plan, asks, applies it, keeps the outputs, and sends a trade through where there is a pipeline.
+    /// Plans, shows the plan, asks for confirmation, applies it, keeps the outputs, and runs the smoke test if there is a
+    /// pipeline.
     async fn apply(
         &self,
         site: &DeployContext,
@@ -41,15 +42,15 @@ pub(super) trait Component: Sync {
     /// The outputs, as the engine gives them; an error if it isn't deployed.
     async fn outputs(&self, site: &DeployContext, progress: &Progress) -> Result<Outputs, Failure>;
 
-    /// The outputs if it is deployed, read with as little as can be: before a command on another component.
+    /// The outputs if it is deployed, read with the least effort: before a command on another component.
     async fn observe(&self, site: &DeployContext, progress: &Progress)
     -> Result<Observed, Failure>;
 
     /// The differences from the last deploy.
     async fn drift(&self, site: &DeployContext, progress: &Progress) -> Result<Drifted, Failure>;
 
-    /// Refuses a destroy that would stop half-way, and changes nothing. `is_named`: the name of the stack is typed or passed,
-    /// which takes protections off.
+    /// Refuses a destroy that would fail half-way; changes nothing. `is_named`: the stack's name was typed or passed, which
+    /// allows removing protections.
     async fn check_destroy(
         &self,
         _site: &DeployContext,
@@ -59,14 +60,14 @@ pub(super) trait Component: Sync {
         Ok(())
     }
 
-    /// Deletes it and all that it holds; does nothing if it is gone.
+    /// Deletes the component and all its data; does nothing if it is already deleted.
     async fn destroy(
         &self,
         site: &DeployContext,
         progress: &Progress,
     ) -> Result<Destroyed, Failure>;
 
-    /// Its state; with a `progress` also what takes long to find out. One without a pipeline has none to tell.
+    /// Its state; with a `progress` also values that take long to read. A component without a pipeline has the default.
     async fn status(&self, _site: &DeployContext, _progress: Option<&Progress>) -> CloudStatus {
         CloudStatus::default()
     }
@@ -88,7 +89,7 @@ pub(super) fn of(part: Part) -> Result<&'static dyn Component, Failure> {
     }
 }
 
-/// The component of a deployment that terraform/ owns, in the tags of its resources.
+/// The tag of resources that terraform/ owns.
 const FOUNDATION: &str = "foundation";
 
 /// The result of a deploy.
@@ -96,7 +97,7 @@ const FOUNDATION: &str = "foundation";
 pub(super) struct Deployed {
     pub(super) part: String,
     pub(super) outputs: Outputs,
-    /// None where there is nothing to send a trade through yet.
+    /// `None` if there is no pipeline to test yet.
     pub(super) smoke: Option<smoke::Passed>,
     #[serde(flatten)]
     pub(super) connections: Connections,
@@ -127,14 +128,14 @@ impl fmt::Display for Deployed {
     }
 }
 
-/// The deployment of a component, as it is now.
+/// The current deployment of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Observed {
-    /// It is deployed.
+    /// The component is deployed.
     Deployed(Outputs),
-    /// It isn't.
+    /// The component is not deployed.
     Absent,
-    /// The settings don't say where to look.
+    /// The settings don't name its place.
     NotNamed,
 }
 
@@ -142,7 +143,7 @@ pub(super) enum Observed {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Drifted {
     pub(super) changes: Vec<Change>,
-    /// Resources that neither the engine nor this compares.
+    /// Resources that are not compared, neither by the engine nor here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) not_compared: Vec<String>,
 }
@@ -151,9 +152,9 @@ pub(super) struct Drifted {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Destroyed {
     pub(super) part: String,
-    /// Resources that stay on purpose, each with the reason.
+    /// Resources kept on purpose, each with the reason.
     pub(super) kept: Vec<String>,
-    /// Resources that should be gone and are still there.
+    /// Resources that should be deleted but still exist.
     pub(super) left: Vec<Item>,
 }
 

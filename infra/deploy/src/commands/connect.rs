@@ -1,5 +1,5 @@
-//! Parts that aren't connected yet. Each part is told of the others when it is deployed, and says things that the others
-//! must be told; so it takes more than one deploy of some parts until all is connected.
+//! Missing connections between parts. Each part gets values of the others when it is deployed, and has outputs that the
+//! others need; so some parts must be deployed more than once until all are connected.
 
 use std::fmt;
 
@@ -12,23 +12,23 @@ use super::known::{self, Outputs};
 use super::site::DeployContext;
 use cli::Failure;
 
-/// The names of parameters that the stack gives again, as outputs of the same names.
+/// Parameters that the stack returns as outputs of the same names.
 pub(super) const TOLD: [&str; 3] = ["PeerAudience", "AlertTopicArn", "PermissionsBoundaryArn"];
-/// The role by which Google's side was told to read AWS's archive, among its outputs.
+/// The output of Google's side with the role by which it reads AWS's archive.
 const PEER_ROLE: &str = "replicate_peer_role";
-/// The role on AWS by which the producer's instance on Google Cloud was told to send, among the same outputs.
+/// The output of Google's side with the AWS role by which the producer's instance on Google Cloud publishes.
 const PRODUCER_AWS_ROLE: &str = "producer_aws_role";
-/// The role of the producer's instance on AWS that Google Cloud lets publish, among the same outputs.
+/// The output of Google's side with the role of the producer's instance on AWS that may publish there.
 const PRODUCER_ROLE: &str = "aws_producer_role";
-/// The audience for which the producer's instance on AWS signs in to Google Cloud, among the foundation's outputs.
+/// The output of the foundation with the audience for which the producer's instance on AWS signs in to Google Cloud.
 const PRODUCER_AUDIENCE: &str = "producer_google_audience";
 
-/// The missing connections, and the command that comes next.
+/// The missing connections, and the next command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Connections {
-    /// The feature that doesn't work yet, in words.
+    /// The features that don't work yet.
     pub(super) not_connected: Vec<&'static str>,
-    /// The command that comes next.
+    /// The next command.
     pub(super) next: Option<String>,
     #[serde(skip)]
     part: Option<Part>,
@@ -48,20 +48,21 @@ struct Parts {
     gcp: Option<Outputs>,
     foundation: Option<Outputs>,
     aws_replicates: bool,
-    /// True if the producer has an instance on Google Cloud that sends to AWS.
+    /// True if the producer has an instance on Google Cloud that publishes to AWS.
     producer_at_gcp: bool,
-    /// The role of the producer's instance on AWS, if it has one that sends to Google Cloud.
+    /// The role of the producer's instance on AWS, if it has one that publishes to Google Cloud.
     producer_at_aws: Option<String>,
 }
 
-/// Of what is deployed and kept here. On emulators, endpoints stand in for what the clouds have to know of each other.
+/// The missing connections according to the kept outputs. On emulators, endpoints replace the values that the clouds
+/// need of each other.
 pub(super) fn of(site: &DeployContext) -> Result<Connections, Failure> {
     if site.local.is_some() {
         return Ok(Connections::default());
     }
     let home = site.of(site.settings.home())?;
     let settings = &site.settings;
-    // It needs no right where it sends nothing.
+    // An instance needs rights only for clouds that it publishes to.
     let sends_from = |cloud: &str, to: &str| {
         let is_target = |target: &String| target.split('-').next() == Some(to);
         settings.has_producer_at(cloud) && settings.route.targets.iter().any(is_target)
@@ -113,7 +114,7 @@ impl Parts {
         }
     }
 
-    /// The part to be deployed next, if Google's side has no role yet by which it reads AWS's archive.
+    /// The part to deploy next, if Google's side lacks the role by which it reads AWS's archive.
     fn google_reads_aws(&self) -> Option<Part> {
         let known = &self.known;
         let Some(role) = &known.google_reader_role_arn else {
@@ -123,7 +124,7 @@ impl Parts {
         (told(self.gcp.as_ref(), PEER_ROLE) != Some(role)).then_some(Part::Gcp)
     }
 
-    /// The same of AWS's side and the audience by which it reads Google's.
+    /// The same for AWS's side and the audience by which it reads Google's archive.
     fn aws_reads_google(&self) -> Option<Part> {
         if !self.aws_replicates {
             return None;
@@ -135,13 +136,13 @@ impl Parts {
         (told(self.aws.as_ref(), "PeerAudience") != Some(audience)).then_some(Part::Aws)
     }
 
-    /// The same of what the stack has to know of the foundation.
+    /// The same for a value of the foundation that the stack needs.
     fn aws_is_told(&self, name: &str, known: Option<&String>) -> Option<Part> {
         let Some(known) = known else { return Some(Part::Foundation) };
         (told(self.aws.as_ref(), name) != Some(known)).then_some(Part::Aws)
     }
 
-    /// The same of the producer's instance on Google Cloud and the role by which it sends to AWS.
+    /// The same for the producer's instance on Google Cloud and the role by which it publishes to AWS.
     fn google_sends_to_aws(&self) -> Option<Part> {
         if !self.producer_at_gcp {
             return None;
@@ -154,11 +155,11 @@ impl Parts {
         (told(self.gcp.as_ref(), PRODUCER_AWS_ROLE) != Some(role)).then_some(Part::Gcp)
     }
 
-    /// The same of the producer's instance on AWS: Google Cloud must let its role in, and it must know the audience.
+    /// The same for the producer's instance on AWS: Google Cloud must admit its role, and it needs the audience.
     fn aws_sends_to_google(&self) -> Option<Part> {
         let role = self.producer_at_aws.as_ref()?;
         if told(self.gcp.as_ref(), PRODUCER_ROLE) != Some(role) {
-            // Google Cloud knows the role by the account's number.
+            // Google Cloud identifies the role by the account's number.
             let account = self.known.aws_account.is_some();
             return Some(if account { Part::Gcp } else { Part::Foundation });
         }
@@ -177,7 +178,7 @@ fn told<'a>(outputs: Option<&'a Outputs>, name: &str) -> Option<&'a String> {
 mod tests {
     use super::*;
 
-    /// A deployment whose parts say and are told what the real ones are.
+    /// A model deployment whose parts have the same inputs and outputs as the real ones.
     struct Model(Parts);
 
     impl Model {
@@ -246,7 +247,7 @@ mod tests {
 
     const PARTS: [Part; 3] = [Part::Foundation, Part::Aws, Part::Gcp];
 
-    /// All orders of all of the parts and of some of them.
+    /// All orders of all parts, and of subsets of them.
     fn orders() -> Vec<Vec<Part>> {
         let mut orders = vec![Vec::new()];
         let mut begun = 0;
@@ -321,7 +322,7 @@ mod tests {
         assert_eq!(connections.part, Some(Part::Gcp));
     }
 
-    /// A change to what is known after a deploy.
+    /// A change to the known values after a deploy.
     type Change = fn(&mut Parts);
 
     #[test]

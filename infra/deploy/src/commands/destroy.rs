@@ -1,5 +1,5 @@
-//! `cargo xtask destroy`: everything that was deployed and what it holds. It works on a half-made
-//! deployment, and again on one that is gone.
+//! `cargo xtask destroy`: deletes everything that was deployed, with its data. It works on a
+//! partial deployment, and again on a deleted one.
 
 use args::{Destroy, Part};
 use cli::{Failure, Progress};
@@ -14,7 +14,7 @@ pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failu
     let site = DeployContext::open(&args.place, checkout)?;
     let parts = site.parts(args.part)?;
     let progress = Progress::default();
-    // Of both clouds before anything is touched in either.
+    // Both clouds are checked before anything is changed in either.
     let account = if parts.iter().any(|part| *part != Part::Gcp) {
         Some(Aws::open(&site).await?.account)
     } else {
@@ -29,7 +29,7 @@ pub(super) async fn run(args: &Destroy, checkout: &Checkout) -> Result<(), Failu
     let clouds = Clouds::with(&site, account, parts);
     ask::agree_on_all(&site, &clouds, deed, args.yes, args.confirm.as_deref())?;
     let mut all = Vec::new();
-    // The last to be deployed goes first.
+    // In reverse order of deployment.
     for part in parts.iter().rev() {
         let destroyed = components::of(*part)?.destroy(&site, &progress).await?;
         known::forget(&site, *part)?;

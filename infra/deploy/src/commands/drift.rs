@@ -1,4 +1,4 @@
-//! `cargo xtask drift`: what was changed by hand.
+//! `cargo xtask drift`: changes made since the last deploy by other means.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::refresh_outputs::{Unreadable, gather};
 use super::site::DeployContext;
 use super::{components, report};
 
-/// What differs from what was deployed, seen as changes that somebody made.
+/// The differences from the last deploy, as changes.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Drift {
     pub(super) environment: String,
@@ -19,7 +19,7 @@ pub(super) struct Drift {
     pub(super) parts: Vec<PartDrift>,
 }
 
-/// The same of one part.
+/// The drift of one part.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct PartDrift {
     pub(super) part: String,

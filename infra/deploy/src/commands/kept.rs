@@ -16,7 +16,7 @@ pub(super) fn file(root: &Path, environment: &str, part: Part) -> PathBuf {
     root.join("outputs").join(environment).join(format!("{part}.json"))
 }
 
-/// The outputs in a file; none if it isn't there.
+/// The outputs in a file; `None` if it is missing.
 pub(super) fn read(path: &Path, part: Part) -> anyhow::Result<Option<Outputs>> {
     match fs::read_to_string(path) {
         Ok(text) => {
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, part: Part) -> anyhow::Result<Option<Outputs>> {
     }
 }
 
-/// Replaces a file, whole or not at all.
+/// Replaces a file atomically.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

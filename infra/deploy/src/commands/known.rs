@@ -1,4 +1,4 @@
-//! What earlier deploys gave, kept in files: the engines meet only through these outputs.
+//! Outputs of earlier deploys, kept in files: the engines exchange values only through these.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ pub(super) use super::kept::Outputs;
 use super::site::DeployContext;
 use cli::Failure;
 
-/// `outputs/ENVIRONMENT/PART.json`; the Google side of another region is that of its home.
+/// `outputs/ENVIRONMENT/PART.json`; for the Google side of another region, the file of its home.
 pub(super) fn file(site: &DeployContext, part: Part) -> PathBuf {
     let settings = &site.settings;
     let environment = match part {
@@ -24,7 +24,7 @@ pub(super) fn file(site: &DeployContext, part: Part) -> PathBuf {
     kept::file(&site.checkout.root, environment, part)
 }
 
-/// Keeps a part's outputs for the others, whole or not at all.
+/// Keeps a part's outputs for the others; replaces the file atomically.
 pub(super) fn write(site: &DeployContext, part: Part, outputs: &Outputs) -> anyhow::Result<()> {
     let path = file(site, part);
     let mut text = serde_json::to_string_pretty(outputs)?;
@@ -32,7 +32,7 @@ pub(super) fn write(site: &DeployContext, part: Part, outputs: &Outputs) -> anyh
     kept::replace(&path, &text).with_context(|| format!("write {}", path.display()))
 }
 
-/// What was kept of a part; none if it was never deployed from here.
+/// The kept outputs of a part; `None` if it was never deployed from this checkout.
 pub(super) fn read(site: &DeployContext, part: Part) -> anyhow::Result<Option<Outputs>> {
     kept::read(&file(site, part), part)
 }
@@ -48,7 +48,7 @@ pub(super) fn forget(site: &DeployContext, part: Part) -> anyhow::Result<()> {
     }
 }
 
-/// What is known by now, of all parts.
+/// The known outputs of all parts.
 pub(super) fn known(site: &DeployContext) -> anyhow::Result<ResolvedOutputs> {
     let of = |part| -> anyhow::Result<Outputs> { Ok(read(site, part)?.unwrap_or_default()) };
     let (aws, gcp, foundation) = (of(Part::Aws)?, of(Part::Gcp)?, of(Part::Foundation)?);
@@ -76,7 +76,7 @@ pub(super) fn known(site: &DeployContext) -> anyhow::Result<ResolvedOutputs> {
     })
 }
 
-/// What was deployed in other regions. Google lets roles of one account in.
+/// The deployments in other regions. Google admits roles of one account.
 fn regions(
     site: &DeployContext,
     account: Option<&str>,
@@ -105,7 +105,7 @@ fn regions(
     regions.collect()
 }
 
-/// Renders the files that Terraform and a shell take, with all that is known.
+/// Renders the files for Terraform and a shell, with all known outputs.
 pub(super) fn render(site: &DeployContext, known: &ResolvedOutputs) -> Result<PathBuf, Failure> {
     let folder = site.checkout.root.join(files::folder(&site.settings));
     let rendered = files::render(&site.settings, known)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask outputs`: what a deploy gave, as the clouds know it now.
+//! `cargo xtask outputs`: the outputs of a deployment, read from the clouds.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `cargo xtask plan`: what a deploy would change.
+//! `cargo xtask plan`: the changes that a deploy would make.
 
 use args::Part;
 use cli::{Failure, Progress};

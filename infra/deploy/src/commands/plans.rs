@@ -1,4 +1,4 @@
-//! A plan: what a deploy would change, shown to a person and agreed to.
+//! A plan: the changes that a deploy would make, to be shown and confirmed.
 
 use std::fmt;
 
@@ -48,7 +48,7 @@ impl fmt::Display for Plans {
     }
 }
 
-/// Shows what will change, and asks. Nothing to change is nothing to ask.
+/// Shows the changes, and asks for confirmation, unless there are none.
 pub(super) fn show(
     site: &DeployContext,
     steps: Vec<Step>,

@@ -1,5 +1,6 @@
-//! The deployment, read where it is: a colleague may have deployed since, and of a fresh checkout, such as a workflow's, nothing
-//! is kept at all. What isn't known is left out, and a deploy would take it away; what is kept counts only where nothing can be read.
+//! Reads the outputs from the deployments: a colleague may have deployed since, and a fresh checkout, such as a workflow's, has
+//! no kept outputs. An unknown output would be missing in a deploy and so removed; kept outputs are used only if nothing can be
+//! read.
 
 use std::fs;
 use std::path::Path;
@@ -13,16 +14,16 @@ use super::components::{self, Observed};
 use super::known::{self, Outputs};
 use super::site::DeployContext;
 
-/// What to do where it can't be read.
+/// The treatment of a part that can't be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// Stop: something would be changed.
+    /// Fail: something would be changed.
     Refused,
-    /// Say so and go on.
+    /// Report it and go on.
     LeftOut,
 }
 
-/// Reads the outputs of each part, of other regions too, and keeps them.
+/// Reads the outputs of each part, including other regions, and keeps them.
 pub(super) async fn gather(
     site: &DeployContext,
     unreadable: Unreadable,
@@ -61,7 +62,7 @@ async fn observe(
     components::of(part)?.observe(site, progress).await
 }
 
-/// Keeps what was found. Where nothing can be read, what is kept stays, and its age is told.
+/// Keeps the outputs that were read. If nothing can be read, the kept ones stay, and their age is reported.
 fn take(
     site: &DeployContext,
     part: Part,
@@ -93,7 +94,7 @@ fn take(
             Ok(known::forget(site, part)?)
         }
         Ok(Observed::NotNamed) => Ok(()),
-        // Another account or project, which no file makes right.
+        // Another account or project, which kept outputs can't fix.
         Err(failure @ (Failure::Usage(_) | Failure::Interrupted(_))) => Err(failure),
         Err(failure) if file.exists() => {
             note(format!(
@@ -119,13 +120,13 @@ fn take(
     }
 }
 
-/// Names of outputs that are not the same.
+/// Names of outputs that differ.
 fn differences(kept: &Outputs, now: &Outputs) -> Vec<String> {
     let names = kept.keys().chain(now.keys().filter(|name| !kept.contains_key(*name)));
     names.filter(|name| kept.get(*name) != now.get(*name)).cloned().collect()
 }
 
-/// The age of a file, in words.
+/// The age of a file, as text.
 fn age(file: &Path) -> String {
     let written = fs::metadata(file).and_then(|metadata| metadata.modified());
     let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
@@ -172,7 +173,7 @@ mod tests {
         ])
     }
 
-    /// The kept values once that was found, and the text that was said.
+    /// The kept outputs after such a read, and the reported text.
     fn taken(
         site: &DeployContext,
         found: Result<Observed, Failure>,

@@ -1,4 +1,4 @@
-//! `cargo xtask render`: the values that Terraform, the stack and a shell take.
+//! `cargo xtask render`: writes the values for Terraform, the stack and a shell.
 
 use std::path::PathBuf;
 

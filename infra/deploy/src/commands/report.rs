@@ -1,4 +1,4 @@
-//! What a person sees while a command works, and what it prints in the end.
+//! The progress and the results that a command prints.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::terraform::Progress as TerraformProgress;
 use cli::Failure;
 use cli::Progress;
 
-/// What a stack operation does, line by line.
+/// Prints the progress of a stack operation, line by line.
 pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
     match what {
         StackProgress::Waiting { status } => {
@@ -30,7 +30,7 @@ pub(super) fn stack(progress: &Progress, what: &StackProgress<'_>) {
     }
 }
 
-/// What Terraform does, line by line.
+/// Prints the progress of Terraform, line by line.
 pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
     match what {
         TerraformProgress::WaitingForLock => {
@@ -61,7 +61,7 @@ pub(super) fn terraform(progress: &Progress, what: &TerraformProgress<'_>) {
     }
 }
 
-/// Prints a value on standard output, for a person or for a script.
+/// Prints a value on standard output, as text or as JSON.
 pub fn print<T: Serialize + fmt::Display>(value: &T, json: bool) -> Result<(), Failure> {
     if json {
         println!("{}", serde_json::to_string_pretty(value)?);

@@ -1,4 +1,4 @@
-//! A session with Terraform: one root, made ready, and the calls on it.
+//! A session with Terraform: one initialised root, and the calls on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,10 +16,10 @@ use super::{plans, report};
 use crate::plan::{Action, Change};
 use crate::terraform::{self, Error, Phase, Plan, Purpose, Root, Terraform};
 
-/// Calls under way of a program that takes Ctrl-C itself.
+/// Number of running programs that handle Ctrl-C themselves.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether Terraform is at work: it is told of Ctrl-C, ends what it is at, and is waited for.
+/// True if Terraform is running: it handles Ctrl-C itself, and must be waited for.
 pub(super) fn is_running() -> bool {
     RUNNING.load(Ordering::Relaxed) > 0
 }
@@ -39,38 +39,38 @@ impl Drop for Guard {
     }
 }
 
-/// The time to wait for what a cloud doesn't know yet.
+/// The waits for values that a cloud does not know yet.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
     /// The first pause; each further one is twice as long.
     first: Duration,
     /// The longest pause.
     longest: Duration,
-    /// After so long in all, it is given up.
+    /// The total time after which to give up.
     limit: Duration,
 }
 
-/// A metric that was made just before is known after up to 10 minutes.
+/// A new metric is usable after up to 10 minutes.
 const PATIENCE: Patience = Patience {
     first: Duration::from_secs(15),
     longest: Duration::from_mins(2),
     limit: Duration::from_mins(15),
 };
 
-/// A root that is ready.
+/// An initialised root.
 pub(super) struct Session<'s> {
     terraform: Terraform,
     root: Root,
     progress: &'s Progress,
     patience: Patience,
-    /// Addresses of what was made in this session.
+    /// Addresses of resources created in this session.
     made: Mutex<BTreeSet<String>>,
     /// True once this session has made or changed a grant on Google Cloud.
     granted: AtomicBool,
 }
 
 impl<'s> Session<'s> {
-    /// Finds the program, and gets the root ready.
+    /// Finds the program, and initialises the root.
     pub(super) async fn open(
         site: &DeployContext,
         root: Root,
@@ -101,8 +101,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Plans, shows, asks and applies. What failed only because the cloud doesn't know yet what was made just before is planned
-    /// and applied again, after pauses.
+    /// Plans, shows, confirms and applies. Changes that failed only because the cloud did not know a resource created just
+    /// before are planned and applied again, after pauses.
     pub(super) async fn deploy(&self, site: &DeployContext, yes: bool) -> Result<(), Failure> {
         let begun = tokio::time::Instant::now();
         let mut pause = self.patience.first;
@@ -124,7 +124,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Once. What was agreed to isn't asked again.
+    /// One try. Changes that were confirmed are not asked about again.
     async fn attempt(
         &self,
         site: &DeployContext,
@@ -157,7 +157,7 @@ impl<'s> Session<'s> {
         self.granted.load(Ordering::Relaxed)
     }
 
-    /// The changes, for looking at.
+    /// The changes, without applying them.
     pub(super) async fn look(&self, purpose: Purpose) -> Result<Plan, Failure> {
         self.progress.now(format!("{}: planning", self.root.name));
         let _running = Guard::new();
@@ -200,7 +200,7 @@ impl<'s> Session<'s> {
     }
 }
 
-/// A change, as far as agreeing to it goes.
+/// The parts of a change that a confirmation covers.
 fn brief(change: &Change) -> (String, &'static str) {
     let action = match change.action {
         Action::Add | Action::Import => "made",
@@ -224,7 +224,7 @@ pub(super) fn failed(error: Error) -> Failure {
     if error.is_environment() { Failure::missing(error) } else { error.into() }
 }
 
-/// Outputs as texts; those that are null are left out.
+/// Outputs as texts, without those that are null.
 fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
     let texts = outputs.into_iter().filter_map(|(name, value)| match value {
         Value::Null => None,
@@ -234,7 +234,7 @@ fn texts(outputs: BTreeMap<String, Value>) -> Outputs {
     texts.collect()
 }
 
-/// The content of a state, as far as it is read without the program.
+/// The part of a state that is read without Terraform.
 #[derive(serde::Deserialize)]
 pub(super) struct State {
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! Where a command works: the checkout, the environment's settings, and the clouds.
+//! The context of a command: the checkout, the environment's settings, and the clouds.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,16 +20,16 @@ use crate::smoke;
 use cli::Failure;
 use cli::Progress;
 
-/// Where a command works.
+/// The context of a command.
 #[derive(Debug)]
 pub struct DeployContext {
     /// The checkout.
     pub checkout: Checkout,
     /// The settings of the environment.
     pub settings: Settings,
-    /// The emulators; none: the real clouds.
+    /// The emulators; `None`: the real clouds.
     pub local: Option<LocalClouds>,
-    /// What was changed of the settings for this call.
+    /// Settings overridden for this call.
     pub(crate) sets: Vec<String>,
 }
 
@@ -47,14 +47,14 @@ impl DeployContext {
         Ok(Self { checkout: checkout.clone(), settings, local, sets: place.sets.clone() })
     }
 
-    /// The same clouds, for another environment.
+    /// The same clouds for another environment.
     pub(super) fn of(&self, environment: &str) -> Result<Self, Failure> {
         let settings = load(&self.checkout, Some(environment), &self.sets)?;
         let Self { checkout, local, sets, .. } = self;
         Ok(Self { checkout: checkout.clone(), settings, local: local.clone(), sets: sets.clone() })
     }
 
-    /// Where the clouds are.
+    /// The kind of the clouds.
     #[must_use]
     pub fn target(&self) -> DeployTarget {
         if self.local.is_some() { DeployTarget::Processes } else { DeployTarget::Cloud }
@@ -78,13 +78,13 @@ impl DeployContext {
         }
     }
 
-    /// Whether this environment is not just another one in another region.
+    /// True unless this environment is another one in another region.
     #[must_use]
     pub fn is_home(&self) -> bool {
         self.settings.project.region_of.is_none()
     }
 
-    /// Refuses where `what` is that of another environment.
+    /// Refuses the command if `what` belongs to another environment.
     pub fn at_home(&self, what: &str) -> Result<(), Failure> {
         let Some(home) = &self.settings.project.region_of else { return Ok(()) };
         let environment = &self.settings.project.environment;
@@ -93,7 +93,7 @@ impl DeployContext {
         )))
     }
 
-    /// What an earlier deploy of a part gave, by name.
+    /// The outputs of an earlier deploy of a part, by name.
     pub fn outputs(&self, part: Part) -> Result<BTreeMap<String, String>, Failure> {
         let environment = match part {
             Part::Gcp => self.settings.home(),
@@ -121,7 +121,7 @@ impl DeployContext {
         aws_config(endpoint, region, credentials).await
     }
 
-    /// What `cargo xtask build` made.
+    /// The manifest of `cargo xtask build`.
     pub(super) fn manifest(&self) -> Result<Manifest, Failure> {
         Manifest::read(&self.checkout.artifacts).map_err(Failure::missing)
     }
@@ -131,10 +131,10 @@ impl DeployContext {
         Symbol::parse(&self.settings.trading.smoke_symbol).context("read trading.smoke_symbol")
     }
 
-    /// How long a smoke test may take in a cloud whose grants are effective after `spread`.
+    /// The time limits of a smoke test in a cloud whose grants take effect after `spread`.
     pub(super) fn smoke_limits(&self, spread: Duration, granted: bool) -> smoke::Limits {
         let seen = Duration::from_secs(self.settings.trading.smoke_timeout_s.into());
-        // Grants on emulators are effective at once.
+        // Grants on emulators take effect at once.
         let spread = if self.local.is_some() { Duration::ZERO } else { spread };
         smoke::Limits { seen, spread, granted }
     }
@@ -148,14 +148,14 @@ impl DeployContext {
         Ok(intervals)
     }
 
-    /// Where the files of this environment are.
+    /// The folder of this environment's files.
     #[must_use]
     pub fn outputs_dir(&self) -> PathBuf {
         self.checkout.root.join("outputs").join(&self.settings.project.environment)
     }
 
-    /// Waits until no other command of this checkout changes this environment's stacks, and keeps the others from it for as
-    /// long as the lock is held.
+    /// Waits until no other command of this checkout changes this environment's stacks, and keeps others waiting as long as
+    /// the lock is held.
     pub(super) async fn lock(&self, deed: &str, progress: &Progress) -> Result<Lock, Failure> {
         let environment = &self.settings.project.environment;
         let path = Lock::file(&self.checkout.root, environment);

@@ -1,4 +1,4 @@
-//! `CloudFormation` as far as the engine needs it: stacks, their change sets and their events.
+//! The part of `CloudFormation` that the engine needs: stacks, their change sets and their events.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Answer, Call};
 
 pub(crate) const ACCOUNT: &str = "000000000000";
-/// The status of a stack that was not made yet.
+/// The status of a stack that was not deployed yet.
 const REVIEW: &str = "REVIEW_IN_PROGRESS";
 
 /// All stacks of an account.
@@ -14,9 +14,10 @@ const REVIEW: &str = "REVIEW_IN_PROGRESS";
 pub(crate) struct Stacks {
     pub(crate) by_name: BTreeMap<String, Stack>,
     pub(crate) sets: BTreeMap<String, Set>,
-    /// Another change set of a stack takes those away that are there, so that two plans at once are each other's end.
+    /// If set, a new change set of a stack deletes the earlier ones, so that two concurrent plans invalidate each
+    /// other.
     pub(crate) one_set_a_stack: bool,
-    /// Looks at a change set before it is made.
+    /// Polls of a change set before it is complete.
     pub(crate) looks: u32,
     pub(crate) numbers: u32,
 }
@@ -88,7 +89,7 @@ impl Stacks {
             }
             "DescribeChangeSet" => self.look(&field("ChangeSetName"), action),
             "ListChangeSets" => {
-                // By name only, as the emulator.
+                // By name only, like the emulator.
                 let all = self.sets.iter().filter(|(_, set)| set.stack == given);
                 let all =
                     all.map(|(id, _)| format!("<member><ChangeSetId>{id}</ChangeSetId></member>"));

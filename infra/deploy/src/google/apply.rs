@@ -1,4 +1,4 @@
-//! Makes what a plan says, and takes a deployment away.
+//! Applies a plan, and deletes a deployment.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,19 +17,19 @@ use super::topology::Topology;
 use super::{Endpoints, Error};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
-/// Names and URLs, under the names that the outputs of `terraform-gcp/` have.
+/// Names and URLs, under the names of `terraform-gcp/`'s outputs.
 pub type Outputs = BTreeMap<String, String>;
 
-/// Something that is being done, or was.
+/// A step of an apply or destroy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// Such as `make`.
+    /// The verb, such as `make`.
     pub doing: &'static str,
     /// The full name.
     pub address: String,
-    /// Such as `google_pubsub_topic`.
+    /// The resource's type, such as `google_pubsub_topic`.
     pub resource_type: String,
-    /// How long it took, once it is done.
+    /// Its duration, once it is done.
     pub took: Option<Duration>,
 }
 
@@ -43,11 +43,11 @@ impl fmt::Display for Step {
     }
 }
 
-/// Is told of every step, before and after.
+/// A callback for every step, before and after.
 pub type OnStep<'a> = &'a mut (dyn FnMut(&Step) + Send);
 
-/// Makes what the plan says and gives the outputs. What was done in the meantime is no trouble, and what an interrupted
-/// apply left undone, the next plan has.
+/// Applies the plan and returns the outputs. Changes made meanwhile by others are no errors, and changes that an
+/// interrupted apply left are part of the next plan.
 pub async fn apply(
     plan: &Plan,
     desired: &Desired,
@@ -92,12 +92,12 @@ async fn execute(change: &Change, desired: &Desired, clients: &Clients) -> Resul
     if *action == Action::Remove {
         return delete(clients, resource_type, address).await;
     }
-    // The services that were made before have their URLs now.
+    // Services created before have their URLs now.
     let uris = clients.uris(desired).await?;
     let is_it = |wanted: &DesiredItem| {
         wanted.resource_type() == resource_type && wanted.address(&desired.settings) == *address
     };
-    // A plan of other settings: what isn't wanted any more isn't made.
+    // The plan is of other settings: resources that are no longer wanted are skipped.
     let Some(wanted) = desired.all(&uris).into_iter().find(is_it) else { return Ok(()) };
     if *replacement == Replacement::Yes {
         delete(clients, resource_type, address).await?;
@@ -106,7 +106,7 @@ async fn execute(change: &Change, desired: &Desired, clients: &Clients) -> Resul
     settle(clients, desired, wanted, there.then_some(properties)).await
 }
 
-/// Makes it, or changes those of its properties.
+/// Creates the resource, or changes these properties.
 async fn settle(
     clients: &Clients,
     desired: &Desired,
@@ -130,7 +130,7 @@ async fn settle(
     }
 }
 
-/// Deletes what isn't there with success. A bucket must be empty.
+/// Deletes a resource; a missing one is success. A bucket must be empty.
 async fn delete(clients: &Clients, resource_type: &str, address: &str) -> Result<(), Error> {
     let name = address.rsplit('/').next().unwrap_or(address);
     match resource_type {
@@ -143,7 +143,7 @@ async fn delete(clients: &Clients, resource_type: &str, address: &str) -> Result
     }
 }
 
-/// What an apply of these settings gives, as far as it is there.
+/// The outputs of an apply of these settings, for the resources that exist.
 pub async fn outputs(settings: &Settings, endpoints: &Endpoints) -> Result<Outputs, Error> {
     let clients = Clients::open(endpoints, settings).await?;
     let gcp = &settings.gcp;
@@ -177,14 +177,14 @@ pub async fn outputs(settings: &Settings, endpoints: &Endpoints) -> Result<Outpu
     Ok(outputs)
 }
 
-/// Deletes a deployment of these settings, however much of it is there, with all that it holds.
+/// Deletes a deployment of these settings with all its data, complete or not.
 pub async fn destroy(
     settings: &Settings,
     endpoints: &Endpoints,
     on_step: OnStep<'_>,
 ) -> Result<(), Error> {
     let clients = Clients::open(endpoints, settings).await?;
-    // By labels; and by name what somebody took the labels from.
+    // By labels, and by name those whose labels were removed.
     let mut items = clients.labelled(settings).await?;
     let named = by_name(settings).into_iter().filter(|item| !items.contains(item));
     items.extend(named.collect::<Vec<_>>());

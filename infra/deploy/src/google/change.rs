@@ -1,4 +1,4 @@
-//! What would change, and what was changed by hand: two readings of one comparison.
+//! Changes of a deploy, and drift: two readings of one comparison.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,19 +12,19 @@ use super::pubsub::in_place;
 use super::{Endpoints, Error};
 use crate::plan::{Action, Change, PropertyChange, Replacement};
 
-/// What an apply would do, in its order.
+/// The changes of an apply, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// `PREFIX-ENVIRONMENT`.
     pub deployment: String,
     /// The project's id.
     pub project: String,
-    /// Resource by resource.
+    /// The changes of each resource.
     pub changes: Vec<Change>,
 }
 
 impl Plan {
-    /// Whether there is nothing to do.
+    /// True if there are no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
@@ -42,7 +42,7 @@ impl fmt::Display for Plan {
     }
 }
 
-/// What an apply would do. Changes nothing.
+/// The changes that an apply would make. Changes nothing.
 pub async fn plan(desired: &Desired, endpoints: &Endpoints) -> Result<Plan, Error> {
     let clients = Clients::open(endpoints, &desired.settings).await?;
     let changes = changes(desired, &clients).await?;
@@ -54,8 +54,8 @@ pub async fn plan(desired: &Desired, endpoints: &Endpoints) -> Result<Plan, Erro
     })
 }
 
-/// What was changed by hand since the last apply, if settings and binaries are still those: `before` is what was
-/// applied, `after` what is there.
+/// The changes made by other means since the last apply, provided that settings and binaries are the same:
+/// `before` is the applied value, `after` the observed one.
 pub async fn drift(desired: &Desired, endpoints: &Endpoints) -> Result<Vec<Change>, Error> {
     let clients = Clients::open(endpoints, &desired.settings).await?;
     let changes = changes(desired, &clients).await?;
@@ -99,7 +99,7 @@ pub(super) async fn changes(desired: &Desired, clients: &Clients) -> Result<Vec<
                     && anew.contains(&subscription.topic)
                     && properties.iter().all(|change| change.path != "topic")
                 {
-                    // It would be left without a topic.
+                    // The subscription would lose its topic.
                     properties.push(PropertyChange {
                         path: "topic".to_owned(),
                         before: there.get("topic").cloned(),
@@ -118,7 +118,7 @@ pub(super) async fn changes(desired: &Desired, clients: &Clients) -> Result<Vec<
         changes.extend(change);
         wanted_names.insert((wanted.resource_type(), address));
     }
-    // What is ours and isn't wanted any more goes first: a subscription's new name is no second subscriber.
+    // Unwanted resources of this deployment are deleted first: a renamed subscription must not exist twice.
     let labelled = clients.labelled(&desired.settings).await?;
     let unwanted = labelled
         .into_iter()
@@ -147,7 +147,7 @@ fn replacement(wanted: &DesiredItem, properties: &[PropertyChange]) -> Replaceme
     let in_place = properties.is_empty()
         || match wanted {
             DesiredItem::Bucket(..) => properties.iter().all(|change| change.path != "location"),
-            // Its labels are all that it has.
+            // Labels are its only properties.
             DesiredItem::Topic(_) => false,
             DesiredItem::Subscription(_) => in_place(properties),
             DesiredItem::Service(_) | DesiredItem::Job(..) => true,

@@ -1,4 +1,4 @@
-//! Everything on Google's side as the settings and the artifacts want it.
+//! The wanted state of Google's side, from the settings and the artifacts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::local::run::{Job, Service, ServiceState};
 const INGEST: &str = "gcp-ingest";
 const REPLICATE: &str = "gcp-replicate";
 
-/// Everything on Google's side as it is wanted. On emulators only: on Google Cloud itself it belongs to Terraform.
+/// The wanted state of Google's side. On emulators only: on Google Cloud itself it is Terraform's.
 #[derive(Clone, Debug)]
 pub struct Desired {
     pub(super) settings: Settings,
@@ -34,7 +34,7 @@ pub(super) struct DesiredService {
     sha256: String,
 }
 
-/// When replicate runs.
+/// The schedule of replicate.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     path: String,
@@ -42,14 +42,14 @@ pub(super) struct Schedule {
     paused: bool,
 }
 
-/// The services' URLs, where they are known.
+/// The services' URLs, if known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Uris {
     pub(super) ingest: Option<String>,
     pub(super) replicate: Option<String>,
 }
 
-/// One thing that is wanted.
+/// A wanted resource.
 #[derive(Clone, Debug)]
 pub(super) enum DesiredItem {
     Bucket(String, Properties),
@@ -60,8 +60,8 @@ pub(super) enum DesiredItem {
 }
 
 impl Desired {
-    /// What the settings want, with the binaries that the manifest in the folder `artifacts` names. Replicate is wanted
-    /// where there is a binary of it; `replicate_env` is what it is told besides, such as where its peer is.
+    /// The wanted state of the settings, with the binaries in the manifest of the folder `artifacts`. Replicate is
+    /// included if it has a binary; `replicate_env` are its additional variables, such as its peer's address.
     pub fn new(
         settings: &Settings,
         artifacts: &Path,
@@ -90,7 +90,7 @@ impl Desired {
                     every_s: schedule::period_s(&replicate.schedule)?,
                     paused: replicate.paused,
                 };
-                // One run at a time, as terraform-gcp/ has it.
+                // One run at a time, as in terraform-gcp/.
                 Some((service(replicate_name(settings), REPLICATE, env, 1)?, schedule))
             }
             None => None,
@@ -98,7 +98,7 @@ impl Desired {
         Ok(Self { topology: Topology::of(settings), settings: settings.clone(), ingest, replicate })
     }
 
-    /// All that is wanted, in the order in which it is made.
+    /// All wanted resources, in the order of their creation.
     pub(super) fn all(&self, uris: &Uris) -> Vec<DesiredItem> {
         let settings = &self.settings;
         let bucket = DesiredItem::Bucket(names::gcp_bucket(settings), storage::wanted());
@@ -130,7 +130,7 @@ impl Desired {
     }
 }
 
-/// The service that copies from the peer, and its job; as terraform-gcp/ names it where no setting does.
+/// The service that copies from the peer, and its job; by default with the name in terraform-gcp/.
 #[must_use]
 pub fn replicate_name(settings: &Settings) -> String {
     let own = settings.gcp.replicate.service.clone();
@@ -206,7 +206,7 @@ impl DesiredItem {
     }
 }
 
-/// Types of resources, as Terraform's provider has them.
+/// Resource types, as Terraform's provider names them.
 pub(super) const BUCKET: &str = "google_storage_bucket";
 pub(super) const TOPIC: &str = "google_pubsub_topic";
 pub(super) const SUBSCRIPTION: &str = "google_pubsub_subscription";
@@ -217,7 +217,7 @@ pub(super) fn bucket_address(name: &str) -> String {
     format!("projects/_/buckets/{name}")
 }
 
-/// The full name of what belongs to a region.
+/// The full name of a regional resource.
 pub(super) fn regional(settings: &Settings, kind: &str, name: &str) -> String {
     format!("projects/{}/locations/{}/{kind}/{name}", settings.gcp.project, settings.gcp.region)
 }

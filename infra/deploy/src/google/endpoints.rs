@@ -1,4 +1,4 @@
-//! Where the emulators of Google's services are. There is no way to say Google Cloud itself here.
+//! Endpoints of the emulators of Google's services. They can't name Google Cloud itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::Error;
 
-/// The variable that names the stand-in for Cloud Run and Cloud Scheduler.
+/// The variable with the address of the local replacement for Cloud Run and Cloud Scheduler.
 pub const RUN_VARIABLE: &str = "TWINCLOUD_LOCAL_RUN";
 
-/// How long an emulator may take to accept a connection.
+/// The timeout of a connection to an emulator.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Emulators of Google's services, each as a URL.
@@ -23,13 +23,13 @@ pub struct Endpoints {
     pub firestore: String,
     /// Cloud Storage.
     pub storage: String,
-    /// What stands in for Cloud Run and Cloud Scheduler; see [`crate::local::run`].
+    /// The local replacement for Cloud Run and Cloud Scheduler; see [`crate::local::run`].
     pub run: String,
 }
 
 impl Endpoints {
-    /// Reads the variables that [`variables`](Self::variables) gives. One that is missing is an error: what isn't an
-    /// emulator belongs to Terraform.
+    /// Reads the variables of [`variables`](Self::variables). A missing one is an error: a service without an emulator
+    /// is Terraform's.
     pub fn from_vars(get: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let endpoint = |variable: &'static str| {
             let host = get(variable).filter(|host| !host.is_empty());
@@ -46,7 +46,7 @@ impl Endpoints {
         Ok(endpoints)
     }
 
-    /// The variables by which Google's and this project's own tools are pointed there.
+    /// The variables that direct Google's and this project's own tools to the emulators.
     #[must_use]
     pub fn variables(&self) -> BTreeMap<String, String> {
         let mut variables = self.for_services();
@@ -54,7 +54,7 @@ impl Endpoints {
         variables
     }
 
-    /// Those of them that a service gets: none by which it could start another.
+    /// The variables that a service gets: none with which it could start another one.
     pub(super) fn for_services(&self) -> BTreeMap<String, String> {
         let host =
             |url: &String| url.trim_start_matches("http://").trim_end_matches('/').to_owned();
@@ -67,7 +67,7 @@ impl Endpoints {
         .into()
     }
 
-    /// Whether each is an emulator, and is there. Google's client would try for half a minute to reach one that isn't.
+    /// Checks that each is a reachable emulator. Google's client would try for half a minute to reach a missing one.
     pub(super) async fn check(&self) -> Result<(), Error> {
         for (service, url) in self.named() {
             let unreachable =
@@ -91,7 +91,7 @@ impl Endpoints {
     }
 }
 
-/// Of an emulator's URL. A URL of Google's own is refused, and one with TLS, which no emulator speaks.
+/// The host and port of an emulator's URL. Refuses URLs of Google's own, and TLS, which no emulator supports.
 fn host_and_port(url: &str) -> Result<String, Error> {
     let refused = || Error::NotAnEmulator { endpoint: url.to_owned() };
     let parsed = reqwest::Url::parse(url).map_err(|_| refused())?;

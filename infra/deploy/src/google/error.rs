@@ -1,4 +1,4 @@
-//! Why Google's side isn't what the settings say.
+//! Failures of the engine for Google's emulators.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use google_cloud_gax::error::Error as ApiError;
 use google_cloud_gax::error::rpc::Code;
 
-/// How long one call may take, with all its retries.
+/// The timeout of one call, with all its retries.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why Google's side isn't what the settings say.
+/// The reason why Google's side differs from the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A variable that names an emulator has no value.
@@ -28,16 +28,16 @@ pub enum Error {
         /// The endpoint.
         endpoint: String,
     },
-    /// Nobody listens there.
+    /// The emulator refuses connections.
     #[error(
         "reach {service} at {endpoint}: {problem}; are the local clouds still there? start them with `cargo xtask up`"
     )]
     Unreachable {
-        /// Such as `Pub/Sub`.
+        /// The service, such as `Pub/Sub`.
         service: &'static str,
         /// Its endpoint.
         endpoint: String,
-        /// What went wrong.
+        /// The error.
         problem: String,
     },
     /// No client could be built.
@@ -47,50 +47,50 @@ pub enum Error {
     Client {
         /// The endpoint, or Google's own.
         endpoint: String,
-        /// What went wrong.
+        /// The error.
         problem: String,
     },
     /// A call was refused.
     #[error("{action} {name}: {cause}")]
     Call {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The full name of the topic or subscription.
         name: String,
-        /// What came back.
+        /// The error.
         cause: Box<ApiError>,
     },
     /// A call wasn't answered.
     #[error("{action} {name}: no answer within {} s; check the endpoint", CALL_TIMEOUT.as_secs())]
     NoAnswer {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The full name of the topic or subscription.
         name: String,
     },
-    /// A request didn't come through.
+    /// A request failed.
     #[error("{action} {name}; check the endpoint")]
     Request {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The full name.
         name: String,
-        /// What went wrong.
+        /// The error.
         source: reqwest::Error,
     },
     /// A request was refused.
     #[error("{action} {name}: {status}: {answer}")]
     Refused {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The full name.
         name: String,
         /// The HTTP status.
         status: u16,
-        /// What came back.
+        /// The answer's text.
         answer: String,
     },
-    /// Someone else has a bucket of this name; the names are shared by all projects.
+    /// Another project has a bucket of this name; the names are shared by all projects.
     #[error(
         "the bucket name {bucket} is taken by another project; choose another gcp.bucket_prefix"
     )]
@@ -98,7 +98,7 @@ pub enum Error {
         /// The bucket.
         bucket: String,
     },
-    /// A bucket can't be made elsewhere while it holds something.
+    /// A bucket can't be moved while it has objects.
     #[error(
         "replace bucket {bucket}: it holds objects, and a bucket can't be moved; set gcp.archive.location back, or empty it with `cargo xtask destroy gcp` first"
     )]
@@ -106,7 +106,7 @@ pub enum Error {
         /// The bucket.
         bucket: String,
     },
-    /// Somebody goes on to fill a bucket that is to be deleted.
+    /// Another writer keeps filling a bucket that is to be deleted.
     #[error(
         "delete bucket {bucket}: somebody goes on to write into it; stop that, then run the same command again"
     )]
@@ -114,15 +114,15 @@ pub enum Error {
         /// The bucket.
         bucket: String,
     },
-    /// A service didn't come up.
+    /// A service did not become ready.
     #[error("start {service}: {problem}\nthe revision before it, if there was one, goes on")]
     Service {
         /// The service's name.
         service: String,
-        /// Why, with the end of its log.
+        /// The reason, with the end of its log.
         problem: String,
     },
-    /// There is no such binary among the artifacts.
+    /// The binary is missing among the artifacts.
     #[error("find {artifact} in {}: it isn't there; run `cargo xtask build` first", manifest.display())]
     NoArtifact {
         /// The binary's name.
@@ -133,7 +133,7 @@ pub enum Error {
     /// The artifacts can't be read.
     #[error("{0}; run `cargo xtask build` first")]
     Package(infra::package::Error),
-    /// The file isn't what the manifest says.
+    /// The file differs from the manifest.
     #[error("{} isn't what manifest.json says (SHA-256 {found}, not {expected}); package again", path.display())]
     Changed {
         /// The artifact's file.
@@ -143,7 +143,7 @@ pub enum Error {
         /// The manifest's.
         expected: String,
     },
-    /// A schedule that is no period.
+    /// A schedule that is not a plain period.
     #[error(
         "gcp.replicate.schedule {schedule:?} is no plain period, and the local scheduler knows only those: `*/N * * * *`, `M * * * *`, `M */N * * *` and `M H * * *`"
     )]
@@ -151,18 +151,18 @@ pub enum Error {
         /// The schedule.
         schedule: String,
     },
-    /// More below one document than a deployment makes.
+    /// Collections nested deeper than a deployment creates.
     #[error("delete {name}: collections lie more than {depth_max} deep in it; delete it by hand")]
     TooDeep {
         /// The collection.
         name: String,
-        /// The bound.
+        /// The most levels.
         depth_max: usize,
     },
 }
 
 impl Error {
-    /// Whether something that must be there is missing, rather than that something went wrong with it.
+    /// True if something required is missing, as opposed to an operation that failed.
     #[must_use]
     pub fn is_environment(&self) -> bool {
         matches!(
@@ -176,7 +176,7 @@ impl Error {
     }
 }
 
-/// Does a call of Google's client within the bound.
+/// Makes a call of Google's client with the timeout.
 pub(super) async fn bounded<T>(
     action: &'static str,
     name: &str,
@@ -192,7 +192,7 @@ pub(super) async fn bounded<T>(
     }
 }
 
-/// The answer; none where there is no such thing.
+/// The answer; `None` if the resource is missing.
 pub(super) fn if_there<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(found) => Ok(Some(found)),

@@ -1,4 +1,5 @@
-//! Deletes a collection with all below it. Firestore has no call for that: documents go, and collections with them.
+//! Deletes a collection with everything below it. Firestore has no call for that: documents are deleted, and
+//! collections vanish with them.
 
 use std::collections::VecDeque;
 
@@ -10,11 +11,11 @@ use super::Error;
 use super::error::CALL_TIMEOUT;
 use super::http::{Http, send};
 
-/// Documents deleted together; Firestore takes 500.
+/// Documents deleted together; Firestore allows 500.
 const BATCH: usize = 300;
-/// A candle lies two collections deep.
+/// The most levels of collections; a candle is at the second.
 const DEPTH_MAX: usize = 8;
-/// What the emulator takes as an administrator's token.
+/// The token that the emulator accepts as an administrator's.
 const OWNER: &str = "owner";
 
 /// A database at an endpoint.
@@ -50,12 +51,12 @@ impl Firestore {
         Ok(Self { http, project: project.to_owned(), database: database.to_owned() })
     }
 
-    /// Whether there is a document in the collection, or below it.
+    /// True if the collection has a document, at any level.
     pub(super) async fn has(&self, collection: &str) -> Result<bool, Error> {
         Ok(!self.documents(collection, None, 1).await?.documents.is_empty())
     }
 
-    /// Deletes all documents of a collection and below it, and says how many there were.
+    /// Deletes all documents of a collection, at all levels, and returns their number.
     pub(super) async fn delete(&self, collection: &str) -> Result<u64, Error> {
         let mut deleted = 0;
         let mut open = VecDeque::from([(collection.to_owned(), 0)]);
@@ -83,7 +84,7 @@ impl Firestore {
         Ok(deleted)
     }
 
-    /// A page of the documents of a collection, and of those that are only there as parents of others.
+    /// A page of the documents of a collection, including those that only exist as parents of others.
     async fn documents(
         &self,
         collection: &str,
@@ -105,7 +106,7 @@ impl Firestore {
         Ok(answer.json::<Collections>()?.collection_ids)
     }
 
-    /// Those that are only there as parents are deleted too, which does nothing.
+    /// Deletes documents; deleting one that only exists as a parent does nothing.
     async fn delete_documents(&self, path: &str, documents: &[Document]) -> Result<u64, Error> {
         if documents.is_empty() {
             return Ok(0);
@@ -118,7 +119,7 @@ impl Firestore {
         Ok(documents.len() as u64)
     }
 
-    /// A request to a path below the database's root; `verb` is a colon and a word, or nothing.
+    /// A request to a path below the database's root; `verb` is a colon and a word, or empty.
     fn request(&self, method: Method, path: &str, verb: &str) -> Result<RequestBuilder, Error> {
         let root = self.root();
         let mut segments: Vec<&str> = root.split('/').collect();

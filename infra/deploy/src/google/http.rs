@@ -1,4 +1,4 @@
-//! JSON over HTTP, with a bound on every call.
+//! JSON over HTTP, with a timeout on every call.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub(super) struct Http {
     token: Option<&'static str>,
 }
 
-/// What came back.
+/// An answer of the service.
 pub(super) struct Answer {
     action: &'static str,
     name: String,
@@ -37,7 +37,7 @@ impl Http {
         Self { token: Some(token), ..self }
     }
 
-    /// A request to the base's URL with these further segments, which are escaped.
+    /// A request to the base URL with these further segments, which are escaped.
     pub(super) fn request<'a>(
         &self,
         method: Method,
@@ -54,7 +54,7 @@ impl Http {
     }
 }
 
-/// Sends it. `action` and `name` are for what went wrong.
+/// Sends the request. `action` and `name` are for error messages.
 pub(super) async fn send(
     request: RequestBuilder,
     action: &'static str,
@@ -68,12 +68,12 @@ pub(super) async fn send(
 }
 
 impl Answer {
-    /// The answer if it is a good one.
+    /// The answer if it is a success.
     pub(super) fn good(self) -> Result<Self, Error> {
         if self.status.is_success() { Ok(self) } else { Err(self.refused()) }
     }
 
-    /// The answer if it is a good one; none if there is no such thing.
+    /// The answer if it is a success; `None` if the resource is missing.
     pub(super) fn if_there(self) -> Result<Option<Self>, Error> {
         if self.status == StatusCode::NOT_FOUND { Ok(None) } else { self.good().map(Some) }
     }
@@ -96,7 +96,7 @@ impl Answer {
         }
     }
 
-    /// What the answer says went wrong: Google puts it into `error.message`.
+    /// The answer's error message, which Google puts into `error.message`.
     fn message(&self) -> String {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let said = json["error"]["message"].as_str().or_else(|| json["error"].as_str());

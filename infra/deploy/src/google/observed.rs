@@ -1,4 +1,4 @@
-//! What there is on Google's side: read by name, and found by its labels.
+//! The observed state of Google's side: resources read by name, and found by labels.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,10 +21,10 @@ use crate::local::run::Job;
 /// Labels that say whose something is; the others may change.
 const OWNER_LABELS: [&str; 3] = ["project", "environment", "managed-by"];
 
-/// Something that is there.
+/// An existing resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Item {
-    /// Such as `google_pubsub_topic`.
+    /// The type, such as `google_pubsub_topic`.
     pub resource_type: String,
     /// Its full name.
     pub name: String,
@@ -36,7 +36,7 @@ impl fmt::Display for Item {
     }
 }
 
-/// The four emulators.
+/// Clients of the four emulators.
 pub(super) struct Clients {
     pub(super) pubsub: Admin,
     pub(super) storage: Storage,
@@ -45,7 +45,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Opens them, if all are there.
+    /// Opens the clients, if all emulators are reachable.
     pub(super) async fn open(endpoints: &Endpoints, settings: &Settings) -> Result<Self, Error> {
         endpoints.check().await?;
         let gcp = &settings.gcp;
@@ -57,7 +57,7 @@ impl Clients {
         })
     }
 
-    /// The services' URLs, for those that are there.
+    /// The URLs of the services that exist.
     pub(super) async fn uris(&self, desired: &Desired) -> Result<Uris, Error> {
         let ingest = self.run.service(&desired.ingest.name).await?.map(|service| service.uri);
         let replicate = match &desired.replicate {
@@ -67,7 +67,7 @@ impl Clients {
         Ok(Uris { ingest, replicate })
     }
 
-    /// What is wanted as it is now, if it is there.
+    /// The current properties of a wanted resource, if it exists.
     pub(super) async fn read(&self, wanted: &DesiredItem) -> Result<Option<Properties>, Error> {
         Ok(match wanted {
             DesiredItem::Bucket(name, _) => self.storage.bucket(name).await?,
@@ -88,7 +88,7 @@ impl Clients {
         })
     }
 
-    /// What carries the labels of these settings, in the order in which it is deleted.
+    /// Resources with the labels of these settings, in the order of their deletion.
     pub(super) async fn labelled(&self, settings: &Settings) -> Result<Vec<Item>, Error> {
         let tags = tags(settings);
         let ours = |labels: &dyn Fn(&str) -> Option<String>| {
@@ -122,14 +122,14 @@ impl Clients {
     }
 }
 
-/// Whoever calls goes before who is called.
+/// Position in the order of deletion: callers before the services that they call.
 pub(super) fn rank(item: &Item) -> usize {
     let order = [JOB, SUBSCRIPTION, SERVICE, TOPIC, BUCKET];
     order.iter().position(|of| *of == item.resource_type).unwrap_or(order.len())
 }
 
-/// What of a deployment of these settings is there: by labels, and where an emulator keeps none, by name. After a
-/// destroy, nothing.
+/// The existing resources of a deployment of these settings: by labels, or by name if an emulator keeps none.
+/// None after a destroy.
 pub async fn inventory(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<Item>, Error> {
     let clients = Clients::open(endpoints, settings).await?;
     let mut items = clients.labelled(settings).await?;

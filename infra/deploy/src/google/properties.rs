@@ -1,4 +1,4 @@
-//! A resource as a flat list of properties: what is compared, and what a plan shows.
+//! A resource as a flat list of properties, to be compared and shown in a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use google_cloud_wkt as wkt;
 use crate::local::run::{Job, JobState, ServiceState};
 use crate::plan::PropertyChange;
 
-/// What is known only when something else has been made.
+/// A value known only after another resource is created.
 pub(super) const UNKNOWN: &str = "(known after apply)";
 
-/// Values by path, such as `push_config.push_endpoint`. What has no value is left out.
+/// Values by path, such as `push_config.push_endpoint`, without empty ones.
 pub(super) type Properties = BTreeMap<String, String>;
 
-/// What differs, by path.
+/// The differences, by path.
 pub(super) fn differences(before: &Properties, after: &Properties) -> Vec<PropertyChange> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = paths.into_iter().filter(|path| before.get(*path) != after.get(*path));
@@ -99,7 +99,7 @@ impl From<&JobState> for Job {
     }
 }
 
-/// `1.5s`, as Google's JSON has it.
+/// A duration as in Google's JSON, such as `1.5s`.
 fn in_seconds(duration: wkt::Duration) -> String {
     let (seconds, nanos) = (duration.seconds(), duration.nanos());
     if nanos == 0 {

@@ -1,4 +1,4 @@
-//! Topics and subscriptions as they are: read, made, changed and deleted through Google's own client.
+//! Topics and subscriptions: read, created, changed and deleted through Google's own client.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,8 @@ use super::Error;
 use super::error::{bounded, has_code, if_there};
 use crate::plan::PropertyChange;
 
-/// What can be changed of a subscription; of a topic, nothing that is set here. That a subscription doesn't expire is
-/// settled when it is made, and so are labels: the emulator refuses to be told again.
+/// Properties of a subscription that can be changed; a topic has none that is set here. Expiry and labels are set at
+/// the creation only: the emulator refuses to change them.
 const MUTABLE: [&str; 5] = [
     "ack_deadline_seconds",
     "message_retention_duration",
@@ -23,12 +23,12 @@ const MUTABLE: [&str; 5] = [
     "retry_policy",
 ];
 
-/// The part of a property's path by which Pub/Sub knows it.
+/// The part of a property's path that Pub/Sub uses.
 fn field(change: &PropertyChange) -> &str {
     change.path.split('.').next().unwrap_or_default()
 }
 
-/// Whether a subscription can be changed so, or must be made anew.
+/// True if a subscription can be changed in place, without recreating it.
 pub(super) fn in_place(changes: &[PropertyChange]) -> bool {
     changes.iter().all(|change| MUTABLE.contains(&field(change)))
 }
@@ -61,7 +61,7 @@ impl Admin {
         if_there(bounded("read topic", name, call).await)
     }
 
-    /// One that is there is success: another run, or a try of this very call, has made it.
+    /// Creates a topic. An existing one is success: another run, or an earlier try of this call, has created it.
     pub(super) async fn create_topic(&self, topic: Topic) -> Result<(), Error> {
         let name = topic.name.clone();
         let call = self.topics.create_topic().with_request(topic).send();
@@ -98,7 +98,7 @@ impl Admin {
         unless(Code::AlreadyExists, made)
     }
 
-    /// Changes what differs. See [`in_place`].
+    /// Applies these changes. See [`in_place`].
     pub(super) async fn update_subscription(
         &self,
         subscription: Subscription,
@@ -136,7 +136,7 @@ async fn turned<T, E>(item: impl Future<Output = Option<Result<T, E>>>) -> Resul
     item.await.transpose()
 }
 
-/// What was to be done is done already if that is the answer.
+/// Treats an answer with `code` as success: the change is done already.
 fn unless(code: Code, answer: Result<(), Error>) -> Result<(), Error> {
     match answer {
         Err(Error::Call { cause, .. }) if has_code(&cause, code) => Ok(()),

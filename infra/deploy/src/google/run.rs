@@ -1,4 +1,4 @@
-//! Services and jobs, at what stands in for Cloud Run and Cloud Scheduler.
+//! Services and jobs of the local replacement for Cloud Run and Cloud Scheduler.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// At what stands in for Cloud Run, `LocalClouds::run_endpoint`.
+    /// The client of the replacement at `LocalClouds::run_endpoint`.
     pub fn new(endpoint: &str) -> Result<Self, Error> {
         Ok(Self { http: Http::new(endpoint, TIMEOUT)? })
     }
@@ -33,12 +33,12 @@ impl Run {
         self.list("jobs").await
     }
 
-    /// A service, if it is there.
+    /// A service, if it exists.
     pub async fn service(&self, name: &str) -> Result<Option<ServiceState>, Error> {
         self.get("services", name).await
     }
 
-    /// A job, if it is there.
+    /// A job, if it exists.
     pub async fn job(&self, name: &str) -> Result<Option<JobState>, Error> {
         self.get("jobs", name).await
     }
@@ -56,18 +56,18 @@ impl Run {
         answer.good()?.json()
     }
 
-    /// Makes or replaces a job.
+    /// Creates or replaces a job.
     pub async fn put_job(&self, name: &str, job: &Job) -> Result<JobState, Error> {
         let request = self.http.request(Method::PUT, ["v1", "jobs", name])?;
         send(request.json(job), "make job", name).await?.good()?.json()
     }
 
-    /// Ends a service. One that isn't there is success.
+    /// Ends a service. A missing one is success.
     pub async fn delete_service(&self, name: &str) -> Result<(), Error> {
         self.delete("services", name).await
     }
 
-    /// Deletes a job. One that isn't there is success.
+    /// Deletes a job. A missing one is success.
     pub async fn delete_job(&self, name: &str) -> Result<(), Error> {
         self.delete("jobs", name).await
     }

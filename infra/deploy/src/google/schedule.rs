@@ -1,4 +1,4 @@
-//! A cron expression as a period: all that the local scheduler knows.
+//! A cron expression as a period, which is all that the local scheduler supports.
 
 use super::Error;
 

@@ -1,4 +1,4 @@
-//! The raw archive's bucket, over JSON: no emulator speaks the client's gRPC.
+//! The raw archive's bucket, over JSON: no emulator supports the client's gRPC.
 
 use infra::Settings;
 use infra::names;
@@ -12,9 +12,9 @@ use super::error::CALL_TIMEOUT;
 use super::http::{Http, send};
 use super::properties::Properties;
 
-/// What one page of a listing holds at most.
+/// The most objects of one page of a listing.
 const PAGE: &str = "500";
-/// How often a bucket is emptied that somebody goes on to fill.
+/// The most times that a bucket is emptied while another writer fills it.
 const EMPTY_PASSES: u32 = 3;
 
 /// Buckets at an endpoint.
@@ -22,13 +22,13 @@ pub(super) struct Storage {
     http: Http,
 }
 
-/// What is compared of the raw archive's bucket: neither its labels, which no emulator keeps, nor its location, of which
-/// fake-gcs-server says `US-CENTRAL1` whatever it was told.
+/// The properties of the raw archive's bucket to compare: neither its labels, which no emulator keeps, nor its location,
+/// which fake-gcs-server always reports as `US-CENTRAL1`.
 pub(super) fn wanted() -> Properties {
     properties(true)
 }
 
-/// Made so, and never moved.
+/// The location, which is set at the creation and never changed.
 fn location(settings: &Settings) -> &str {
     settings.gcp.archive.location.as_ref().unwrap_or(&settings.gcp.region)
 }
@@ -69,7 +69,7 @@ impl Storage {
         Ok(Self { http: Http::new(endpoint, CALL_TIMEOUT)? })
     }
 
-    /// The bucket as it is, if it is there.
+    /// The bucket's properties, if it exists.
     pub(super) async fn bucket(&self, name: &str) -> Result<Option<Properties>, Error> {
         let request = self.http.request(Method::GET, ["storage", "v1", "b", name])?;
         let answer = send(request, "read bucket", name).await?;
@@ -81,7 +81,7 @@ impl Storage {
         Ok(Some(properties(bucket.versioning.enabled)))
     }
 
-    /// Makes the raw archive's bucket. One that is there and belongs to this project is success.
+    /// Creates the raw archive's bucket. An existing one of this project is success.
     pub(super) async fn create(&self, settings: &Settings) -> Result<(), Error> {
         let name = names::gcp_bucket(settings);
         let bucket = json!({
@@ -96,11 +96,11 @@ impl Storage {
         if answer.status != StatusCode::CONFLICT {
             return answer.good().map(drop);
         }
-        // There already. Whose it is, reading it tells.
+        // The bucket exists. Reading it shows if it is this project's.
         self.bucket(&name).await?.map(drop).ok_or(Error::Taken { bucket: name })
     }
 
-    /// Changes what can be changed: whether old versions are kept.
+    /// Applies the only changeable property: versioning.
     pub(super) async fn update(&self, name: &str) -> Result<(), Error> {
         let change = json!({ "versioning": { "enabled": true } });
         self.patch(name, &change).await
@@ -111,7 +111,7 @@ impl Storage {
         send(request.json(change), "update bucket", name).await?.good().map(drop)
     }
 
-    /// Deletes an empty bucket. One that isn't there is success.
+    /// Deletes an empty bucket. A missing one is success.
     pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
         let request = self.http.request(Method::DELETE, ["storage", "v1", "b", name])?;
         let answer = send(request, "delete bucket", name).await?;
@@ -121,14 +121,14 @@ impl Storage {
         answer.if_there().map(drop)
     }
 
-    /// Deletes a bucket with all objects and all their versions. No bucket is success.
+    /// Deletes a bucket with all objects and versions. A missing one is success.
     pub(super) async fn delete_with_content(&self, name: &str) -> Result<(), Error> {
         let mut passes_left = EMPTY_PASSES;
         loop {
             self.empty(name).await?;
             passes_left -= 1;
             match self.delete(name).await {
-                // Somebody has put something into it in the meantime.
+                // Another writer added an object in the meantime.
                 Err(Error::NotEmpty { .. }) if passes_left > 0 => {}
                 Err(Error::NotEmpty { bucket }) => return Err(Error::Filled { bucket }),
                 deleted => return deleted,
@@ -136,8 +136,8 @@ impl Storage {
         }
     }
 
-    /// Goes once through all versions. Old ones stay on fake-gcs-server, which can't delete them and deletes the bucket
-    /// nevertheless.
+    /// Deletes all versions once. Old ones stay on fake-gcs-server, which can't delete them but deletes the bucket
+    /// anyway.
     async fn empty(&self, name: &str) -> Result<(), Error> {
         let mut next = None;
         loop {
@@ -146,7 +146,7 @@ impl Storage {
                 self.delete_object(name, object).await?;
             }
             let token = page.next_page_token.filter(|token| !token.is_empty());
-            // One that stays the same would lead in a circle.
+            // A repeated token would be an endless loop.
             if token.is_none() || token == next {
                 return Ok(());
             }

@@ -1,4 +1,4 @@
-//! Topics and subscriptions as the settings want them.
+//! The wanted topics and subscriptions.
 
 use google_cloud_pubsub::model::push_config::OidcToken;
 use google_cloud_pubsub::model::{
@@ -9,10 +9,10 @@ use infra::render::tags;
 use infra::{Settings, names};
 use serde::Serialize;
 
-/// Pub/Sub's longest acknowledgement deadline, for dead letters that a person pulls, in seconds.
+/// Pub/Sub's longest acknowledgement deadline, for dead letters that an operator pulls, in seconds.
 const DEAD_LETTER_ACK_DEADLINE_S: i32 = 600;
 
-/// Where messages are pushed to.
+/// The target of pushed messages.
 #[derive(Clone, Copy, Debug)]
 pub struct PushTarget<'a> {
     /// The service's URL.
@@ -21,7 +21,7 @@ pub struct PushTarget<'a> {
     pub service_account: Option<&'a str>,
 }
 
-/// The full names of what there is.
+/// The full names of topics and subscriptions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Topology {
     /// The topic of trades.
@@ -35,7 +35,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// As the settings name it.
+    /// The names in the settings.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
         let pubsub = &settings.gcp.pubsub;
@@ -49,7 +49,7 @@ impl Topology {
     }
 }
 
-/// Both topics, dead letters' first.
+/// Both topics, the one of dead letters first.
 pub(super) fn topics(settings: &Settings, topology: &Topology) -> [Topic; 2] {
     [&topology.dead_letter_topic, &topology.topic]
         .map(|name| Topic::new().set_name(name).set_labels(tags(settings)))
@@ -86,7 +86,7 @@ pub(super) fn dead_letter_subscription(settings: &Settings, topology: &Topology)
         .set_ack_deadline_seconds(DEAD_LETTER_ACK_DEADLINE_S)
 }
 
-/// A subscription that doesn't expire, however long nobody asks for its messages.
+/// A subscription that doesn't expire, however long it is unused.
 fn kept(settings: &Settings, name: &str, topic: &str) -> Subscription {
     Subscription::new()
         .set_name(name)
@@ -105,7 +105,7 @@ fn milliseconds(count: u32) -> wkt::Duration {
     wkt::Duration::clamp(i64::from(count / 1_000), nanos)
 }
 
-/// Pub/Sub counts in signed numbers. The settings' limits are far below where that would matter.
+/// Pub/Sub uses signed numbers. The settings' limits are far below where that would matter.
 fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

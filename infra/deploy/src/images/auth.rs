@@ -1,4 +1,4 @@
-//! Who pushes.
+//! Credentials for a registry.
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use google_cloud_auth::credentials;
@@ -7,7 +7,7 @@ use oci_client::secrets::RegistryAuth;
 
 use super::Error;
 
-/// What Google's registries take as the name of whoever has an access token.
+/// The user name that Google's registries expect with an access token.
 const GOOGLE_USER: &str = "oauth2accesstoken";
 
 pub(super) async fn of(repository: &Repository) -> Result<RegistryAuth, Error> {
@@ -25,7 +25,7 @@ async fn google(repository: &Repository) -> Result<RegistryAuth, Error> {
     Ok(RegistryAuth::Basic(GOOGLE_USER.to_owned(), token.token))
 }
 
-/// What `docker login` left, or nobody.
+/// The login of `docker login`, or anonymous.
 fn docker(repository: &Repository) -> Result<RegistryAuth, Error> {
     use CredentialRetrievalError as Cause;
     match docker_credential::get_credential(repository.registry()) {
@@ -36,7 +36,7 @@ fn docker(repository: &Repository) -> Result<RegistryAuth, Error> {
             registry: repository.registry().to_owned(),
             problem: "it is an identity token, which can't be used here".to_owned(),
         }),
-        // There is no such file, or nothing in it about this registry.
+        // There is no such file, or it has no entry for this registry.
         Err(Cause::ConfigNotFound | Cause::ConfigReadError | Cause::NoCredentialConfigured) => {
             Ok(RegistryAuth::Anonymous)
         }

@@ -1,4 +1,4 @@
-//! The image that a service is put on, by digest.
+//! The base image of a service, by digest.
 
 use infra::package::image::{Base, Blob, Descriptor, ImageReference, MANIFEST_TYPE};
 use infra::settings::Architecture;
@@ -31,8 +31,8 @@ struct Platform {
     os: String,
 }
 
-/// Fetches a base from its registry, each part checked against its digest. Of an index, the image for linux on
-/// `architecture` is taken.
+/// Fetches a base from its registry, each part checked against its digest. From an index, the image for linux
+/// on `architecture` is taken.
 pub async fn fetch_base(
     reference: &ImageReference,
     architecture: Architecture,
@@ -65,7 +65,7 @@ pub async fn fetch_base(
     Ok(Base { reference: reference.to_string(), config, layers })
 }
 
-/// What of a manifest counts here, OCI's or Docker's.
+/// The relevant parts of a manifest, OCI's or Docker's.
 #[derive(Deserialize)]
 struct Parts {
     config: Descriptor,

@@ -1,11 +1,11 @@
-//! What went wrong at a registry, and what to do next.
+//! Failures at a registry, each with the next step.
 
 use std::error::Error as StdError;
 
 use infra::package::image::Repository;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-/// Why an image isn't in its registry, or a base can't be had.
+/// The reason why an image isn't in its registry, or a base can't be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The image on disk can't be read.
@@ -14,24 +14,24 @@ pub enum Error {
     /// The reference doesn't name an image by digest.
     #[error(transparent)]
     Reference(#[from] infra::package::image::ReferenceError),
-    /// Nobody is signed in to Google.
+    /// There are no credentials for Google.
     #[error(
         "{registry} takes Google's credentials, and there are none: {problem}; sign in with `gcloud auth application-default login`"
     )]
     NoGoogleCredentials {
         /// The registry.
         registry: String,
-        /// What the look-up said.
+        /// The error of the look-up.
         problem: String,
     },
-    /// What `docker login` left can't be used.
+    /// The login of `docker login` can't be used.
     #[error(
         "read Docker's credentials for {registry}: {problem}; renew them with `docker login {registry}`"
     )]
     DockerCredentials {
         /// The registry.
         registry: String,
-        /// What is wrong with them.
+        /// The problem.
         problem: String,
     },
     /// The registry doesn't answer.
@@ -39,67 +39,67 @@ pub enum Error {
         "{action} {repository}: the registry can't be reached: {problem}; check its name and the network"
     )]
     Unreachable {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which repository.
+        /// The repository.
         repository: String,
-        /// What the network said.
+        /// The network's error.
         problem: String,
     },
-    /// The registry wants another login.
+    /// The registry requires another login.
     #[error("{action} {repository}: the registry wants a login (401): {problem}; {step}")]
     NoLogin {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which repository.
+        /// The repository.
         repository: String,
-        /// What the registry said.
+        /// The registry's message.
         problem: String,
-        /// How to sign in.
+        /// The way to sign in.
         step: String,
     },
-    /// Whoever is signed in may not do it.
+    /// The login lacks the permission.
     #[error(
         "{action} {repository}: this login may not do it (403): {problem}; ask for the permission (Artifact Registry: roles/artifactregistry.writer), or take another login"
     )]
     Forbidden {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which repository.
+        /// The repository.
         repository: String,
-        /// What the registry said.
+        /// The registry's message.
         problem: String,
     },
     /// There is no such repository or image.
     #[error("{action} {repository}: there is no such thing (404): {problem}; {step}")]
     Absent {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// With which repository.
         repository: String,
-        /// What the registry said.
+        /// The registry's message.
         problem: String,
-        /// How to come by it.
+        /// The way to create it.
         step: &'static str,
     },
-    /// The registry refused, or answered what can't be understood.
+    /// The registry refused, or its answer can't be parsed.
     #[error(
         "{action} {repository}: {problem}; check that this is a registry, then run the same command again"
     )]
     Refused {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// With which repository.
+        /// The repository.
         repository: String,
-        /// What came back, with its status if there was one.
+        /// The error, with its status if there was one.
         problem: String,
     },
-    /// The base isn't an image that something can be put on.
+    /// The base isn't a usable image.
     #[error("take the base {reference}: {problem}; name another gcp.images.base")]
     Base {
         /// The base.
         reference: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }
@@ -141,7 +141,7 @@ impl Error {
         }
     }
 
-    /// Whether something outside of the project has to be mended: a login, a network, a build.
+    /// True if something outside of the project must be fixed: a login, a network, a build.
     #[must_use]
     pub fn is_environment(&self) -> bool {
         match self {
@@ -157,7 +157,7 @@ impl Error {
     }
 }
 
-/// Worth another try: the network, or a registry that is busy or broken for a moment.
+/// True if a retry may help: the network, or a registry that is temporarily busy or broken.
 pub(super) fn is_transient(error: &OciDistributionError) -> bool {
     match status(error) {
         Some(status) => matches!(status, 408 | 429 | 500..),
@@ -165,7 +165,7 @@ pub(super) fn is_transient(error: &OciDistributionError) -> bool {
     }
 }
 
-/// The HTTP status that the registry answered with, as far as the client kept it.
+/// The HTTP status of the registry's answer, if the client kept it.
 pub(super) fn status(error: &OciDistributionError) -> Option<u16> {
     match error {
         OciDistributionError::ServerError { code, .. } => Some(*code),
@@ -193,7 +193,7 @@ fn is_network(error: &OciDistributionError) -> bool {
     matches!(error, OciDistributionError::RequestError(error) if error.status().is_none() && !error.is_builder())
 }
 
-/// What the registry said, in one line: the messages of its JSON, if it is that.
+/// The registry's message in one line: the messages of its JSON, if it is JSON.
 fn said(error: &OciDistributionError) -> String {
     let message = match error {
         OciDistributionError::ServerError { message, .. }

@@ -1,4 +1,4 @@
-//! Calls to one repository of a registry, each tried again a bounded number of times.
+//! Calls to one repository of a registry, each retried a bounded number of times.
 
 use std::future::Future;
 use std::time::Duration;
@@ -21,10 +21,10 @@ const ATTEMPTS: u32 = 4;
 /// Pause before the second try; doubles with each.
 const PAUSE: Duration = Duration::from_millis(200);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without a byte from the registry.
+/// The longest time without a byte from the registry.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What a sign-in is for.
+/// The purpose of a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     Pull,
@@ -37,13 +37,13 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// Signs in, if the registry asks for it.
+    /// Signs in, if the registry requires it.
     pub(super) async fn sign_in(repository: &Repository, access: Access) -> Result<Self, Error> {
         let protocol =
             if repository.is_loopback() { ClientProtocol::Http } else { ClientProtocol::Https };
         let client = Client::try_from(ClientConfig {
             protocol,
-            // One request a blob; Artifact Registry takes no other.
+            // One request a blob; Artifact Registry accepts no other.
             use_monolithic_push: true,
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),
@@ -59,14 +59,14 @@ impl Registry {
         };
         let reference = registry.at("");
         registry.tried("sign in to", || registry.client.auth(&reference, &auth, operation)).await?;
-        // Checks of what is there ask for their own token.
+        // Existence checks request their own token.
         registry.client.store_auth_if_needed(repository.registry(), &auth).await;
         Ok(registry)
     }
 
     pub(super) async fn has_manifest(&self, digest: &str) -> Result<bool, Error> {
         let reference = self.at(digest);
-        // It is what was stored at the sign-in; this one isn't used.
+        // The client uses the credentials stored at the sign-in, not this one.
         let auth = RegistryAuth::Anonymous;
         let found = self
             .tried("look for the manifest in", || async {
@@ -125,15 +125,15 @@ impl Registry {
         let descriptor = OciDescriptor { digest: digest.to_owned(), ..OciDescriptor::default() };
         self.tried("pull a layer from", || async {
             let mut content = Vec::new();
-            // It compares the digest.
+            // This checks the digest.
             self.client.pull_blob(&reference, &descriptor, &mut content).await?;
             Ok(content)
         })
         .await
     }
 
-    /// The digest stands where a tag would: the path of the request is the same, and where a registry gives no
-    /// `Location`, the client looks for the tag at the end of its own URL and panics if there is none.
+    /// The digest in place of a tag: the path of the request is the same, and if a registry sends no
+    /// `Location`, the client expects a tag at the end of its own URL and panics without one.
     fn at(&self, digest: &str) -> Reference {
         Reference::with_tag(
             self.repository.registry().to_owned(),
@@ -160,7 +160,7 @@ impl Registry {
     }
 }
 
-/// Whether the registry says that there is no such manifest, or no such repository yet.
+/// True if the registry has no such manifest or repository.
 fn is_absent(error: &OciDistributionError) -> bool {
     matches!(error, OciDistributionError::ImageManifestNotFoundError(_))
         || status(error) == Some(404)

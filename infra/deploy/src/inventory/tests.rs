@@ -1,4 +1,4 @@
-//! The resource types of ARNs, and whether a resource exists, by the answer of its own service.
+//! The resource types of ARNs, and the existence of resources by the answer of their own service.
 
 use super::*;
 use crate::fake_aws::{Answer, FakeAws};
@@ -69,7 +69,7 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
-/// Returns whether the resource exists by this answer, and the calls that were made, with their bodies.
+/// Returns true if the resource exists by this answer, and the calls that were made, with their bodies.
 async fn asked(arn: &str, answer: fn() -> Answer) -> (bool, Vec<(String, String)>) {
     let stub = FakeAws::start(move |_| answer());
     let name = arn.to_owned();

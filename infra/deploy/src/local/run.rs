@@ -1,4 +1,4 @@
-//! What is said to the stand-in for Cloud Run and Cloud Scheduler: JSON over HTTP, on loopback.
+//! Protocol of the local replacement for Cloud Run and Cloud Scheduler: JSON over HTTP, on loopback.
 //!
 //! | | |
 //! |---|---|
@@ -7,15 +7,15 @@
 //! | `GET /v1/services`, `GET /v1/jobs` | a list of them, by name |
 //! | `GET`, `DELETE /v1/services/NAME`, `/v1/jobs/NAME` | one; deleting what isn't there is a 404 |
 //!
-//! Whatever is refused is answered with a [`Problem`]: 400 for what isn't right, 404 for what isn't there, 422 for a
-//! binary that does not come up.
+//! Errors are answered with a [`Problem`]: 400 for a bad request, 404 for a missing resource, 422 for a binary that
+//! does not start.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// A service as it is wanted.
+/// The wanted state of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
@@ -24,21 +24,21 @@ pub struct Service {
     /// Its environment, besides `PORT`.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
-    /// Requests that it takes at once. Kept to be compared; the local instance is not held to it.
+    /// The most concurrent requests. Kept for comparison; the local instance does not enforce it.
     pub concurrency: u32,
     /// Labels, to find it by.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
 }
 
-/// A service as it is.
+/// The current state of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceState {
     /// Its name.
     pub name: String,
-    /// Its URL, which stays the same for as long as the service is there.
+    /// Its URL, which never changes while the service exists.
     pub uri: String,
-    /// Counts the replacements, from 1.
+    /// Number of replacements, from 1.
     pub revision: u32,
     /// The binary's SHA-256, in lowercase hex.
     pub sha256: String,
@@ -48,21 +48,21 @@ pub struct ServiceState {
     pub concurrency: u32,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// How often this revision crashed and was started again.
+    /// Number of crashes and restarts of this revision.
     pub restarts: u32,
-    /// Its process, if it runs now.
+    /// Its process id, if it is running.
     pub pid: Option<u32>,
 }
 
-/// A job as it is wanted: a POST without a body, again and again, at most one at a time.
+/// The wanted state of a job: repeated POSTs without a body, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
-    /// What is posted to, on this machine.
+    /// The URL to post to, on this machine.
     pub uri: String,
     /// The period, in seconds.
     pub every_s: u32,
-    /// Whether it is left alone.
+    /// True if the job is paused.
     #[serde(default)]
     pub paused: bool,
     /// Labels, to find it by.
@@ -70,39 +70,39 @@ pub struct Job {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A job as it is.
+/// The current state of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobState {
     /// Its name.
     pub name: String,
-    /// What is posted to.
+    /// The URL to post to.
     pub uri: String,
     /// The period, in seconds.
     pub every_s: u32,
-    /// Whether it is left alone.
+    /// True if the job is paused.
     pub paused: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// How often it has run.
+    /// Number of runs.
     pub runs: u64,
-    /// What came of the last run.
+    /// The result of the last run.
     pub last: Option<LastRun>,
 }
 
-/// What came of a job's run.
+/// The result of a job's run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRun {
-    /// The HTTP status; none where there was no answer.
+    /// The HTTP status; `None` if there was no answer.
     pub status: Option<u16>,
-    /// The start of the answer, or why there is none.
+    /// The start of the answer, or the reason why there is none.
     pub answer: String,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub took_ms: u64,
 }
 
-/// Why something was refused.
+/// The reason of a refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// In words.
+    /// The message.
     pub error: String,
 }

@@ -1,4 +1,4 @@
-//! From what Terraform printed to an [`Error`].
+//! Classifies Terraform's output as an [`Error`].
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::run::{Ended, LockAfter};
 use super::ui::{self, Diagnostic};
 use super::{Root, Terraform};
 
-/// The error of a run that failed; the first of several decides.
+/// The error of a failed run; the first of several decides.
 pub(super) fn of_run(
     terraform: &Terraform,
     root: &Root,
@@ -87,7 +87,7 @@ pub(super) fn of_run(
     }
 }
 
-/// The words of Terraform's error where a lock can't be let go of.
+/// The words of Terraform's error when a lock can't be released.
 const RELEASING: &str = "Error releasing the state lock";
 
 /// True if a run that has ended may still hold the state's lock.
@@ -96,7 +96,7 @@ pub(super) fn may_hold_lock(ended: &Ended) -> bool {
     !ended.success && (ended.interrupted || said())
 }
 
-/// The next step where a lock was left, or may have been.
+/// The next step if a lock was left, or may have been.
 fn lock_left(lock: &LockAfter, said: bool, program: &str, work: &Path) -> Option<String> {
     match lock {
         LockAfter::Held(id) => Some(format!(
@@ -110,12 +110,12 @@ fn lock_left(lock: &LockAfter, said: bool, program: &str, work: &Path) -> Option
     }
 }
 
-/// The clouds' errors about things made or turned on just before, as users have reported it; all of the words are to be there.
-/// If such a text can also be a mistake for good, it counts only if something of that type was made just before.
+/// Errors of the clouds about resources created or enabled just before, as reported by users; all of the words must occur. If
+/// such a text can also mean a permanent error, it counts only if a resource of that type was created just before.
 const NOT_YET: [(&[&str], Option<&str>); 7] = [
     // hashicorp/terraform-provider-google #11102.
     (&["Cannot find metric", "If a metric was created recently"], None),
-    // A service's own account, which Google makes by and by: terraform-google-modules/terraform-google-pubsub #34.
+    // A service's own account, which Google creates with a delay: terraform-google-modules/terraform-google-pubsub #34.
     (&["Service account service-", "@gcp-sa-", "does not exist"], None),
     // hashicorp/terraform-provider-google #22533: the name of a database that was deleted minutes ago.
     (&["Database ID", "is not available in project", "Please retry in"], None),
@@ -134,7 +134,7 @@ const NOT_YET: [(&[&str], Option<&str>); 7] = [
     ),
 ];
 
-/// If all errors pass by themselves: the type of resource after which they do, and the error to report.
+/// If all errors are temporary: the type of resource after which they are, and the error to report.
 fn not_yet(errors: &[Diagnostic]) -> Option<(Option<&'static str>, &Diagnostic)> {
     let one = |error: &Diagnostic| {
         let text = in_words(error).to_lowercase();
@@ -142,19 +142,19 @@ fn not_yet(errors: &[Diagnostic]) -> Option<(Option<&'static str>, &Diagnostic)>
         NOT_YET.iter().find(|(words, _)| says(words)).map(|(_, after)| *after)
     };
     let found: Vec<Option<&'static str>> = errors.iter().map(one).collect::<Option<_>>()?;
-    // The one with a condition decides.
+    // An error with a condition decides.
     let at = found.iter().position(Option::is_some).unwrap_or_default();
     Some((*found.get(at)?, errors.get(at)?))
 }
 
-/// A value that a root was given, for the names in a next step.
+/// The value of a root's variable, for the text of a next step.
 fn value(root: &Root, name: &str) -> Option<String> {
     let text = std::fs::read(root.var_file.as_ref()?).ok()?;
     let values: serde_json::Value = serde_json::from_slice(&text).ok()?;
     values.get(name)?.as_str().map(str::to_owned)
 }
 
-/// The command that brings a deleted pool of identities back.
+/// The command that restores a deleted identity pool.
 fn undelete_pool(root: &Root, address: &str, program: &str) -> String {
     let project = value(root, "project").unwrap_or_else(|| "PROJECT".to_owned());
     let pool = value(root, "workload_identity_pool")
@@ -168,7 +168,7 @@ fn undelete_pool(root: &Root, address: &str, program: &str) -> String {
     )
 }
 
-/// The id by which a resource is taken into the state.
+/// The id for importing a resource into the state.
 fn id_of(root: &Root, address: &str) -> String {
     let database = || {
         let database = value(root, "database")?;
@@ -195,7 +195,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// By its words: the program has no codes.
+    /// Classified by its words: the program has no codes.
     fn of(errors: &[Diagnostic]) -> Self {
         let first = &errors[0];
         let text = format!("{}\n{}", first.summary, first.detail);
@@ -276,14 +276,14 @@ fn address_in(text: &str) -> Option<String> {
     rest.split_once(", provider").map(|(address, _)| address.to_owned())
 }
 
-/// On one line.
+/// The error on one line.
 fn in_words(error: &Diagnostic) -> String {
     let text = format!("{} {}", error.summary, error.detail);
     text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }
 
 impl Lock {
-    /// Reads it out of what the program says about a state that is locked.
+    /// Parses the lock in the program's message about a locked state.
     fn read(text: &str) -> Option<Self> {
         let (_, info) = text.split_once("Lock Info:")?;
         let value = |key| {

@@ -1,9 +1,9 @@
-//! Why a root isn't what it should be, and what to do about it.
+//! Failures of a root, each with its remedy.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why Terraform could not do what it should.
+/// The reason why Terraform failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such program.
@@ -12,10 +12,10 @@ pub enum Error {
          or OpenTofu from https://opentofu.org/docs/intro/install/, or name the program with --set terraform.program=PATH"
     )]
     NoProgram {
-        /// What was looked for.
+        /// The names that were looked for.
         names: String,
     },
-    /// The program doesn't do what it should, whatever it is asked.
+    /// The program does not work at all.
     #[error(
         "{} does not run: {problem}; install it anew, or name another with --set terraform.program=PATH",
         program.display()
@@ -23,7 +23,7 @@ pub enum Error {
     Broken {
         /// The program.
         program: PathBuf,
-        /// What came of it.
+        /// The problem.
         problem: String,
     },
     /// The program can't lock a state in S3.
@@ -38,27 +38,27 @@ pub enum Error {
         /// Its version.
         version: String,
     },
-    /// The mirror of providers isn't there.
+    /// The mirror of providers is missing.
     #[error(
         "terraform.plugin_dir: there is no folder {}; name one that holds registry.terraform.io/..., \
          or take the setting away to ask the registry",
         folder.display()
     )]
     NoMirror {
-        /// What was named.
+        /// The configured folder.
         folder: PathBuf,
     },
     /// The file system said no.
     #[error("{action} {}: {cause}; see to it that the folder can be written to", path.display())]
     Files {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
-    /// A provider can't be had.
+    /// A provider can't be fetched.
     #[error(
         "{root}: a provider can't be had: {reason}; check the network, or name a mirror of providers \
          with TWINCLOUD_TERRAFORM__PLUGIN_DIR=DIR"
@@ -66,10 +66,10 @@ pub enum Error {
     NoProvider {
         /// The root.
         root: String,
-        /// What was said.
+        /// The program's message.
         reason: String,
     },
-    /// The settings don't say where the state is.
+    /// The settings don't name the place of the state.
     #[error(
         "{root}: the settings don't say where its state is: {reason}; name the bucket with \
          --set {setting}=BUCKET, and create it first"
@@ -77,9 +77,9 @@ pub enum Error {
     NoBackend {
         /// The root.
         root: String,
-        /// The setting that is missing.
+        /// The missing setting.
         setting: &'static str,
-        /// What was said.
+        /// The program's message.
         reason: String,
     },
     /// There is no such bucket.
@@ -91,10 +91,10 @@ pub enum Error {
         root: String,
         /// The setting that names it.
         setting: &'static str,
-        /// What was said.
+        /// The program's message.
         reason: String,
     },
-    /// The state was elsewhere before.
+    /// The state was stored elsewhere before.
     #[error(
         "{root}: the settings name another place for its state than before; to move the state there, \
          `{program} -chdir={} init -migrate-state` with the new -backend-config; to begin there with no state, delete {}",
@@ -105,56 +105,56 @@ pub enum Error {
         root: String,
         /// The program.
         program: String,
-        /// Where the root is run.
+        /// The folder in which the root is run.
         work: PathBuf,
     },
-    /// Nobody is signed in, or nobody that is known.
+    /// The credentials are missing or rejected.
     #[error(
         "{action} {root}: the cloud doesn't take the credentials: {reason}; sign in \
          (`aws sso login` or AWS_PROFILE; `gcloud auth application-default login`), then run the same command again"
     )]
     Credentials {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// What was said.
+        /// The program's message.
         reason: String,
     },
-    /// No answer.
+    /// The cloud can't be reached.
     #[error(
         "{action} {root}: the cloud can't be reached: {reason}; check the network and the endpoint, \
          then run the same command again"
     )]
     Unreachable {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// What was said.
+        /// The program's message.
         reason: String,
     },
-    /// Somebody else works on the state.
+    /// Another run holds the state's lock.
     #[error(
         "{action} {root}: its state is locked by {} since {} ({}, lock {}), which {waited_s} s of waiting didn't change; \
          run the same command again when that is over; if it was killed, `{program} -chdir={} force-unlock {}`",
         lock.who, lock.created, lock.operation, lock.id, work.display(), lock.id
     )]
     Locked {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
         /// The lock.
         lock: Box<Lock>,
-        /// How long was waited, in seconds.
+        /// The waiting time, in seconds.
         waited_s: u64,
         /// The program.
         program: String,
-        /// Where the root is run.
+        /// The folder in which the root is run.
         work: PathBuf,
     },
-    /// The state isn't that of the plan any more.
+    /// The state has changed since the plan.
     #[error(
         "{root}: another deploy changed the state after this was planned; nothing was changed; \
          run the same command again to plan anew"
@@ -163,7 +163,7 @@ pub enum Error {
         /// The root.
         root: String,
     },
-    /// Something of that name is there, and isn't in the state.
+    /// A resource of that name exists, but isn't in the state.
     #[error(
         "{root}: {address} can't be made, as it is there already: {reason}; if it is an interrupted deploy's or to be \
          taken over, `{program} -chdir={} import {address} ID`; else choose other names or delete it; then run the same \
@@ -174,49 +174,49 @@ pub enum Error {
         root: String,
         /// The resource.
         address: String,
-        /// What was said.
+        /// The program's message.
         reason: String,
         /// The program.
         program: String,
-        /// Where the root is run.
+        /// The folder in which the root is run.
         work: PathBuf,
     },
-    /// It failed.
+    /// Any other failure.
     #[error(
         "{action} {root}: {place}{reason}{}; mend that, then run the same command again: what was done stays done",
         and_more(*others)
     )]
     Failed {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// The resource or the line that failed first, and a colon; or nothing.
+        /// The resource or line that failed first, and a colon; or empty.
         place: String,
-        /// Why.
+        /// The reason.
         reason: String,
-        /// How many more errors there were.
+        /// Number of further errors.
         others: usize,
     },
-    /// The state could not be written down, and lies in a file of the machine.
+    /// The state could not be saved, and is in a local file.
     #[error(
         "{action} {root}: the state can't be saved where it belongs: {reason}; it is in {}: once that is mended, \
          `{program} -chdir={} state push errored.tfstate`, then run the same command again",
         work.join("errored.tfstate").display(), work.display()
     )]
     Unsaved {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// What was said.
+        /// The program's message.
         reason: String,
         /// The program.
         program: String,
-        /// Where the root is run.
+        /// The folder in which the root is run.
         work: PathBuf,
     },
-    /// Something of that name was deleted, and the cloud keeps the name for a while.
+    /// A resource of that name was deleted, and the cloud blocks the name for a while.
     #[error(
         "{root}: {address} can't be made: {reason}; if one of that name was deleted, the cloud keeps the name for a while: {way_out}"
     )]
@@ -225,12 +225,12 @@ pub enum Error {
         root: String,
         /// The resource.
         address: String,
-        /// The text that was said.
+        /// The program's message.
         reason: String,
-        /// The ways out.
+        /// The remedies.
         way_out: String,
     },
-    /// It was made, and wasn't found right after.
+    /// The resource was created, but not found right after.
     #[error(
         "{root}: {address} was made, and could not be read right after, so it isn't in the state: {reason}; run the same command \
          again in a minute; if it then says that {address} is there already, `{import}` takes \
@@ -243,10 +243,10 @@ pub enum Error {
         address: String,
         /// The message of the provider.
         reason: String,
-        /// The command that takes it into the state.
+        /// The command that imports it into the state.
         import: String,
     },
-    /// The cloud doesn't know yet what was made or turned on just before.
+    /// The cloud doesn't know yet a resource created or enabled just before.
     #[error(
         "{action} {root}: {place}{reason}; that takes the cloud some minutes: run the same command again then; what was done stays \
          done"
@@ -260,34 +260,34 @@ pub enum Error {
         place: String,
         /// The text that was said.
         reason: String,
-        /// The type of what it isn't known of, where only one that was made just before makes it pass by itself.
+        /// The type of the unknown resource, if the error is temporary only after its creation.
         after: Option<&'static str>,
     },
-    /// It did not let go of the state's lock.
+    /// The program did not release the state's lock.
     #[error("{action} {root}: {}the program did not let go of the state's lock{}; {next}", did(*interrupted), because(reason))]
     LockLeft {
         /// The action that failed, as a verb.
         action: &'static str,
         /// The root.
         root: String,
-        /// It had been told to stop.
+        /// True if it was signalled to stop.
         interrupted: bool,
         /// The text that was said, or nothing.
         reason: String,
         /// The next step.
         next: String,
     },
-    /// Told to stop, it did.
+    /// The program was signalled to stop, and did.
     #[error(
         "{action} {root}: interrupted; the state is saved{}; run the same command again to go on",
         if *lock_gone { " and the lock is gone" } else { "" }
     )]
     Interrupted {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// True if the state's lock is known to be gone.
+        /// True if the state's lock is known to be released.
         lock_gone: bool,
     },
     /// Terraform was killed by a signal.
@@ -296,37 +296,37 @@ pub enum Error {
          and goes on"
     )]
     Killed {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
         /// The signal.
         signal: i32,
     },
-    /// It took longer than it may.
+    /// The program exceeded its time limit.
     #[error(
         "{action} {root}: not done after {seconds} s, so it was told to stop; run the same command again to go on"
     )]
     TimedOut {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The root.
         root: String,
-        /// How long was waited, in seconds.
+        /// The waiting time, in seconds.
         seconds: u64,
     },
-    /// The program printed something else than it should.
+    /// The program's output can't be parsed.
     #[error("read the {what} that the program printed: {problem}; is its version too new?")]
     Unreadable {
-        /// What was to be read.
+        /// The kind of output.
         what: &'static str,
-        /// What is wrong with it.
+        /// The parser's error.
         problem: serde_json::Error,
     },
 }
 
 impl Error {
-    /// Whether the machine lacks something that can be installed.
+    /// True if the machine lacks something that can be installed.
     #[must_use]
     pub fn is_environment(&self) -> bool {
         matches!(
@@ -340,23 +340,23 @@ impl Error {
         )
     }
 
-    /// Whether another setting is needed.
+    /// True if another setting is needed.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::NoBackend { .. })
     }
 }
 
-/// Who works on a state.
+/// A lock on a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// What takes it off by force.
+    /// The id that releases it by force.
     pub id: String,
     /// `USER@HOST`.
     pub who: String,
-    /// Since when.
+    /// The time since which it is held.
     pub created: String,
-    /// What for.
+    /// The operation that holds it.
     pub operation: String,
 }
 

@@ -1,4 +1,4 @@
-//! A program in Terraform's place, for tests: it does what snippets of shell say, and writes down how it was called.
+//! A fake Terraform program for tests: it runs snippets of shell, and records its calls.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Limits, Terraform};
 
-/// A line of JSON by which an error is said.
+/// An error as a line of JSON.
 pub(crate) fn diagnostic(summary: &str, address: Option<&str>) -> String {
     serde_json::json!({
         "type": "diagnostic",
@@ -15,13 +15,13 @@ pub(crate) fn diagnostic(summary: &str, address: Option<&str>) -> String {
     .to_string()
 }
 
-/// The program, and what it is to do.
+/// The program with its snippets.
 pub(crate) struct Fake {
     folder: PathBuf,
 }
 
 impl Fake {
-    /// In `folder`, where nothing else may be.
+    /// In `folder`, which must be empty.
     pub(crate) fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("create");
         let fake = Self { folder: folder.to_owned() };
@@ -47,7 +47,7 @@ impl Fake {
         self.folder.join("terraform")
     }
 
-    /// As the engine takes it.
+    /// The engine with this program.
     pub(crate) fn terraform(&self) -> Terraform {
         Terraform {
             program: self.program(),
@@ -57,17 +57,17 @@ impl Fake {
         }
     }
 
-    /// Makes a command do this: `apply`, or by `apply-2` its second call alone.
+    /// Makes a command run this: `apply`, or with `apply-2` only its second call.
     pub(crate) fn does(&self, command: &str, shell: &str) {
         fs::write(self.folder.join(command), format!("{shell}\n")).expect("write");
     }
 
-    /// Makes a command say this, and fail.
+    /// Makes a command print this, and fail.
     pub(crate) fn fails(&self, command: &str, says: &str) {
         self.does(command, &format!("cat <<'END'\n{says}\nEND\nexit 1"));
     }
 
-    /// The calls that it got, without the options, but with those that begin with one of `options`.
+    /// The calls, without options except those that begin with one of `options`.
     pub(crate) fn calls(&self, options: &[&str]) -> Vec<String> {
         let calls = fs::read_to_string(self.folder.join("calls")).unwrap_or_default();
         let brief = |call: &str| {

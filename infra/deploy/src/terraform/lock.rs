@@ -1,5 +1,5 @@
-//! The file by which a state is locked, read where it lies. The logs don't do: Terraform's S3 backend alone writes there that it
-//! has the lock, and neither its Cloud Storage backend nor `OpenTofu` does.
+//! Reads the lock file of a state where it is stored. The logs are not enough: only Terraform's S3 backend logs its lock,
+//! neither its Cloud Storage backend nor `OpenTofu` does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +15,13 @@ use super::run_folder::Moment;
 use crate::aws::{aws_config, emulator_credentials, in_words};
 use crate::cloud_storage::CloudStorage;
 
-/// The longest time that reading it may take.
+/// The timeout of a read.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A lock that is held.
+/// A held lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// The id that `force-unlock` takes it off by.
+    /// The id for `force-unlock`.
     pub(super) id: String,
     /// `USER@HOST`.
     who: String,
@@ -39,7 +39,7 @@ struct Info {
 }
 
 impl Held {
-    /// `id` takes the place of the file's own, where the backend has another one.
+    /// `id` replaces the file's own one if the backend uses another.
     fn read(content: &[u8], id: Option<String>) -> Result<Self, String> {
         let info: Info = serde_json::from_slice(content)
             .map_err(|error| format!("read what the lock's file says: {error}"))?;
@@ -49,7 +49,7 @@ impl Held {
         Ok(Self { id: id.unwrap_or(info.id), who: info.who, created })
     }
 
-    /// True if a run of this machine took it, of which it is known when that was.
+    /// True if a run of this machine took it, at one of these moments.
     pub(super) fn is_of(&self, host: Option<&str>, moments: &[Moment]) -> bool {
         let here = self.who.rsplit_once('@').is_some_and(|(_, at)| Some(at) == host);
         here && moments.iter().any(|moment| moment.holds(self.created))
@@ -64,7 +64,7 @@ enum File {
 }
 
 impl File {
-    /// From what the program is told of its backend; none for a backend of another kind.
+    /// From the root's backend settings; `None` for other kinds of backends.
     fn of(root: &Root) -> Option<Self> {
         let mut backend = root.backend_file.as_deref().map(values).unwrap_or_default();
         backend.extend(root.backend.clone());
@@ -82,7 +82,7 @@ impl File {
     }
 }
 
-/// The values of a rendered backend file: `KEY = "VALUE"`, a line each.
+/// The values of a rendered backend file: `KEY = "VALUE"`, one a line.
 fn values(file: &Path) -> BTreeMap<String, String> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let pairs = text.lines().filter_map(|line| {
@@ -92,7 +92,7 @@ fn values(file: &Path) -> BTreeMap<String, String> {
     pairs.collect()
 }
 
-/// The lock that is held on a root's state, whosever it is. An error is in words.
+/// The lock that is held on a root's state, by any run. The error is a text.
 pub(super) async fn held(root: &Root) -> Result<Option<Held>, String> {
     let Some(file) = File::of(root) else { return Err("its place isn't known".to_owned()) };
     let reading = Box::pin(read(root, &file));
@@ -133,13 +133,13 @@ async fn read(root: &Root, file: &File) -> Result<Option<Held>, String> {
                 Err(error) => Err(error),
             };
             let object = object.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
-            // Here the object's generation is what takes it off.
+            // On Cloud Storage the object's generation releases it.
             object.map(|object| Held::read(&object.content, Some(object.generation))).transpose()
         }
     }
 }
 
-/// This machine, as the program names it in its locks.
+/// This machine's name as in the program's locks.
 pub(super) fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| {
         let output = std::process::Command::new("hostname").output().ok()?;

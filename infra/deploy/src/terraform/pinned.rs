@@ -1,4 +1,4 @@
-//! The lock file of a root, which names its providers' versions and hashes: what was reviewed is what runs.
+//! The lock file of a root, with its providers' versions and hashes: the reviewed providers are the ones that run.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,10 @@ use std::path::Path;
 /// Its name.
 pub(super) const FILE: &str = ".terraform.lock.hcl";
 
-/// Decides if `program` must keep to the lock file of the root in `source`.
+/// True if `program` must use the lock file of the root in `source`.
 ///
-/// `OpenTofu` names the same providers by another registry, so the file says nothing to it. A file that was made from a
-/// mirror has the hashes of the one platform that it was made on (`h1:`), and those that a registry vouches for (`zh:`) are
-/// of all platforms.
+/// `OpenTofu` names the same providers by another registry, so the file does not apply to it. A file made from a mirror has
+/// hashes of a single platform (`h1:`), while those from a registry (`zh:`) cover all platforms.
 pub(super) fn holds(source: &Path, program: &Path) -> bool {
     let Ok(text) = fs::read_to_string(source.join(FILE)) else { return false };
     let is_tofu = [Some(program.to_owned()), fs::canonicalize(program).ok()]
@@ -43,7 +42,7 @@ mod tests {
         let root = Root::new("root", &source, &work);
         terraform.init(&root).await.expect("ready");
         assert!(!work.join(FILE).exists());
-        // A lock file that an earlier run chose by itself gives way.
+        // A lock file that an earlier run created is replaced.
         fs::write(work.join(FILE), "hashes = [\"zh:old\"]").expect("write");
         fs::write(source.join(FILE), "hashes = [\"zh:new\"]").expect("write");
         terraform.init(&root).await.expect("ready again");
@@ -55,7 +54,7 @@ mod tests {
         assert_eq!(readonly, [false, true], "{calls}");
     }
 
-    /// Of the two roots, those that are locked.
+    /// Checks the lock files of both roots.
     #[test]
     fn the_lock_files_are_tracked_and_have_hashes() {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -68,7 +67,7 @@ mod tests {
         };
         for (root, provider) in [("terraform", "aws"), ("terraform-gcp", "google")] {
             let Ok(text) = fs::read_to_string(checkout.join(root).join(FILE)) else {
-                // The workflow `providers` makes it where the registry can be asked.
+                // The workflow `providers` creates it where the registry can be reached.
                 assert_eq!(root, "terraform-gcp", "terraform/ is locked");
                 continue;
             };

@@ -1,4 +1,4 @@
-//! A plan as a value: read from what the program says about its own plan file.
+//! A plan as a value, parsed from the program's description of its plan file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,38 +20,39 @@ const SENSITIVE: &str = "(sensitive)";
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// What would change.
+/// The changes of a root.
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     /// The root's name.
     pub root: String,
-    /// All that the root made would be removed.
+    /// True if everything that the root created would be deleted.
     pub destroys: bool,
-    /// Resource by resource.
+    /// The changes of each resource.
     pub changes: Vec<Change>,
     /// Names of outputs that would change.
     pub outputs: Vec<String>,
-    /// What others changed since the last apply, as it was and as it is, as far as this plan puts it back.
+    /// Changes made by other means since the last apply, from the former to the current value, if this plan reverts
+    /// them.
     pub drift: Vec<Change>,
-    /// The resources that would be removed, with their present values.
+    /// The resources that would be deleted, with their current values.
     #[serde(skip)]
     pub removed: Vec<Removed>,
-    /// What is applied; none when nothing would change.
+    /// The file to apply; `None` if nothing would change.
     #[serde(skip)]
     pub(crate) file: Option<Arc<PlanFile>>,
 }
 
-/// A resource that would be removed.
+/// A resource that would be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// Such as `google_storage_bucket`.
+    /// The type, such as `google_storage_bucket`.
     pub resource_type: String,
     /// Its values before.
     pub before: Value,
 }
 
 impl Plan {
-    /// Whether there is nothing to apply.
+    /// True if there is nothing to apply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.file.is_none()
@@ -89,12 +90,12 @@ impl fmt::Display for Plan {
     }
 }
 
-/// A plan's file. It holds secrets, so it goes when the plan does.
+/// A plan's file. It contains secrets, so it is deleted with the plan.
 #[derive(Debug)]
 pub(crate) struct PlanFile(PathBuf);
 
 impl PlanFile {
-    /// A name for a new one. Those of processes that are gone are deleted.
+    /// A path for a new one. Deletes the files of processes that have ended.
     pub(super) fn new(root: &Root) -> Result<Self, Error> {
         let folder = root.runs();
         let failed = |cause| Error::Files { action: "look into", path: folder.clone(), cause };
@@ -121,12 +122,12 @@ fn is_abandoned(path: &Path) -> bool {
 
 impl Drop for PlanFile {
     fn drop(&mut self) {
-        // There is none when planning failed.
+        // There is none if planning failed.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// What `show -json` prints, as far as it matters.
+/// The relevant part of the output of `show -json`.
 #[derive(Deserialize)]
 struct Shown {
     #[serde(default)]
@@ -135,7 +136,7 @@ struct Shown {
     resource_drift: Vec<ResourceChange>,
     #[serde(default)]
     output_changes: BTreeMap<String, ValueChange>,
-    /// `OpenTofu` doesn't say.
+    /// Absent with `OpenTofu`.
     applyable: Option<bool>,
 }
 
@@ -200,7 +201,7 @@ fn is_nothing(change: &ValueChange) -> bool {
     change.actions == ["no-op"]
 }
 
-/// What happens to a resource; none for what is only read, or stays.
+/// The change of a resource; `None` if it is only read, or unchanged.
 fn change(resource: &ResourceChange) -> Option<Change> {
     let values = &resource.change;
     if resource.mode != "managed" {
@@ -229,7 +230,8 @@ fn change(resource: &ResourceChange) -> Option<Change> {
     })
 }
 
-/// What of a drift the plan puts back. The rest is what the provider computes, or fills in after it made something.
+/// The part of a drift that the plan reverts. The rest is computed by the provider, or filled in after the
+/// creation.
 fn put_back(mut drifted: Change, changes: &[Change]) -> Option<Change> {
     let change = changes.iter().find(|change| change.address == drifted.address)?;
     if change.action == Action::Modify {
@@ -239,11 +241,11 @@ fn put_back(mut drifted: Change, changes: &[Change]) -> Option<Change> {
         drifted.properties.retain(|property| touched.contains(&first(&property.path)));
         return (!drifted.properties.is_empty()).then_some(drifted);
     }
-    // Deleted by hand, and made again.
+    // Deleted by other means, and created again.
     (change.action == Action::Add).then_some(drifted)
 }
 
-/// A value before and after, with what isn't known yet and what isn't for anybody's eyes.
+/// A value before and after, with its unknown and its sensitive parts.
 #[derive(Clone)]
 struct Pair<'v> {
     before: &'v Value,
@@ -266,7 +268,7 @@ impl<'v> Pair<'v> {
 
     fn each(&self, part: impl Fn(&'v Value) -> Option<&'v Value>) -> Self {
         let part = |value| part(value).unwrap_or(NULL);
-        // All of a value is secret if the whole is.
+        // All parts of a sensitive value are sensitive.
         let secret =
             |value: &'v Value| if value == &Value::Bool(true) { value } else { part(value) };
         Self {
@@ -282,7 +284,7 @@ impl<'v> Pair<'v> {
     }
 }
 
-/// Finds what differs, as deep as it can be named.
+/// Finds the differences, at the deepest path that names them.
 fn differences(pair: &Pair<'_>, path: String, found: &mut Vec<PropertyChange>) {
     if !pair.differs() {
         return;
@@ -316,7 +318,7 @@ fn differences(pair: &Pair<'_>, path: String, found: &mut Vec<PropertyChange>) {
             }
         }
         (Value::String(before), Value::String(after)) => match (json(before), json(after)) {
-            // A policy, a dashboard: a document in a text.
+            // A policy or a dashboard: a document as text.
             (Some(before), Some(after)) => {
                 let pair = Pair { before: &before, after: &after, ..pair.clone() };
                 differences(&pair, path, found);

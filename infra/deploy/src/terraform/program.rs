@@ -1,4 +1,4 @@
-//! The program: which one, where, and how new.
+//! The program: its path and its version.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,23 +13,23 @@ use tokio::process::Command;
 use super::Limits;
 use super::error::Error;
 
-/// The first version whose state in S3 has its lock there too.
+/// The first version that also locks a state in S3 there.
 const OLDEST: (u32, u32) = (1, 10);
-/// A program that doesn't even tell its version in this time hangs.
+/// A program that doesn't print its version in this time hangs.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
-/// In the order in which they are looked for.
+/// In the order of preference.
 const NAMES: [&str; 2] = ["terraform", "tofu"];
 
-/// Terraform or `OpenTofu`, found and new enough.
+/// Terraform or `OpenTofu`, in a supported version.
 #[derive(Clone, Debug)]
 pub struct Terraform {
     /// The program.
     pub program: PathBuf,
     /// Its version.
     pub version: String,
-    /// A mirror of providers; none asks the registry.
+    /// A mirror of providers; `None`: the registry.
     pub plugin_dir: Option<PathBuf>,
-    /// Bounds of all waiting.
+    /// Bounds of all waits.
     pub limits: Limits,
 }
 
@@ -57,7 +57,7 @@ fn which(name: &str, path: &OsStr) -> Option<PathBuf> {
     env::split_paths(path).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
-/// The program runs in another folder than we do.
+/// An absolute path, since the program runs in another folder.
 fn absolute(folder: &String) -> Result<PathBuf, Error> {
     let path = PathBuf::from(folder);
     match path.is_dir().then(|| std::path::absolute(&path)) {

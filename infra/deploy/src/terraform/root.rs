@@ -11,28 +11,28 @@ use infra::{Settings, files};
 use super::error::Error;
 use super::pinned;
 
-/// What is the program's own, or a user's, and not the root's.
+/// Files of the program itself or of a user, which are not copied.
 const NOT_COPIED: [&str; 5] = [".terraform", ".twincloud", "tests", "README.md", pinned::FILE];
 
 /// A root of Terraform, for one environment.
 ///
-/// The program runs in `work`, a copy of `source`: the sources stay clean, environments can't get into each other's way,
-/// and a person can go there and type `terraform` himself. So a root can't refer to files outside of it.
+/// The program runs in `work`, a copy of `source`: the sources stay clean, environments are separate, and a person can
+/// run `terraform` there. So a root can't refer to files outside of it.
 #[derive(Clone, Debug)]
 pub struct Root {
-    /// What it is called in plans and errors.
+    /// Its name in plans and errors.
     pub name: String,
     /// The folder of its `.tf` files.
     pub source: PathBuf,
-    /// Where it is run; for one environment.
+    /// The folder in which it is run, for one environment.
     pub work: PathBuf,
-    /// Where its state is, as a rendered file.
+    /// A rendered file with the place of its state.
     pub backend_file: Option<PathBuf>,
-    /// More of the same, key by key.
+    /// Further backend settings, by key.
     pub backend: BTreeMap<String, String>,
-    /// Values of its variables, as a rendered file.
+    /// A rendered file with the values of its variables.
     pub var_file: Option<PathBuf>,
-    /// Variables of its environment, beside our own.
+    /// Environment variables in addition to those set here.
     pub env: BTreeMap<String, String>,
 }
 
@@ -73,7 +73,7 @@ impl Root {
         }
     }
 
-    /// The same on an emulator of AWS, its state too.
+    /// The same root on an emulator of AWS, with its state there.
     #[must_use]
     pub fn on_aws_emulator(mut self, endpoint: &str) -> Self {
         let env = [
@@ -81,21 +81,21 @@ impl Root {
             ("AWS_ENDPOINT_URL_S3", endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
-            // An own one would be sent along.
+            // A token of the user's own environment would be sent along.
             ("AWS_SESSION_TOKEN", ""),
             ("AWS_EC2_METADATA_DISABLED", "true"),
         ];
         self.env.extend(env.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        // There is no DNS name for each bucket.
+        // An emulator has no DNS name for each bucket.
         self.backend.insert("use_path_style".to_owned(), "true".to_owned());
         self
     }
 
-    /// Makes the copy what the source is, with its lock file only if `pinned`. The program's own files in it stay.
+    /// Updates the copy from the source, with the lock file only if `pinned`. The program's own files in it are kept.
     pub(super) fn stage(&self, pinned: bool) -> Result<(), Error> {
         let failed =
             |cause| Error::Files { action: "copy the root to", path: self.work.clone(), cause };
-        // Plans hold secrets.
+        // Plans contain secrets.
         let folder = self.runs();
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         copy(&self.source, &self.work).map_err(failed)?;
@@ -106,13 +106,13 @@ impl Root {
         Ok(())
     }
 
-    /// What is left by runs, and what plans are kept.
+    /// The folder of runs and kept plans.
     pub(super) fn runs(&self) -> PathBuf {
         self.work.join(".twincloud")
     }
 }
 
-/// Copies what differs, and deletes `.tf` files that are no longer in the source.
+/// Copies files that differ, and deletes `.tf` files that are no longer in the source.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(to)? {
@@ -135,7 +135,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
             continue;
         }
         let content = fs::read(entry.path())?;
-        // Another run may be reading it.
+        // Unchanged files are not rewritten: another run may be reading them.
         if fs::read(&target).ok().as_ref() != Some(&content) {
             fs::write(&target, content)?;
         }

@@ -1,7 +1,7 @@
-//! One run of the program, followed while it goes on.
+//! One run of the program, followed while it runs.
 //!
-//! It writes to files, not to pipes: when we are killed it goes on to its end, saves its state and lets go of its lock,
-//! where a broken pipe would have killed it too.
+//! It writes to files, not to pipes: if this process is killed, the program runs to its end, saves its state and
+//! releases its lock, where a broken pipe would have killed it too.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -24,15 +24,15 @@ use super::stale_run::Process;
 use super::ui::{self, Line};
 use super::{OnProgress, Progress, Root, Terraform};
 
-/// How often the file that it writes to is looked at.
+/// The interval at which the output file is read.
 const FOLLOW: Duration = Duration::from_millis(100);
-/// What the user's own environment might say otherwise.
+/// Variables of the user's environment that would interfere.
 const OURS: [&str; 4] = ["TF_DATA_DIR", "TF_WORKSPACE", "TF_INPUT", "TF_REATTACH_PROVIDERS"];
 const OURS_BY_PREFIX: [&str; 3] = ["TF_CLI_ARGS", "TF_LOG", "TF_VAR_"];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// What to run.
+/// The run to start.
 pub(super) struct Run<'a> {
     pub(super) terraform: &'a Terraform,
     pub(super) root: &'a Root,
@@ -41,40 +41,40 @@ pub(super) struct Run<'a> {
     pub(super) limit: Duration,
 }
 
-/// How it ended, and what it had said.
+/// The result of a run, with its output.
 pub(super) struct Ended {
     pub(super) success: bool,
     pub(super) stdout: String,
     pub(super) stderr: String,
-    /// We were told to stop, and passed it on.
+    /// True if this process was signalled to stop, and passed that on.
     pub(super) interrupted: bool,
-    /// The state's lock, where it may not have been let go.
+    /// The state's lock, if it may not have been released.
     pub(super) lock: LockAfter,
     /// The folder of its files; see [`forget`](Self::forget).
     pub(super) folder: PathBuf,
 }
 
-/// The fate of the lock of a run that didn't end as it should.
+/// The lock after a run that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum LockAfter {
-    /// Nothing speaks for its being held, or it was taken off.
+    /// Nothing indicates that it is held, or it was released here.
     #[default]
     Gone,
-    /// It is held, by this id.
+    /// Held, with this id.
     Held(String),
-    /// It can't be read, and nothing that was said tells.
+    /// The lock can't be read, and the output does not tell.
     Unknown,
 }
 
 impl Ended {
-    /// Throws away what is kept of it: nothing is lost with it.
+    /// Deletes the run's folder, which is no longer needed.
     pub(super) fn forget(&self) {
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
 impl Run<'_> {
-    /// Runs it, with no input and within its bound, and passes on what it says.
+    /// Runs the program without input and within its time limit, and passes on its output.
     pub(super) async fn follow(self, progress: OnProgress<'_>) -> Result<Ended, Error> {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = self.root.runs().join(format!("run-{}-{count}", std::process::id()));
@@ -106,7 +106,7 @@ impl Run<'_> {
         };
         let (stdout, stderr) = (text(STDOUT)?, text(STDERR)?);
         if let Some(signal) = status.signal() {
-            // Its folder stays: the next plan looks through it.
+            // Its folder is kept: the next plan examines it.
             return Err(Error::Killed {
                 action: self.action,
                 root: self.root.name.clone(),
@@ -128,15 +128,15 @@ impl Run<'_> {
         }
         command.args(&self.args).current_dir(&self.root.work);
         command.env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0").env("CHECKPOINT_DISABLE", "1");
-        // The only place where it says what its lock's id is.
+        // The log is the only place with the id of its lock.
         command.env("TF_LOG_CORE", "INFO").env("TF_LOG_PATH", folder.join(LOG));
         command.envs(&self.root.env).stdin(Stdio::null());
-        // Out of the terminal's reach: a second Ctrl-C would have it drop everything.
+        // Detached from the terminal: a second Ctrl-C would make it abort.
         command.process_group(0);
         command
     }
 
-    /// Passes on what it says until it ends; tells it to stop once, when we are told or when its time is over.
+    /// Passes on its output until it ends; signals it to stop once, on a signal or after its time limit.
     async fn until_over(
         &self,
         running: &mut Running,
@@ -187,7 +187,7 @@ impl Run<'_> {
     }
 }
 
-/// The process. Dropped before its end, it is told to stop: it isn't waited for, but comes to an orderly end.
+/// The process. If this is dropped earlier, the process is signalled to stop: it isn't waited for, but ends properly.
 struct Running {
     child: Child,
     pid: Option<Pid>,
@@ -201,7 +201,7 @@ impl Running {
         Self { child, pid, told: false, over: false }
     }
 
-    /// To the program alone: its providers end when it does.
+    /// Signals the program alone: its providers end with it.
     fn send(&self, signal: Signal) {
         if let Some(pid) = self.pid {
             // It may have ended by itself.
@@ -218,11 +218,11 @@ impl Drop for Running {
     }
 }
 
-/// A file that grows.
+/// A growing file.
 struct Followed {
     path: PathBuf,
     offset: u64,
-    /// What came of a line whose end hasn't come yet.
+    /// The beginning of a line that isn't complete yet.
     begun: Vec<u8>,
 }
 
@@ -231,7 +231,7 @@ impl Followed {
         Self { path, offset: 0, begun: Vec::new() }
     }
 
-    /// Passes on the lines that have come since.
+    /// Passes on the lines added since the last call.
     fn pass_on(&mut self, progress: OnProgress<'_>) -> io::Result<()> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.offset))?;

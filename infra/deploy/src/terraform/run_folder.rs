@@ -1,4 +1,4 @@
-//! The folder of a run: the names of its files, and when the run may have taken its lock.
+//! The folder of a run: the names of its files, and the time at which the run may have taken its lock.
 
 use std::fs;
 use std::path::Path;
@@ -13,11 +13,11 @@ pub(super) const STDOUT: &str = "stdout";
 pub(super) const STDERR: &str = "stderr";
 pub(super) const LOG: &str = "log";
 
-/// The most that the system's time of a file may differ from the one that the program wrote.
+/// The greatest difference between the system's time of a file and the program's own time.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// When a run made up what it writes into its lock: after its first line, and before its second, which is about its work or its
-/// waiting.
+/// The time at which a run created its lock's content: between its first output line, and its second, which is about its work
+/// or its waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     from: Timestamp,
@@ -25,7 +25,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Of the run that has this folder; none where there is nothing to tell it by.
+    /// From the run's folder; `None` if that has no times.
     pub(super) fn of(folder: &Path, said: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Line {
@@ -34,7 +34,7 @@ impl Moment {
         }
         let at = |line: &str| serde_json::from_str::<Line>(line).ok()?.timestamp.parse().ok();
         let mut said = said.lines().filter_map(at);
-        // A run that said nothing has only its files to tell when it was.
+        // For a run without output, only the times of its files are known.
         let begun = || modified(&folder.join(PROCESS))?.checked_sub(SLACK).ok();
         let over = || {
             let files = [STDOUT, STDERR, LOG];

@@ -1,7 +1,7 @@
-//! What runs that were killed left behind: their locks, and what they made without writing it down.
+//! Remains of killed runs: their locks, and resources that they created without saving.
 //!
-//! Each run has a folder for what it says, which it loses when it ends by itself. The state is written down every 20 s
-//! only, so what it said since is all that is known of what it made.
+//! Each run has a folder for its output, which is deleted when the run ends by itself. The state is saved only every
+//! 20 s, so the output since then is the only record of created resources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::run_folder::{LOG, Moment, PROCESS, STDOUT};
 use super::ui::{self, Line, Phase};
 
-/// A process, so that another one with its number isn't taken for it.
+/// A process, identified so that a later one with its id isn't mistaken for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Process {
     pid: u32,
-    /// When it was started, in the kernel's ticks since it was; none where the kernel doesn't tell.
+    /// Its start, in the kernel's ticks since boot; `None` if the kernel doesn't tell.
     started: Option<u64>,
 }
 
@@ -34,7 +34,7 @@ impl Process {
     }
 }
 
-/// A zombie has ended.
+/// The start of a live process; a zombie counts as ended.
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(") ")?;
@@ -45,19 +45,19 @@ fn started(pid: u32) -> Option<u64> {
 /// Locks and resources that killed runs have left.
 #[derive(Debug, Default)]
 pub(super) struct Remains {
-    /// Ids of locks that were never let go, as far as logs tell of them.
+    /// Ids of locks that were never released, according to the logs.
     pub(super) locks: Vec<String>,
-    /// When each of the runs may have taken a lock.
+    /// The times at which each of the runs may have taken a lock.
     pub(super) moments: Vec<Moment>,
-    /// What was made, and its id.
+    /// Created resources, with their ids.
     pub(super) made: BTreeMap<String, String>,
-    /// What was being made.
+    /// Resources whose creation had begun.
     pub(super) uncertain: BTreeSet<String>,
     folders: Vec<PathBuf>,
 }
 
 impl Remains {
-    /// Looks through the folders of runs.
+    /// Examines the folders of runs.
     pub(super) fn find(runs: &Path) -> Self {
         let mut remains = Self::default();
         let Ok(entries) = fs::read_dir(runs) else {
@@ -67,7 +67,7 @@ impl Remains {
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.is_dir())
             .collect();
-        // In the order in which they began.
+        // In the order of their start.
         folders.sort_by_key(|folder| {
             fs::metadata(folder.join(PROCESS)).and_then(|m| m.modified()).ok()
         });
@@ -75,7 +75,7 @@ impl Remains {
             let process = fs::read(folder.join(PROCESS)).ok();
             let process: Option<Process> =
                 process.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            // Without this file it is only just being started.
+            // Without this file the run is just being started.
             if process.is_some_and(|process| !process.is_alive()) {
                 let text = |name| fs::read_to_string(folder.join(name)).unwrap_or_default();
                 remains.locks.extend(held_lock(&text(LOG)));
@@ -104,16 +104,16 @@ impl Remains {
         }
     }
 
-    /// Forgets what has been taken up.
+    /// Deletes the folders of runs whose remains were handled.
     pub(super) fn forget(&self) {
         for folder in &self.folders {
-            // At worst it is taken up once more, which changes nothing.
+            // At worst they are handled once more, which changes nothing.
             let _ = fs::remove_dir_all(folder);
         }
     }
 }
 
-/// The lock that a log tells of, if it doesn't tell of its end too.
+/// The lock in a log, unless the log has its release too.
 pub(super) fn held_lock(log: &str) -> Option<String> {
     const ID: &str = "tf_backend.lock.id=";
     let mut held = None;

@@ -1,33 +1,33 @@
-//! What the program says line by line when it is asked for JSON.
+//! Parses the program's JSON output, line by line.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that happened to a resource.
+/// An event of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// Its address.
     pub address: String,
-    /// What is done to it: `create`, `update`, `delete`.
+    /// The action: `create`, `update`, `delete`.
     pub action: String,
-    /// How far that is.
+    /// The phase of the action.
     pub phase: Phase,
-    /// Since when, in whole seconds.
+    /// The time since its start, in whole seconds.
     pub seconds: u64,
 }
 
-/// How far something is.
+/// The phase of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// It has begun.
+    /// Started.
     Started,
-    /// It goes on.
+    /// In progress.
     Running,
-    /// It is done.
+    /// Completed.
     Done,
-    /// It failed.
+    /// Failed.
     Failed,
 }
 
@@ -43,12 +43,12 @@ impl fmt::Display for Event {
     }
 }
 
-/// What was said that matters here.
+/// A relevant line of the output.
 #[derive(Clone, Debug)]
 pub(super) enum Line {
-    /// Something happened to a resource. Of one that is done, its id too.
+    /// An event of a resource; with its id once the action is completed.
     Event(Event, Option<String>),
-    /// The state's lock takes its time.
+    /// Waiting for the state's lock.
     WaitingForLock,
     /// An error.
     Error(Diagnostic),
@@ -61,7 +61,7 @@ pub(super) struct Diagnostic {
     pub(super) summary: String,
     #[serde(default)]
     pub(super) detail: String,
-    /// Of the resource that it is about.
+    /// The resource that it is about.
     pub(super) address: Option<String>,
     range: Option<Range>,
 }
@@ -78,7 +78,7 @@ struct Position {
 }
 
 impl Diagnostic {
-    /// One that was printed as text.
+    /// Parses a diagnostic printed as text.
     pub(super) fn from_text(text: &str) -> Self {
         let lines = text.lines().map(|line| line.trim_matches(['╷', '│', '╵', ' ']));
         let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
@@ -122,7 +122,7 @@ struct Resource {
     addr: String,
 }
 
-/// Reads a line; what doesn't matter here is none.
+/// Parses a line; `None` if it isn't relevant.
 pub(super) fn read(line: &str) -> Option<Line> {
     let raw: Raw = serde_json::from_str(line).ok()?;
     let phase = match raw.r#type.as_str() {
@@ -138,7 +138,7 @@ pub(super) fn read(line: &str) -> Option<Line> {
         _ => return None,
     };
     let hook = raw.hook?;
-    // A plan reads data sources, which changes nothing.
+    // Planning reads data sources, which changes nothing.
     if hook.action.as_deref() == Some("read") {
         return None;
     }
@@ -151,10 +151,10 @@ pub(super) fn read(line: &str) -> Option<Line> {
     Some(Line::Event(event, hook.id_value))
 }
 
-/// All errors that were said.
+/// All errors in the output.
 pub(super) fn errors(text: &str) -> Vec<Diagnostic> {
     let errors = text.lines().filter_map(|line| match read(line)? {
-        // What comes of being stopped, and of another error.
+        // A consequence of being stopped, or of another error.
         Line::Error(error) if error.summary == "execution halted" => None,
         Line::Error(error) => Some(error),
         _ => None,

@@ -1,4 +1,4 @@
-//! The ports of both clouds, as they were deployed from here.
+//! The ports of both clouds, as deployed from this checkout.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,23 +14,23 @@ use pipeline::IngestConfig;
 
 use crate::Cloud;
 
-/// What a cloud's pipeline consists of.
+/// The ports of a cloud's pipeline.
 #[derive(Clone, Debug)]
 pub struct Ports<Q, A, S> {
-    /// Where messages go in.
+    /// The queue of trades.
     pub queue: Q,
-    /// Where those end that were delivered too often.
+    /// The dead-letter queue.
     pub dead_letters: Q,
     /// The archive and the candles.
     pub cloud: Cloud<A, S>,
 }
 
-/// AWS's.
+/// The ports of AWS.
 pub type AwsPorts = Ports<SqsQueue, S3Archive, DynamoStore>;
-/// Google Cloud's.
+/// The ports of Google Cloud.
 pub type GcpPorts = Ports<PubSubQueue, GcsArchive, FirestoreStore>;
 
-/// As AWS's stack names them.
+/// The ports with the names in the outputs of AWS's stack.
 pub async fn aws(site: &DeployContext) -> Result<AwsPorts, Failure> {
     let outputs = site.outputs(Part::Aws)?;
     let get = |name: &str| {
@@ -48,9 +48,9 @@ pub async fn aws(site: &DeployContext) -> Result<AwsPorts, Failure> {
     })
 }
 
-/// As the settings name them.
+/// The ports with the names in the settings.
 pub async fn gcp(site: &DeployContext) -> Result<GcpPorts, Failure> {
-    // Names come from the settings; this says whether anything has them.
+    // Names come from the settings; this fails if nothing is deployed.
     site.outputs(Part::Gcp)?;
     let gcp = &site.settings.gcp;
     let endpoint = |of: fn(&deploy::local::LocalClouds) -> &String| {
@@ -72,20 +72,20 @@ pub async fn gcp(site: &DeployContext) -> Result<GcpPorts, Failure> {
     })
 }
 
-/// What the functions of both clouds are told.
+/// The settings of the functions of both clouds.
 pub(super) fn ingest_config(site: &DeployContext) -> Result<IngestConfig, Failure> {
     let vars = site.settings.gcp_function_env();
     Ok(IngestConfig::from_vars(|name| vars.get(name).cloned())?)
 }
 
-/// The symbols that are traded: those of smoke tests are each cloud's own.
+/// The traded symbols, without those of smoke tests, which differ between the clouds.
 pub(super) fn symbols(site: &DeployContext) -> Result<Symbols, Failure> {
     let symbols = site.settings.trading.symbols.iter().map(|text| Symbol::parse(text));
     let symbols: Vec<Symbol> = symbols.collect::<Result<_, _>>().context("read trading.symbols")?;
     Ok(Symbols::new(symbols))
 }
 
-/// Spreads waits: of two that begin at once, one waits for longer.
+/// A seed for waits, so that two commands that start together wait differently.
 pub(super) fn seed() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::from(since.subsec_nanos()) ^ u64::from(std::process::id())

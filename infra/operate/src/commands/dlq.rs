@@ -14,14 +14,14 @@ use serde::Serialize;
 use super::clouds;
 use crate::dead_letters::{DeadLetter, Verdict, discard, receive, release, replay};
 
-/// What a list shows of a dead letter.
+/// A dead letter as listed.
 #[derive(Serialize)]
 struct Line {
     id: String,
     bytes: usize,
-    /// Whether a function of today can read it.
+    /// True if a current function can decode it.
     readable: bool,
-    /// Why it is dead, or what is in it.
+    /// The reason why it is a dead letter, or its content.
     what: String,
 }
 
@@ -38,7 +38,7 @@ struct Shown {
     body: String,
 }
 
-/// What became of dead letters.
+/// The result of handling dead letters.
 #[derive(Serialize)]
 struct Outcome {
     cloud: String,
@@ -157,7 +157,7 @@ async fn with<Q: Queue>(
                     Ok(_) => done.done.push(Line::of(&letter, symbols)),
                     Err(error) => {
                         done.failed(&letter, &error);
-                        // Taken off or not, it is nobody's to hold on to.
+                        // Taken off or not, the message need not stay hidden.
                         let _ = dead_letters.release(letter.receipt()).await;
                     }
                 }
@@ -186,7 +186,7 @@ async fn with<Q: Queue>(
     }
 }
 
-/// The chosen ones; all others are given back.
+/// The chosen dead letters; all others are released.
 async fn choose<Q: Queue>(
     queue: &Q,
     letters: Vec<DeadLetter>,

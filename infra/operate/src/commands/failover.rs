@@ -1,4 +1,5 @@
-//! `cargo xtask failover`: an order to every producer, through a register in each cloud.
+//! `cargo xtask failover`: a routing override for every producer, through the override store of
+//! each cloud.
 
 use std::env;
 use std::fmt;
@@ -16,12 +17,12 @@ use producer_program::CloudOverrideStore;
 use serde::Serialize;
 use tokio::time::timeout;
 
-/// How long a cloud may take for an answer: when one is away, nobody wants to wait for it.
+/// The timeout of a cloud's answer: one that is down must not hold up the command.
 const ANSWER: Duration = Duration::from_secs(5);
-/// As a target: none, each producer chooses by its policy.
+/// The target that means: each producer chooses by its policy.
 const AUTO: &str = "auto";
 
-/// A cloud's register, asked with a bound.
+/// A cloud's override store with a timeout.
 pub(super) struct Bounded(CloudOverrideStore);
 
 impl OverrideStore for Bounded {
@@ -60,7 +61,7 @@ pub(super) async fn registers(site: &DeployContext) -> [(String, Bounded); 2] {
     [("aws".to_owned(), aws), ("gcp".to_owned(), Bounded(CloudOverrideStore::Gcp(gcp)))]
 }
 
-/// Those of AWS's other regions.
+/// The override stores of AWS's other regions.
 async fn elsewhere(site: &DeployContext) -> Vec<(String, Bounded)> {
     let mut registers = Vec::new();
     for region in &site.settings.regions {
@@ -75,14 +76,14 @@ async fn dynamodb(site: &DeployContext, region: &str, table: &str) -> Bounded {
     Bounded(CloudOverrideStore::Aws(DynamoOverrideStore::new(clients.dynamodb, table)))
 }
 
-/// An order, and who has it.
+/// A routing override, and the clouds that have it.
 #[derive(Serialize)]
 struct Done {
     epoch: u64,
-    /// The target; none: by the policy.
+    /// The target; `None`: by the policy.
     to: Option<String>,
     by: String,
-    /// The clouds whose register has it.
+    /// The clouds whose override store has it.
     written: Vec<String>,
     missed: Vec<Missed>,
 }

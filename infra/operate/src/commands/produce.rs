@@ -1,4 +1,4 @@
-//! `cargo xtask produce`: the producer, told by the settings where to and how.
+//! `cargo xtask produce`: the producer, configured by the settings.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use cli::Failure;
 use deploy::commands::DeployContext;
 use infra::Checkout;
 
-/// Becomes the producer.
+/// Replaces this process by the producer.
 pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failure> {
     let site = DeployContext::open(&args.place, checkout)?;
     site.at_home("the producer")?;
@@ -23,7 +23,7 @@ pub(super) fn run(args: &args::Produce, checkout: &Checkout) -> Result<(), Failu
         producer.envs(local.variables());
     }
     producer.args(words(args, &site));
-    // Comes back only if it did not work.
+    // Returns only on failure.
     let error = producer.exec();
     Err(Failure::missing(anyhow!(
         "run {}: {error}; `cargo xtask build` makes it",
@@ -51,8 +51,8 @@ fn words(args: &args::Produce, site: &DeployContext) -> Vec<OsString> {
     words
 }
 
-/// Where a producer keeps its messages if it is not told otherwise: not where `cargo clean` goes, unless they are for
-/// emulators.
+/// The default folder of a producer's spool: outside the build folder, so that `cargo clean` spares it, unless it is
+/// for emulators.
 pub(super) fn spool(site: &DeployContext) -> PathBuf {
     // One producer serves all regions.
     let environment = site.settings.home();
@@ -62,7 +62,7 @@ pub(super) fn spool(site: &DeployContext) -> PathBuf {
     }
 }
 
-/// Where it keeps its status.
+/// The path of its status file.
 pub(super) fn status(site: &DeployContext) -> PathBuf {
     spool(site).join("status.json")
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask restore` and `sync run`: what one cloud has and the other lacks, copied from here.
+//! `cargo xtask restore` and `sync run`: copies objects that one cloud lacks from the other.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -20,10 +20,10 @@ use crate::compare::Scope;
 use crate::pull::{Pulled, pull};
 use crate::restore::{Progress, Restored, restore};
 
-/// How often it is said how far it has got.
+/// The interval between two progress messages.
 const SAID_EVERY: Duration = Duration::from_millis(500);
 
-/// What a restore has done.
+/// The result of a restoration.
 #[derive(Serialize)]
 struct Done {
     cloud: String,
@@ -154,7 +154,7 @@ impl fmt::Display for Pulled {
     }
 }
 
-/// What `sync run` has done.
+/// The result of `sync run`.
 #[derive(Serialize)]
 struct Passes(Vec<Pass>);
 

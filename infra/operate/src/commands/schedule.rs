@@ -1,7 +1,7 @@
 //! `cargo xtask sync start` and `stop`: the schedules by which each cloud copies from the other.
 //!
-//! What is paused here is drift to whoever deploys: the next deploy puts it as `aws.replicate.paused` and
-//! `gcp.replicate.paused` say.
+//! A paused schedule is drift: the next deploy sets it as `aws.replicate.paused` and `gcp.replicate.paused`
+//! say.
 
 mod scheduler;
 
@@ -21,18 +21,18 @@ use serde::Serialize;
 
 use scheduler::Scheduler;
 
-/// What a schedule shall do.
+/// The wanted state of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Desired {
     Running,
     Paused,
 }
 
-/// A schedule as it is.
+/// The current state of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Schedule {
     pub(super) name: String,
-    /// In the cloud's own words, such as `rate(1 minute)`.
+    /// The interval in the cloud's notation, such as `rate(1 minute)`.
     pub(super) every: String,
     pub(crate) paused: bool,
 }
@@ -70,7 +70,8 @@ impl fmt::Display for Both {
     }
 }
 
-/// Resumes or pauses both; for another region, AWS's alone. One cloud that is away keeps nobody from the other.
+/// Resumes or pauses both schedules; for another region, AWS's alone. An unreachable cloud does not hold up the
+/// other one.
 pub(super) async fn set(
     place: &Place,
     json: bool,
@@ -82,7 +83,7 @@ pub(super) async fn set(
         Ok(schedule) => Of::There(schedule),
         Err(failure) => Of::Not { problem: failure.to_string() },
     };
-    // Google's serves all regions, and is not one region's to pause.
+    // Google's schedule serves all regions, so one region must not pause it.
     let googles = site.is_home().then_some(wanted);
     let (aws, gcp) = join(aws(&site, Some(wanted)), gcp(&site, googles)).await;
     let both = Both { aws: of(aws), gcp: of(gcp) };
@@ -93,7 +94,7 @@ pub(super) async fn set(
     }
 }
 
-/// The rule on AWS, after what is wanted of it is done.
+/// The state of the rule on AWS, after applying the wanted one.
 pub(super) async fn aws(
     site: &DeployContext,
     wanted: Option<Desired>,
@@ -132,7 +133,7 @@ fn none(setting: &str) -> Failure {
     Failure::missing(anyhow!("nothing copies here: see {setting}, then deploy"))
 }
 
-/// The job on Google Cloud, after what is wanted of it is done.
+/// The state of the job on Google Cloud, after applying the wanted one.
 pub(crate) async fn gcp(
     site: &DeployContext,
     wanted: Option<Desired>,

@@ -24,9 +24,9 @@ use super::{clouds, failover, produce};
 use crate::Cloud;
 use crate::lag::{Lag, lag, latest_hour};
 
-/// Holes of which a status tells the ids.
+/// The most holes to list with their ids.
 const GAPS_SHOWN: usize = 3;
-/// Hours before the latest with trades, that are compared for the lag.
+/// Hours before the latest one with trades that are compared for the lag.
 const HOURS_BACK: u64 = 1;
 const HOUR_MS: u64 = 3_600_000;
 
@@ -35,24 +35,24 @@ const HOUR_MS: u64 = 3_600_000;
 struct Status {
     environment: String,
     target: String,
-    /// When they were looked at, in RFC 3339.
+    /// The time of the status, in RFC 3339.
     at: String,
-    /// The producer that runs here, if one does.
+    /// The producer on this machine, if one runs.
     producer: Option<Producer>,
     aws: Side,
     gcp: Side,
 }
 
-/// What a producer says of itself.
+/// A producer's own status.
 #[derive(Serialize)]
 struct Producer {
     pid: u32,
     policy: String,
-    /// The epoch that it publishes under.
+    /// The epoch of its messages.
     epoch: u64,
-    /// Why its route is as it is.
+    /// The reason for its route.
     why: String,
-    /// Why it publishes nothing, if so.
+    /// The reason why it publishes nothing, if so.
     fenced: Option<String>,
     messages_waiting: u64,
     accepted_trades_per_s: u64,
@@ -72,7 +72,7 @@ impl Producer {
     }
 }
 
-/// The latest routing override, as a cloud's register has it.
+/// The latest routing override in a cloud's store.
 #[derive(Serialize)]
 struct LatestOverride {
     epoch: u64,
@@ -80,12 +80,12 @@ struct LatestOverride {
     by: String,
 }
 
-/// What the producer does with a cloud.
+/// The producer's route in a cloud.
 #[derive(Serialize)]
 struct Route {
     /// Its targets in this cloud that get messages.
     publish: Vec<String>,
-    /// What it thinks of each, such as `healthy`.
+    /// The health of each target, such as `healthy`.
     health: Vec<String>,
 }
 
@@ -100,21 +100,21 @@ impl Route {
     }
 }
 
-/// One cloud. What can't be told is none, and `problems` says why.
+/// One cloud. A value that could not be read is `None`, with the reason in `problems`.
 #[derive(Default, Serialize)]
 struct Side {
     #[serde(flatten)]
     cloud: CloudStatus,
-    /// None: there was none yet, or nobody knows.
+    /// `None`: none was ever set, or the store could not be read.
     order: Option<LatestOverride>,
-    /// None: no producer runs here.
+    /// `None`: no producer runs on this machine.
     route: Option<Route>,
     schedule: Option<Schedule>,
     symbols: Vec<Held>,
     lag: Option<Lag>,
 }
 
-/// What a cloud's candles hold of a symbol.
+/// The trades of a symbol in a cloud's candles.
 #[derive(Serialize)]
 struct Held {
     symbol: String,
@@ -151,7 +151,7 @@ pub(super) async fn status(args: &args::SyncPlace, checkout: &Checkout) -> Resul
     print(&status?, args.json)
 }
 
-/// Shows it again and again; Ctrl-C ends it.
+/// Shows the status repeatedly until Ctrl-C.
 pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Result<(), Failure> {
     let site = DeployContext::open(&args.at.place, checkout)?;
     let mut ticks = interval(Duration::from_secs(args.every.into()));
@@ -163,7 +163,7 @@ pub(super) async fn monitor(args: &args::SyncMonitor, checkout: &Checkout) -> Re
         if args.at.json {
             writeln!(out, "{}", serde_json::to_string(&status)?)?;
         } else if out.is_terminal() {
-            // From the top, over what was there, and then away with the rest of it: no flicker.
+            // Overwrites the old text from the top, then clears the rest: no flicker.
             let text = status.to_string().replace('\n', "\x1b[K\n");
             write!(out, "\x1b[H{text}\x1b[J")?;
         } else {
@@ -218,7 +218,7 @@ async fn look(site: &DeployContext) -> Result<Status, Failure> {
     })
 }
 
-/// What is looked at, and when.
+/// The scope of a status, and its time.
 struct Scope {
     symbols: Symbols,
     longest: Interval,
@@ -233,7 +233,7 @@ impl Scope {
 }
 
 impl Side {
-    /// The ports, if it is deployed, and what its schedule says.
+    /// The ports, if the cloud is deployed, and the state of its schedule.
     async fn find<P>(
         &mut self,
         ports: impl Future<Output = Result<P, Failure>>,
@@ -254,7 +254,7 @@ impl Side {
             order.map(|RoutingOverride { epoch, to, by, .. }| LatestOverride { epoch, to, by });
     }
 
-    /// What its candles hold, and the latest hour of its archive.
+    /// Reads the trades in its candles, and the latest hour of its archive.
     async fn read<A: Archive, S: CandleStore>(
         &mut self,
         cloud: Option<&Cloud<A, S>>,

@@ -16,13 +16,13 @@ use tokio::time::{Instant, sleep};
 
 use super::Outage;
 
-/// By which our statement in a policy is known.
+/// The id of this program's statement in a policy.
 const SID: &str = "TwincloudGameDay";
-/// How long a mapping may take from one state to another; Lambda says a minute.
+/// The longest change of a mapping's state; Lambda's documentation says a minute.
 const SETTLE: Duration = Duration::from_mins(5);
 const SETTLE_POLL: Duration = Duration::from_millis(500);
 
-/// A switch, and what was there before.
+/// A switch, with the former state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "switch", rename_all = "kebab-case")]
 pub enum Switch {
@@ -32,24 +32,24 @@ pub enum Switch {
         url: String,
         /// Its ARN.
         arn: String,
-        /// Its policy; none: it had none.
+        /// Its policy; `None`: it had none.
         before: Option<String>,
     },
-    /// Nothing takes messages out of the queue: the mapping, which was enabled, is disabled.
+    /// No messages are taken out of the queue: the mapping, which was enabled, is disabled.
     EventSourceMapping {
         /// Its id.
         id: String,
     },
-    /// A function is not run by anybody: its reserved concurrency is 0.
+    /// A function can't run: its reserved concurrency is 0.
     ReservedConcurrency {
         /// The function's name.
         function: String,
-        /// What was reserved; none: nothing was.
+        /// The reserved concurrency; `None`: there was none.
         before: Option<i32>,
     },
 }
 
-/// The switches that take it away, read as they are now.
+/// The switches for an outage, with the current state.
 pub(super) async fn plan(site: &DeployContext, outage: Outage) -> anyhow::Result<Vec<Switch>> {
     let outputs = site.outputs(Part::Aws).map_err(|failure| anyhow!("{failure}"))?;
     let output = |name: &str| {
@@ -105,7 +105,7 @@ async fn concurrency(site: &DeployContext, function: String) -> anyhow::Result<S
 }
 
 impl Switch {
-    /// What throwing it calls, in AWS's words.
+    /// The API call that applies it, in AWS's notation.
     #[must_use]
     pub fn call(&self) -> String {
         match self {
@@ -121,7 +121,7 @@ impl Switch {
         }
     }
 
-    /// What undoing it calls.
+    /// The API call that undoes it.
     #[must_use]
     pub fn undo_call(&self) -> String {
         match self {
@@ -201,14 +201,14 @@ async fn read_policy(sqs: &Sqs, url: &str) -> anyhow::Result<Option<String>> {
     Ok(policy.filter(|policy| !policy.is_empty()).cloned())
 }
 
-/// An empty one takes the policy away.
+/// Sets the policy; an empty one removes it.
 async fn write_policy(sqs: &Sqs, url: &str, policy: &str) -> anyhow::Result<()> {
     let asked = sqs.set_queue_attributes().queue_url(url);
     let answer = asked.attributes(QueueAttributeName::Policy, policy).send().await;
     answer.map(drop).map_err(|error| anyhow!("set the policy of {url}: {}", in_words(&error)))
 }
 
-/// The policy with a statement that keeps everybody from sending. Nobody is kept from changing it again.
+/// The policy with a statement that denies sending to all principals. Changing the policy stays allowed.
 fn denying(before: Option<&str>, arn: &str) -> anyhow::Result<String> {
     let mut policy = match before {
         Some(before) => parsed(before)?,
@@ -224,8 +224,8 @@ fn denying(before: Option<&str>, arn: &str) -> anyhow::Result<String> {
     Ok(policy.to_string())
 }
 
-/// The policy to set so that everybody can send as before, an empty one for none; `None`: it is so already. What
-/// somebody else has changed meanwhile stays.
+/// The policy without the denial, the empty text for none; `None`: the denial is gone already. Other changes
+/// made meanwhile are kept.
 fn allowing(now: Option<&str>, before: Option<&str>, arn: &str) -> anyhow::Result<Option<String>> {
     let Some(now) = now else { return Ok(None) };
     let mut policy = parsed(now)?;
@@ -248,7 +248,7 @@ fn parsed(policy: &str) -> anyhow::Result<Value> {
 }
 
 fn statements(policy: &mut Value) -> anyhow::Result<&mut Vec<Value>> {
-    // A single statement may stand without a list.
+    // A single statement need not be in a list.
     if policy["Statement"].is_object() {
         policy["Statement"] = json!([policy["Statement"].take()]);
     }
@@ -262,14 +262,14 @@ async fn mapping_state(lambda: &Lambda, id: &str) -> anyhow::Result<String> {
     Ok(answer.state().unwrap_or("in no state").to_owned())
 }
 
-/// Enables or disables a mapping, and waits until it is so.
+/// Enables or disables a mapping, and waits until that is done.
 async fn enable(lambda: &Lambda, id: &str, enabled: bool) -> anyhow::Result<()> {
     let wanted = if enabled { "Enabled" } else { "Disabled" };
     let deadline = Instant::now() + SETTLE;
     let mut asked = false;
     loop {
         let state = mapping_state(lambda, id).await?;
-        // One that is on its way somewhere takes no change.
+        // A mapping in transition accepts no change.
         let is_settled = matches!(state.as_str(), "Enabled" | "Disabled");
         if state == wanted {
             return Ok(());

@@ -16,10 +16,10 @@ use super::Outage;
 use crate::commands::schedule::{self, Desired};
 use crate::google::{Api, Refused};
 
-/// Tries at a policy that somebody else changes at the same time.
+/// Tries at a policy that is being changed by another caller.
 const TRIES: u32 = 5;
 
-/// A switch, and what was there before.
+/// A switch, with the former state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "switch", rename_all = "kebab-case")]
 pub enum Switch {
@@ -27,18 +27,18 @@ pub enum Switch {
     PushConfig {
         /// `projects/P/subscriptions/S`.
         subscription: String,
-        /// Its push configuration, in Pub/Sub's own words.
+        /// Its push configuration, as Pub/Sub returned it.
         before: Value,
     },
-    /// Nobody is let in who has come in by a role on the resource itself.
+    /// The members of a role on the resource itself lose it.
     Bindings {
-        /// Whose resource it is.
+        /// The API of the resource.
         of: Service,
         /// Its full name, such as `projects/P/topics/T`.
         resource: String,
         /// The role.
         role: String,
-        /// The bindings of the role, in the API's own words.
+        /// The bindings of the role, as the API returned them.
         before: Vec<Value>,
     },
     /// The job that starts the copying is paused.
@@ -82,8 +82,8 @@ impl Service {
     }
 }
 
-/// The switches that take it away, read as they are now. Emulators know no roles: of the functions they have all other
-/// switches, and to take the whole cloud away is refused.
+/// The switches for an outage, with the current state. Emulators have no roles: an outage of their functions has all other
+/// switches, and an outage of a whole emulated cloud is refused.
 pub(super) async fn plan(site: &DeployContext, outage: Outage) -> anyhow::Result<Vec<Switch>> {
     // Names come from the settings; this says whether anything has them.
     site.outputs(Part::Gcp).map_err(|failure| anyhow!("{failure}"))?;
@@ -103,8 +103,8 @@ pub(super) async fn plan(site: &DeployContext, outage: Outage) -> anyhow::Result
     }
     switches.push(push_config(site, &gcp.pubsub.subscription).await?);
     switches.push(job(site, replicate).await?);
-    // The right to call the services is left alone: nothing calls them any more, and a right that is given back takes minutes
-    // to be known everywhere, in which every push would fail.
+    // The right to call the services is kept: nothing calls them any more, and a restored right takes minutes to take effect
+    // everywhere, during which every push would fail.
     if site.local.is_none() {
         rights::check(&switches, project, rights::Asked::open).await?;
     }
@@ -150,7 +150,7 @@ async fn bindings(
 }
 
 impl Switch {
-    /// What throwing it calls, in Google's words.
+    /// The API call that applies it, in Google's notation.
     #[must_use]
     pub fn call(&self) -> String {
         match self {
@@ -165,7 +165,7 @@ impl Switch {
         }
     }
 
-    /// What undoing it calls.
+    /// The API call that undoes it.
     #[must_use]
     pub fn undo_call(&self) -> String {
         match self {
@@ -228,13 +228,13 @@ async fn set_job(site: &DeployContext, wanted: Desired) -> anyhow::Result<()> {
 }
 
 async fn read_policy(api: &Api, of: Service, resource: &str) -> anyhow::Result<Value> {
-    // Version 3, or conditions are left out.
+    // Version 3: earlier ones omit conditions.
     let path =
         format!("/{}/{resource}:getIamPolicy?options.requestedPolicyVersion=3", of.version());
     api.ask(Method::GET, &path, None).await
 }
 
-/// Reads, changes and writes a policy; again if somebody else was quicker, which its etag tells.
+/// Reads, changes and writes a policy; retries if its etag shows a concurrent change.
 async fn change_policy(
     api: &Api,
     of: Service,
@@ -273,12 +273,12 @@ fn members(bindings: &[Value]) -> Vec<&str> {
     lists.flatten().filter_map(Value::as_str).collect()
 }
 
-/// Whether both are of one role, on one condition.
+/// True if both have the same role and condition.
 fn is_like(a: &Value, b: &Value) -> bool {
     a["role"] == b["role"] && a["condition"] == b["condition"]
 }
 
-/// Takes the members of these bindings out, and what else is there stays.
+/// Removes the members of these bindings, and keeps all else.
 fn without(policy: &mut Value, bindings: &[Value]) {
     let Some(all) = policy["bindings"].as_array_mut() else { return };
     for binding in all.iter_mut() {
@@ -291,7 +291,7 @@ fn without(policy: &mut Value, bindings: &[Value]) {
     all.retain(|binding| binding["members"].as_array().is_some_and(|members| !members.is_empty()));
 }
 
-/// Puts the members of these bindings in, where they are not.
+/// Adds the members of these bindings that are missing.
 fn with(policy: &mut Value, bindings: &[Value]) {
     if !policy["bindings"].is_array() {
         policy["bindings"] = json!([]);
@@ -343,7 +343,7 @@ pub(super) mod tests {
         let mut now = policy();
         without(&mut now, &publishers());
         assert_eq!(members(all(&now)), ["user:b"], "who only looks goes on to look");
-        // Somebody else comes in meanwhile.
+        // Another member is added meanwhile.
         all_mut(&mut now).push(json!({ "role": "roles/pubsub.publisher", "members": ["user:d"] }));
         with(&mut now, &publishers());
         let mut found = members(all(&now));
@@ -358,8 +358,8 @@ pub(super) mod tests {
         policy["bindings"].as_array_mut().expect("a list")
     }
 
-    /// Plays the policy of a topic. A policy that is written with another etag than it has is refused, as the first one
-    /// is where somebody else is `quicker`.
+    /// A fake API with the policy of a topic. A policy written with an outdated etag is refused, as the first write is if
+    /// another caller is `quicker`.
     async fn server(quicker: bool) -> (Api, Arc<Mutex<Value>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
@@ -401,7 +401,7 @@ pub(super) mod tests {
         (Api::emulated(&base, "Pub/Sub").expect("a client"), policy)
     }
 
-    /// A whole request: its head, and as much after it as that says.
+    /// A whole request: its head, and a body of the announced length.
     pub(super) async fn read(stream: &mut tokio::net::TcpStream) -> String {
         let mut request = Vec::new();
         loop {

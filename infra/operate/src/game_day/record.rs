@@ -1,4 +1,4 @@
-//! The record of a game day: `outputs/ENVIRONMENT/game-day.json`, there for as long as something may be thrown.
+//! The record of a game day, `outputs/ENVIRONMENT/game-day.json`; it exists as long as a switch may be applied.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -15,7 +15,7 @@ use super::Switch;
 const FILE: &str = "game-day.json";
 const SCHEMA: u32 = 1;
 
-/// What was there before a game day, on disk before anything is thrown.
+/// The state before a game day, on disk before any switch is applied.
 #[derive(Clone, Debug)]
 pub struct Record {
     path: PathBuf,
@@ -27,7 +27,7 @@ pub struct Record {
 struct Content {
     schema: u32,
     environment: String,
-    /// Whether the clouds are those that `cargo xtask up` started.
+    /// True if the clouds are those that `cargo xtask up` started.
     local: bool,
     /// The settings that were changed for the game day.
     sets: Vec<String>,
@@ -43,10 +43,10 @@ struct Entry {
     before: Switch,
 }
 
-/// Why there is no record, or none that can be read.
+/// The reason why a record can't be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// There is one already.
+    /// There is a record already.
     #[error(
         "a game day is under way, or did not end: {}; `cargo xtask chaos heal --env {environment}` undoes it",
         path.display()
@@ -54,17 +54,17 @@ pub enum RecordError {
     Present {
         /// The record.
         path: PathBuf,
-        /// Whose it is.
+        /// Its environment.
         environment: String,
     },
-    /// It can't be read or written.
+    /// The file can't be read or written.
     #[error("{action} {}: {problem}", path.display())]
     File {
-        /// What was being done.
+        /// The operation.
         action: &'static str,
         /// The record.
         path: PathBuf,
-        /// What went wrong.
+        /// The error.
         problem: String,
     },
 }
@@ -76,7 +76,7 @@ impl RecordError {
 }
 
 impl Record {
-    /// Writes down that these are about to be thrown. `sets` are the settings of the command line.
+    /// Records the switches that are about to be applied. `sets` are the settings of the command line.
     pub fn begin(
         site: &DeployContext,
         sets: &[String],
@@ -99,7 +99,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Refuses another game day while there is a record of one.
+    /// Fails if there is a record of another game day.
     pub fn none(site: &DeployContext) -> Result<(), Failure> {
         let environment = &site.settings.project.environment;
         match Self::find(&site.checkout, environment)? {
@@ -131,12 +131,12 @@ impl Record {
         Ok(Some(Self { path, content }))
     }
 
-    /// The switches, in the order in which they are thrown.
+    /// The switches, in the order of their application.
     pub fn switches(&self) -> impl Iterator<Item = &Switch> {
         self.content.switches.iter().map(|entry| &entry.before)
     }
 
-    /// Where it is.
+    /// The path of the record.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -152,7 +152,7 @@ impl Record {
         Place { env: Some(environment.clone()), sets: sets.clone(), target }
     }
 
-    /// Those that are not undone yet, the last first.
+    /// The switches that are still to be undone, the last first.
     pub(super) fn switches_to_undo(&self) -> Vec<Switch> {
         let entries = self.content.switches.iter().rev().filter(|entry| !entry.undone);
         entries.map(|entry| entry.before.clone()).collect()
@@ -166,7 +166,7 @@ impl Record {
         fs::rename(part, &self.path).map_err(|error| self.failed("write", &error))
     }
 
-    /// All is undone. Somebody else may have found so, too.
+    /// Removes the record once all is undone; another process may have removed it already.
     pub(super) fn remove(self) -> Result<(), RecordError> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -176,7 +176,7 @@ impl Record {
         }
     }
 
-    /// Whole or not at all, and never in the place of another one.
+    /// Creates the file completely or not at all, and never replaces one.
     fn create(&self) -> Result<(), RecordError> {
         let part = self.write_part()?;
         let linked = fs::hard_link(&part, &self.path);
@@ -205,7 +205,7 @@ impl Record {
         Ok(part)
     }
 
-    /// A file that is there after a power cut is in a folder that says so.
+    /// Syncs the folder, so that the file survives a power cut.
     fn sync_folder(&self) -> Result<(), RecordError> {
         let synced = File::open(self.folder()).and_then(|folder| folder.sync_all());
         synced.map_err(|error| self.failed("write", &error))

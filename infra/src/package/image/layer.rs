@@ -9,23 +9,23 @@ use tar::{Builder, EntryType, Header};
 
 use super::{Digest, Error, Service, USER};
 
-/// Where the authorities are; it is also where programs look for them on Debian.
+/// The path of the authorities, which is where Debian's programs look for them.
 pub(super) const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 
-/// Part of a layer's name: another level gives other bytes.
+/// The compression level; a change changes the bytes.
 const LEVEL: u32 = 6;
-/// "Unknown" in a gzip header: the bytes are the same wherever they are made.
+/// "Unknown" in a gzip header, so that the bytes are the same on any machine.
 const UNKNOWN_SYSTEM: u8 = 255;
 const PEM_LINE: usize = 64;
 
 pub(super) struct Layer {
     pub(super) compressed: Vec<u8>,
-    /// Of the content before compression.
+    /// Digest of the uncompressed content.
     pub(super) diff_id: String,
 }
 
 pub(super) fn of(service: &Service, binary: &[u8]) -> Result<Layer, Error> {
-    // Into memory, which doesn't fail.
+    // In memory, so it doesn't fail.
     let failed =
         |cause| Error::Io { action: "write the layer of", path: service.name.into(), cause };
     let content = content(service, binary).map_err(failed)?;
@@ -38,7 +38,7 @@ pub(super) fn of(service: &Service, binary: &[u8]) -> Result<Layer, Error> {
     Ok(Layer { compressed: gzip.finish().map_err(failed)?, diff_id })
 }
 
-/// Entries are sorted by path, have no modification time, and belong to root, so that the program can't change itself. Only the
+/// Entries are sorted by path, have no modification time, and belong to root, so that the program can't modify itself. Only the
 /// mount point of the volume belongs to the image's user.
 fn content(service: &Service, binary: &[u8]) -> io::Result<Vec<u8>> {
     let mut tar = Builder::new(Vec::new());
@@ -70,7 +70,7 @@ fn header(kind: EntryType, mode: u32, bytes: usize) -> Header {
     header
 }
 
-/// Mozilla's authorities, of the crate that `Cargo.lock` pins: never those of the machine that builds.
+/// Mozilla's authorities, from the crate pinned in `Cargo.lock`, never those of the build machine.
 fn authorities() -> String {
     let mut pem = String::new();
     for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {

@@ -1,4 +1,4 @@
-//! Images on disk, as an OCI image layout: what `skopeo inspect oci:FOLDER` reads.
+//! Images on disk, as an OCI image layout, as for `skopeo inspect oci:FOLDER`.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Blob, Descriptor, Error, Image, ImageError, Manifest};
 use crate::package::{Digest, failed};
 
-/// A folder with one image in it.
+/// A folder with one image.
 #[derive(Clone, Debug)]
 pub struct Layout {
     folder: PathBuf,
@@ -24,20 +24,20 @@ struct Index {
 }
 
 impl Layout {
-    /// The layout in this folder, which need not be there yet.
+    /// The layout in this folder, which need not exist yet.
     #[must_use]
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// Makes `image` the one in the folder. The index is put in place last, by a rename: until then whoever reads the
-    /// folder finds the image before.
+    /// Replaces the image in the folder by `image`. The index is replaced last, by a rename: until then readers find
+    /// the former image.
     pub fn write(&self, image: &Image) -> Result<(), Error> {
         let blobs = self.folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(failed("create the folder", &blobs))?;
         for blob in image.blobs().chain([&image.manifest]) {
             let path = self.blob(&blob.descriptor)?;
-            // Its name is its content.
+            // The file's name is its hash.
             if Digest::of_file(&path).is_ok_and(|found| path.ends_with(found.sha256)) {
                 continue;
             }
@@ -93,7 +93,7 @@ impl Layout {
         Ok(self.folder.join("blobs/sha256").join(hex))
     }
 
-    /// Removes what the images before left.
+    /// Removes blobs of former images.
     fn prune(&self, image: &Image) -> Result<(), Error> {
         let kept: Vec<PathBuf> = image
             .blobs()
@@ -105,7 +105,7 @@ impl Layout {
             let path = entry.map_err(failed("list", &blobs))?.path();
             if !kept.contains(&path) {
                 match fs::remove_file(&path) {
-                    // Another build prunes too.
+                    // A concurrent build may have removed it.
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         return Err(failed("remove", &path)(error));
                     }
@@ -126,7 +126,7 @@ impl Layout {
 }
 
 fn replace(path: &Path, content: &[u8]) -> Result<(), Error> {
-    // Two builds at once each have a part of their own.
+    // Concurrent builds use different partial files.
     let part = path.with_extension(format!("part-{}", std::process::id()));
     fs::write(&part, content).map_err(failed("write", &part))?;
     fs::rename(&part, path).map_err(failed("put in place", path))

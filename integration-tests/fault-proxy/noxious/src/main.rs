@@ -1,4 +1,4 @@
-//! `noxious-proxy LISTEN UPSTREAM`: a proxy of noxious's without toxics.
+//! `noxious-proxy LISTEN UPSTREAM`: a proxy of noxious without toxics.
 
 use noxious::proxy::{ProxyConfig, ProxyRunner, Runner as _, Toxics};
 use noxious::signal::{Close, Stop};
@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
         let config = ProxyConfig { name, listen, upstream, enabled: true, rand_seed: None };
         let (listener, info) =
             ProxyRunner::initialize_proxy::<TcpListener>(config, Toxics::empty()).await?;
-        // Nobody sends events, stops it or waits for its end; it runs as long as these are there.
+        // No events are sent, and it is never stopped; it runs as long as these channels exist.
         let (_events, receiver) = bmrng::channel(1);
         let (stop, _stopper) = Stop::new();
         let (_close, closer) = Close::new();

@@ -1,4 +1,4 @@
-//! What becomes of a request: the faults in force, in the order in which they were added.
+//! Handles a request: applies the faults in force, in the order in which they were added.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) async fn handle(
     match answered {
         Err(broken) if !broken.is_of_a_stream() || version != Version::HTTP_2 => {
             tracing::debug!(connection = upstream.connection.fate.number, %broken, "no answer");
-            // As if the upstream itself had gone: never an answer that it did not give.
+            // As if the upstream were gone: the proxy never invents an upstream's answer.
             upstream.connection.fate.end(Ending::Reset);
             std::future::pending().await
         }
@@ -67,26 +67,26 @@ async fn disturbed(
         None => upstream.send(Request::from_parts(head, body)).await?.map(ProxyBody::from),
     };
     if let Some(overtaken) = after.overtaken {
-        // It has gone by itself if its client or its patience has.
+        // Fails if the held call's client has left or its hold has timed out.
         let _ = overtaken.send(());
     }
     exchange.after(&after.faults, response).await
 }
 
-/// One request, and how it goes.
+/// One request in progress.
 struct Exchange<'a> {
     upstream: &'a Upstream,
     version: Version,
     call: Call,
 }
 
-/// What came of a request before it went upstream.
+/// Result of the faults that apply before a request goes upstream.
 enum Before {
     Answered(Response<ProxyBody>),
     GoOn(After),
 }
 
-/// What is to happen once it has.
+/// Effects to apply after it has gone upstream.
 #[derive(Default)]
 struct After {
     duplicate: Option<Which>,
@@ -164,14 +164,15 @@ impl Exchange<'_> {
         Ok(Before::GoOn(after))
     }
 
-    /// A client of HTTP/1.1 may not read before it has written all.
+    /// Reads the body to its end: a client of HTTP/1.1 may write all of it before it reads an
+    /// answer.
     async fn drain(&self, body: &mut ProxyBody) {
         if self.version != Version::HTTP_2 {
             body.read_ahead().await;
         }
     }
 
-    /// Overtakes the call that is held, or is held until it is overtaken.
+    /// Overtakes the held call, or is held until overtaken.
     async fn reorder(&self, fault: &Active, max_hold_ms: u64) -> Option<oneshot::Sender<()>> {
         let key = format!("{} {}", self.call.service, self.call.operation);
         let receiver = {
@@ -187,7 +188,7 @@ impl Exchange<'_> {
             receiver
         };
         tokio::select! {
-            // Overtaken, or patience is over, or the fault.
+            // Overtaken, timed out, or the fault was removed.
             _ = timeout(Duration::from_millis(max_hold_ms), receiver) => {}
             () = fault.removed() => {}
         }
@@ -248,7 +249,7 @@ impl Exchange<'_> {
             let status = response.headers().get("grpc-status");
             let trailers = response.body().trailers();
             let status = status.or_else(|| trailers.and_then(|all| all.get("grpc-status")));
-            // Without one, it is a stream that goes on.
+            // Without a status, it is a stream that goes on.
             status.is_none_or(|status| status == "0")
         };
         response.status().is_success() && (self.call.protocol != Protocol::Grpc || of_grpc())
@@ -259,7 +260,7 @@ impl Exchange<'_> {
             return Err(Broken::Stream(h2::Error::from(h2::Reason::CANCEL)));
         }
         self.upstream.connection.fate.end(Ending::Reset);
-        // The connection's task ends before this does.
+        // The connection's task ends first.
         std::future::pending().await
     }
 }

@@ -1,4 +1,4 @@
-//! AWS's errors, each in the wire format, with the code and the status of its service.
+//! AWS's errors in their wire formats, each with the code and status of its service.
 
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::body::ProxyBody;
 use super::call::{Call, Protocol};
 use crate::spec::AwsError;
 
-/// An error as a service tells it.
+/// An error as a service sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) status: StatusCode,
@@ -16,8 +16,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What `error` is in the words of the service that is called; `None` if the call isn't one that AWS's errors can
-    /// be written for.
+    /// `error` with the code and status of the called service; `None` for a call that has no AWS error format.
     pub(super) fn of(call: &Call, error: &AwsError) -> Option<Self> {
         if matches!(call.protocol, Protocol::Grpc | Protocol::GoogleRest | Protocol::Other) {
             return None;
@@ -61,7 +60,7 @@ impl Told {
         let error =
             json!({ "__type": format!("{namespace}{}", self.code), "message": self.message });
         let body = error.to_string();
-        // SQS and DynamoDB speak 1.0, most others 1.1.
+        // SQS and DynamoDB use 1.0, most others 1.1.
         let version = if namespace.is_empty() { "1.1" } else { "1.0" };
         let crc = crc32fast::hash(body.as_bytes());
         let mut response = Response::new(ProxyBody::whole(body));
@@ -87,7 +86,7 @@ impl Told {
             escaped(&self.message),
             escaped(&call.path),
         );
-        // The answer to HEAD has a head only.
+        // The answer to HEAD has no body.
         let xml = if method == Method::HEAD { String::new() } else { xml };
         let mut response = Response::new(ProxyBody::whole(xml));
         set(&mut response, "content-type", "application/xml");
@@ -182,7 +181,7 @@ fn unavailable(call: &Call) -> Words {
     }
 }
 
-/// Looks like one, and says where it comes from.
+/// Has the format of a request id, and names its origin.
 fn request_id(number: u64) -> String {
     format!("fa017000-0000-4000-8000-{number:012x}")
 }

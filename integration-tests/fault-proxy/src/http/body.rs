@@ -14,16 +14,15 @@ use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use crate::active::Active;
 
-/// What is kept of a body that is read before it is passed on, and how long that may take. A stream has no end to wait
-/// for.
+/// Limits of reading a body before it is passed on, in bytes and in time: a stream has no end to wait for.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 const END_WAIT: Duration = Duration::from_secs(1);
-/// How finely a slow body is cut.
+/// The granularity of a slow body.
 const TICKS_PER_S: u64 = 20;
 
-/// A body on its way through.
+/// A body that passes the proxy.
 pub(crate) struct ProxyBody {
-    /// What was read, or made, before it is passed on.
+    /// Frames that were read, or made, before it is passed on.
     front: VecDeque<Frame<Bytes>>,
     rest: Option<Incoming>,
     slow: Option<Slow>,
@@ -42,14 +41,14 @@ impl From<Incoming> for ProxyBody {
 }
 
 impl ProxyBody {
-    /// A body that is made here; none at all if it is empty.
+    /// A body made by the proxy; without frames if it is empty.
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let front = if bytes.is_empty() { None } else { Some(Frame::data(bytes)) };
         Self { front: front.into_iter().collect(), rest: None, slow: None }
     }
 
-    /// Reads it to its end, if that comes soon.
+    /// Reads the body to its end, if that comes soon.
     pub(crate) async fn read_ahead(&mut self) {
         let deadline = Instant::now() + END_WAIT;
         let mut kept: usize = self.front.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
@@ -62,18 +61,18 @@ impl ProxyBody {
                     self.front.push_back(frame);
                 }
                 Ok(None) => self.rest = None,
-                // A broken body breaks for whoever reads the rest; a slow one is passed on as it is.
+                // A broken body breaks for the reader of the rest; a slow one is passed on as it is.
                 Ok(Some(Err(_))) | Err(_) => break,
             }
         }
     }
 
-    /// Whether all of it was read.
+    /// True if the whole body was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.rest.is_none()
     }
 
-    /// What was read so far, without copying if it is one piece.
+    /// The bytes read so far, without a copy if they are one piece.
     pub(crate) fn bytes(&self) -> Bytes {
         let mut pieces = self.front.iter().filter_map(Frame::data_ref);
         match (pieces.next(), pieces.next()) {
@@ -82,12 +81,12 @@ impl ProxyBody {
         }
     }
 
-    /// The trailers that were read.
+    /// The trailers read so far.
     pub(crate) fn trailers(&self) -> Option<&HeaderMap> {
         self.front.back().and_then(Frame::trailers_ref)
     }
 
-    /// The same once more, of one that is complete.
+    /// A copy of a complete body.
     pub(crate) fn again(&self) -> Self {
         let frames = self.front.iter().filter_map(|frame| match frame.data_ref() {
             Some(data) => Some(Frame::data(data.clone())),
@@ -96,7 +95,7 @@ impl ProxyBody {
         Self { front: frames.collect(), rest: None, slow: None }
     }
 
-    /// Passes slowly, as long as the fault is in force.
+    /// Passes the body slowly, as long as the fault is in force.
     pub(crate) fn slowed(mut self, fault: Arc<Active>, bytes_per_s: u64) -> Self {
         self.slow = Some(Slow { fault, bytes_per_s, pause: None });
         self

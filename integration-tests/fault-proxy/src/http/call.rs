@@ -1,4 +1,4 @@
-//! What a request asks of which service, as far as its head (and the `Action` in a form) says it.
+//! The service and operation of a request, from its head (and the `Action` in a form).
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,19 @@ use super::s3;
 /// A request, named as its service names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// How it is written.
+    /// Its protocol.
     pub protocol: Protocol,
-    /// `sqs`, `dynamodb`, `s3`, `pubsub`, `firestore`, `storage`, …; empty if that can't be told.
+    /// `sqs`, `dynamodb`, `s3`, `pubsub`, `firestore`, `storage`, …; empty if unknown.
     pub service: String,
-    /// `PutItem`, `Publish`, `objects.insert`, …; the method if that can't be told.
+    /// `PutItem`, `Publish`, `objects.insert`, …; the HTTP method if unknown.
     pub operation: String,
-    /// What region an AWS call was signed for.
+    /// The region that an AWS call was signed for.
     pub region: Option<String>,
     /// The path, without the query.
     pub path: String,
 }
 
-/// How a call and its errors are written.
+/// The wire format of a call and its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
@@ -33,18 +33,19 @@ pub enum Protocol {
     AwsJson,
     /// AWS query, the operation in `Action`, answers in XML: `CloudFormation`, STS, IAM.
     AwsQuery,
-    /// S3's own: verbs, and answers in XML.
+    /// S3's own: HTTP methods, and answers in XML.
     S3,
-    /// AWS's verbs with answers in JSON: Lambda.
+    /// AWS's REST: HTTP methods, and answers in JSON, such as Lambda.
     AwsRest,
-    /// Google's verbs with answers in JSON: Cloud Storage, and the REST side of the others.
+    /// Google's REST: HTTP methods, and answers in JSON: Cloud Storage, and the REST APIs of the
+    /// others.
     GoogleRest,
-    /// None that is known here.
+    /// Any other.
     Other,
 }
 
 impl Call {
-    /// Reads the head of a request. `form` is the body of an AWS query.
+    /// Parses the head of a request. `form` is the body of an AWS query.
     #[must_use]
     pub fn read(head: &Parts, form: &[u8]) -> Self {
         let path = head.uri.path();
@@ -80,7 +81,7 @@ impl Call {
             Some("lambda") => {
                 named(Protocol::AwsRest, "lambda", &lambda(&head.method, path), region)
             }
-            // Smithy's newer protocols, among others: their answers can't be written here.
+            // Smithy's newer protocols, among others: this proxy can't write their answers.
             Some(service) => named(Protocol::Other, service, head.method.as_str(), region),
             None => match google_rest(&head.method, path) {
                 Some((service, operation)) => {
@@ -92,7 +93,7 @@ impl Call {
     }
 }
 
-/// Whether the body must be read to know the call.
+/// True if the body must be read to identify the call.
 pub(super) fn is_form(head: &Parts) -> bool {
     head.method == Method::POST
         && text(&head.headers, header::CONTENT_TYPE.as_str())
@@ -118,7 +119,7 @@ fn scope(headers: &HeaderMap, query: &BTreeMap<String, String>) -> Option<(Strin
         .and_then(|value| value.split_once("Credential="))
         .map(|(_, scope)| scope.split(',').next().unwrap_or_default());
     let scope = signed.or_else(|| query.get("X-Amz-Credential").map(String::as_str))?;
-    // A key may hold slashes, so from the end.
+    // A key may contain slashes, so this splits from the end.
     let mut parts = scope.trim().rsplit('/');
     let (_aws4_request, service, region) = (parts.next()?, parts.next()?, parts.next()?);
     Some((region.to_owned(), service.to_owned()))
@@ -186,7 +187,7 @@ fn storage(method: &Method, path: &str, rest: &[&str]) -> String {
     match rest {
         [] => format!("buckets.{}", of_method(method, false)),
         [_bucket] => format!("buckets.{}", of_method(method, true)),
-        // A part of an upload that was begun before.
+        // A part of an upload that was begun earlier.
         [_bucket, "o", ..] if path.contains("/upload/") && method == Method::PUT => {
             "objects.insert".to_owned()
         }
@@ -199,7 +200,7 @@ fn storage(method: &Method, path: &str, rest: &[&str]) -> String {
     }
 }
 
-/// What a verb means to one of a collection, or to the collection.
+/// The operation of an HTTP method on one resource, or on the collection.
 fn of_method(method: &Method, one: bool) -> String {
     let operation = match (method.as_str(), one) {
         ("GET", false) => "list",
@@ -217,7 +218,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The pairs of a query or a form.
+/// Parses the pairs of a query or a form.
 fn pairs(text: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(text);
     let pairs = text.split('&').filter(|pair| !pair.is_empty());

@@ -1,4 +1,4 @@
-//! Google's errors: a status of gRPC in trailers, or the same in JSON.
+//! Google's errors: a gRPC status in trailers, or the same in JSON.
 
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -8,19 +8,19 @@ use super::body::ProxyBody;
 use super::call::{Call, Protocol};
 use crate::spec::GoogleError;
 
-/// An error in all the words that Google has for it.
+/// An error by all its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) name: &'static str,
     code: u8,
     status: u16,
-    /// Cloud Storage's word.
+    /// The reason that Cloud Storage gives.
     reason: &'static str,
     message: &'static str,
 }
 
 impl Told {
-    /// `None` if the call isn't one of Google's.
+    /// The error; `None` if the call isn't one of Google's.
     pub(super) fn of(call: &Call, error: GoogleError) -> Option<Self> {
         matches!(call.protocol, Protocol::Grpc | Protocol::GoogleRest).then(|| words(error))
     }
@@ -29,7 +29,7 @@ impl Told {
         if call.protocol == Protocol::Grpc { self.trailers_only() } else { self.rest(call) }
     }
 
-    /// One frame of headers that ends the stream: what a server says that has nothing else to say.
+    /// A single frame of headers that ends the stream, for an answer without a body.
     fn trailers_only(&self) -> Response<ProxyBody> {
         let mut response = Response::new(ProxyBody::whole(""));
         set(&mut response, "content-type", "application/grpc");

@@ -8,12 +8,12 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Takes jobs from within [`Local::run`], and does them there.
+/// Takes jobs from within [`Local::run`], and runs them there.
 #[derive(Clone, Default)]
 pub(crate) struct Local(Arc<Mutex<Vec<Job>>>);
 
 impl Local {
-    /// Does `main` and, meanwhile, all jobs; ends, and drops them, with `main`.
+    /// Runs `main` and, meanwhile, all jobs; ends with `main`, dropping the jobs.
     pub(crate) async fn run<T>(&self, main: impl Future<Output = T>) -> T {
         let mut main = pin!(main);
         let mut jobs = FuturesUnordered::new();
@@ -22,7 +22,7 @@ impl Local {
                 if let Poll::Ready(done) = main.as_mut().poll(context) {
                     return Poll::Ready(done);
                 }
-                // What a job brings is done with `main` looked at first: it may be what `main` waits for.
+                // After a job's progress `main` is polled first: it may have waited for that.
                 jobs.extend(self.taken());
                 while let Poll::Ready(Some(())) = jobs.poll_next_unpin(context) {}
                 let new = self.taken();

@@ -1,10 +1,10 @@
-//! S3's operations, told from verb, path and query. Buckets are in the path, as emulators have them.
+//! S3's operations, from HTTP method, path and query. Buckets are in the path, as with emulators.
 
 use std::collections::BTreeMap;
 
 use http::Method;
 
-/// What of a bucket or an object can be asked for by a name in the query.
+/// Subresources of a bucket or an object, which the query names.
 const PARTS: [(&str, &str); 17] = [
     ("acl", "Acl"),
     ("cors", "Cors"),

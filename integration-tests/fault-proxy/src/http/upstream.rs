@@ -18,7 +18,7 @@ use super::{CONNECTION_WINDOW_BYTES, HEADERS_BYTES, STREAM_WINDOW_BYTES};
 use crate::connection::Connection;
 use crate::relay::connect;
 
-/// Where requests go.
+/// The upstream that requests are sent to.
 pub(crate) struct Upstream {
     address: SocketAddr,
     proxied: SocketAddr,
@@ -29,14 +29,14 @@ pub(crate) struct Upstream {
     gone: Arc<Gone>,
 }
 
-/// Whether the upstream has closed its connection.
+/// Set once the upstream has closed its connection.
 #[derive(Default)]
 struct Gone {
     is: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error("connect to the upstream")]
@@ -48,7 +48,7 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
-    /// Whether one stream is broken and the connection is well.
+    /// True if one stream is broken and the connection is intact.
     pub(crate) fn is_of_a_stream(&self) -> bool {
         match self {
             Self::Connect(_) => false,
@@ -82,7 +82,7 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and gives its answer.
+    /// Sends a request and returns its answer.
     pub(crate) async fn send(
         &self,
         request: Request<ProxyBody>,
@@ -104,7 +104,7 @@ impl Upstream {
         Ok(response)
     }
 
-    /// A redirect to the upstream's own address is one to the proxy's.
+    /// Rewrites a redirect to the upstream's own address into one to the proxy's.
     fn point_back(&self, response: &mut Response<Incoming>) {
         let Some(location) = response.headers().get(header::LOCATION) else { return };
         let own = format!("http://{}", self.address);

@@ -1,4 +1,4 @@
-//! AWS's errors on the wire. What the SDKs make of them is tested with the SDKs, on emulators.
+//! AWS's errors on the wire. The SDKs' handling of them is tested with the SDKs, on emulators.
 
 use fault_proxy::{AwsError, Fault, Level, Match};
 use http::HeaderMap;
@@ -112,7 +112,7 @@ async fn other_services_operations_and_regions_are_left_alone() {
     assert_eq!(status("dynamodb", "DynamoDB_20120810.GetItem").await, 200);
     // Signed for eu-west-1.
     assert_eq!(status("sqs", "AmazonSQS.SendMessage").await, 200);
-    // Not AWS's at all: the body that is read for its Action goes on whole.
+    // Not an AWS call: the body that was read for its Action is passed on whole.
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let response = sender.send_request(request("POST", "/form", &form, "a=b")).await.unwrap();
     assert_eq!(read(response).await.2, "POST /form a=b");

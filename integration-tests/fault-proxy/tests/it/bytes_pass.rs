@@ -1,4 +1,4 @@
-//! Without faults, bytes pass unchanged, however they are cut.
+//! Without faults, bytes pass unchanged, however they are split.
 
 use bytes::Bytes;
 use fault_proxy::{Direction, Fault, Level, TcpFault};
@@ -53,7 +53,7 @@ proptest! {
         prop_assert!(back == chunks.concat(), "{} bytes came back", back.len());
     }
 
-    /// Slowness is not loss: the same through the disturbed way.
+    /// Slowness is not loss: the same bytes with slow faults.
     #[test]
     fn as_bytes_that_are_late(chunks in chunks()) {
         let late = TcpFault::Delay { delay_ms: 1, jitter_ms: 3, direction: Direction::Both };

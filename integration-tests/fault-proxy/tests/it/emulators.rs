@@ -1,4 +1,4 @@
-//! Answers as the emulators write them, and requests as the SDKs do, byte for byte: none of them is hyper's own.
+//! Answers and requests byte for byte as the emulators and SDKs write them, unlike hyper's own.
 
 use fault_proxy::Level;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,7 @@ async fn ask(socket: &mut TcpStream, request: &str, end: &str) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// hypercorn, below ministack, writes the head first and the body when it has it.
+/// hypercorn, below ministack, writes the head first and the body once it has it.
 #[tokio::test]
 async fn the_body_may_come_after_its_head() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 18\r\n\
@@ -31,7 +31,7 @@ async fn the_body_may_come_after_its_head() {
                        content-length: 2\r\n\r\n{}";
         let answer = ask(&mut socket, request, "[]}").await;
         assert_eq!(answer, format!("{head}{{\"TableNames\": []}}"));
-        // What was signed is what arrives: the host that the client meant, names of headers in their case.
+        // The signed parts arrive unchanged: the client's host, and header names in their case.
         assert_eq!(server.asked().pop().as_deref(), Some(request));
     }
     assert_eq!(server.asked().len(), 3);
@@ -52,7 +52,7 @@ async fn an_answer_to_head_has_no_body_whatever_its_head_says() {
     assert_eq!(server.asked().len(), 2);
 }
 
-/// botocore asks before it sends an object.
+/// botocore sends `Expect: 100-continue` before an object.
 #[tokio::test]
 async fn a_client_that_waits_to_be_told_to_go_on_is_told_once() {
     let server = scripted(vec![
@@ -73,7 +73,7 @@ async fn a_client_that_waits_to_be_told_to_go_on_is_told_once() {
 
 #[tokio::test]
 async fn an_upstream_that_closes_after_its_answer_has_given_all_of_it() {
-    // Until the end, or as long as it says: both are whole, and then the client's connection ends as well.
+    // Until the end, or of the given length: both are whole, and then the client's connection ends as well.
     for (length, body) in [("", "till the end"), ("Content-Length: 5\r\n", "whole")] {
         let answer = format!("HTTP/1.1 200 OK\r\n{length}Connection: close\r\n\r\n{body}");
         let server = scripted(vec![answer.leak()]).await;

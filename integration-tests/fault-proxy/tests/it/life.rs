@@ -1,4 +1,4 @@
-//! What a proxy tells of itself, how exactly it counts, and that nothing is left of it.
+//! A proxy's events and counts, and its complete shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +168,7 @@ async fn nothing_is_left_of_a_dropped_proxy() {
     assert_eq!(read(one.send_request(request("GET", "/", &[], "")).await.unwrap()).await.0, 200);
     let mut two = http2(http.address()).await;
     assert_eq!(read(two.send_request(grpc("Publish")).await.unwrap()).await.0, 200);
-    // One that hangs, too.
+    // One with a hanging call, too.
     http.faults().add(Fault::http(fault_proxy::HttpFault::Hang)).unwrap();
     let hanging = tokio::spawn(two.send_request(grpc("Publish")));
     assert_eq!((tcp.connections(), http.connections()), (1, 2));
@@ -221,7 +221,7 @@ async fn a_lost_upstream_is_no_answer_and_a_new_one_is_found() {
         let first = within(sender.send_request(request("GET", "/", &[], ""))).await.unwrap();
         assert_eq!(read(first).await.0, 200);
         drop(gone);
-        // The connection that was there is closed, as it would be without a proxy.
+        // The open connection is closed, as it would be without a proxy.
         within(async {
             while sender.ready().await.is_ok() {
                 tokio::task::yield_now().await;

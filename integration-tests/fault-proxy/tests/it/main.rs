@@ -1,4 +1,4 @@
-//! Every fault, before small servers of our own.
+//! Every fault, with small test servers.
 
 #![expect(clippy::unwrap_used, reason = "all of it is a test, its servers too")]
 

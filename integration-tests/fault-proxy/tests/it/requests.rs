@@ -1,4 +1,4 @@
-//! Faults of requests that are the same in every protocol.
+//! Faults of requests, the same for every protocol.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ async fn a_lost_response_has_had_its_effect() {
     let lost = Fault::http(HttpFault::LostResponse { loss: Loss::Connection }).times(1);
     proxy.faults().add(lost).unwrap();
 
-    // An answer that isn't a success is no effect to lose.
+    // An unsuccessful answer is not lost.
     let mut sender = http1(proxy.address()).await;
     let refused = within(sender.send_request(request("PUT", "/fail", &[], "a"))).await.unwrap();
     assert_eq!(read(refused).await.0, 409);
@@ -163,7 +163,7 @@ async fn what_hangs_goes_on_when_the_fault_is_removed() {
     let mut sender = http2(proxy.address()).await;
     let mut hanging = Box::pin(sender.clone().send_request(grpc("Publish")));
     assert!(hangs(&mut hanging).await);
-    // Others, on the same connection, don't.
+    // Other calls on the same connection are not held.
     let other = within(sender.send_request(grpc("Other"))).await.unwrap();
     assert_eq!(read(other).await.0, 200);
     assert_eq!(proxy.faults().remove(id), Some(1));

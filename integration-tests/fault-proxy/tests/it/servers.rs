@@ -1,4 +1,4 @@
-//! Servers to stand before, clients to come with, and ears for events.
+//! Test servers, clients, and a recorder of events.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Longer than anything takes, on a busy machine too.
+/// A deadline that is never reached, even on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
-/// For what must not happen; a machine that is slower makes the test weaker, never red.
+/// The time to watch for what must not happen; a slow machine makes the test weaker, never red.
 pub(crate) const SOON: Duration = Duration::from_millis(300);
 
 /// A server; it ends when it is dropped.
 pub(crate) struct Server {
     pub(crate) endpoint: String,
-    /// What it was asked: method, path, body.
+    /// Received requests: method, path, body.
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     _task: JoinSet<()>,
 }
@@ -37,7 +37,7 @@ impl Server {
     }
 }
 
-/// Sends back what it gets.
+/// A server that echoes.
 pub(crate) async fn echo() -> Server {
     serve(|mut socket, _| async move {
         let (mut read, mut write) = socket.split();
@@ -47,7 +47,7 @@ pub(crate) async fn echo() -> Server {
     .await
 }
 
-/// Speaks HTTP/1.1 and HTTP/2. Answers `METHOD PATH BODY`, or what the path asks for.
+/// A server of HTTP/1.1 and HTTP/2. Answers `METHOD PATH BODY`, or as the path says.
 pub(crate) async fn web() -> Server {
     serve(|socket, asked| async move {
         let service = service_fn(move |request| answer(request, Arc::clone(&asked)));
@@ -90,8 +90,8 @@ async fn answer(
     Ok(response)
 }
 
-/// Answers every request with these pieces, each a moment after the one before, and closes if one of them says so. A
-/// request is kept as it came.
+/// A server that answers every request with these pieces, each a moment after the one before, and closes if one of
+/// them says so. Requests are recorded byte for byte.
 pub(crate) async fn scripted(pieces: Vec<&'static str>) -> Server {
     serve(move |mut socket, asked| {
         let pieces = pieces.clone();
@@ -99,7 +99,7 @@ pub(crate) async fn scripted(pieces: Vec<&'static str>) -> Server {
             while let Some(request) = raw_request(&mut socket, &pieces).await {
                 asked.lock().unwrap().push(request);
                 for piece in &pieces {
-                    // Nobody is told to go on after all has come.
+                    // No `100 Continue` once the whole request has come.
                     if !piece.contains(" 100 ") && socket.write_all(piece.as_bytes()).await.is_err()
                     {
                         return;
@@ -115,7 +115,7 @@ pub(crate) async fn scripted(pieces: Vec<&'static str>) -> Server {
     .await
 }
 
-/// One request, of a length that it says; told to go on if there is a piece for that.
+/// Reads one request of the announced length; sends `100 Continue` if there is a piece for that.
 async fn raw_request(socket: &mut TcpStream, pieces: &[&str]) -> Option<String> {
     let mut bytes = Vec::new();
     let mut length = None;
@@ -156,7 +156,7 @@ where
     Server { endpoint, asked, _task: tasks }
 }
 
-/// A proxy before `server`, and what it tells.
+/// A proxy before `server`, and its events.
 pub(crate) async fn proxy(server: &Server, level: Level) -> (Proxy, Events) {
     let events = Events::default();
     let ears = events.clone();
@@ -165,7 +165,7 @@ pub(crate) async fn proxy(server: &Server, level: Level) -> (Proxy, Events) {
     (builder.on_event(on_event).start().await.unwrap(), events)
 }
 
-/// What a proxy told.
+/// Recorded events.
 #[derive(Clone, Default)]
 pub(crate) struct Events(Arc<Mutex<Vec<FaultEvent>>>);
 
@@ -188,7 +188,7 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     TcpStream::connect(address).await.unwrap()
 }
 
-/// Sends `text` and reads as much back.
+/// Sends `text` and reads as many bytes back.
 pub(crate) async fn round_trip(socket: &mut TcpStream, text: &str) -> std::io::Result<String> {
     socket.write_all(text.as_bytes()).await?;
     let mut back = vec![0; text.len()];
@@ -196,12 +196,12 @@ pub(crate) async fn round_trip(socket: &mut TcpStream, text: &str) -> std::io::R
     Ok(String::from_utf8(back).unwrap())
 }
 
-/// A bound for what must happen.
+/// Runs `work` with a deadline.
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(LONG, work).await.expect("it takes too long")
 }
 
-/// Whether `work` is still not done after a while.
+/// True if `work` is still not done after a while.
 pub(crate) async fn hangs<T>(work: impl Future<Output = T>) -> bool {
     tokio::time::timeout(SOON, work).await.is_err()
 }
@@ -234,7 +234,7 @@ pub(crate) fn request(
     request.body(Full::from(body.to_owned())).unwrap()
 }
 
-/// A call of gRPC.
+/// A gRPC call.
 pub(crate) fn grpc(method: &str) -> Request<Full<Bytes>> {
     let request = Request::post(format!("http://test/google.pubsub.v1.Publisher/{method}"));
     let request = request.version(http::Version::HTTP_2).header("content-type", "application/grpc");
@@ -251,7 +251,7 @@ pub(crate) async fn read(response: Response<Incoming>) -> (u16, HeaderMap, Strin
     (head.status.as_u16(), headers, body)
 }
 
-/// What AWS's clients sign with, as far as the proxy reads it.
+/// The part of AWS's signature that the proxy reads.
 pub(crate) fn signed(service: &str) -> String {
     let scope = format!("Credential=KEY/20260101/eu-west-1/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0")

@@ -16,7 +16,8 @@ async fn a_refusing_port_is_closed_and_opens_again() {
     let mut before = connect(proxy.address()).await;
     assert_eq!(round_trip(&mut before, "one").await.unwrap(), "one");
     let id = proxy.faults().add(Fault::tcp(TcpFault::Refuse)).unwrap();
-    // The listener is closed by the proxy's own task, so a moment later; what it had not accepted then is reset.
+    // The proxy's own task closes the listener, so a moment later; a connection that it had not accepted then is
+    // reset.
     within(async {
         loop {
             match TcpStream::connect(proxy.address()).await {
@@ -54,7 +55,7 @@ async fn a_cut_ends_connections_that_are_there_and_new_ones() {
         let end = |read: std::io::Result<usize>| read.map_err(|error| error.kind());
         let expected = expected.map_or(Ok(0), Err);
         assert_eq!(end(within(before.read(&mut [0; 8])).await), expected);
-        // Whether connecting or reading fails depends on who is quicker.
+        // Either connecting or reading fails, depending on timing.
         if let Ok(mut new) = TcpStream::connect(proxy.address()).await {
             assert_eq!(end(within(new.read(&mut [0; 8])).await), expected);
         }

@@ -1,6 +1,6 @@
-//! The end of a stack: its writers stop, its buckets are emptied, its protection comes off, it is deleted. In this order: a
-//! failure before the deletion switches the writers on again and leaves the protection. After an interruption there `drift`
-//! names the writers that are off.
+//! Deletes a stack: its writers are stopped, its buckets emptied, its protection removed, then it is deleted. In this
+//! order, a failure before the deletion restarts the writers and keeps the protection. After an interruption in between,
+//! `drift` names the stopped writers.
 
 use std::time::{Duration, Instant};
 
@@ -16,23 +16,23 @@ use crate::inventory::Item;
 use cli::Failure;
 use cli::Progress;
 
-/// The longest time that a mapping takes to be off.
+/// The longest time that disabling a mapping takes.
 const OFF_LIMIT: Duration = Duration::from_mins(5);
 const OFF_POLL: Duration = Duration::from_millis(500);
-/// The number of times that a bucket is emptied which is still written to.
+/// The most times that a bucket is emptied while it is still being written to.
 const ROUNDS: u32 = 3;
 
-/// A stack that is gone.
+/// A deleted stack.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
-    /// The names and ARNs of what went with it.
+    /// The names and ARNs of its deleted resources.
     pub(super) deleted: Vec<String>,
-    /// Resources that the stack let go of and did not delete.
+    /// Resources that the stack released without deleting them.
     pub(super) left: Vec<Item>,
 }
 
-/// Deletes a stack with all that its buckets hold. Everything is known by the stack's own names: after a change of the
-/// settings, those are others. None: there is no such stack.
+/// Deletes a stack with all objects in its buckets. Names come from the stack itself: those of the settings may have
+/// changed since. `None`: there is no such stack.
 pub(super) async fn delete(
     aws: &Aws<'_>,
     stack: &str,
@@ -40,7 +40,7 @@ pub(super) async fn delete(
 ) -> Result<Option<Gone>, Failure> {
     let deployed = match cfn::deployed(&aws.client, stack).await {
         Ok(deployed) => deployed,
-        // Without the stack, a bucket of that name may be another's.
+        // Without the stack, a bucket of that name may be another owner's.
         Err(cfn::Error::NoStack { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
@@ -98,7 +98,7 @@ async fn empty(aws: &Aws<'_>, resources: &[Resource], progress: &Progress) -> Re
     Ok(())
 }
 
-/// By the stack's own record, which is kept by its id; without it, all went that there was.
+/// The deleted resources by the stack's own record, which remains under its id; without it, all of them count as deleted.
 async fn gone(aws: &Aws<'_>, id: &str, before: Vec<Resource>) -> Gone {
     let Ok(after) = cfn::resources(&aws.client, id).await else {
         return Gone { deleted: names(before), left: Vec::new() };
@@ -125,7 +125,7 @@ fn of_type<'r>(resources: &'r [Resource], kind: &str) -> impl Iterator<Item = &'
     of.map(|resource| resource.physical_id.as_str())
 }
 
-/// Switches on again what [`stop`] has switched off.
+/// Restarts the writers that [`stop`] has stopped.
 async fn start_again(aws: &Aws<'_>, stopped: &[&Resource], progress: &Progress) {
     for resource in stopped {
         let id = &resource.physical_id;
@@ -145,7 +145,7 @@ async fn start_again(aws: &Aws<'_>, stopped: &[&Resource], progress: &Progress) 
     }
 }
 
-/// Stops what would fill a bucket while it is emptied; true if it was on.
+/// Stops a writer that would fill a bucket while it is emptied; returns true if it was on.
 async fn stop(aws: &Aws<'_>, resource: &Resource, progress: &Progress) -> Result<bool, String> {
     match resource.resource_type.as_str() {
         "AWS::Lambda::EventSourceMapping" => {
@@ -184,7 +184,7 @@ async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<bool, String> {
         };
         match state.as_str() {
             "Disabled" | "Deleting" => return Ok(asked),
-            // One that is on its way somewhere takes no change.
+            // A mapping in transition accepts no change.
             "Enabled" if !asked => {
                 let answer = client.update_event_source_mapping().uuid(id).enabled(false).send();
                 answer.await.map_err(|error| in_words(&error))?;
@@ -198,12 +198,12 @@ async fn mapping_off(aws: &Aws<'_>, id: &str) -> Result<bool, String> {
     }
 }
 
-/// A protected table would end the deletion half-way. It was agreed to: see [`super::ready`].
+/// Removes a table's protection, which would make the deletion fail half-way. It was confirmed: see [`super::ready`].
 async fn unprotect(aws: &Aws<'_>, table: &str) -> Result<(), Failure> {
     let client = aws_sdk_dynamodb::Client::new(&aws.config);
     let answer =
         client.update_table().table_name(table).deletion_protection_enabled(false).send().await;
-    // There is none, or it is unprotected and there is nothing to update.
+    // The table is missing, or it is unprotected and there is nothing to update.
     let done = ["ResourceNotFoundException", "ValidationException", "ResourceInUseException"];
     match answer {
         Err(error) if !error.code().is_some_and(|code| done.contains(&code)) => {

@@ -1,4 +1,5 @@
-//! AWS's foundation: what an administrator deploys once with Terraform, and the bootstrap stack that holds its state.
+//! AWS's foundation: deployed once by an administrator with Terraform, together with the bootstrap stack that holds
+//! its state.
 
 use args::Part;
 use async_trait::async_trait;
@@ -58,7 +59,7 @@ impl Component for Foundation {
     }
 }
 
-/// The AWS foundation. Its state is in the bucket that the bootstrap stack makes.
+/// The AWS foundation. Its state is in the bucket of the bootstrap stack.
 ///
 /// `program` is the object key of the producer's program, if it differs from the deployed one.
 async fn foundation<'s>(
@@ -81,7 +82,7 @@ async fn foundation<'s>(
     Session::open(site, root, progress).await
 }
 
-/// The changes of a deploy of the foundation. Without its bucket there is no state yet to compare with.
+/// The changes of a deploy of the foundation. Without its bucket there is no state to compare with.
 async fn plan(site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Failure> {
     let aws = Aws::open(site).await?;
     let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
@@ -106,7 +107,7 @@ async fn deploy_foundation(
     progress: &Progress,
 ) -> Result<Deployed, Failure> {
     let aws = Aws::open(site).await?;
-    // Before anything is made: a foundation without Terraform would end half-way.
+    // Checked first: a foundation without Terraform would fail half-way.
     Terraform::find(&site.settings).await.map_err(failed)?;
     let bootstrap = aws.plans(&[aws.wanted_bootstrap()], progress).await?;
     let steps = bootstrap.iter().cloned().map(Step::CloudFormation).collect();
@@ -161,7 +162,7 @@ async fn destroy(site: &DeployContext, progress: &Progress) -> Result<Destroyed,
     Ok(Destroyed { part: Part::Foundation.to_string(), kept, left: left.collect() })
 }
 
-/// A deleted key stays for days, and keeps its tags.
+/// True for a KMS key: a deleted one remains for days, with its tags.
 fn is_key(item: &Item) -> bool {
     item.name.contains(":kms:")
 }

@@ -1,4 +1,4 @@
-//! Google Cloud: Terraform on the cloud itself, the engine of our own on emulators.
+//! Google Cloud: Terraform on the cloud itself, this crate's own engine on emulators.
 
 use anyhow::{Context as _, anyhow};
 use args::Part;
@@ -94,7 +94,7 @@ async fn plan(site: &DeployContext, progress: &Progress) -> Result<Vec<Step>, Fa
     Ok(vec![Step::Terraform(session.look(Purpose::Deploy).await?)])
 }
 
-/// A region that was forgotten would be copied from by nobody.
+/// Notes deployed regions that the settings omit: no cloud would copy from them.
 fn tell_left_out(site: &DeployContext, progress: &Progress) -> Result<(), Failure> {
     for region in site.settings.regions_left_out(&known::known(site)?) {
         progress.note(format!("note: Google does not copy from {region}"));
@@ -102,7 +102,7 @@ fn tell_left_out(site: &DeployContext, progress: &Progress) -> Result<(), Failur
     Ok(())
 }
 
-/// The images' digests are known before they are pushed; where to, once the repository is there.
+/// The images' digests are known before they are pushed, their repository once it exists.
 fn with_images(site: &DeployContext) -> Result<ResolvedOutputs, Failure> {
     let known = known::known(site)?;
     let outputs = known::read(site, Part::Gcp)?.unwrap_or_default();
@@ -130,15 +130,15 @@ async fn deploy(
     Ok(Deployed::new(Part::Gcp, outputs, smoke))
 }
 
-/// Returns the outputs, and true if grants were made. The same root makes the repository and refers to the images in it, so the
-/// first apply is without images.
+/// Returns the outputs, and true if grants were made. The same root creates the repository and refers to the images in it, so
+/// the first apply is without images.
 async fn on_cloud(
     site: &DeployContext,
     args: &args::Deploy,
     progress: &Progress,
 ) -> Result<(Outputs, bool), Failure> {
     if let Some(name) = other_sign_in(&told) {
-        // Checked before the first apply, after which a deployment without images would be left.
+        // Checked before the first apply, which would leave a deployment without images.
         let why = format!(
             "{name} is set, which only Terraform reads; the images are pushed and the smoke test is made with Application \
              Default Credentials"
@@ -179,14 +179,14 @@ async fn session<'p>(
         check_project(site, &state.outputs())?;
     }
     let session = Box::pin(ready(site, known, progress)).await?;
-    // Terraform may have other credentials, or report why the state can't be read.
+    // Terraform may have other credentials, or an error that explains why the state can't be read.
     if !is_read {
         check_project(site, &session.outputs().await?)?;
     }
     Ok(session)
 }
 
-/// Initialises the root without checking the project that its state is of.
+/// Initialises the root without checking the project of its state.
 async fn ready<'p>(
     site: &DeployContext,
     known: &ResolvedOutputs,
@@ -211,8 +211,7 @@ async fn outputs(site: &DeployContext, progress: &Progress) -> Result<Outputs, F
     session(site, &known::known(site)?, progress).await?.outputs().await
 }
 
-/// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without the program where that
-/// can be.
+/// The outputs of Google's side, if it is deployed; on the cloud itself, read from the state without Terraform if possible.
 async fn observe(
     site: &DeployContext,
     told: Told<'_>,
@@ -221,7 +220,7 @@ async fn observe(
     let outputs = if site.local.is_some() {
         outputs(site, progress).await?
     } else {
-        // Without it, nothing was ever deployed to the cloud itself from these settings.
+        // Without a bucket, these settings were never deployed to the cloud itself.
         let Some(bucket) = &site.settings.gcp.state.bucket else { return Ok(Observed::NotNamed) };
         match state(site, bucket, told).await {
             Ok(Some(state)) => state.outputs(),
@@ -277,14 +276,14 @@ async fn state(
     Ok(Some(state.with_context(|| format!("read Terraform's state gs://{bucket}/{name}"))?))
 }
 
-/// Cloud Storage itself, or what stands in for it for Terraform.
+/// Cloud Storage itself, or its replacement that Terraform uses.
 fn storage(told: Told<'_>) -> Result<CloudStorage, Failure> {
     let endpoint = told("GOOGLE_BACKEND_STORAGE_CUSTOM_ENDPOINT")
         .or_else(|| told("GOOGLE_STORAGE_CUSTOM_ENDPOINT"));
     CloudStorage::open(endpoint.as_deref(), told(ACCESS_TOKEN).as_deref()).map_err(Failure::missing)
 }
 
-/// Finds out whether a destroy can come to its end, and changes nothing.
+/// Checks that a destroy can be completed; changes nothing.
 async fn can_be_destroyed(site: &DeployContext, progress: &Progress) -> Result<(), Failure> {
     if site.local.is_some() {
         return Ok(());
@@ -319,10 +318,10 @@ fn permitted(missing: &[&str]) -> Result<(), Failure> {
     )))
 }
 
-/// The variable that stands in for Application Default Credentials, for Terraform too.
+/// The variable with a token that replaces Application Default Credentials, for Terraform too.
 const ACCESS_TOKEN: &str = "GOOGLE_OAUTH_ACCESS_TOKEN";
 
-/// Refuses a plan that would stop half-way: at a protected database, or at a bucket that must be empty and is not. Without
+/// Refuses a plan that would fail half-way: at a protected database, or at a bucket that must be empty and is not. Without
 /// `storage`, buckets are not checked.
 async fn destroyable(plan: &Plan, storage: Option<&CloudStorage>) -> Result<(), Failure> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -368,7 +367,7 @@ async fn destroy(site: &DeployContext, progress: &Progress) -> Result<Destroyed,
     if site.local.is_some() {
         return emulated::destroy(site, progress).await;
     }
-    // A null image takes a service away, and here all goes.
+    // Without images: a null image removes its service, and a destroy removes everything.
     let session = session(site, &known::known(site)?, progress).await?;
     session.destroy().await?;
     let left = session.resources().await?;
@@ -434,7 +433,7 @@ async fn fill(
             let session = session(site, &known::known(site)?, progress).await?;
             on_cloud_status(&session, status).await?;
         }
-        // Terraform would take many seconds to say more, and of another environment it would say nothing true.
+        // Terraform would take many seconds, and for another environment its answer would be wrong.
         (None, _) => {
             let outputs = known::read(site, Part::Gcp)?;
             status.stack = outputs.map(|outputs| format!("{} outputs kept", outputs.len()));
@@ -470,10 +469,10 @@ async fn on_cloud_status(session: &Session<'_>, status: &mut CloudStatus) -> Res
     Ok(())
 }
 
-/// Dead letters that are counted at most.
+/// The most dead letters to count.
 const DEAD_LETTERS: usize = 100;
 
-/// Counts the dead letters: looks at them and gives them back. No API says how many there are.
+/// Counts the dead letters by receiving and releasing them, since no API returns their number.
 async fn dead_letters(site: &DeployContext) -> Result<u64, Failure> {
     let gcp = &site.settings.gcp;
     let names = (&gcp.pubsub.dead_letter_topic, &gcp.pubsub.dead_letter_subscription);

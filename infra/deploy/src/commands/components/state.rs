@@ -33,7 +33,7 @@ async fn state(aws: &Aws<'_>) -> Result<Option<State>, Failure> {
     Ok(Some(state))
 }
 
-/// True if the foundation's state knows any resource.
+/// True if the foundation's state has any resource.
 pub(super) async fn has_state(aws: &Aws<'_>) -> Result<bool, Failure> {
     Ok(state(aws).await?.is_some_and(|state| !state.resources.is_empty()))
 }

@@ -6,7 +6,7 @@ const NAMES: [&str; 2] = ["blockchain-core-dev-bootstrap", "blockchain-core-dev"
 const TABLE: [&str; 4] = ["Table", "AWS::DynamoDB::Table", "candles", "DELETE_FAILED"];
 const QUEUE: [&str; 4] = ["Queue", "AWS::SQS::Queue", "trades", "DELETE_COMPLETE"];
 
-/// The output of `plan aws` for these stacks, and which calls of it change something.
+/// The output of `plan aws` for these stacks, and its calls that change something.
 async fn planned(mut stacks: Stacks) -> (Result<String, String>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let stub = FakeAws::start(move |call| stacks.answer(call));
@@ -55,7 +55,7 @@ async fn a_stack_that_is_stuck_says_how_to_go_on() {
     let error = text.expect_err("it is stuck");
     assert!(error.contains("continue-update-rollback"), "{error}");
     assert_eq!(changes, Vec::<String>::new());
-    // Also where only the second one is: no change set is made for the first.
+    // Also if only the second stack is: no change set is made for the first.
     let mut stacks = Stacks::with(&NAMES, "UPDATE_COMPLETE");
     stacks.add(NAMES[1], "UPDATE_ROLLBACK_FAILED");
     let (text, changes) = planned(stacks).await;
@@ -63,7 +63,7 @@ async fn a_stack_that_is_stuck_says_how_to_go_on() {
     assert_eq!(changes, Vec::<String>::new());
 }
 
-/// Change sets are how AWS plans: they are made and deleted. One for a stack that isn't there makes an empty stack.
+/// AWS plans by change sets: they are created and deleted. For a missing stack, an empty one is created, too.
 #[tokio::test]
 async fn a_plan_makes_nothing_but_change_sets_and_takes_them_away() {
     let sets = ["cloudformation CreateChangeSet", "cloudformation DeleteChangeSet"];

@@ -1,4 +1,4 @@
-//! Errors after which an apply is repeated, and others, with a program in Terraform's place.
+//! Errors after which an apply is repeated, and others, with a fake Terraform program.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::terraform::fake::{Fake, diagnostic};
 
-/// As hashicorp/terraform-provider-google #11102 has it.
+/// As reported in hashicorp/terraform-provider-google #11102.
 const METRIC: &str = "Error creating AlertPolicy: googleapi: Error 404: Cannot find metric(s) that match type = \
     \"logging.googleapis.com/user/failed\". If a metric was created recently, it could take up to 10 minutes to become \
     available. Please try again soon.";
@@ -27,7 +27,7 @@ fn site(root: &Path, sets: &[String]) -> DeployContext {
     }
 }
 
-/// Deploys Google's root with a program that does what `fake` was told, and gives how that was called.
+/// Deploys Google's root with a fake program that `tell` configures; returns its calls.
 async fn deployed(tell: impl FnOnce(&Fake), limit: Duration) -> (Result<(), Failure>, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let fake = Fake::new(&folder.path().join("fake"));

@@ -1,4 +1,4 @@
-//! What Terraform 1.11 said when it was made to fail in each of these ways.
+//! Messages of Terraform 1.11 for each of these failures.
 
 use std::path::Path;
 

@@ -12,7 +12,7 @@ use super::super::{Error, Progress, Purpose, Terraform};
 use super::*;
 use crate::served::Served;
 
-/// The first lines of a run, between which it made up its lock.
+/// The first lines of a run, between which it created its lock.
 const SAID: &str = "\
 {\"@level\":\"info\",\"@message\":\"Terraform 1.11.4\",\"@timestamp\":\"2026-11-30T03:23:48.747967Z\",\"type\":\"version\"}
 {\"@level\":\"info\",\"@message\":\"a: Plan to create\",\"@timestamp\":\"2026-11-30T04:23:48.770580+01:00\",\"type\":\"planned_change\"}
@@ -51,7 +51,7 @@ fn killed(root: &Root, said: &str) {
     fs::write(folder.join(PROCESS), serde_json::to_vec(&process).expect("JSON")).expect("write");
 }
 
-/// Cloud Storage with that lock, and a root whose state is there.
+/// A fake Cloud Storage with that lock, and a root whose state is there.
 async fn on_cloud_storage(folder: &Path, lock: Option<String>) -> (Served, Root) {
     let stub = Served::start(move |line, _| match &lock {
         Some(lock) if line.contains("alt=media&generation=1796009028761026") => (200, lock.clone()),
@@ -100,7 +100,7 @@ async fn a_lock_that_a_killed_run_left_is_taken_off_on_either_storage() {
         let fake = Fake::new(&folder.path().join("fake"));
         killed(&root, SAID);
         let off = planned(&fake.terraform(), &root).await;
-        // On Cloud Storage, the generation is what takes it off.
+        // On Cloud Storage the generation releases it.
         assert_eq!(off, if ours { vec!["1796009028761026"] } else { vec![] }, "{lock}");
         assert_eq!(
             fake.calls(&["-force"]).first().map(String::as_str),
@@ -110,7 +110,7 @@ async fn a_lock_that_a_killed_run_left_is_taken_off_on_either_storage() {
         let folder = tempfile::tempdir().expect("a folder");
         let (_stub, root) = on_s3(folder.path(), Some(lock.clone())).await;
         let fake = Fake::new(&folder.path().join("fake"));
-        // No log tells of it: so it is with OpenTofu.
+        // Without a log of it, as with OpenTofu.
         killed(&root, SAID);
         let off = planned(&fake.terraform(), &root).await;
         assert_eq!(off, if ours { vec!["30b38443"] } else { vec![] }, "{lock}");
@@ -142,7 +142,7 @@ async fn a_lock_that_could_not_be_read_is_looked_for_again() {
     assert_eq!(planned(&fake.terraform(), &root).await, [""; 0], "nothing is left to take up");
 }
 
-/// The output of `OpenTofu` 1.11.2 when it was told to stop.
+/// The output of `OpenTofu` 1.11.2 after a signal to stop.
 fn not_let_go() -> String {
     let begun = SAID.lines().next().expect("a line");
     let end = "{\"@timestamp\":\"2026-11-30T03:23:49Z\",\"type\":\"none\"}";

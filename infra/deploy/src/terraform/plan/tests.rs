@@ -1,5 +1,5 @@
-//! Plans that Terraform 1.11 printed with `show -json`: of `terraform/` on an emulator, and of a small root of its own.
-//! Left out is what isn't read.
+//! Plans that Terraform 1.11 printed with `show -json`: of `terraform/` on an emulator, and of a small root. Fields
+//! that aren't read are left out.
 
 use super::*;
 

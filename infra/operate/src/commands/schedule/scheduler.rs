@@ -1,4 +1,4 @@
-//! Cloud Scheduler's API, as far as a job is read, paused and resumed.
+//! The part of Cloud Scheduler's API that reads, pauses and resumes a job.
 
 use anyhow::Context as _;
 use cli::Failure;
@@ -24,7 +24,7 @@ struct Answer {
 }
 
 impl Scheduler {
-    /// With Application Default Credentials.
+    /// A job at the real service, with Application Default Credentials.
     pub(super) fn new(project: &str, region: &str, job: &str) -> anyhow::Result<Self> {
         Ok(Self::at(Api::new(API, "Cloud Scheduler")?, project, region, job))
     }
@@ -33,7 +33,7 @@ impl Scheduler {
         Self { api, job: format!("projects/{project}/locations/{region}/jobs/{job}") }
     }
 
-    /// The job, after what is wanted of it is done. Doing it twice is success.
+    /// The state of the job, after applying the wanted one. Idempotent.
     pub(super) async fn set(&self, wanted: Option<Desired>) -> Result<Schedule, Failure> {
         let now = self.ask(Method::GET, "").await?;
         let paused = now.state == "PAUSED";
@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// Plays Cloud Scheduler with one job in the state `state`, and writes down the first lines of what it is asked.
+    /// A fake Cloud Scheduler with one job in the state `state`; it records the first lines of requests.
     async fn server(state: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let api = format!("http://{}", listener.local_addr().expect("an address"));

@@ -1,5 +1,5 @@
-//! The rights that throwing and undoing need, asked for before anything is thrown: to give a push subscription its account back
-//! needs more than to take it away.
+//! The rights needed to apply and to undo the switches, checked before the first is applied: restoring a push subscription's
+//! account needs more rights than removing it.
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Service, Switch};
 use crate::google::Api;
 
-/// An API that says which permissions its caller has.
+/// An API that returns the caller's permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     PubSub,
@@ -41,7 +41,7 @@ struct Needed {
     permissions: &'static [&'static str],
 }
 
-/// The rights that throwing these switches and undoing them needs.
+/// The permissions needed to apply and to undo these switches.
 fn needed(switches: &[Switch], project: &str) -> Vec<Needed> {
     let mut all = Vec::new();
     let mut need = |asked, resource: String, permissions| {
@@ -79,7 +79,7 @@ fn needed(switches: &[Switch], project: &str) -> Vec<Needed> {
     all
 }
 
-/// Refuses where one of the rights is missing, and names all that are.
+/// Fails if a permission is missing, naming all missing ones.
 pub(super) async fn check(
     switches: &[Switch],
     project: &str,
@@ -135,7 +135,7 @@ mod tests {
         ]
     }
 
-    /// Plays all APIs for one who has every permission but `lacked`; what comes back has the requests' first lines.
+    /// A fake of all APIs, for a caller who lacks only `lacked`; also returns the requests' first lines.
     async fn google(lacked: &'static [&'static str]) -> (String, Arc<Mutex<Vec<String>>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
@@ -151,7 +151,7 @@ mod tests {
                 let asked = asked["permissions"].as_array().cloned().unwrap_or_default();
                 let has = |p: &Value| !lacked.contains(&p.as_str().unwrap_or_default());
                 let held: Vec<Value> = asked.into_iter().filter(has).collect();
-                // As the APIs do, without a list where there is nothing to put in it.
+                // As the real APIs, it omits an empty list.
                 let answer =
                     if held.is_empty() { json!({}) } else { json!({ "permissions": held }) };
                 let answer = answer.to_string();

@@ -1,4 +1,4 @@
-//! A deploy of the foundation, with a program in Terraform's place and servers in AWS's.
+//! A deploy of the foundation, with a fake Terraform program and fake AWS servers.
 
 use std::path::Path;
 

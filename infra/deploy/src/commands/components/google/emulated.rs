@@ -24,7 +24,7 @@ fn endpoints(site: &DeployContext) -> Result<Endpoints, Failure> {
 
 fn desired(site: &DeployContext) -> Result<Desired, Failure> {
     let known = ResolvedOutputs { aws_account: Some(ACCOUNT.to_owned()), ..known::known(site)? };
-    // Besides what it is told anyway.
+    // In addition to its usual variables.
     let mut env: BTreeMap<String, String> = site.settings.gcp_replicate_env(&known);
     env.insert("AWS_ACCESS_KEY_ID".to_owned(), "test".to_owned());
     env.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "test".to_owned());
@@ -93,7 +93,7 @@ pub(super) async fn destroy(
     Ok(Destroyed { part: Part::Gcp.to_string(), kept: Vec::new(), left: left.collect() })
 }
 
-/// What is there. An emulator tells nobody how many messages a push subscription holds.
+/// Fills in the state. An emulator does not report the number of messages in a push subscription.
 pub(super) async fn fill(
     site: &DeployContext,
     status: &mut CloudStatus,

@@ -1,4 +1,4 @@
-//! The services' images: their digests are known once they are built, and where they are once there is a repository.
+//! The services' images: their digests are known once they are built, their addresses once there is a repository.
 
 use infra::files::ResolvedOutputs;
 use infra::package::Service;
@@ -9,10 +9,10 @@ use crate::commands::artifacts::Artifacts;
 use crate::images;
 use cli::Progress;
 
-/// How much of a digest tells images apart, in a table.
+/// The length of a digest in a table, enough to tell images apart.
 const SHORT: usize = 12;
 
-/// What the images will be called in `repository`, which nothing is sent to.
+/// The names that the images will have in `repository`; nothing is sent.
 pub(super) fn references(
     site: &DeployContext,
     repository: &str,
@@ -29,7 +29,7 @@ pub(super) fn references(
     Ok(with(named, known))
 }
 
-/// Sends the images to `repository`; what is there already isn't sent again.
+/// Pushes the images to `repository`, except those that it has.
 pub(super) async fn push(
     site: &DeployContext,
     repository: &str,
@@ -52,7 +52,7 @@ pub(super) async fn push(
     Ok(with(named, known))
 }
 
-/// The services that are deployed to Google Cloud; the producer only where it has an instance there.
+/// The services deployed to Google Cloud; the producer only if it has an instance there.
 fn deployed(site: &DeployContext) -> impl Iterator<Item = Service> {
     let at_gcp = site.settings.has_producer_at("gcp");
     let is_producer = |service: &Service| service.name == Service::PRODUCER.name;

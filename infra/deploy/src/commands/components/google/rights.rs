@@ -1,4 +1,4 @@
-//! The rights that a destroy needs, asked for before it begins: asking changes nothing.
+//! The rights that a destroy needs, checked before it begins, without changing anything.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::cloud_storage::Token;
 use crate::terraform::Plan;
 
-/// The URL at which projects are asked about.
+/// The URL for permissions on projects.
 pub(super) const ENDPOINT: &str = "https://cloudresourcemanager.googleapis.com";
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// The permission that deleting a resource of a type takes. Types that aren't here go with others.
+/// The permission to delete a resource of a type. Resources of other types are deleted with these.
 const NEEDED: [(&str, &str); 14] = [
     ("google_artifact_registry_repository", "artifactregistry.repositories.delete"),
     ("google_cloud_run_v2_service", "run.services.delete"),

@@ -1,4 +1,4 @@
-//! The resources that a destroy would stop at, with a program in Terraform's place and a server in Cloud Storage's.
+//! The resources that would stop a destroy, with a fake Terraform program and a fake Cloud Storage server.
 
 use std::path::Path;
 

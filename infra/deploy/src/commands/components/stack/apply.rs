@@ -31,17 +31,17 @@ pub(super) async fn apply(
     Ok(Deployed::new(Part::Aws, outputs, Some(smoke)))
 }
 
-/// The stacks of a protected environment aren't deleted by one call: `destroy` takes this off, once their name was given.
+/// Protects the stacks of a protected environment from deletion; `destroy` removes this once their name is given.
 async fn protect(aws: &Aws<'_>, progress: &Progress) -> Result<(), Failure> {
     aws.protect(&aws.stack()).await?;
-    // A workflow's role may not set the protection of the stack that an administrator made: the same right removes it.
+    // A workflow's role may not protect the stack that an administrator created: the same right removes the protection.
     if let Err(error) = aws.protect(&aws.bootstrap()).await {
         progress.note(format!("note: {error}; `cargo xtask deploy foundation` does it"));
     }
     Ok(())
 }
 
-/// SQS gives a queue's name out again a minute after its queue was deleted, such as by a destroy.
+/// SQS blocks the name of a deleted queue for a minute, for example after a destroy.
 const NAME_BLOCKED: Duration = Duration::from_secs(65);
 const NAME_TRIES: u32 = 3;
 
@@ -50,8 +50,8 @@ fn is_name_blocked(error: &cfn::Error) -> bool {
     matches!(error, cfn::Error::Failed { reason, .. } if words.iter().any(|word| reason.contains(word)))
 }
 
-/// Both stacks. Another deploy that comes in between is an error where a plan was agreed to that is now out of date;
-/// with `--yes`, the plan is made anew. One command of a checkout at a time: while a question is open, others may go on.
+/// Deploys both stacks. If another deploy interferes, that is an error for a confirmed plan, which is outdated; with
+/// `--yes`, the plan is made again. One command of a checkout at a time, except while a question is open.
 async fn both_stacks(
     aws: &Aws<'_>,
     args: &args::Deploy,
@@ -87,7 +87,7 @@ async fn both_stacks(
     }
 }
 
-/// A plan, agreed to and executed. Of one that isn't executed to its end nothing stays.
+/// Confirms and executes a plan; discards it if it isn't executed to its end.
 async fn attempt(
     aws: &Aws<'_>,
     wanted: &[Desired],
@@ -149,7 +149,7 @@ async fn execute(
 ) -> Result<cfn::Outputs, Stopped> {
     let mut outputs = cfn::Outputs::default();
     for (number, plan) in plans.iter().enumerate() {
-        // The first one makes the bucket that the code of the second one is in.
+        // The first stack has the bucket for the code of the second one.
         if number == 1 {
             progress.now("uploading the functions' code");
             aws.upload().await.map_err(Stopped::Other)?;

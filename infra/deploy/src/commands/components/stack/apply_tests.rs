@@ -11,7 +11,7 @@ async fn protected(environment: &str) -> Vec<String> {
     let stub = FakeAws::start(move |call| stacks.answer(call));
     let site = stub.site(folder.path(), environment);
     let aws = Aws::open(&site).await.expect("signed in");
-    // The second time, it is so already.
+    // The second time, they are protected already.
     for _ in 0..2 {
         protect(&aws, &Progress::default()).await.expect("protected");
     }

@@ -12,11 +12,11 @@ use crate::commands::aws::Aws;
 use crate::commands::site::DeployContext;
 use crate::inventory::{self, Item};
 
-/// Deleted resources may be shown for a while; pauses between two looks grow.
+/// Deleted resources may be listed for a while; pauses between two polls grow.
 const INVENTORY_LIMIT: Duration = Duration::from_mins(2);
 const INVENTORY_FIRST_POLL: Duration = Duration::from_millis(250);
 const INVENTORY_POLL: Duration = Duration::from_secs(5);
-/// The part of a deployment that Terraform's state is in.
+/// The component whose bucket holds Terraform's state.
 const BOOTSTRAP: &str = "bootstrap";
 
 pub(super) async fn destroy(
@@ -40,8 +40,8 @@ pub(super) async fn destroy(
     Ok(Destroyed { part: Part::Aws.to_string(), kept, left })
 }
 
-/// Resources with the deployment's tags, apart from what stays on purpose, and what a stack let go of. What the stack says it
-/// has deleted is gone, whatever the index of tags shows.
+/// Resources with the deployment's tags that still exist, except those kept on purpose, and resources that a stack released.
+/// A resource that the stack reports as deleted is deleted, whatever the tag index lists.
 async fn left(
     aws: &Aws<'_>,
     gone: Gone,
@@ -55,7 +55,7 @@ async fn left(
     loop {
         let mut items = inventory::aws(&aws.config, &tags).await?;
         items.retain(|item| match item.component.as_deref() {
-            // Terraform's, and a deleted key stays for days.
+            // Terraform's resources; a deleted key remains for days.
             Some(FOUNDATION) => false,
             Some(BOOTSTRAP) => !foundation_stays,
             _ => true,

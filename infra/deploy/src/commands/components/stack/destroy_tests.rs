@@ -5,10 +5,10 @@ use crate::fake_aws::stacks::{ACCOUNT, Stacks};
 use crate::fake_aws::{Answer, FakeAws};
 
 const STACK: &str = "blockchain-core-dev";
-/// Of an older prefix: the settings of today give other names.
+/// From an older prefix: the current settings give other names.
 const BUCKET: &str = "older-archive";
 
-/// A deployment, as far as a destroy looks at it.
+/// The parts of a deployment that a destroy reads.
 #[derive(Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a state of its own that a test sets")]
 struct Cloud {
@@ -18,7 +18,7 @@ struct Cloud {
     may_not_list: bool,
     may_not_unprotect_table: bool,
     may_not_simulate: bool,
-    /// Versions are listed and can't be deleted, which the look before did not find.
+    /// Versions are listed but can't be deleted, which the earlier check did not find.
     keeps_objects: bool,
     is_empty: bool,
 }
@@ -70,7 +70,7 @@ fn deployed(cloud: Cloud) -> FakeAws {
             cloud.deletion_protection
         )),
         ("events", "DisableRule" | "EnableRule") | ("dynamodb", "UpdateTable") => Answer::ok("{}"),
-        // The index of tags is behind: all is shown as it was.
+        // The tag index is outdated: it lists everything as before.
         ("tagging", _) => Answer::ok(r#"{"ResourceTagMappingList":[]}"#),
         _ => panic!("not expected: {}", call.name()),
     })
@@ -223,6 +223,6 @@ fn what_a_stack_has_deleted_is_gone_whatever_the_index_shows() {
     assert!(!group.is_of("/aws/lambda/ingest-2") && !group.is_of("ingest"));
     let alarm = item("cloudwatch:alarm", "arn:aws:cloudwatch:us-east-1:1:alarm:dev-lag");
     assert!(alarm.is_of("dev-lag"));
-    // Its own service is asked.
+    // The item's service must match.
     assert!(!item("dynamodb:table", "arn:aws:dynamodb:us-east-1:1:table/candles").is_of("candles"));
 }

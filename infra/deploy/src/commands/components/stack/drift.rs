@@ -1,5 +1,5 @@
-//! A stack's drift beyond `CloudFormation`'s word: what it is known to report wrongly is asked of the service, and what it
-//! doesn't compare but matters is compared here.
+//! A stack's drift beyond `CloudFormation`'s report: values that it is known to report wrongly are read from the service,
+//! and important ones that it doesn't compare are compared here.
 
 use std::collections::BTreeSet;
 
@@ -68,7 +68,7 @@ async fn add(aws: &Aws<'_>, stack: &str, found: &mut Drifted) -> Result<(), Fail
     Ok(())
 }
 
-/// The same resource has the same property listed, or is gone.
+/// True if the same property of the same resource is listed, or the resource is deleted.
 fn is_covered(change: &Change, other: &Change) -> bool {
     change.address == other.address
         && (other.action == Action::Remove
@@ -78,7 +78,7 @@ fn is_covered(change: &Change, other: &Change) -> bool {
                 .all(|property| other.properties.iter().any(|listed| listed.path == property.path)))
 }
 
-// Differences that are reported of buckets although all is as it should be.
+// Reported differences of buckets that are not real ones.
 
 async fn confirmed(
     aws: &Aws<'_>,
@@ -114,7 +114,7 @@ async fn is_as_expected(
     Ok(holds(&now, &path, expected))
 }
 
-/// A bucket's property as S3 has it, in the template's words; none for those that are taken as reported.
+/// A bucket's property as S3 has it, in the template's notation; `None` for those that are taken as reported.
 async fn now(aws: &Aws<'_>, bucket: &str, top: &str) -> Result<Option<Value>, Failure> {
     let s3 = artifact::client(&aws.config);
     let failed = |problem: String| {
@@ -169,7 +169,7 @@ async fn now(aws: &Aws<'_>, bucket: &str, top: &str) -> Result<Option<Value>, Fa
     Ok(Some(now))
 }
 
-/// S3's codes for a configuration that isn't set, and for a bucket that isn't there.
+/// True for S3's codes of an unset configuration and of a missing bucket.
 fn is_unset(code: Option<&str>) -> bool {
     let codes = [
         "NoSuchBucket",
@@ -206,7 +206,7 @@ fn rule(rule: &LifecycleRule) -> Value {
     value
 }
 
-/// True if a value has `expected` below a path; a number in it stands for any place in a list, as lists come in any order.
+/// True if a value has `expected` at a path; a number in it stands for any index of a list, as lists come in any order.
 fn holds(value: &Value, path: &[&str], expected: &str) -> bool {
     match (path.split_first(), value) {
         (None, value) => cfn::is_same(expected, &value.to_string()),
@@ -229,7 +229,7 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
-    /// None: of a kind that isn't compared here.
+    /// `None`: of a type that isn't compared here.
     async fn of(&self, resource: &Resource) -> Result<Option<Vec<Change>>, Failure> {
         let change = match resource.resource_type.as_str() {
             "AWS::Lambda::EventSourceMapping" => self.mapping(resource).await?,
@@ -322,7 +322,7 @@ fn without_tls(resource: &Resource, policy: Option<&str>, actions: &str) -> Opti
     Some(modified(resource, "/PolicyDocument", &expected, policy))
 }
 
-/// True if a statement denies everything that comes without TLS, to all.
+/// True if a statement denies all requests without TLS to all principals.
 fn is_tls_only(policy: &str, actions: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
     let statements = match &policy["Statement"] {

@@ -17,7 +17,7 @@ const RESOURCES: [[&str; 3]; 7] = [
     ["QueuePolicy", "AWS::SQS::QueuePolicy", "policy"],
 ];
 
-/// The answers of a service about the deployment, as it was deployed.
+/// The answers of a service about the unchanged deployment.
 fn as_deployed(call: &Call) -> Answer {
     let tls_only = |actions| TLS_ONLY.replace("ACTIONS", actions);
     match call.action.as_str() {
@@ -46,7 +46,8 @@ fn as_deployed(call: &Call) -> Answer {
     }
 }
 
-/// The output of `drift aws` where `CloudFormation` reports `reported` and the services answer so; and that it changed nothing.
+/// The output of `drift aws` if `CloudFormation` reports `reported` and the services give these answers; checks that it changed
+/// nothing.
 async fn drifted(
     reported: &'static str,
     mut answer: impl FnMut(&Call) -> Option<Answer> + Send + 'static,

@@ -1,4 +1,4 @@
-//! A check that a destroy of AWS can come to its end, made before anything is touched.
+//! Checks that a destroy of AWS can be completed, before anything is changed.
 
 use anyhow::anyhow;
 
@@ -12,8 +12,8 @@ use crate::{bucket, cloudformation as cfn};
 use cli::Failure;
 use cli::Progress;
 
-/// An error that names all that would stop a destroy half-way. Protection is no obstacle where the stack's name is given,
-/// as that takes it off.
+/// An error that names all obstacles of a destroy. Protection is none if the stack's name is given, which allows removing
+/// it.
 pub(super) async fn check(
     site: &DeployContext,
     is_named: bool,
@@ -24,7 +24,7 @@ pub(super) async fn check(
     let mut obstacles = Vec::new();
     let mut deletions = Deletions::default();
     let mut stacks = vec![aws.stack()];
-    // With Terraform's state in it, it stays.
+    // A bucket with Terraform's state is kept.
     if !state::has_state(&aws).await? {
         stacks.push(aws.bootstrap());
     }
@@ -60,7 +60,7 @@ pub(super) async fn check(
     )))
 }
 
-/// The rights that a deletion takes, and the values that conditions compare.
+/// The rights that a deletion needs, and the values that conditions compare.
 #[derive(Default)]
 struct Deletions {
     rights: Vec<Rights>,

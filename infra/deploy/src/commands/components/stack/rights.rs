@@ -1,5 +1,5 @@
 //! The rights that a destroy needs to delete a stack's resources: those that `CloudFormation` uses on the caller's behalf, and
-//! those to take protection off.
+//! those to remove protections.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub(super) struct Place<'p> {
     pub(super) account: &'p str,
 }
 
-/// Types of resources whose ids tell no ARN: deleting one is an action on the resource that it is attached to.
+/// Types of resources whose ids contain no ARN: deleting one is an action on the resource that it is attached to.
 const ATTACHED: [(&str, &str, &str); 4] = [
     (
         "AWS::Lambda::EventInvokeConfig",
@@ -62,7 +62,7 @@ impl Place<'_> {
                     &["iam:DeleteRole", "iam:DeleteRolePolicy"],
                     format!("arn:{}:iam::{}:role/{id}", self.partition, self.account),
                 ),
-                // The ids of both are the function's ARN with what comes after it.
+                // The ids of both are the function's ARN with a suffix.
                 "AWS::Lambda::Alias" => (&["lambda:DeleteAlias"], function_of(id)),
                 "AWS::Lambda::Version" => (&["lambda:DeleteFunction"], id.to_owned()),
                 "AWS::Lambda::EventSourceMapping" => (

@@ -48,7 +48,8 @@ async fn fill_aws(
     Ok(())
 }
 
-/// The archive of Google that the stack's replicate function copies from, by the stack's parameters.
+/// The archive of Google that the stack's replicate function copies from, according to the stack's
+/// parameters.
 fn peer_of_stack(parameters: &BTreeMap<String, String>) -> Option<String> {
     let get = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
     if get("ReplicateEnabled") != "true" {
