@@ -2,13 +2,13 @@
 # function may make himself an administrator.
 
 locals {
-  boundary_name = "${local.name}-functions-boundary"
+  boundary_name = "${var.name}-functions-boundary"
   boundary_arn  = "arn:${local.partition}:iam::${local.account}:policy/${local.boundary_name}"
 }
 
 resource "aws_iam_policy" "functions_boundary" {
   name        = local.boundary_name
-  description = "The most that a role of the stack ${local.stack_name} may do."
+  description = "The most that a role of the stack ${var.pipeline.stack_name} may do."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -27,19 +27,19 @@ resource "aws_iam_policy" "functions_boundary" {
         Sid      = "Candles"
         Effect   = "Allow"
         Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
-        Resource = local.table_arn
+        Resource = var.pipeline.table_arn
       },
       {
         Sid      = "Archive"
         Effect   = "Allow"
         Action   = "s3:PutObject"
-        Resource = "${local.bucket_arn}/trades/*"
+        Resource = "${var.pipeline.archive_arn}/trades/*"
       },
       {
         Sid      = "ListArchive"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
-        Resource = local.bucket_arn
+        Resource = var.pipeline.archive_arn
       },
       {
         Sid      = "Logs"

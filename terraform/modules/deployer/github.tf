@@ -57,8 +57,8 @@ resource "aws_iam_openid_connect_provider" "github" {
 resource "aws_iam_role" "deploy" {
   count = local.deploy_roles
 
-  name                 = "${local.name}-deploy"
-  description          = "Deploys the stack ${local.stack_name} from ${var.github_repository}."
+  name                 = "${var.name}-deploy"
+  description          = "Deploys the stack ${var.pipeline.stack_name} from ${var.github_repository}."
   assume_role_policy   = local.github_trust.deploy
   max_session_duration = 3600
 
@@ -76,8 +76,8 @@ resource "aws_iam_role_policy" "deploy" {
 resource "aws_iam_role" "plan" {
   count = local.plan_roles
 
-  name                 = "${local.name}-plan"
-  description          = "Plans the stack ${local.stack_name} and its foundation from ${var.github_repository}; changes nothing."
+  name                 = "${var.name}-plan"
+  description          = "Plans the stack ${var.pipeline.stack_name} and its foundation from ${var.github_repository}; changes nothing."
   assume_role_policy   = local.github_trust.plan
   max_session_duration = 3600
 
@@ -97,16 +97,16 @@ resource "aws_iam_role_policy" "plan" {
 resource "aws_iam_policy" "read" {
   count = local.plan_roles
 
-  name        = "${local.name}-read"
-  description = "The stack ${local.stack_name} as it is."
+  name        = "${var.name}-read"
+  description = "The stack ${var.pipeline.stack_name} as it is."
   policy      = jsonencode({ Version = "2012-10-17", Statement = local.read_statements })
 }
 
 resource "aws_iam_policy" "foundation" {
   count = local.plan_roles
 
-  name        = "${local.name}-foundation"
-  description = "A plan of the foundation of ${local.stack_name}, and its outputs."
+  name        = "${var.name}-foundation"
+  description = "A plan of the foundation of ${var.pipeline.stack_name}, and its outputs."
   policy      = jsonencode({ Version = "2012-10-17", Statement = local.foundation_statements })
 }
 

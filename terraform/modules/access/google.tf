@@ -4,7 +4,7 @@
 resource "aws_iam_role" "google_reader" {
   count = var.google_replicate_subject == null ? 0 : 1
 
-  name                 = "${local.name}-google-reader"
+  name                 = "${var.name}-google-reader"
   description          = "The Google side reads the raw archive, and nothing else."
   max_session_duration = 3600
 
@@ -40,13 +40,13 @@ resource "aws_iam_role_policy" "google_reader" {
         Sid      = "ReadTrades"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = "${local.bucket_arn}/trades/*"
+        Resource = "${var.pipeline.archive_arn}/trades/*"
       },
       {
         Sid       = "ListTrades"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
-        Resource  = local.bucket_arn
+        Resource  = var.pipeline.archive_arn
         Condition = { StringLike = { "s3:prefix" = "trades/*" } }
       },
     ]

@@ -1,8 +1,8 @@
 # What a producer may do on AWS, and, where producer_program names its program, a host that runs it day and night. Elsewhere,
 # where it runs, and as whom, is not this root's: attach the policy to its role.
 resource "aws_iam_policy" "producer" {
-  name        = "${local.name}-producer"
-  description = "Send trades to the queue ${var.queue_name}, and read routing overrides and the incarnation id."
+  name        = "${var.name}-producer"
+  description = "Send trades to the queue ${var.pipeline.queue_name}, and read routing overrides and the incarnation id."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -11,14 +11,14 @@ resource "aws_iam_policy" "producer" {
         Sid      = "SendTrades"
         Effect   = "Allow"
         Action   = ["sqs:GetQueueUrl", "sqs:SendMessage"]
-        Resource = concat([local.queue_arns[0]], [for place in var.producer_regions : "arn:${local.partition}:sqs:${place.region}:${local.account}:${place.queue}"])
+        Resource = concat([var.pipeline.queue_arn], [for place in var.producer_regions : "arn:${local.partition}:sqs:${place.region}:${local.account}:${place.queue}"])
       },
       {
         # The latest order and the incarnation id lie beside the candles, in partitions of their own.
         Sid       = "ReadOrders"
         Effect    = "Allow"
         Action    = "dynamodb:GetItem"
-        Resource  = concat([local.table_arn], [for place in var.producer_regions : "arn:${local.partition}:dynamodb:${place.region}:${local.account}:table/${place.table}"])
+        Resource  = concat([var.pipeline.table_arn], [for place in var.producer_regions : "arn:${local.partition}:dynamodb:${place.region}:${local.account}:table/${place.table}"])
         Condition = { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = ["failover-order", "birth"] } }
       },
     ]
@@ -29,7 +29,7 @@ resource "aws_iam_policy" "producer" {
 resource "aws_iam_role" "google_producer" {
   count = var.google_producer_subject == null ? 0 : 1
 
-  name                 = "${local.name}-google-producer"
+  name                 = "${var.name}-google-producer"
   description          = "The producer at Google sends trades, and nothing else."
   max_session_duration = 3600
 

@@ -1,5 +1,5 @@
 resource "aws_kms_key" "main" {
-  description             = "Encrypts the alerts of ${local.name}."
+  description             = "Encrypts the alerts of ${var.name}."
   enable_key_rotation     = true
   deletion_window_in_days = var.key_deletion_window_days
 
@@ -47,7 +47,7 @@ resource "aws_kms_key" "main" {
         Condition = {
           StringEquals = {
             "kms:CallerAccount" = local.account
-            "kms:ViaService"    = [for service in sort(var.key_services) : "${service}.${var.region}.amazonaws.com"]
+            "kms:ViaService"    = [for service in sort(var.key_services) : "${service}.${local.region}.amazonaws.com"]
           }
         }
       },
@@ -65,6 +65,6 @@ resource "aws_kms_key" "main" {
 }
 
 resource "aws_kms_alias" "main" {
-  name          = "alias/${local.name}"
+  name          = "alias/${var.name}"
   target_key_id = aws_kms_key.main.key_id
 }

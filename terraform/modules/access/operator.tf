@@ -1,12 +1,8 @@
 # The rights of an operator on AWS, as two policies to attach to a person's or a runner's role: one for the days after a
 # deploy (`sync`, `dlq`, `failover`, `restore`), one for game days, which take the pipeline's functions away.
-locals {
-  dead_letter_queue_arn = local.queue_arns[1]
-}
-
 resource "aws_iam_policy" "operator" {
-  name        = "${local.name}-operator"
-  description = "Watch, repair and switch over the pipeline of ${local.stack_name}."
+  name        = "${var.name}-operator"
+  description = "Watch, repair and switch over the pipeline of ${var.pipeline.stack_name}."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -27,32 +23,32 @@ resource "aws_iam_policy" "operator" {
         Sid      = "TakeDeadLetters"
         Effect   = "Allow"
         Action   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"]
-        Resource = local.dead_letter_queue_arn
+        Resource = var.pipeline.dead_letter_queue_arn
       },
       {
         Sid      = "SendAgain"
         Effect   = "Allow"
         Action   = "sqs:SendMessage"
-        Resource = local.queue_arns[0]
+        Resource = var.pipeline.queue_arn
       },
       {
         # Candles, for a restoration, and the routing override, for a failover.
         Sid      = "RestoreCandles"
         Effect   = "Allow"
         Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
-        Resource = local.table_arn
+        Resource = var.pipeline.table_arn
       },
       {
         Sid      = "RestoreArchive"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "${local.bucket_arn}/trades/*"
+        Resource = "${var.pipeline.archive_arn}/trades/*"
       },
       {
         Sid       = "ListArchive"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
-        Resource  = local.bucket_arn
+        Resource  = var.pipeline.archive_arn
         Condition = { StringLike = { "s3:prefix" = "trades/*" } }
       },
       {
@@ -66,8 +62,8 @@ resource "aws_iam_policy" "operator" {
 }
 
 resource "aws_iam_policy" "game_day" {
-  name        = "${local.name}-game-day"
-  description = "Take the pipeline of ${local.stack_name} away and give it back; attach it beside the operator's policy."
+  name        = "${var.name}-game-day"
+  description = "Take the pipeline of ${var.pipeline.stack_name} away and give it back; attach it beside the operator's policy."
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -77,21 +73,21 @@ resource "aws_iam_policy" "game_day" {
         Sid      = "CloseQueue"
         Effect   = "Allow"
         Action   = ["sqs:GetQueueAttributes", "sqs:SetQueueAttributes"]
-        Resource = local.queue_arns[0]
+        Resource = var.pipeline.queue_arn
       },
       {
         # A mapping is read by the id that AWS gave it.
         Sid      = "ReadMapping"
         Effect   = "Allow"
         Action   = "lambda:GetEventSourceMapping"
-        Resource = "arn:${local.partition}:lambda:${var.region}:${local.account}:event-source-mapping:*"
+        Resource = "arn:${local.partition}:lambda:${local.region}:${local.account}:event-source-mapping:*"
       },
       {
         Sid       = "SwitchMapping"
         Effect    = "Allow"
         Action    = "lambda:UpdateEventSourceMapping"
-        Resource  = "arn:${local.partition}:lambda:${var.region}:${local.account}:event-source-mapping:*"
-        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in local.function_arns : [arn, "${arn}:*"]]) } }
+        Resource  = "arn:${local.partition}:lambda:${local.region}:${local.account}:event-source-mapping:*"
+        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]]) } }
       },
       {
         Sid    = "SwitchFunctions"
@@ -101,7 +97,7 @@ resource "aws_iam_policy" "game_day" {
           "lambda:GetFunctionConcurrency",
           "lambda:PutFunctionConcurrency",
         ]
-        Resource = local.function_arns
+        Resource = var.pipeline.function_arns
       },
     ]
   })

@@ -1,9 +1,9 @@
 # One topic for the alarms of the CloudFormation stack and for the budget.
 
 resource "aws_sns_topic" "alerts" {
-  name              = "${local.name}-alerts"
-  display_name      = "${local.name} alerts"
-  kms_master_key_id = aws_kms_key.main.arn
+  name              = "${var.name}-alerts"
+  display_name      = "${var.name} alerts"
+  kms_master_key_id = var.kms_key_arn
 }
 
 resource "aws_sns_topic_policy" "alerts" {
@@ -44,14 +44,14 @@ resource "aws_budgets_budget" "monthly" {
   count = var.monthly_budget_usd > 0 ? 1 : 0
 
   account_id   = local.account
-  name         = "${local.name}-monthly"
+  name         = "${var.name}-monthly"
   budget_type  = "COST"
   time_unit    = "MONTHLY"
   limit_amount = tostring(var.monthly_budget_usd)
   limit_unit   = "USD"
 
   dynamic "cost_filter" {
-    for_each = var.budget_by_tag ? [format("user:project$%s", var.prefix)] : []
+    for_each = var.budget_tag == null ? [] : [format("user:project$%s", var.budget_tag)]
     content {
       name   = "TagKeyValue"
       values = [cost_filter.value]

@@ -42,9 +42,9 @@ locals {
       Effect = "Allow"
       Action = ["cloudwatch:DescribeAlarms", "lambda:GetEventSourceMapping", "logs:DescribeLogGroups"]
       Resource = [
-        "arn:${local.partition}:cloudwatch:${var.region}:${local.account}:alarm:*",
-        "arn:${local.partition}:lambda:${var.region}:${local.account}:event-source-mapping:*",
-        "arn:${local.partition}:logs:${var.region}:${local.account}:log-group:*",
+        "arn:${local.partition}:cloudwatch:${local.region}:${local.account}:alarm:*",
+        "arn:${local.partition}:lambda:${local.region}:${local.account}:event-source-mapping:*",
+        "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:*",
       ]
     },
     {
@@ -67,14 +67,14 @@ locals {
         "dynamodb:ListTagsOfResource",
         "dynamodb:Query",
       ]
-      Resource = local.table_arn
+      Resource = var.pipeline.table_arn
     },
     {
       # Get* of a bucket is its configuration. Objects are of another resource.
       Sid      = "ReadBuckets"
       Effect   = "Allow"
       Action   = ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListTagsForResource"]
-      Resource = [local.bucket_arn, local.artifact_bucket_arn]
+      Resource = [var.pipeline.archive_arn, var.pipeline.artifacts_arn]
     },
     {
       Sid    = "ReadFunctions"
@@ -94,7 +94,7 @@ locals {
         "lambda:ListTags",
         "lambda:ListVersionsByFunction",
       ]
-      Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
+      Resource = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
     },
     {
       Sid      = "ReadLogs"
@@ -133,7 +133,7 @@ locals {
       Sid      = "ReadCode"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = "${local.artifact_bucket_arn}/*"
+      Resource = "${var.pipeline.artifacts_arn}/*"
     },
   ]
 
@@ -156,8 +156,8 @@ locals {
         ]
         Resource = [
           local.github_provider,
-          "arn:${local.partition}:iam::${local.account}:role/${local.name}-*",
-          "arn:${local.partition}:iam::${local.account}:policy/${local.name}-*",
+          "arn:${local.partition}:iam::${local.account}:role/${var.name}-*",
+          "arn:${local.partition}:iam::${local.account}:policy/${var.name}-*",
         ]
       },
       {
@@ -176,11 +176,11 @@ locals {
           "sns:ListTagsForResource",
         ]
         Resource = [
-          aws_kms_key.main.arn,
-          aws_sns_topic.alerts.arn,
+          var.kms_key_arn,
+          var.alert_topic_arn,
           "arn:${local.partition}:billing::${local.account}:billingview/*",
-          "arn:${local.partition}:budgets::${local.account}:budget/${local.name}-*",
-          "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${local.name}",
+          "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-*",
+          "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.name}",
         ]
       },
       {
@@ -214,12 +214,12 @@ locals {
         Effect = "Allow"
         Action = ["iam:GetInstanceProfile", "iam:ListInstanceProfilesForRole", "ssm:GetParameter"]
         Resource = [
-          "arn:${local.partition}:iam::${local.account}:instance-profile/${local.name}-*",
-          "arn:${local.partition}:iam::${local.account}:role/${local.name}-*",
-          "arn:${local.partition}:ssm:${var.region}::parameter/aws/service/ami-amazon-linux-latest/*",
+          "arn:${local.partition}:iam::${local.account}:instance-profile/${var.name}-*",
+          "arn:${local.partition}:iam::${local.account}:role/${var.name}-*",
+          "arn:${local.partition}:ssm:${local.region}::parameter/aws/service/ami-amazon-linux-latest/*",
         ]
       },
-    ] : statement if local.has_producer],
+    ] : statement if var.producer_host],
     var.state_bucket == null ? [] : [
       {
         Sid      = "ReadState"
@@ -269,7 +269,7 @@ locals {
         Sid      = "UploadCode"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject"]
-        Resource = "${local.artifact_bucket_arn}/*"
+        Resource = "${var.pipeline.artifacts_arn}/*"
       },
       {
         Sid    = "MakeQueues"
@@ -296,7 +296,7 @@ locals {
           "dynamodb:UpdateTable",
           "dynamodb:UpdateTimeToLive",
         ]
-        Resource = local.table_arn
+        Resource = var.pipeline.table_arn
       },
       {
         # A bucket that holds an object can't be deleted.
@@ -318,7 +318,7 @@ locals {
           "s3:TagResource",
           "s3:UntagResource",
         ]
-        Resource = local.bucket_arn
+        Resource = var.pipeline.archive_arn
       },
       {
         Sid    = "MakeFunctions"
@@ -341,14 +341,14 @@ locals {
           "lambda:UpdateFunctionConfiguration",
           "lambda:UpdateFunctionEventInvokeConfig",
         ]
-        Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
+        Resource = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
       },
       {
         # Only the schedule is let in: no other account, and no URL.
         Sid       = "LetScheduleIn"
         Effect    = "Allow"
         Action    = "lambda:AddPermission"
-        Resource  = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
+        Resource  = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
         Condition = { StringEquals = { "lambda:Principal" = "events.amazonaws.com" } }
       },
       {
@@ -357,13 +357,13 @@ locals {
         Effect    = "Allow"
         Action    = ["lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]
         Resource  = "*"
-        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in local.function_arns : [arn, "${arn}:*"]]) } }
+        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]]) } }
       },
       {
         Sid      = "TagMappings"
         Effect   = "Allow"
         Action   = ["lambda:ListTags", "lambda:TagResource", "lambda:UntagResource"]
-        Resource = "arn:${local.partition}:lambda:${var.region}:${local.account}:event-source-mapping:*"
+        Resource = "arn:${local.partition}:lambda:${local.region}:${local.account}:event-source-mapping:*"
       },
       {
         Sid    = "MakeLogGroups"
@@ -434,7 +434,7 @@ locals {
         Sid       = "SpareFoundation"
         Effect    = "Deny"
         NotAction = ["iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"]
-        Resource  = [for role in ["deploy", "google-producer", "google-reader", "plan", "producer"] : "arn:${local.partition}:iam::${local.account}:role/${local.name}-${role}"]
+        Resource  = [for role in ["deploy", "google-producer", "google-reader", "plan", "producer"] : "arn:${local.partition}:iam::${local.account}:role/${var.name}-${role}"]
       },
     ],
     var.allow_destroy ? [
@@ -443,13 +443,13 @@ locals {
         Sid      = "SimulateOwnRights"
         Effect   = "Allow"
         Action   = ["iam:SimulatePrincipalPolicy"]
-        Resource = ["arn:${local.partition}:iam::${local.account}:role/${local.name}-deploy"]
+        Resource = ["arn:${local.partition}:iam::${local.account}:role/${var.name}-deploy"]
       },
       {
         Sid      = "EmptyArchive"
         Effect   = "Allow"
         Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucketVersions"]
-        Resource = [local.bucket_arn, "${local.bucket_arn}/*"]
+        Resource = [var.pipeline.archive_arn, "${var.pipeline.archive_arn}/*"]
       },
     ] : [],
   )

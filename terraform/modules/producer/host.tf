@@ -49,7 +49,7 @@ locals {
     echo "$disk /var/lib/private/twincloud-producer xfs noatime,nofail,nodev,nosuid,noexec,x-systemd.device-timeout=infinity,x-systemd.growfs 0 2" >> /etc/fstab
     install -d -m 0700 /var/lib/private/twincloud-producer
 
-    until aws s3 cp --region ${var.region} "s3://${local.artifact_bucket}/${var.producer_program}" /usr/local/bin/twincloud-producer; do sleep 5; done
+    until aws s3 cp --region ${local.region} "s3://${var.pipeline.artifacts}/${var.producer_program}" /usr/local/bin/twincloud-producer; do sleep 5; done
     echo "${trimsuffix(basename(var.producer_program), ".bin")}  /usr/local/bin/twincloud-producer" | sha256sum --check
     chmod 0755 /usr/local/bin/twincloud-producer
     systemctl daemon-reload
@@ -64,7 +64,7 @@ data "aws_subnet" "producer" {
 
   id                = var.producer_subnet
   default_for_az    = var.producer_subnet == null ? true : null
-  availability_zone = var.producer_subnet == null ? "${var.region}a" : null
+  availability_zone = var.producer_subnet == null ? "${local.region}a" : null
 }
 
 data "aws_ssm_parameter" "producer_image" {
@@ -83,7 +83,7 @@ resource "aws_ebs_volume" "producer" {
   size              = var.producer_disk_gb
   encrypted         = true
 
-  tags = { Name = "${local.name}-producer-spool" }
+  tags = { Name = "${var.name}-producer-spool" }
 }
 
 resource "aws_volume_attachment" "producer" {
@@ -99,7 +99,7 @@ resource "aws_volume_attachment" "producer" {
 resource "aws_security_group" "producer" {
   count = local.producers
 
-  name        = "${local.name}-producer"
+  name        = "${var.name}-producer"
   description = "The producer: no inbound traffic, outbound TLS."
   vpc_id      = data.aws_subnet.producer[0].vpc_id
 
@@ -119,7 +119,7 @@ resource "aws_security_group" "producer" {
 resource "aws_iam_role" "producer" {
   count = local.producers
 
-  name        = "${local.name}-producer"
+  name        = "${var.name}-producer"
   description = "The producer's machine: gets its program, and sends trades."
 
   assume_role_policy = jsonencode({
@@ -151,7 +151,7 @@ resource "aws_iam_role_policy" "producer_program" {
       Sid      = "GetProgram"
       Effect   = "Allow"
       Action   = "s3:GetObject"
-      Resource = "${local.artifact_bucket_arn}/producer/*"
+      Resource = "${var.pipeline.artifacts_arn}/producer/*"
     }]
   })
 }
@@ -159,7 +159,7 @@ resource "aws_iam_role_policy" "producer_program" {
 resource "aws_iam_instance_profile" "producer" {
   count = local.producers
 
-  name = "${local.name}-producer"
+  name = "${var.name}-producer"
   role = aws_iam_role.producer[0].name
 }
 
@@ -199,7 +199,7 @@ resource "aws_instance" "producer" {
     auto_recovery = "default"
   }
 
-  tags = { Name = "${local.name}-producer" }
+  tags = { Name = "${var.name}-producer" }
 
   lifecycle {
     # A newer image comes with the next program.
@@ -218,7 +218,7 @@ resource "aws_instance" "producer" {
 resource "aws_cloudwatch_metric_alarm" "producer" {
   count = local.producers
 
-  alarm_name          = "${local.name}-producer-host"
+  alarm_name          = "${var.name}-producer-host"
   alarm_description   = "The producer's machine has failed its checks for 5 minutes; it is rebooted."
   namespace           = "AWS/EC2"
   metric_name         = "StatusCheckFailed_Instance"
@@ -230,7 +230,7 @@ resource "aws_cloudwatch_metric_alarm" "producer" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "missing"
   alarm_actions = [
-    aws_sns_topic.alerts.arn,
-    "arn:${local.partition}:automate:${var.region}:ec2:reboot",
+    var.alert_topic_arn,
+    "arn:${local.partition}:automate:${local.region}:ec2:reboot",
   ]
 }
