@@ -1,11 +1,11 @@
 locals {
-  trades_filter  = "resource.type=\"pubsub_subscription\" resource.label.\"subscription_id\"=\"${var.subscription}\""
-  dead_filter    = "resource.type=\"pubsub_subscription\" resource.label.\"subscription_id\"=\"${var.dead_letter_subscription}\""
+  trades_filter  = "resource.type=\"pubsub_subscription\" resource.label.\"subscription_id\"=\"${var.pipeline.subscription}\""
+  dead_filter    = "resource.type=\"pubsub_subscription\" resource.label.\"subscription_id\"=\"${var.pipeline.dead_letter_subscription}\""
   run_filter     = "resource.type=\"cloud_run_revision\" resource.label.\"service_name\"=${local.dashboard_services}"
-  archive_filter = "resource.type=\"gcs_bucket\" resource.label.\"bucket_name\"=\"${var.bucket}\""
+  archive_filter = "resource.type=\"gcs_bucket\" resource.label.\"bucket_name\"=\"${var.pipeline.bucket}\""
 
   # Both services, whether they are there yet or not.
-  dashboard_services = "monitoring.regex.full_match(\"${var.ingest_service}|${local.replicate_service}\")"
+  dashboard_services = "monitoring.regex.full_match(\"${var.pipeline.ingest_service}|${var.pipeline.replicate_service}\")"
 
   # A title, and lines: metric, filter, aligner, reducer, what they are grouped by.
   charts = [
@@ -70,9 +70,10 @@ locals {
 }
 
 resource "google_monitoring_dashboard" "main" {
+  project = var.project
   dashboard_json = jsonencode({
-    displayName = local.name
-    labels      = local.labels
+    displayName = var.name
+    labels      = var.labels
     mosaicLayout = {
       columns = 48
       tiles = [
@@ -106,6 +107,4 @@ resource "google_monitoring_dashboard" "main" {
       ]
     }
   })
-
-  depends_on = [google_project_service.api]
 }

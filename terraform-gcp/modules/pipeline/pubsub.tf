@@ -1,7 +1,7 @@
 resource "google_pubsub_topic" "trades" {
   #checkov:skip=CKV_GCP_83:Google's own keys encrypt it; trades are public data
   name   = var.topic
-  labels = local.labels
+  labels = var.labels
 
   message_storage_policy {
     allowed_persistence_regions = [var.region]
@@ -13,7 +13,7 @@ resource "google_pubsub_topic" "trades" {
 resource "google_pubsub_topic" "dead_letters" {
   #checkov:skip=CKV_GCP_83:Google's own keys encrypt it; trades are public data
   name   = var.dead_letter_topic
-  labels = local.labels
+  labels = var.labels
 
   message_storage_policy {
     allowed_persistence_regions = [var.region]
@@ -25,7 +25,7 @@ resource "google_pubsub_topic" "dead_letters" {
 resource "google_pubsub_subscription" "trades" {
   name   = var.subscription
   topic  = google_pubsub_topic.trades.id
-  labels = local.labels
+  labels = var.labels
 
   ack_deadline_seconds       = var.ack_deadline_s
   message_retention_duration = "${var.retention_s}s"
@@ -72,7 +72,7 @@ resource "google_pubsub_subscription" "trades" {
 resource "google_pubsub_subscription" "dead_letters" {
   name   = var.dead_letter_subscription
   topic  = google_pubsub_topic.dead_letters.id
-  labels = local.labels
+  labels = var.labels
 
   ack_deadline_seconds       = var.ack_deadline_s
   message_retention_duration = "${var.retention_s}s"
@@ -107,11 +107,9 @@ resource "google_service_account_iam_member" "push_token" {
 }
 
 resource "google_pubsub_topic_iam_member" "publishers" {
-  for_each = local.publishers
+  for_each = var.publishers
 
   topic  = google_pubsub_topic.trades.name
   role   = "roles/pubsub.publisher"
   member = each.value
-
-  depends_on = [google_service_account.producer, google_iam_workload_identity_pool_provider.aws]
 }

@@ -1,10 +1,10 @@
 resource "google_artifact_registry_repository" "images" {
   #checkov:skip=CKV_GCP_84:Google's own keys encrypt it; the images hold no secret
   location      = var.region
-  repository_id = coalesce(var.image_repository, local.name)
-  description   = "Images of ${local.name}."
+  repository_id = coalesce(var.image_repository, var.name)
+  description   = "Images of ${var.name}."
   format        = "DOCKER"
-  labels        = local.labels
+  labels        = var.labels
 
   docker_config {
     immutable_tags = true
@@ -34,7 +34,7 @@ resource "google_cloud_run_v2_service" "service" {
 
   name     = each.value.name
   location = var.region
-  labels   = local.labels
+  labels   = var.labels
 
   # Not public, twice over: no request from outside arrives, and one that arrives must carry an invoker's token. Pub/Sub
   # and Cloud Scheduler of this project are inside.
@@ -49,7 +49,7 @@ resource "google_cloud_run_v2_service" "service" {
     timeout                          = "${each.value.timeout_s}s"
     max_instance_request_concurrency = each.value.concurrency
     execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
-    labels                           = local.labels
+    labels                           = var.labels
 
     scaling {
       min_instance_count = each.value.min_instances
@@ -127,7 +127,7 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
 resource "google_cloud_scheduler_job" "replicate" {
   count = local.has_replicate ? 1 : 0
 
-  name             = local.replicate_service
+  name             = var.replicate_service
   description      = "Copies from the peer what is missing here."
   region           = var.region
   schedule         = var.replicate_schedule

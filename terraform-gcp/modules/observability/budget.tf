@@ -1,11 +1,20 @@
+# Not turned off by a destroy: something else in the project may use it.
+resource "google_project_service" "api" {
+  for_each = toset(var.billing_account == null ? [] : ["billingbudgets.googleapis.com"])
+
+  project            = var.project
+  service            = each.key
+  disable_on_destroy = false
+}
+
 resource "google_billing_budget" "monthly" {
   count = var.billing_account == null ? 0 : 1
 
   billing_account = var.billing_account
-  display_name    = "${local.name}: monthly"
+  display_name    = "${var.name}: monthly"
 
   budget_filter {
-    projects        = ["projects/${local.number}"]
+    projects        = ["projects/${var.project_number}"]
     calendar_period = "MONTH"
   }
 

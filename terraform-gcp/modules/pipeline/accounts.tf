@@ -1,32 +1,32 @@
 # One account a duty. None has a key.
 
 resource "google_service_account" "ingest" {
-  account_id   = "${local.short}-ingest"
-  display_name = "${local.name}: ingest service"
+  account_id   = "${var.short_name}-ingest"
+  display_name = "${var.name}: ingest service"
   description  = "Writes the raw archive and the candles."
 
   depends_on = [google_project_service.api]
 }
 
 resource "google_service_account" "replicate" {
-  account_id   = "${local.short}-replicate"
-  display_name = "${local.name}: replicate service"
+  account_id   = "${var.short_name}-replicate"
+  display_name = "${var.name}: replicate service"
   description  = "Reads the peer, writes the raw archive and the candles. AWS knows it by its unique id."
 
   depends_on = [google_project_service.api]
 }
 
 resource "google_service_account" "push" {
-  account_id   = "${local.short}-push"
-  display_name = "${local.name}: Pub/Sub push"
+  account_id   = "${var.short_name}-push"
+  display_name = "${var.name}: Pub/Sub push"
   description  = "Calls the ingest service, and nothing else."
 
   depends_on = [google_project_service.api]
 }
 
 resource "google_service_account" "schedule" {
-  account_id   = "${local.short}-schedule"
-  display_name = "${local.name}: schedule"
+  account_id   = "${var.short_name}-schedule"
+  display_name = "${var.name}: schedule"
   description  = "Calls the replicate service, and nothing else."
 
   depends_on = [google_project_service.api]
@@ -42,7 +42,7 @@ locals {
 # Read and write documents. roles/datastore.user could also delete them.
 resource "google_project_iam_custom_role" "candles" {
   role_id     = "${local.role_prefix}_candles${local.role_suffix}"
-  title       = "${local.name}: write candles"
+  title       = "${var.name}: write candles"
   description = "Reads and writes candles; deletes none."
   permissions = [
     "datastore.databases.get",
@@ -89,10 +89,10 @@ resource "google_storage_bucket_iam_member" "view" {
 
 # What a producer needs beside the topic: the document of the latest routing override. Firestore grants no less than a database.
 resource "google_project_iam_custom_role" "orders" {
-  count = length(local.publishers) > 0 ? 1 : 0
+  count = length(var.publishers) > 0 ? 1 : 0
 
   role_id     = "${local.role_prefix}_orders${local.role_suffix}"
-  title       = "${local.name}: read orders"
+  title       = "${var.name}: read orders"
   description = "Reads a document by its name; lists and writes none."
   permissions = ["datastore.databases.get", "datastore.entities.get"]
 
@@ -100,7 +100,7 @@ resource "google_project_iam_custom_role" "orders" {
 }
 
 resource "google_project_iam_member" "orders" {
-  for_each = local.publishers
+  for_each = var.publishers
 
   project = var.project
   role    = google_project_iam_custom_role.orders[0].id
@@ -110,6 +110,4 @@ resource "google_project_iam_member" "orders" {
     title      = "one-database"
     expression = "resource.name == \"projects/${var.project}/databases/${var.database}\""
   }
-
-  depends_on = [google_service_account.producer, google_iam_workload_identity_pool_provider.aws]
 }

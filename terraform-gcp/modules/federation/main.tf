@@ -7,7 +7,7 @@ locals {
   has_aws          = var.aws_account_id != null && (length(var.aws_replicate_roles) > 0 || local.has_aws_producer)
   has_pool         = local.has_github || local.has_aws
 
-  pool_id = coalesce(var.workload_identity_pool, local.short)
+  pool_id = coalesce(var.workload_identity_pool, var.short_name)
 
   # The repository as the tokens' `sub` names it: by names alone, and with GitHub's numbers behind them, as every repository
   # has it that was made, renamed or moved since 2026-07-15. Numbers are never given to another one.
@@ -35,11 +35,10 @@ locals {
 resource "google_iam_workload_identity_pool" "outside" {
   count = local.has_pool ? 1 : 0
 
+  project                   = var.project
   workload_identity_pool_id = local.pool_id
-  display_name              = local.short
-  description               = "GitHub's jobs and the AWS side of ${local.name}."
-
-  depends_on = [google_project_service.api]
+  display_name              = var.short_name
+  description               = "GitHub's jobs and the AWS side of ${var.name}."
 }
 
 resource "google_iam_workload_identity_pool_provider" "github" {
@@ -102,7 +101,7 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 resource "google_storage_bucket_iam_member" "aws" {
   for_each = toset(local.aws_role_arns)
 
-  bucket = google_storage_bucket.archive.name
+  bucket = var.bucket
   role   = "roles/storage.objectViewer"
   member = "principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/attribute.aws_role/${each.value}"
 

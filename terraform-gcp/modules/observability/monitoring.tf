@@ -7,17 +7,18 @@ locals {
     failed = "Messages that couldn't be processed this time."
   }
 
-  run_services = "monitoring.regex.full_match(\"${join("|", [for service in values(local.services) : service.name])}\")"
+  run_services = "monitoring.regex.full_match(\"${join("|", [for service in var.pipeline.services : service])}\")"
 }
 
 resource "google_logging_metric" "outcome" {
   for_each = local.outcomes
 
-  name        = "${local.name}/${each.key}"
+  project     = var.project
+  name        = "${var.name}/${each.key}"
   description = each.value
   filter      = <<-EOT
     resource.type="cloud_run_revision"
-    resource.labels.service_name="${var.ingest_service}"
+    resource.labels.service_name="${var.pipeline.ingest_service}"
     jsonPayload.message="${each.key}"
   EOT
 
@@ -25,21 +26,20 @@ resource "google_logging_metric" "outcome" {
     metric_kind  = "DELTA"
     value_type   = "INT64"
     unit         = "1"
-    display_name = "${local.name}: ${each.key}"
+    display_name = "${var.name}: ${each.key}"
   }
-
-  depends_on = [google_project_service.api]
 }
 
 # Each run of replicate logs `"message": "replicated"` with `lag_s`: the age of the oldest trade that the peer has and
 # this cloud lacks, 0 if there is none.
 resource "google_logging_metric" "replication_lag" {
-  name            = "${local.name}/replication_lag"
+  project         = var.project
+  name            = "${var.name}/replication_lag"
   description     = "Age of the oldest trade that the peer has and this cloud lacks."
   value_extractor = "EXTRACT(jsonPayload.lag_s)"
   filter          = <<-EOT
     resource.type="cloud_run_revision"
-    resource.labels.service_name="${local.replicate_service}"
+    resource.labels.service_name="${var.pipeline.replicate_service}"
     jsonPayload.message="replicated"
   EOT
 
@@ -47,7 +47,7 @@ resource "google_logging_metric" "replication_lag" {
     metric_kind  = "DELTA"
     value_type   = "DISTRIBUTION"
     unit         = "s"
-    display_name = "${local.name}: replication lag"
+    display_name = "${var.name}: replication lag"
   }
 
   bucket_options {
@@ -57,19 +57,16 @@ resource "google_logging_metric" "replication_lag" {
       scale              = 1
     }
   }
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_monitoring_notification_channel" "email" {
   count = var.alert_email == null ? 0 : 1
 
-  display_name = "${local.name}: e-mail"
+  project      = var.project
+  display_name = "${var.name}: e-mail"
   type         = "email"
   labels       = { email_address = var.alert_email }
-  user_labels  = local.labels
-
-  depends_on = [google_project_service.api]
+  user_labels  = var.labels
 }
 
 locals {
@@ -80,24 +77,24 @@ locals {
       dead_letters = {
         title     = "dead letters"
         severity  = "ERROR"
-        filter    = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${var.dead_letter_subscription}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
+        filter    = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${var.pipeline.dead_letter_subscription}\" AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\""
         aligner   = "ALIGN_MAX"
         reducer   = "REDUCE_SUM"
         of        = null
         threshold = 0
         duration  = "0s"
-        advice    = "Messages couldn't be processed after ${var.max_delivery_attempts} deliveries. Pull them from `${var.dead_letter_subscription}` and read `error` in the log of `${var.ingest_service}`. They are kept for ${floor(var.retention_s / 86400)} days; publishing them again to `${var.topic}` is safe."
+        advice    = "Messages couldn't be processed after ${var.pipeline.max_delivery_attempts} deliveries. Pull them from `${var.pipeline.dead_letter_subscription}` and read `error` in the log of `${var.pipeline.ingest_service}`. They are kept for ${floor(var.pipeline.retention_s / 86400)} days; publishing them again to `${var.pipeline.topic}` is safe."
       }
       oldest_unacked = {
         title     = "messages wait"
         severity  = "WARNING"
-        filter    = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${var.subscription}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
+        filter    = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = \"${var.pipeline.subscription}\" AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\""
         aligner   = "ALIGN_MAX"
         reducer   = "REDUCE_MAX"
         of        = null
         threshold = var.alert_oldest_unacked_s
         duration  = "120s"
-        advice    = "The oldest message of `${var.subscription}` has waited for more than ${var.alert_oldest_unacked_s} s. Is `${var.ingest_service}` answering? Is it at its ${var.ingest_max_instances} instances?"
+        advice    = "The oldest message of `${var.pipeline.subscription}` has waited for more than ${var.alert_oldest_unacked_s} s. Is `${var.pipeline.ingest_service}` answering? Is it at its ${var.pipeline.ingest_max_instances} instances?"
       }
     },
     {
@@ -113,7 +110,7 @@ locals {
           duration  = "300s"
           advice    = "More than ${var.alert_error_percent} % of the requests failed for 5 minutes. Look for `failed` in the services' logs: Firestore or Cloud Storage refuses, or a candle is contended."
         }
-      } : key => alert if length(local.services) > 0
+      } : key => alert if length(var.pipeline.services) > 0
     },
     {
       for key, alert in {
@@ -126,9 +123,9 @@ locals {
           of        = null
           threshold = var.alert_replication_lag_s
           duration  = "0s"
-          advice    = "The peer has trades older than ${var.alert_replication_lag_s} s that aren't here. Look at the log of `${local.replicate_service}`."
+          advice    = "The peer has trades older than ${var.alert_replication_lag_s} s that aren't here. Look at the log of `${var.pipeline.replicate_service}`."
         }
-      } : key => alert if local.has_replicate
+      } : key => alert if var.pipeline.has_replicate
     },
   )
 }
@@ -136,11 +133,12 @@ locals {
 resource "google_monitoring_alert_policy" "threshold" {
   for_each = local.alerts
 
-  display_name          = "${local.name}: ${each.value.title}"
+  project               = var.project
+  display_name          = "${var.name}: ${each.value.title}"
   combiner              = "OR"
   severity              = each.value.severity
   notification_channels = local.channels
-  user_labels           = local.labels
+  user_labels           = var.labels
 
   conditions {
     display_name = each.value.title
@@ -181,19 +179,18 @@ resource "google_monitoring_alert_policy" "threshold" {
   alert_strategy {
     auto_close = "86400s"
   }
-
-  depends_on = [google_project_service.api]
 }
 
 # A replicate that doesn't run at all reports no lag.
 resource "google_monitoring_alert_policy" "replicate_silent" {
-  count = local.has_replicate && !var.replicate_paused ? 1 : 0
+  count = var.pipeline.has_replicate && !var.pipeline.replicate_paused ? 1 : 0
 
-  display_name          = "${local.name}: replication doesn't run"
+  project               = var.project
+  display_name          = "${var.name}: replication doesn't run"
   combiner              = "OR"
   severity              = "ERROR"
   notification_channels = local.channels
-  user_labels           = local.labels
+  user_labels           = var.labels
 
   conditions {
     display_name = "no run was logged"
@@ -211,7 +208,7 @@ resource "google_monitoring_alert_policy" "replicate_silent" {
   }
 
   documentation {
-    content   = "`${local.replicate_service}` has logged no run for ${var.alert_replication_lag_s} s. Look at the schedule of that name and at the service's log."
+    content   = "`${var.pipeline.replicate_service}` has logged no run for ${var.alert_replication_lag_s} s. Look at the schedule of that name and at the service's log."
     mime_type = "text/markdown"
   }
 

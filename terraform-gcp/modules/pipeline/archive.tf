@@ -4,7 +4,7 @@ resource "google_storage_bucket" "archive" {
   name          = var.bucket
   location      = coalesce(var.bucket_location, var.region)
   storage_class = "STANDARD"
-  labels        = local.labels
+  labels        = var.labels
   force_destroy = var.bucket_force_destroy
 
   uniform_bucket_level_access = true

@@ -55,7 +55,7 @@ resource "google_project_iam_custom_role" "schedule" {
   count = length(local.schedulers) > 0 ? 1 : 0
 
   role_id     = "${local.role_prefix}_schedule${local.role_suffix}"
-  title       = "${local.name}: pause and resume"
+  title       = "${var.name}: pause and resume"
   description = "Looks at jobs of Cloud Scheduler, pauses and resumes them."
   permissions = [
     "cloudscheduler.jobs.enable",
@@ -88,7 +88,7 @@ resource "google_project_iam_custom_role" "game_day" {
   count = length(var.game_day_operators) > 0 ? 1 : 0
 
   role_id     = "${local.role_prefix}_game_day${local.role_suffix}"
-  title       = "${local.name}: game day"
+  title       = "${var.name}: game day"
   description = "Takes the endpoint of a push subscription and the publishers of a topic away, and gives them back."
   permissions = [
     "pubsub.subscriptions.get",

@@ -5,18 +5,10 @@ locals {
   has_producer = var.producer_image != null
   producers    = local.has_producer ? 1 : 0
 
-  # By names alone: what an account or a role is called is known before it is there.
-  producer_member = "serviceAccount:${local.short}-producer@${var.project}.iam.gserviceaccount.com"
-  aws_producer    = local.has_aws_producer ? "principalSet://iam.googleapis.com/projects/${local.number}/locations/global/workloadIdentityPools/${local.pool_id}/attribute.aws_role/${local.aws_producer_arn}" : null
+  registry = "${var.image_repository.location}-docker.pkg.dev"
 
-  # Members that publish trades and read the orders of manual failover.
-  publishers = merge(
-    { for member in var.publishers : member => member },
-    local.has_producer ? { host = local.producer_member } : {},
-    local.has_aws_producer ? { aws = local.aws_producer } : {},
-  )
-
-  registry = "${var.region}-docker.pkg.dev"
+  # By its name alone: what an account is called is known before it is there.
+  producer_member = "serviceAccount:${var.short_name}-producer@${var.project}.iam.gserviceaccount.com"
 
   # Run at each boot: Container-Optimized OS keeps no configuration across boots.
   producer_setup = !local.has_producer ? null : join("\n", ["#cloud-config", yamlencode({
@@ -68,11 +60,20 @@ locals {
   })])
 }
 
+# Not turned off by a destroy: something else in the project may use it.
+resource "google_project_service" "api" {
+  for_each = toset(local.has_producer ? ["compute.googleapis.com"] : [])
+
+  project            = var.project
+  service            = each.key
+  disable_on_destroy = false
+}
+
 resource "google_service_account" "producer" {
   count = local.producers
 
-  account_id   = "${local.short}-producer"
-  display_name = "${local.name}: producer"
+  account_id   = "${var.short_name}-producer"
+  display_name = "${var.name}: producer"
   description  = "Publishes trades and reads routing overrides. AWS knows it by its unique id."
 
   depends_on = [google_project_service.api]
@@ -81,8 +82,8 @@ resource "google_service_account" "producer" {
 resource "google_artifact_registry_repository_iam_member" "producer" {
   count = local.producers
 
-  location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.name
+  location   = var.image_repository.location
+  repository = var.image_repository.name
   role       = "roles/artifactregistry.reader"
   member     = google_service_account.producer[0].member
 }
@@ -101,7 +102,7 @@ resource "google_compute_network" "producer" {
   #checkov:skip=CKV2_GCP_18:Without a firewall rule nothing comes in
   count = local.producers
 
-  name                    = "${local.short}-producer"
+  name                    = "${var.short_name}-producer"
   auto_create_subnetworks = false
 
   depends_on = [google_project_service.api]
@@ -112,7 +113,7 @@ resource "google_compute_subnetwork" "producer" {
   #checkov:skip=CKV_GCP_76:It has no IPv6
   count = local.producers
 
-  name                     = "${local.short}-producer"
+  name                     = "${var.short_name}-producer"
   network                  = google_compute_network.producer[0].id
   region                   = var.region
   ip_cidr_range            = "10.10.0.0/29"
@@ -123,11 +124,11 @@ resource "google_compute_disk" "spool" {
   #checkov:skip=CKV_GCP_37:Google's own keys encrypt it; trades are public data
   count = local.producers
 
-  name   = "${local.short}-spool"
+  name   = "${var.short_name}-spool"
   type   = "pd-standard"
   zone   = coalesce(var.producer_zone, "${var.region}-b")
   size   = var.producer_disk_gb
-  labels = local.labels
+  labels = var.labels
 
   depends_on = [google_project_service.api]
 }
@@ -144,10 +145,10 @@ resource "google_compute_instance" "producer" {
   #checkov:skip=CKV_GCP_40:It needs a way out, and Cloud NAT costs more than it; nothing comes in
   count = local.producers
 
-  name         = "${local.short}-producer"
+  name         = "${var.short_name}-producer"
   zone         = google_compute_disk.spool[0].zone
   machine_type = "e2-micro"
-  labels       = local.labels
+  labels       = var.labels
 
   boot_disk {
     initialize_params {

@@ -3,8 +3,12 @@
 # deployed anew.
 
 locals {
+  # A custom role's id has no dashes.
+  role_prefix = replace(var.name, "-", "_")
+  role_suffix = var.role_suffix == null ? "" : "_${var.role_suffix}"
+
   github_accounts = {
-    for key, subjects in { deploy = local.deploy_subjects, plan = local.plan_subjects } : key => subjects if length(subjects) > 0
+    for key, subjects in { deploy = var.deploy_subjects, plan = var.plan_subjects } : key => subjects if length(subjects) > 0
   }
 
   # Whatever a plan reads.
@@ -45,11 +49,10 @@ locals {
 resource "google_service_account" "github" {
   for_each = local.github_accounts
 
-  account_id   = "${local.short}-${each.key}"
-  display_name = "${local.name}: ${each.key} from GitHub"
+  project      = var.project
+  account_id   = "${var.short_name}-${each.key}"
+  display_name = "${var.name}: ${each.key} from GitHub"
   description  = each.key == "plan" ? "Plans; changes nothing." : "Deploys; grants nothing."
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_service_account_iam_member" "github" {
@@ -61,7 +64,7 @@ resource "google_service_account_iam_member" "github" {
 
   service_account_id = google_service_account.github[each.value.account].name
   role               = "roles/iam.workloadIdentityUser"
-  member             = "principal://iam.googleapis.com/${google_iam_workload_identity_pool.outside[0].name}/subject/${each.value.subject}"
+  member             = "principal://iam.googleapis.com/${var.pool}/subject/${each.value.subject}"
 }
 
 resource "google_project_iam_member" "github" {
@@ -77,8 +80,9 @@ resource "google_project_iam_member" "github" {
 resource "google_project_iam_custom_role" "configure" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
+  project     = var.project
   role_id     = "${local.role_prefix}_configure${local.role_suffix}"
-  title       = "${local.name}: configure"
+  title       = "${var.name}: configure"
   description = "Changes the configuration of the database, and metrics from logs."
   permissions = [
     "datastore.databases.getMetadata",
@@ -89,8 +93,6 @@ resource "google_project_iam_custom_role" "configure" {
     "logging.logMetrics.list",
     "logging.logMetrics.update",
   ]
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "configure" {
@@ -104,18 +106,17 @@ resource "google_project_iam_member" "configure" {
 resource "google_project_iam_custom_role" "configure_archive" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
+  project     = var.project
   role_id     = "${local.role_prefix}_configure_archive${local.role_suffix}"
-  title       = "${local.name}: configure the archive"
+  title       = "${var.name}: configure the archive"
   description = "Changes the configuration of a bucket; neither its policy nor its objects."
   permissions = ["storage.buckets.get", "storage.buckets.update"]
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_storage_bucket_iam_member" "configure_archive" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
-  bucket = google_storage_bucket.archive.name
+  bucket = var.bucket
   role   = google_project_iam_custom_role.configure_archive[0].id
   member = google_service_account.github["deploy"].member
 }
@@ -123,10 +124,10 @@ resource "google_storage_bucket_iam_member" "configure_archive" {
 # A service, a push or a schedule that runs as an account may be made only by who may act as that account.
 resource "google_service_account_iam_member" "deploy_as" {
   for_each = contains(keys(local.github_accounts), "deploy") ? {
-    ingest    = google_service_account.ingest.name
-    replicate = google_service_account.replicate.name
-    push      = google_service_account.push.name
-    schedule  = google_service_account.schedule.name
+    ingest    = var.service_accounts.ingest
+    replicate = var.service_accounts.replicate
+    push      = var.service_accounts.push
+    schedule  = var.service_accounts.schedule
   } : {}
 
   service_account_id = each.value
@@ -136,7 +137,7 @@ resource "google_service_account_iam_member" "deploy_as" {
 
 # The producer's machine, where there is one. Its network and its account are an administrator's.
 resource "google_project_iam_member" "github_compute" {
-  for_each = local.has_producer ? local.github_accounts : {}
+  for_each = var.producer_host ? local.github_accounts : {}
 
   project = var.project
   role    = "roles/compute.viewer"
@@ -144,10 +145,11 @@ resource "google_project_iam_member" "github_compute" {
 }
 
 resource "google_project_iam_custom_role" "producer_host" {
-  count = local.has_producer && contains(keys(local.github_accounts), "deploy") ? 1 : 0
+  count = var.producer_host && contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
+  project     = var.project
   role_id     = "${local.role_prefix}_producer_host${local.role_suffix}"
-  title       = "${local.name}: the producer's machine"
+  title       = "${var.name}: the producer's machine"
   description = "Makes and deletes machines and disks; sets no policy."
   permissions = [
     "compute.disks.create",
@@ -168,8 +170,6 @@ resource "google_project_iam_custom_role" "producer_host" {
     "compute.subnetworks.use",
     "compute.subnetworks.useExternalIp",
   ]
-
-  depends_on = [google_project_service.api]
 }
 
 resource "google_project_iam_member" "producer_host" {
@@ -183,7 +183,7 @@ resource "google_project_iam_member" "producer_host" {
 resource "google_service_account_iam_member" "deploy_as_producer" {
   count = length(google_project_iam_custom_role.producer_host)
 
-  service_account_id = google_service_account.producer[0].name
+  service_account_id = var.producer_account
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.github["deploy"].member
 }
@@ -191,8 +191,8 @@ resource "google_service_account_iam_member" "deploy_as_producer" {
 resource "google_artifact_registry_repository_iam_member" "deploy" {
   count = contains(keys(local.github_accounts), "deploy") ? 1 : 0
 
-  location   = google_artifact_registry_repository.images.location
-  repository = google_artifact_registry_repository.images.name
+  location   = var.image_repository.location
+  repository = var.image_repository.name
   role       = "roles/artifactregistry.writer"
   member     = google_service_account.github["deploy"].member
 }
