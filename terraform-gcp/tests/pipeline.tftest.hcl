@@ -1,4 +1,4 @@
-# What must hold whatever the variables say. No project is needed: the provider is mocked.
+# The pipeline with all that it may have: modules/pipeline. No project is needed: the provider is mocked.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -47,13 +47,15 @@ override_resource {
 }
 
 variables {
-  publishers               = ["serviceAccount:producer@blockchain-core-dev.iam.gserviceaccount.com"]
+  project                  = "blockchain-core-dev"
+  project_number           = "123456789012"
+  region                   = "us-central1"
+  name                     = "blockchain-core-dev"
+  short_name               = "blockchain-core-dev"
+  labels                   = { project = "blockchain-core", environment = "dev", managed-by = "twincloud" }
+  publishers               = { elsewhere = "serviceAccount:producer@blockchain-core-dev.iam.gserviceaccount.com" }
   operators                = ["group:operators@example.com", "user:lead@example.com"]
   game_day_operators       = ["user:lead@example.com"]
-  project                  = "blockchain-core-dev"
-  region                   = "us-central1"
-  prefix                   = "blockchain-core"
-  environment              = "dev"
   topic                    = "blockchain-core-trade-data"
   subscription             = "blockchain-core-trade-data-push"
   dead_letter_topic        = "blockchain-core-trade-data-dlq"
@@ -63,27 +65,21 @@ variables {
   min_backoff_ms           = 1500
   max_backoff_ms           = 60000
   retention_s              = 604800
-  collection               = "blockchain-core-ohlcv-data"
   bucket                   = "blockchain-core-raw-data-dev-blockchain-core-dev"
   ingest_service           = "blockchain-core-ingest"
   ingest_concurrency       = 16
   ingest_image             = "us-central1-docker.pkg.dev/blockchain-core-dev/blockchain-core-dev/ingest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   ingest_env               = { RUST_LOG = "info" }
   replicate_image          = "us-central1-docker.pkg.dev/blockchain-core-dev/blockchain-core-dev/replicate@sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-
-  github_repository    = "acme/twincloud"
-  github_owner_id      = "123456"
-  github_repository_id = "456789"
-  github_environments  = ["dev"]
-  github_branches      = ["main"]
-  aws_account_id       = "210987654321"
-  aws_replicate_roles  = ["blockchain-core-dev-ReplicateRole-ABCDEF", "blockchain-core-deveu-replicate"]
-  state_bucket         = "blockchain-core-state"
-  state_prefix         = "terraform-gcp/dev"
-  role_suffix          = "2"
+  role_suffix              = "2"
+  replicate_service        = "blockchain-core-replicate"
 }
 
 run "services_are_not_public" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = alltrue([
       for service in google_cloud_run_v2_service.service :
@@ -104,17 +100,18 @@ run "services_are_not_public" {
 }
 
 run "nobody_is_everybody" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = !anytrue([
       for member in concat(
         values(google_cloud_run_v2_service_iam_member.invoker)[*].member,
         values(google_project_iam_member.candles)[*].member,
-        values(google_project_iam_member.github)[*].member,
         values(google_storage_bucket_iam_member.create)[*].member,
         values(google_storage_bucket_iam_member.view)[*].member,
-        values(google_storage_bucket_iam_member.aws)[*].member,
         values(google_pubsub_topic_iam_member.publishers)[*].member,
-        values(google_service_account_iam_member.github)[*].member,
         values(google_project_iam_member.operator_candles)[*].member,
         values(google_project_iam_member.schedule)[*].member,
         values(google_storage_bucket_iam_member.operator)[*].member,
@@ -130,21 +127,8 @@ run "nobody_is_everybody" {
 }
 
 run "no_role_is_wider_than_it_needs" {
-  assert {
-    condition = !anytrue([
-      for grant in google_project_iam_member.github :
-      contains(["roles/owner", "roles/editor", "roles/viewer"], grant.role)
-      || can(regex("(?i)(securityAdmin|projectIamAdmin|serviceAccountAdmin|serviceAccountUser|serviceAccountTokenCreator|serviceAccountKeyAdmin|workloadIdentityPoolAdmin|roleAdmin|storage.admin|run.admin|pubsub.admin|datastore.owner)$", grant.role))
-    ])
-    error_message = "GitHub's accounts may neither have a basic role nor one that can set policies or act as any account."
-  }
-
-  assert {
-    condition = alltrue([
-      for permission in concat(tolist(google_project_iam_custom_role.configure[0].permissions), tolist(google_project_iam_custom_role.configure_archive[0].permissions)) :
-      !endswith(permission, "setIamPolicy") && (!endswith(permission, "delete") || startswith(permission, "logging.logMetrics."))
-    ])
-    error_message = "The deploy account's own roles may neither set policies nor delete data."
+  module {
+    source = "./modules/pipeline"
   }
 
   assert {
@@ -184,6 +168,10 @@ run "no_role_is_wider_than_it_needs" {
 }
 
 run "operators_repair_and_delete_nothing" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = alltrue([
       for grant in google_project_iam_member.operator_candles :
@@ -232,6 +220,10 @@ run "operators_repair_and_delete_nothing" {
 }
 
 run "a_game_day_is_of_those_named_for_it" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = alltrue([
       for grants in [
@@ -264,70 +256,20 @@ run "a_game_day_is_of_those_named_for_it" {
   }
 }
 
-run "plan_account_changes_nothing" {
-  assert {
-    condition = alltrue([
-      for key, grant in google_project_iam_member.github :
-      can(regex("([vV]iewer|reader|securityReviewer|serviceUsageConsumer)$", grant.role)) if startswith(key, "plan/")
-    ])
-    error_message = "The plan account reads only."
-  }
-
-  assert {
-    condition     = google_storage_bucket_iam_member.state_read[0].role == "roles/storage.objectViewer"
-    error_message = "The plan account reads the state; a plan takes no lock."
-  }
-
-  assert {
-    condition = alltrue([
-      for grant in [google_storage_bucket_iam_member.state_write[0], google_storage_bucket_iam_member.state_read[0]] :
-      grant.condition[0].expression == "resource.type == \"storage.googleapis.com/Bucket\" || resource.name.startsWith(\"projects/_/buckets/blockchain-core-state/objects/terraform-gcp/dev/\")"
-    ])
-    error_message = "GitHub's accounts get at the state of this environment and at no other's."
-  }
-}
-
-run "github_is_one_repository" {
-  assert {
-    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.repository == 'acme/twincloud' && assertion.repository_id == '456789' && assertion.repository_owner_id == '123456' && assertion.sub in ['repo:acme/twincloud:environment:dev', 'repo:acme@123456/twincloud@456789:environment:dev', 'repo:acme/twincloud:ref:refs/heads/main', 'repo:acme@123456/twincloud@456789:ref:refs/heads/main', 'repo:acme/twincloud:pull_request', 'repo:acme@123456/twincloud@456789:pull_request']"
-    error_message = "Tokens of other repositories must be refused."
-  }
-
-  assert {
-    condition = toset([for grant in google_service_account_iam_member.github : grant.member]) == toset([
-      for subject in [
-        "repo:acme/twincloud:environment:dev", "repo:acme@123456/twincloud@456789:environment:dev",
-        "repo:acme/twincloud:ref:refs/heads/main", "repo:acme@123456/twincloud@456789:ref:refs/heads/main",
-        "repo:acme/twincloud:pull_request", "repo:acme@123456/twincloud@456789:pull_request",
-      ] :
-      "principal://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/blockchain-core-dev/subject/${subject}"
-    ])
-    error_message = "Jobs must be named whole, by names and by numbers."
-  }
-
-  assert {
-    condition = toset([for key, grant in google_service_account_iam_member.github : key if strcontains(key, "pull_request")]) == toset([
-      "plan/repo:acme/twincloud:pull_request",
-      "plan/repo:acme@123456/twincloud@456789:pull_request",
-    ])
-    error_message = "A pull request may plan, and never deploy."
-  }
-}
-
 run "roles_have_the_suffix" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = toset([
       google_project_iam_custom_role.candles.role_id,
       google_project_iam_custom_role.orders[0].role_id,
-      google_project_iam_custom_role.configure[0].role_id,
-      google_project_iam_custom_role.configure_archive[0].role_id,
       google_project_iam_custom_role.schedule[0].role_id,
       google_project_iam_custom_role.game_day[0].role_id,
       ]) == toset([
       "blockchain_core_dev_candles_2",
       "blockchain_core_dev_orders_2",
-      "blockchain_core_dev_configure_2",
-      "blockchain_core_dev_configure_archive_2",
       "blockchain_core_dev_schedule_2",
       "blockchain_core_dev_game_day_2",
     ])
@@ -335,29 +277,11 @@ run "roles_have_the_suffix" {
   }
 }
 
-run "aws_is_one_role_a_region" {
-  assert {
-    condition     = google_iam_workload_identity_pool_provider.aws[0].aws[0].account_id == "210987654321"
-    error_message = "One AWS account may sign in."
-  }
-
-  assert {
-    condition     = google_iam_workload_identity_pool_provider.aws[0].attribute_condition == "assertion.arn.startsWith('arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-ReplicateRole-ABCDEF/') || assertion.arn.startsWith('arn:aws:sts::210987654321:assumed-role/blockchain-core-deveu-replicate/')"
-    error_message = "Of its roles, those that replicate may sign in."
-  }
-
-  assert {
-    condition     = alltrue([for grant in google_storage_bucket_iam_member.aws : grant.role == "roles/storage.objectViewer" && strcontains(grant.condition[0].expression, "/objects/trades/")])
-    error_message = "The AWS side reads trades/, and no more."
-  }
-
-  assert {
-    condition     = length(google_storage_bucket_iam_member.aws) == 2 && alltrue([for role, grant in google_storage_bucket_iam_member.aws : endswith(grant.member, "/attribute.aws_role/${role}") && startswith(role, "arn:aws:sts::210987654321:assumed-role/blockchain-core-dev")])
-    error_message = "The grant must be to the role, not to the pool."
-  }
-}
-
 run "images_are_by_digest" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.service : strcontains(service.template[0].containers[0].image, "@sha256:")])
     error_message = "A service must run an image that can't change."
@@ -370,6 +294,10 @@ run "images_are_by_digest" {
 }
 
 run "services_are_probed_and_bounded" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition     = alltrue([for service in google_cloud_run_v2_service.service : service.template[0].containers[0].startup_probe[0].http_get[0].path == "/healthz"])
     error_message = "A service must be asked whether it is up."
@@ -392,6 +320,10 @@ run "services_are_probed_and_bounded" {
 }
 
 run "push_carries_a_token" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = (
       google_pubsub_subscription.trades.push_config[0].oidc_token[0].service_account_email == "push@blockchain-core-dev.iam.gserviceaccount.com"
@@ -416,6 +348,10 @@ run "push_carries_a_token" {
 }
 
 run "nothing_is_lost_in_the_queue" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition     = google_pubsub_subscription.trades.expiration_policy[0].ttl == "" && google_pubsub_subscription.dead_letters.expiration_policy[0].ttl == ""
     error_message = "Subscriptions must not expire."
@@ -449,6 +385,10 @@ run "nothing_is_lost_in_the_queue" {
 }
 
 run "archive_is_closed_and_kept" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = (
       google_storage_bucket.archive.uniform_bucket_level_access
@@ -469,6 +409,10 @@ run "archive_is_closed_and_kept" {
 }
 
 run "database_is_protected" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = (
       google_firestore_database.candles.type == "FIRESTORE_NATIVE"
@@ -489,94 +433,11 @@ run "database_is_protected" {
   }
 }
 
-run "alerts_cover_what_matters" {
-  assert {
-    condition     = toset(keys(google_monitoring_alert_policy.threshold)) == toset(["dead_letters", "oldest_unacked", "errors", "replication_lag"])
-    error_message = "An alert is missing."
-  }
-
-  assert {
-    condition     = google_monitoring_alert_policy.threshold["dead_letters"].conditions[0].condition_threshold[0].threshold_value == 0
-    error_message = "One dead letter is one too many."
-  }
-
-  assert {
-    condition     = google_monitoring_alert_policy.threshold["errors"].conditions[0].condition_threshold[0].threshold_value == 0.05 && length(google_monitoring_alert_policy.threshold["errors"].conditions[0].condition_threshold[0].denominator_aggregations) == 1
-    error_message = "Errors are a share of all requests."
-  }
-
-  assert {
-    condition     = length(google_monitoring_alert_policy.replicate_silent) == 1
-    error_message = "A replicate that doesn't run must be noticed."
-  }
-}
-
-run "producer_machine" {
-  variables {
-    producer_image   = "us-central1-docker.pkg.dev/blockchain-core-dev/blockchain-core-dev/producer@sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-    producer_env     = { TWINCLOUD_PROJECT = "blockchain-core-dev" }
-    producer_aws_env = { TWINCLOUD_AWS_ROLE = "arn:aws:iam::210987654321:role/blockchain-core-dev-google-producer" }
-    producer_disk_gb = 20
-  }
-
-  assert {
-    condition = (
-      length(google_compute_instance.producer) == 1
-      && google_compute_disk.spool[0].size == 20
-      && google_compute_disk.spool[0].zone == "us-central1-b"
-      && google_compute_instance.producer[0].attached_disk[0].device_name == "spool"
-    )
-    error_message = "There is one machine, with the spool on a disk of its own."
-  }
-
-  assert {
-    condition     = alltrue([for text in [var.producer_image, "TWINCLOUD_PROJECT=blockchain-core-dev\n", "TWINCLOUD_AWS_ROLE=${var.producer_aws_env.TWINCLOUD_AWS_ROLE}\n"] : strcontains(google_compute_instance.producer[0].metadata["user-data"], text)])
-    error_message = "It runs the image with its environment."
-  }
-
-  assert {
-    condition     = startswith(google_compute_instance.producer[0].metadata["user-data"], "#cloud-config\n") && can(yamldecode(google_compute_instance.producer[0].metadata["user-data"]))
-    error_message = "Its setup must be one that the machine reads."
-  }
-
-  assert {
-    condition     = google_pubsub_topic_iam_member.publishers["host"].member == "serviceAccount:blockchain-core-dev-producer@blockchain-core-dev.iam.gserviceaccount.com" && google_project_iam_member.producer_logs[0].role == "roles/logging.logWriter"
-    error_message = "It publishes trades and writes logs."
-  }
-
-  assert {
-    condition     = google_project_iam_custom_role.producer_host[0].role_id == "blockchain_core_dev_producer_host_2"
-    error_message = "The suffix must reach the id of the role of its deploys."
-  }
-
-  assert {
-    condition     = output.producer_image == var.producer_image && output.producer_aws_role == var.producer_aws_env.TWINCLOUD_AWS_ROLE && output.aws_producer_role == null
-    error_message = "The outputs say what it runs and where it sends."
-  }
-}
-
-run "producer_on_aws" {
-  variables {
-    aws_producer_role = "blockchain-core-dev-producer"
-  }
-
-  assert {
-    condition     = length(google_compute_instance.producer) == 0 && output.producer_image == null && output.producer_aws_role == null
-    error_message = "A producer's machine on AWS is none here."
-  }
-
-  assert {
-    condition     = endswith(google_pubsub_topic_iam_member.publishers["aws"].member, "/attribute.aws_role/arn:aws:sts::210987654321:assumed-role/blockchain-core-dev-producer") && output.aws_producer_role == "blockchain-core-dev-producer"
-    error_message = "Its role may publish."
-  }
-
-  assert {
-    condition     = strcontains(google_iam_workload_identity_pool_provider.aws[0].attribute_condition, "assumed-role/blockchain-core-dev-producer/')")
-    error_message = "Its role may sign in."
-  }
-}
-
 run "everything_is_labelled" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = alltrue([
       for labels in concat(
@@ -589,7 +450,6 @@ run "everything_is_labelled" {
           google_artifact_registry_repository.images.labels,
         ],
         values(google_cloud_run_v2_service.service)[*].labels,
-        values(google_monitoring_alert_policy.threshold)[*].user_labels,
       ) : labels == tomap({ project = "blockchain-core", environment = "dev", managed-by = "twincloud" })
     ])
     error_message = "An inventory by label must find everything."
@@ -597,23 +457,35 @@ run "everything_is_labelled" {
 }
 
 run "names_fit" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
-    prefix      = "blockchain-core-with-long-name"
-    environment = "production12"
+    short_name = "blockchain-cor-1234"
   }
 
   assert {
     condition = alltrue([
       for account in concat(
         [google_service_account.ingest, google_service_account.replicate, google_service_account.push, google_service_account.schedule],
-        values(google_service_account.github),
       ) : can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", account.account_id))
     ])
     error_message = "An account's name has 6 to 30 characters."
   }
+}
+
+run "each_publisher_may_publish" {
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    publishers = { host = "serviceAccount:blockchain-core-dev-producer@blockchain-core-dev.iam.gserviceaccount.com" }
+  }
 
   assert {
-    condition     = can(regex("^[a-z0-9-]{4,32}$", google_iam_workload_identity_pool.outside[0].workload_identity_pool_id)) && length(google_iam_workload_identity_pool.outside[0].display_name) <= 32
-    error_message = "A pool's id and name have at most 32 characters."
+    condition     = google_pubsub_topic_iam_member.publishers["host"].member == "serviceAccount:blockchain-core-dev-producer@blockchain-core-dev.iam.gserviceaccount.com" && google_project_iam_member.orders["host"].member == "serviceAccount:blockchain-core-dev-producer@blockchain-core-dev.iam.gserviceaccount.com"
+    error_message = "A producer publishes trades and reads the orders."
   }
 }

@@ -1,4 +1,4 @@
-# What can be left out, and what is refused.
+# What of the pipeline can be left out, and what is refused: modules/pipeline.
 
 mock_provider "google" {
   mock_data "google_project" {
@@ -9,9 +9,10 @@ mock_provider "google" {
   }
   mock_resource "google_service_account" {
     defaults = {
-      email  = "account@blockchain-core-dev.iam.gserviceaccount.com"
-      member = "serviceAccount:account@blockchain-core-dev.iam.gserviceaccount.com"
-      name   = "projects/blockchain-core-dev/serviceAccounts/account@blockchain-core-dev.iam.gserviceaccount.com"
+      email     = "account@blockchain-core-dev.iam.gserviceaccount.com"
+      member    = "serviceAccount:account@blockchain-core-dev.iam.gserviceaccount.com"
+      name      = "projects/blockchain-core-dev/serviceAccounts/account@blockchain-core-dev.iam.gserviceaccount.com"
+      unique_id = "123456789012345678901"
     }
   }
   mock_resource "google_iam_workload_identity_pool" {
@@ -21,9 +22,11 @@ mock_provider "google" {
 
 variables {
   project                  = "blockchain-core-dev"
+  project_number           = "123456789012"
   region                   = "us-central1"
-  prefix                   = "blockchain-core"
-  environment              = "dev"
+  name                     = "blockchain-core-dev"
+  short_name               = "blockchain-core-dev"
+  labels                   = { project = "blockchain-core", environment = "dev", managed-by = "twincloud" }
   topic                    = "blockchain-core-trade-data"
   subscription             = "blockchain-core-trade-data-push"
   dead_letter_topic        = "blockchain-core-trade-data-dlq"
@@ -33,13 +36,17 @@ variables {
   min_backoff_ms           = 1000
   max_backoff_ms           = 60000
   retention_s              = 604800
-  collection               = "blockchain-core-ohlcv-data"
   bucket                   = "blockchain-core-raw-data-dev-blockchain-core-dev"
   ingest_service           = "blockchain-core-ingest"
   ingest_concurrency       = 16
+  replicate_service        = "blockchain-core-replicate"
 }
 
 run "before_the_first_image" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition     = length(google_cloud_run_v2_service.service) == 0 && length(google_cloud_scheduler_job.replicate) == 0
     error_message = "Without images there are no services."
@@ -51,23 +58,19 @@ run "before_the_first_image" {
   }
 
   assert {
-    condition     = toset(keys(google_monitoring_alert_policy.threshold)) == toset(["dead_letters", "oldest_unacked"]) && length(google_monitoring_alert_policy.replicate_silent) == 0
-    error_message = "What isn't there can't be late."
-  }
-
-  assert {
-    condition     = output.ingest_url == null && output.replicate_url == null
+    condition     = output.ingest_url == null && output.replicate_url == null && length(output.services) == 0
     error_message = "Outputs of what isn't there must be null."
   }
 }
 
 run "defaults_open_nothing" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   assert {
     condition = (
-      length(google_iam_workload_identity_pool.outside) == 0
-      && length(google_service_account.github) == 0
-      && length(google_storage_bucket_iam_member.aws) == 0
-      && length(google_pubsub_topic_iam_member.publishers) == 0
+      length(google_pubsub_topic_iam_member.publishers) == 0
       && length(google_project_iam_member.orders) == 0
       && length(google_project_iam_member.operator_candles) == 0
       && length(google_storage_bucket_iam_member.operator) == 0
@@ -79,37 +82,11 @@ run "defaults_open_nothing" {
     )
     error_message = "Nobody outside may get in unless a variable names him."
   }
-
-  assert {
-    condition     = length(google_billing_budget.monthly) == 0 && !contains(keys(google_project_service.api), "billingbudgets.googleapis.com")
-    error_message = "No billing account, no budget."
-  }
-
-  assert {
-    condition     = length(google_monitoring_notification_channel.email) == 0
-    error_message = "No address and no TTL unless they are named."
-  }
-
-  assert {
-    condition     = length(google_compute_instance.producer) == 0 && length(google_compute_disk.spool) == 0 && length(google_compute_network.producer) == 0 && length(google_service_account.producer) == 0
-    error_message = "No machine unless its image is named."
-  }
-
-  assert {
-    condition     = output.deploy_service_account == null && output.plan_service_account == null && output.github_workload_identity_provider == null && output.aws_workload_identity_audience == null
-    error_message = "Outputs of what isn't there must be null."
-  }
 }
 
 run "names_alone" {
-  variables {
-    github_repository   = "acme/twincloud"
-    github_environments = ["dev"]
-  }
-
-  assert {
-    condition     = google_iam_workload_identity_pool_provider.github[0].attribute_condition == "assertion.repository == 'acme/twincloud' && assertion.sub in ['repo:acme/twincloud:environment:dev', 'repo:acme/twincloud:pull_request']"
-    error_message = "Without GitHub's numbers the names are all there is."
+  module {
+    source = "./modules/pipeline"
   }
 
   assert {
@@ -118,37 +95,11 @@ run "names_alone" {
   }
 }
 
-run "numbers_in_letters" {
-  command = plan
-
-  variables {
-    github_repository    = "acme/twincloud"
-    github_owner_id      = "acme"
-    github_repository_id = "456789"
-  }
-  expect_failures = [var.github_owner_id]
-}
-
-run "wildcard_state_prefix" {
-  command = plan
-
-  variables {
-    state_bucket = "blockchain-core-state"
-    state_prefix = "terraform-gcp/*"
-  }
-  expect_failures = [var.state_prefix]
-}
-
-run "long_role_suffix" {
-  command = plan
-
-  variables {
-    role_suffix = "that_leaves_no_room_for_the_name_of_a_role"
-  }
-  expect_failures = [var.role_suffix]
-}
-
 run "ingest_without_replicate" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     ingest_image = "us-central1-docker.pkg.dev/p/r/ingest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   }
@@ -160,6 +111,10 @@ run "ingest_without_replicate" {
 }
 
 run "no_backoff" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     min_backoff_ms = 0
     max_backoff_ms = 0
@@ -171,30 +126,11 @@ run "no_backoff" {
   }
 }
 
-run "budget_and_email" {
-  variables {
-    billing_account = "012345-6789AB-CDEF01"
-    monthly_budget  = 75
-    alert_email     = "ops@example.com"
-  }
-
-  assert {
-    condition     = google_billing_budget.monthly[0].amount[0].specified_amount[0].units == "75" && google_billing_budget.monthly[0].budget_filter[0].projects == toset(["projects/123456789012"])
-    error_message = "The budget must be this project's."
-  }
-
-  assert {
-    condition     = length(google_billing_budget.monthly[0].all_updates_rule[0].monitoring_notification_channels) == 1 && length(google_monitoring_alert_policy.threshold["dead_letters"].notification_channels) == 1
-    error_message = "The address must be told of the budget and of alerts."
-  }
-
-  assert {
-    condition     = contains(keys(google_project_service.api), "billingbudgets.googleapis.com")
-    error_message = "A budget needs its API."
-  }
-}
-
 run "no_protection" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     delete_protection = false
     database          = "candles"
@@ -211,14 +147,18 @@ run "no_protection" {
   }
 }
 
-run "paused_replicate_may_be_silent" {
+run "paused_replicate" {
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     replicate_image  = "us-central1-docker.pkg.dev/p/r/replicate@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     replicate_paused = true
   }
 
   assert {
-    condition     = google_cloud_scheduler_job.replicate[0].paused && length(google_monitoring_alert_policy.replicate_silent) == 0
+    condition     = google_cloud_scheduler_job.replicate[0].paused
     error_message = "A paused schedule isn't an alert."
   }
 }
@@ -226,101 +166,127 @@ run "paused_replicate_may_be_silent" {
 run "image_by_tag" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     ingest_image = "us-central1-docker.pkg.dev/p/r/ingest:latest"
   }
+
   expect_failures = [var.ingest_image]
 }
 
 run "replicate_image_by_tag" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     replicate_image = "us-central1-docker.pkg.dev/p/r/replicate:v1"
   }
+
   expect_failures = [var.replicate_image]
 }
 
 run "image_with_a_short_digest" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     ingest_image = "us-central1-docker.pkg.dev/p/r/ingest@sha256:abc"
   }
+
   expect_failures = [var.ingest_image]
 }
 
 run "everybody_publishes" {
   command = plan
 
-  variables {
-    publishers = ["allUsers"]
+  module {
+    source = "./modules/pipeline"
   }
+
+  variables {
+    publishers = { everybody = "allUsers" }
+  }
+
   expect_failures = [var.publishers]
 }
 
 run "everybody_operates" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     operators = ["allAuthenticatedUsers"]
   }
+
   expect_failures = [var.operators]
 }
 
 run "game_day_operator_who_is_no_operator" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     operators          = ["group:operators@example.com"]
     game_day_operators = ["user:lead@example.com"]
   }
+
   expect_failures = [var.game_day_operators]
-}
-
-run "wildcard_repository" {
-  command = plan
-
-  variables {
-    github_repository = "acme/*"
-  }
-  expect_failures = [var.github_repository]
 }
 
 run "reserved_variable" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     ingest_env = { PORT = "9000" }
   }
+
   expect_failures = [var.ingest_env]
 }
 
 run "topic_is_its_own_dead_letter_topic" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     dead_letter_topic = "blockchain-core-trade-data"
   }
+
   expect_failures = [var.dead_letter_topic]
 }
 
 run "backoff_upside_down" {
   command = plan
 
+  module {
+    source = "./modules/pipeline"
+  }
+
   variables {
     min_backoff_ms = 2000
     max_backoff_ms = 1000
   }
+
   expect_failures = [var.max_backoff_ms]
-}
-
-run "role_by_arn" {
-  command = plan
-
-  variables {
-    aws_account_id      = "210987654321"
-    aws_replicate_roles = ["arn:aws:iam::210987654321:role/replicate"]
-  }
-  expect_failures = [var.aws_replicate_roles]
 }
