@@ -1,5 +1,5 @@
-//! `cargo xtask terraform`: both roots are formatted, valid, and true to their own tests. No account is needed: the
-//! tests mock the providers.
+//! `cargo xtask terraform`: both roots are formatted, valid, and true to their own tests, which test their modules too. No account
+//! is needed: the tests mock the providers.
 //!
 //! It works in copies below `target`, so that no `.terraform` gets into a root. A root's lock file is kept to. It has no settings file:
 //! of the settings, only what the environment says of `[terraform]` counts.
@@ -15,6 +15,8 @@ const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
 /// What `bench stack` has Terraform make; nobody deploys it, and it has no tests of its own.
 const BENCH: &str = "integration-tests/benches/stack";
 const LOCK: &str = ".terraform.lock.hcl";
+/// A root's folder of the modules that it is made of.
+const MODULES: &str = "modules";
 /// Set where all providers are known to be there: `--require-providers`.
 const REQUIRE: &str = "TWINCLOUD_REQUIRE_PROVIDERS";
 /// What Terraform says where it can't get a provider.
@@ -125,9 +127,18 @@ fn program() -> Option<String> {
     names.into_iter().find(|name| heavy::has(name, &["version"]))
 }
 
-/// Copies the `.tf` and the test files anew, and leaves what the program made there.
+/// Copies the `.tf` and the test files anew, those of its modules too, and leaves what the program made there.
 fn copy_root(from: &Path, to: &Path) -> io::Result<()> {
-    for folder in [PathBuf::new(), PathBuf::from("tests")] {
+    if to.join(MODULES).exists() {
+        fs::remove_dir_all(to.join(MODULES))?;
+    }
+    let mut folders = vec![PathBuf::new(), PathBuf::from("tests")];
+    if from.join(MODULES).exists() {
+        for entry in fs::read_dir(from.join(MODULES))? {
+            folders.push(Path::new(MODULES).join(entry?.file_name()));
+        }
+    }
+    for folder in folders {
         let (from, to) = (from.join(&folder), to.join(&folder));
         fs::create_dir_all(&to)?;
         for old in files(&to)? {
