@@ -106,3 +106,30 @@ fn a_module_can_be_embedded_and_says_what_it_takes_and_gives() {
         }
     }
 }
+
+#[test]
+fn the_example_of_a_module_gives_all_that_it_needs_and_nothing_else() {
+    for root in ROOTS {
+        for (name, folder) in modules(root) {
+            let readme = fs::read_to_string(folder.join("README.md")).expect("it has a README");
+            let example = readme.split("```hcl\n").nth(1).and_then(|rest| rest.split("```").next());
+            let example: Body = hcl::parse(example.expect("an example")).expect("it parses");
+            let call = example.blocks().next().expect("a call of the module");
+            assert_eq!((call.identifier(), labels(call)), ("module", name.clone()));
+            let given = call.body().attributes().map(|one| one.key().to_owned());
+            let given: BTreeSet<String> = given.filter(|key| key != "source").collect();
+            let blocks = blocks(&folder);
+            let variables: Vec<_> =
+                blocks.iter().filter(|block| block.identifier() == "variable").collect();
+            let all: BTreeSet<String> = variables.iter().map(|block| labels(block)).collect();
+            let needed = variables.iter().filter(|block| attribute(block, "default").is_none());
+            let needed: BTreeSet<String> = needed.map(|block| labels(block)).collect();
+            let missing: Vec<_> = needed.difference(&given).collect();
+            let unknown: Vec<_> = given.difference(&all).collect();
+            assert!(
+                missing.is_empty() && unknown.is_empty(),
+                "{root}/modules/{name}: {missing:?}, {unknown:?}"
+            );
+        }
+    }
+}
