@@ -212,8 +212,11 @@ fn each_attribute(file: &str, text: &str, see: &mut dyn FnMut(&str, &str, &Expre
     for block in body.blocks() {
         let labels: Vec<&str> = block.labels().iter().map(hcl::BlockLabel::as_str).collect();
         for attribute in block.body().attributes() {
-            let name =
-                if labels.is_empty() { attribute.key().to_owned() } else { labels.join(".") };
+            let name = match (labels.is_empty(), block.identifier()) {
+                (true, _) => attribute.key().to_owned(),
+                (false, "module") => format!("module.{}", labels.join(".")),
+                (false, _) => labels.join("."),
+            };
             see(&format!("{file} {name}"), attribute.key(), attribute.expr());
         }
     }
@@ -294,7 +297,9 @@ fn hcl_text(value: &Expression) -> String {
 /// What Google's root grants: a role to a member, permissions to a role, and the lists of roles.
 fn grants(file: &str, text: &str, statements: &mut Vec<Statement>) {
     each_attribute(file, text, &mut |place, name, value| {
-        let grants = name == "role" || name == "permissions" || name.ends_with("_roles");
+        // What a module is given is granted there.
+        let grants = (name == "role" || name == "permissions" || name.ends_with("_roles"))
+            && !place.contains(" module.");
         if grants && !matches!(value, Expression::Object(_)) {
             let mut actions = hcl_list(value);
             actions.sort();
