@@ -33,6 +33,5 @@ locals {
     artifacts              = local.artifacts
     artifacts_arn          = "arn:${local.partition}:s3:::${local.artifacts}"
     functions              = local.functions
-    function_arns          = [for name in local.functions : "arn:${local.partition}:lambda:${var.region}:${local.account}:function:${name}"]
   }
 }

@@ -33,10 +33,6 @@ variables {
     artifacts              = "blockchain-core-artifacts-dev-123456789012"
     artifacts_arn          = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
     functions              = ["blockchain-core-ingest", "blockchain-core-replicate"]
-    function_arns = [
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest",
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-replicate",
-    ]
   }
 
   google_replicate_subject = "123456789012345678901"
@@ -141,5 +137,19 @@ run "google_reads_only_if_its_account_is_named" {
   assert {
     condition     = length(aws_iam_role.google_reader) == 0 && output.google_reader_role_arn == null
     error_message = "Nothing outside may get in unless a variable names it."
+  }
+}
+
+run "functions_are_named_by_their_arns" {
+  module {
+    source = "./modules/access"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_policy.game_day.policy).Statement : statement.Resource if statement.Sid == "SwitchFunctions"] == [[
+      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest",
+      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-replicate",
+    ]]
+    error_message = "A game day switches the pipeline's functions off, and no other."
   }
 }

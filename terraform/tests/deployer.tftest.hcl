@@ -33,10 +33,6 @@ variables {
     artifacts              = "blockchain-core-artifacts-dev-123456789012"
     artifacts_arn          = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
     functions              = ["blockchain-core-ingest", "blockchain-core-replicate"]
-    function_arns = [
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest",
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-replicate",
-    ]
   }
   kms_key_arn     = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
   alert_topic_arn = "arn:aws:sns:us-east-1:123456789012:blockchain-core-dev-alerts"
@@ -442,7 +438,6 @@ run "a_pattern_in_the_place_of_a_queue" {
       archive_arn           = "arn:aws:s3:::blockchain-core-raw-data-dev-123456789012"
       artifacts_arn         = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
       functions             = ["blockchain-core-ingest"]
-      function_arns         = ["arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest"]
     }
   }
   expect_failures = [var.pipeline]

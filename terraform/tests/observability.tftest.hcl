@@ -36,10 +36,6 @@ variables {
     artifacts              = "blockchain-core-artifacts-dev-123456789012"
     artifacts_arn          = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
     functions              = ["blockchain-core-ingest", "blockchain-core-replicate"]
-    function_arns = [
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest",
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-replicate",
-    ]
   }
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
 }

@@ -42,10 +42,6 @@ variables {
     artifacts              = "blockchain-core-artifacts-dev-123456789012"
     artifacts_arn          = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
     functions              = ["blockchain-core-ingest", "blockchain-core-replicate"]
-    function_arns = [
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-ingest",
-      "arn:aws:lambda:us-east-1:123456789012:function:blockchain-core-replicate",
-    ]
   }
   alert_topic_arn = "arn:aws:sns:us-east-1:123456789012:blockchain-core-dev-alerts"
 }

@@ -87,7 +87,7 @@ resource "aws_iam_policy" "game_day" {
         Effect    = "Allow"
         Action    = "lambda:UpdateEventSourceMapping"
         Resource  = "arn:${local.partition}:lambda:${local.region}:${local.account}:event-source-mapping:*"
-        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]]) } }
+        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in local.function_arns : [arn, "${arn}:*"]]) } }
       },
       {
         Sid    = "SwitchFunctions"
@@ -97,7 +97,7 @@ resource "aws_iam_policy" "game_day" {
           "lambda:GetFunctionConcurrency",
           "lambda:PutFunctionConcurrency",
         ]
-        Resource = var.pipeline.function_arns
+        Resource = local.function_arns
       },
     ]
   })

@@ -4,14 +4,14 @@ variable "name" {
 }
 
 variable "pipeline" {
-  description = "What rights are given on: the CloudFormation stack, by name; queues, table, bucket of the archive and functions, by ARN."
+  description = "What rights are given on: the CloudFormation stack and functions, by name; queues, table and bucket of the archive, by ARN."
   type = object({
     stack_name            = string
     queue_arn             = string
     dead_letter_queue_arn = string
     table_arn             = string
     archive_arn           = string
-    function_arns         = list(string)
+    functions             = list(string)
   })
 
   validation {

@@ -9,7 +9,8 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
-  queue_arns = [var.pipeline.queue_arn, var.pipeline.dead_letter_queue_arn]
+  queue_arns    = [var.pipeline.queue_arn, var.pipeline.dead_letter_queue_arn]
+  function_arns = [for name in var.pipeline.functions : "arn:${local.partition}:lambda:${local.region}:${local.account}:function:${name}"]
   # A group, and its streams.
   log_group_arns = flatten([
     for name in var.pipeline.functions : [

@@ -94,7 +94,7 @@ locals {
         "lambda:ListTags",
         "lambda:ListVersionsByFunction",
       ]
-      Resource = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
+      Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
     },
     {
       Sid      = "ReadLogs"
@@ -341,14 +341,14 @@ locals {
           "lambda:UpdateFunctionConfiguration",
           "lambda:UpdateFunctionEventInvokeConfig",
         ]
-        Resource = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
+        Resource = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
       },
       {
         # Only the schedule is let in: no other account, and no URL.
         Sid       = "LetScheduleIn"
         Effect    = "Allow"
         Action    = "lambda:AddPermission"
-        Resource  = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]])
+        Resource  = flatten([for arn in local.function_arns : [arn, "${arn}:*"]])
         Condition = { StringEquals = { "lambda:Principal" = "events.amazonaws.com" } }
       },
       {
@@ -357,7 +357,7 @@ locals {
         Effect    = "Allow"
         Action    = ["lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]
         Resource  = "*"
-        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in var.pipeline.function_arns : [arn, "${arn}:*"]]) } }
+        Condition = { ArnLike = { "lambda:FunctionArn" = flatten([for arn in local.function_arns : [arn, "${arn}:*"]]) } }
       },
       {
         Sid      = "TagMappings"

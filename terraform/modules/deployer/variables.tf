@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "pipeline" {
-  description = "What is deployed: the CloudFormation stack of the pipeline and the one of the buckets for state and code, by name; queues, table, buckets of the archive and of code, and functions, by ARN; the functions by name, too."
+  description = "What is deployed: the CloudFormation stack of the pipeline and the one of the buckets for state and code, and functions, by name; queues, table, and buckets of the archive and of code, by ARN."
   type = object({
     stack_name            = string
     bootstrap_stack_name  = string
@@ -14,7 +14,6 @@ variable "pipeline" {
     archive_arn           = string
     artifacts_arn         = string
     functions             = list(string)
-    function_arns         = list(string)
   })
 
   validation {
