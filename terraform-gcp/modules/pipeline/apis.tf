@@ -1,4 +1,5 @@
-# What any module beside this one needs too, but for machines and budgets. Not turned off by a destroy: something else in the project may use them.
+# For the other modules too, which add those of machines and of budgets. Not turned off by a destroy: something else in the project
+# may use them.
 resource "google_project_service" "api" {
   for_each = toset([
     "artifactregistry.googleapis.com",
