@@ -92,7 +92,7 @@ def type_of(kind, stored):
 
 def make(wheel, root, mirror):
     used = set()
-    for file in pathlib.Path(root).glob("*.tf"):
+    for file in pathlib.Path(root).rglob("*.tf"):
         used.update(re.findall(r'^(resource|data) "google_(\w+)"', file.read_text(), re.M))
     with zipfile.ZipFile(wheel) as outer:
         (name,) = [name for name in outer.namelist() if name.endswith(".jsii.tgz")]

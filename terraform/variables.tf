@@ -1,4 +1,4 @@
-# Names follow the keys of twincloud.toml, from which the values are rendered.
+# Names follow the keys of twincloud.toml, from which the values are rendered. A variable that one module takes is validated there.
 
 variable "account" {
   description = "The only account that may be changed; with credentials of another one, nothing is done. Null: any."
@@ -152,59 +152,30 @@ variable "github_repository" {
   description = "The only repository whose workflows may assume the roles, as OWNER/NAME. Null: no roles for GitHub."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$", var.github_repository))
-    error_message = "github_repository must be OWNER/NAME, one repository, without wildcards."
-  }
 }
 
 variable "github_owner_id" {
   description = "GitHub's number of the repository's owner. With github_repository_id, tokens that carry the numbers are trusted too. Null: those with names alone."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.github_owner_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_owner_id))
-    error_message = "github_owner_id must be a number, digits only."
-  }
 }
 
 variable "github_repository_id" {
   description = "GitHub's number of the repository."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.github_repository_id == null || can(regex("^[1-9][0-9]{0,19}$", var.github_repository_id))
-    error_message = "github_repository_id must be a number, digits only."
-  }
-  validation {
-    condition     = (var.github_repository_id == null) == (var.github_owner_id == null)
-    error_message = "github_repository_id and github_owner_id are given both or neither."
-  }
 }
 
 variable "github_environments" {
   description = "GitHub environments whose jobs may deploy: rendered, the one of this environment's name. Give it its approval rules in GitHub."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = alltrue([for name in var.github_environments : can(regex("^[A-Za-z0-9._-]+$", name))])
-    error_message = "github_environments must be names of letters, digits, dots, dashes and underscores, without wildcards."
-  }
 }
 
 variable "github_branches" {
   description = "Branches whose jobs may deploy without an environment."
   type        = list(string)
   default     = []
-
-  validation {
-    condition     = alltrue([for name in var.github_branches : can(regex("^[A-Za-z0-9._/-]+$", name))])
-    error_message = "github_branches must be names of branches, without wildcards."
-  }
 }
 
 variable "github_pull_requests" {
@@ -235,22 +206,12 @@ variable "state_bucket" {
   description = "The bucket of this root's state, for the plan role to read. Null: the plan role can't plan this root."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.state_bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket))
-    error_message = "state_bucket must be the name of an S3 bucket."
-  }
 }
 
 variable "state_key" {
   description = "The key of this root's state in state_bucket."
   type        = string
   default     = "terraform/terraform.tfstate"
-
-  validation {
-    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._/-]*$", var.state_key))
-    error_message = "state_key must be a key without wildcards."
-  }
 }
 
 # The Google side.
@@ -259,11 +220,6 @@ variable "google_replicate_subject" {
   description = "Unique id (digits) of the Google service account that may read the raw archive: terraform-gcp's output replicate_service_account_unique_id. Null: no role for Google."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.google_replicate_subject == null || can(regex("^[0-9]{15,30}$", var.google_replicate_subject))
-    error_message = "google_replicate_subject must be the service account's unique id, digits only, not its e-mail address."
-  }
 }
 
 variable "google_audience" {
@@ -283,44 +239,24 @@ variable "key_services" {
   description = "AWS services through which principals of the account may use the key."
   type        = list(string)
   default     = ["sns"]
-
-  validation {
-    condition     = length(setsubtract(var.key_services, ["sns", "sqs", "s3", "dynamodb", "lambda"])) == 0
-    error_message = "key_services must be some of sns, sqs, s3, dynamodb, lambda."
-  }
 }
 
 variable "key_deletion_window_days" {
   description = "Days in which a deleted key can still be brought back."
   type        = number
   default     = 30
-
-  validation {
-    condition     = var.key_deletion_window_days >= 7 && var.key_deletion_window_days <= 30
-    error_message = "key_deletion_window_days must be 7 to 30."
-  }
 }
 
 variable "alert_email" {
   description = "Where alerts go by e-mail; AWS asks that address to confirm. Null: nowhere, subscribe to the topic by other means."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.alert_email == null || can(regex("^[^@ ]+@[^@ ]+[.][^@ ]+$", var.alert_email))
-    error_message = "alert_email must be an e-mail address."
-  }
 }
 
 variable "monthly_budget_usd" {
   description = "Budget of a month in US dollars; alerts at 80 % and 100 % of it, and when the forecast is above it. 0: no budget."
   type        = number
   default     = 50
-
-  validation {
-    condition     = var.monthly_budget_usd >= 0
-    error_message = "monthly_budget_usd can't be negative."
-  }
 }
 
 variable "budget_by_tag" {
@@ -329,28 +265,18 @@ variable "budget_by_tag" {
   default     = false
 }
 
-# The producer: producer.tf, producer_host.tf.
+# The producer.
 
 variable "google_producer_subject" {
   description = "Unique id (digits) of the Google service account of a producer at Google, which may send trades: terraform-gcp's output producer_service_account_unique_id. Null: no role for it."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.google_producer_subject == null || can(regex("^[0-9]{10,30}$", var.google_producer_subject))
-    error_message = "google_producer_subject must be the account's unique id, digits only."
-  }
 }
 
 variable "producer_program" {
   description = "The producer's program in the artifact bucket, producer/SHA256.bin: a machine that runs it day and night is made. Null: there is none."
   type        = string
   default     = null
-
-  validation {
-    condition     = var.producer_program == null || can(regex("^producer/[0-9a-f]{64}\\.bin$", var.producer_program))
-    error_message = "producer_program must be producer/, the SHA-256 in lowercase hex, and .bin."
-  }
 }
 
 variable "producer_unit" {
@@ -369,11 +295,6 @@ variable "producer_disk_gb" {
   description = "Size of the disk of the producer's spool, in gibibytes; more than the spool may hold."
   type        = number
   default     = 10
-
-  validation {
-    condition     = var.producer_disk_gb >= 1 && var.producer_disk_gb <= 1024
-    error_message = "producer_disk_gb must be 1 to 1024."
-  }
 }
 
 variable "producer_regions" {

@@ -447,7 +447,13 @@ fn terraform_exempts_the_collection_that_the_functions_write_to() {
         rest.split('"').next().map(str::to_owned)
     };
     let written = between(read("functions/gcp/src/store.rs"), "const CANDLES: &str = \"");
-    assert_eq!(between(read("terraform-gcp/firestore.tf"), "candles_collection = \""), written);
+    assert_eq!(
+        between(read("terraform-gcp/modules/pipeline/firestore.tf"), "candles_collection = \""),
+        written
+    );
     let pieces = between(read("functions/gcp/src/store.rs"), "const PIECES: &str = \"");
-    assert_eq!(between(read("terraform-gcp/firestore.tf"), "pieces_collection  = \""), pieces);
+    assert_eq!(
+        between(read("terraform-gcp/modules/pipeline/firestore.tf"), "pieces_collection  = \""),
+        pieces
+    );
 }

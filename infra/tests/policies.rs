@@ -89,6 +89,19 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The `.tf` files of a root and of its modules, each with its text.
+fn files_of_root(folder: &str) -> Vec<(String, String)> {
+    let mut all = files(folder, "tf");
+    let modules = format!("{folder}/modules");
+    let entries = fs::read_dir(root().join(&modules)).expect("the modules are there");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    all.extend(names.iter().flat_map(|name| files(&format!("{modules}/{name}"), "tf")));
+    all
+}
+
 /// The files of a folder with this ending, by name, each with its text.
 fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = fs::read_dir(root().join(folder))
@@ -112,12 +125,12 @@ fn all() -> Vec<Statement> {
         in_template(&file, &text, &mut statements);
         found_all(&file, &text, statements.len() - begin);
     }
-    for (file, text) in files("terraform", "tf") {
+    for (file, text) in files_of_root("terraform") {
         let begin = statements.len();
         in_root(&file, &text, &mut statements);
         found_all(&file, &text, statements.len() - begin);
     }
-    for (file, text) in files("terraform-gcp", "tf") {
+    for (file, text) in files_of_root("terraform-gcp") {
         grants(&file, &text, &mut statements);
     }
     statements
@@ -199,8 +212,11 @@ fn each_attribute(file: &str, text: &str, see: &mut dyn FnMut(&str, &str, &Expre
     for block in body.blocks() {
         let labels: Vec<&str> = block.labels().iter().map(hcl::BlockLabel::as_str).collect();
         for attribute in block.body().attributes() {
-            let name =
-                if labels.is_empty() { attribute.key().to_owned() } else { labels.join(".") };
+            let name = match (labels.is_empty(), block.identifier()) {
+                (true, _) => attribute.key().to_owned(),
+                (false, "module") => format!("module.{}", labels.join(".")),
+                (false, _) => labels.join("."),
+            };
             see(&format!("{file} {name}"), attribute.key(), attribute.expr());
         }
     }
@@ -281,7 +297,9 @@ fn hcl_text(value: &Expression) -> String {
 /// What Google's root grants: a role to a member, permissions to a role, and the lists of roles.
 fn grants(file: &str, text: &str, statements: &mut Vec<Statement>) {
     each_attribute(file, text, &mut |place, name, value| {
-        let grants = name == "role" || name == "permissions" || name.ends_with("_roles");
+        // What a module is given is granted there.
+        let grants = (name == "role" || name == "permissions" || name.ends_with("_roles"))
+            && !place.contains(" module.");
         if grants && !matches!(value, Expression::Object(_)) {
             let mut actions = hcl_list(value);
             actions.sort();
@@ -371,22 +389,20 @@ fn the_readme_says_what_a_taken_over_deploy_role_can_leave_behind() {
     let may: Vec<&str> =
         LETS_IN.into_iter().filter(|action| may.iter().any(|one| one == action)).collect();
     assert!(may.contains(&"s3:PutBucketPolicy"), "the statements are found: {may:?}");
-    assert_eq!(said, may, "README's list, and what terraform/permissions.tf allows");
+    assert_eq!(
+        said, may,
+        "README's list, and what terraform/modules/deployer/permissions.tf allows"
+    );
     assert!(!readme.contains("let himself in"), "it can");
 }
 
 #[test]
 fn a_role_of_the_foundation_is_no_name_for_a_role_of_the_stack() {
     let mut roles = BTreeSet::new();
-    for file in fs::read_dir(root().join("terraform")).expect("the folder is there") {
-        let path = file.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "tf") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("a file of Terraform");
+    for (_, text) in files_of_root("terraform") {
         for resource in text.split("resource \"aws_iam_role\" ").skip(1) {
             let name = resource.lines().find(|line| line.trim_start().starts_with("name "));
-            let name = name.and_then(|line| line.split("${local.name}-").nth(1));
+            let name = name.and_then(|line| line.split("${var.name}-").nth(1));
             roles.extend(name.and_then(|rest| rest.strip_suffix('"')).map(str::to_owned));
         }
     }
@@ -394,7 +410,10 @@ fn a_role_of_the_foundation_is_no_name_for_a_role_of_the_stack() {
     assert_eq!(known, roles, "infra::names::FOUNDATION_ROLES, and the roles in terraform/");
 
     let spared = all().into_iter().find(|statement| statement.place.ends_with("SpareFoundation"));
-    let spared = spared.expect("terraform/permissions.tf has the statement").resources.join(" ");
+    let spared = spared
+        .expect("terraform/modules/deployer/permissions.tf has the statement")
+        .resources
+        .join(" ");
     for role in known {
         assert!(spared.contains(&role), "SpareFoundation does not name {role}: {spared}");
     }

@@ -1,4 +1,4 @@
-# The producer's machine: none by default, and what must hold of it. No account is needed: the provider is mocked.
+# The producer's rights, and its machine: none by default. modules/producer.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -7,20 +7,17 @@ mock_provider "aws" {
   mock_data "aws_partition" {
     defaults = { partition = "aws" }
   }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
   mock_data "aws_subnet" {
     defaults = { id = "subnet-0123456789abcdef0", vpc_id = "vpc-0123456789abcdef0", availability_zone = "us-east-1a" }
   }
   mock_data "aws_ssm_parameter" {
     defaults = { value = "ami-0123456789abcdef0" }
   }
-  mock_resource "aws_kms_key" {
-    defaults = {
-      arn    = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
-      key_id = "00000000-0000-0000-0000-000000000000"
-    }
-  }
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws:sns:us-east-1:123456789012:blockchain-core-dev-alerts" }
+  mock_resource "aws_ebs_volume" {
+    defaults = { id = "vol-0123456789abcdef0" }
   }
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
@@ -28,24 +25,96 @@ mock_provider "aws" {
   mock_resource "aws_iam_policy" {
     defaults = { arn = "arn:aws:iam::123456789012:policy/mock" }
   }
-  mock_resource "aws_ebs_volume" {
-    defaults = { id = "vol-0123456789abcdef0" }
-  }
 }
 
 variables {
-  region                 = "us-east-1"
-  prefix                 = "blockchain-core"
-  environment            = "dev"
-  queue_name             = "blockchain-core-trade-data"
-  dead_letter_queue_name = "blockchain-core-trade-data-dlq"
-  table                  = "blockchain-core-ohlcv-data"
-  bucket_base            = "blockchain-core-raw-data-dev"
-  artifact_bucket_base   = "blockchain-core-artifacts-dev"
-  ingest_name            = "blockchain-core-ingest"
+  name = "blockchain-core-dev"
+  pipeline = {
+    stack_name             = "blockchain-core-dev"
+    bootstrap_stack_name   = "blockchain-core-dev-bootstrap"
+    queue_name             = "blockchain-core-trade-data"
+    queue_arn              = "arn:aws:sqs:us-east-1:123456789012:blockchain-core-trade-data"
+    dead_letter_queue_name = "blockchain-core-trade-data-dlq"
+    dead_letter_queue_arn  = "arn:aws:sqs:us-east-1:123456789012:blockchain-core-trade-data-dlq"
+    table                  = "blockchain-core-ohlcv-data"
+    table_arn              = "arn:aws:dynamodb:us-east-1:123456789012:table/blockchain-core-ohlcv-data"
+    archive_arn            = "arn:aws:s3:::blockchain-core-raw-data-dev-123456789012"
+    artifacts              = "blockchain-core-artifacts-dev-123456789012"
+    artifacts_arn          = "arn:aws:s3:::blockchain-core-artifacts-dev-123456789012"
+    functions              = ["blockchain-core-ingest", "blockchain-core-replicate"]
+  }
+  alert_topic_arn = "arn:aws:sns:us-east-1:123456789012:blockchain-core-dev-alerts"
+}
+
+run "no_statement_of_producer_is_wider_than_it_needs" {
+  module {
+    source = "./modules/producer"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in concat(jsondecode(aws_iam_policy.producer.policy).Statement) :
+      alltrue([for action in flatten([try(statement.Action, [])]) : !endswith(action, ":*") && action != "*"]) if statement.Effect == "Allow"
+    ])
+    error_message = "No role may have all actions of a service."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in concat(jsondecode(aws_iam_policy.producer.policy).Statement) :
+      contains(["ReadEverywhere", "ReadFoundationEverywhere", "MakeMappings", "Trace"], statement.Sid) || !contains(flatten([statement.Resource]), "*")
+    ])
+    error_message = "Only actions that take no resource may name all resources; add the statement to this list with its reason beside it."
+  }
+}
+
+run "a_producer_sends_to_one_queue_and_reads_no_candle" {
+  module {
+    source = "./modules/producer"
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
+      statement.Sid != "SendTrades" || statement.Resource == ["arn:aws:sqs:us-east-1:123456789012:${var.pipeline.queue_name}"]
+    ])
+    error_message = "A producer sends to the queue of trades, and to no other."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.producer.policy).Statement :
+      statement.Sid != "ReadOrders" || try(statement.Condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], []) == ["failover-order", "birth"]
+    ])
+    error_message = "A producer reads orders and the incarnation id, and no candle."
+  }
+}
+
+run "a_producer_sends_to_the_regions_that_are_named" {
+  module {
+    source = "./modules/producer"
+  }
+
+  variables {
+    producer_regions = [{ region = "eu-west-1", queue = "trades-eu", table = "candles-eu" }]
+  }
+
+  assert {
+    condition = flatten([for statement in jsondecode(aws_iam_policy.producer.policy).Statement : statement.Resource]) == [
+      "arn:aws:sqs:us-east-1:123456789012:${var.pipeline.queue_name}",
+      "arn:aws:sqs:eu-west-1:123456789012:trades-eu",
+      "arn:aws:dynamodb:us-east-1:123456789012:table/blockchain-core-ohlcv-data",
+      "arn:aws:dynamodb:eu-west-1:123456789012:table/candles-eu",
+    ]
+    error_message = "It sends to the queue of each region, and reads the orders in its table."
+  }
 }
 
 run "there_is_none_by_default" {
+  module {
+    source = "./modules/producer"
+  }
+
   assert {
     condition     = length(aws_instance.producer) + length(aws_ebs_volume.producer) + length(aws_iam_role.producer) + length(aws_iam_role.google_producer) == 0
     error_message = "A machine costs money: none is made unless it is asked for."
@@ -53,6 +122,10 @@ run "there_is_none_by_default" {
 }
 
 run "one_machine_that_nobody_gets_into" {
+  module {
+    source = "./modules/producer"
+  }
+
   variables {
     producer_program        = "producer/0000000000000000000000000000000000000000000000000000000000000000.bin"
     producer_unit           = "[Service]\nRestart=always\n"
@@ -94,6 +167,10 @@ run "one_machine_that_nobody_gets_into" {
 }
 
 run "a_producer_at_google_is_one_account" {
+  module {
+    source = "./modules/producer"
+  }
+
   variables {
     google_producer_subject = "123456789012345678901"
   }
@@ -111,6 +188,10 @@ run "a_producer_at_google_is_one_account" {
 }
 
 run "a_program_without_its_unit_is_refused" {
+  module {
+    source = "./modules/producer"
+  }
+
   command = plan
   variables {
     producer_program = "producer/0000000000000000000000000000000000000000000000000000000000000000.bin"
@@ -119,6 +200,10 @@ run "a_program_without_its_unit_is_refused" {
 }
 
 run "a_program_that_is_not_named_by_its_hash_is_refused" {
+  module {
+    source = "./modules/producer"
+  }
+
   command = plan
   variables {
     producer_program = "producer/latest.bin"

@@ -1,5 +1,5 @@
-//! `cargo xtask terraform`: checks the format, validity and tests of both roots. No account is needed: the tests mock the
-//! providers.
+//! `cargo xtask terraform`: checks the format, validity and tests of both roots and of their modules. No account is needed: the
+//! tests mock the providers.
 //!
 //! It works in copies below `target`, so that no `.terraform` gets into a root. A root's lock file is respected. The settings
 //! file is not read: only the environment's settings of `[terraform]` count.
@@ -15,6 +15,8 @@ const ROOTS: [&str; 2] = ["terraform", "terraform-gcp"];
 /// The root of `bench stack`, which is never deployed and has no tests.
 const BENCH: &str = "integration-tests/benches/stack";
 const LOCK: &str = ".terraform.lock.hcl";
+/// The folder of a root that has its modules.
+const MODULES: &str = "modules";
 /// Set if all providers must be available: `--require-providers`.
 const REQUIRE: &str = "TWINCLOUD_REQUIRE_PROVIDERS";
 /// Terraform's words if it can't get a provider.
@@ -125,9 +127,18 @@ fn program() -> Option<String> {
     names.into_iter().find(|name| heavy::has(name, &["version"]))
 }
 
-/// Copies the `.tf` and the test files, and keeps the program's own files.
+/// Copies the `.tf` and the test files, those of its modules too, and keeps the program's own files.
 fn copy_root(from: &Path, to: &Path) -> io::Result<()> {
-    for folder in [PathBuf::new(), PathBuf::from("tests")] {
+    if to.join(MODULES).exists() {
+        fs::remove_dir_all(to.join(MODULES))?;
+    }
+    let mut folders = vec![PathBuf::new(), PathBuf::from("tests")];
+    if from.join(MODULES).exists() {
+        for entry in fs::read_dir(from.join(MODULES))? {
+            folders.push(Path::new(MODULES).join(entry?.file_name()));
+        }
+    }
+    for folder in folders {
         let (from, to) = (from.join(&folder), to.join(&folder));
         fs::create_dir_all(&to)?;
         for old in files(&to)? {

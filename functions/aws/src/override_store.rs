@@ -107,10 +107,14 @@ fn order(item: &Item) -> Result<RoutingOverride, PortError> {
 mod tests {
     #[test]
     fn the_policy_of_a_producer_lets_it_read_these_items() {
-        let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/producer.tf");
+        let policy =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../terraform/modules/producer/producer.tf");
         let policy = std::fs::read_to_string(policy).expect("the policy");
         let (order, birth) = (super::PARTITION, super::INCARNATION);
         let keys = format!("\"dynamodb:LeadingKeys\" = [\"{order}\", \"{birth}\"]");
-        assert!(policy.contains(&keys), "terraform/producer.tf does not name {keys}");
+        assert!(
+            policy.contains(&keys),
+            "terraform/modules/producer/producer.tf does not name {keys}"
+        );
     }
 }

@@ -31,7 +31,7 @@ const PRINCIPALS: [Principal; 7] = [
             "functions/aws/src/item.rs",
             "functions/aws/src/archive.rs#try_put",
         ],
-        statements: &["infra/aws/stack.yaml IngestRole", "terraform/boundary.tf"],
+        statements: &["infra/aws/stack.yaml IngestRole", "terraform/modules/deployer/boundary.tf"],
     },
     Principal {
         name: "the function replicate",
@@ -42,12 +42,15 @@ const PRINCIPALS: [Principal; 7] = [
             "functions/aws/src/cursor.rs",
             "functions/replicate/src",
         ],
-        statements: &["infra/aws/stack.yaml ReplicateRole", "terraform/boundary.tf"],
+        statements: &[
+            "infra/aws/stack.yaml ReplicateRole",
+            "terraform/modules/deployer/boundary.tf",
+        ],
     },
     Principal {
         name: "Google's function replicate, as google-reader",
         code: &["functions/aws/src/archive.rs#get,list", "functions/federation/src"],
-        statements: &["terraform/google.tf aws_iam_role_policy.google_reader"],
+        statements: &["terraform/modules/access/google.tf aws_iam_role_policy.google_reader"],
     },
     Principal {
         name: "a producer",
@@ -57,7 +60,7 @@ const PRINCIPALS: [Principal; 7] = [
             "functions/federation/src",
             "functions/producer-program/src",
         ],
-        statements: &["terraform/producer.tf aws_iam_policy.producer"],
+        statements: &["terraform/modules/producer/producer.tf aws_iam_policy.producer"],
     },
     Principal {
         name: "an operator",
@@ -71,12 +74,12 @@ const PRINCIPALS: [Principal; 7] = [
             "infra/operate/src/commands",
             "infra/operate/src/lag.rs",
         ],
-        statements: &["terraform/operator.tf aws_iam_policy.operator"],
+        statements: &["terraform/modules/access/operator.tf aws_iam_policy.operator"],
     },
     Principal {
         name: "an operator on a game day",
         code: &["infra/operate/src/game_day"],
-        statements: &["terraform/operator.tf"],
+        statements: &["terraform/modules/access/operator.tf"],
     },
     Principal {
         name: "the deploy role",
@@ -87,10 +90,10 @@ const PRINCIPALS: [Principal; 7] = [
             "functions/aws/src/item.rs#read",
         ],
         statements: &[
-            "terraform/permissions.tf read_statements",
-            "terraform/permissions.tf plan_statements",
-            "terraform/permissions.tf foundation_statements",
-            "terraform/permissions.tf deploy_statements",
+            "terraform/modules/deployer/permissions.tf read_statements",
+            "terraform/modules/deployer/permissions.tf plan_statements",
+            "terraform/modules/deployer/permissions.tf foundation_statements",
+            "terraform/modules/deployer/permissions.tf deploy_statements",
         ],
     },
 ];

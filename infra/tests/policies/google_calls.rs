@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::code::{Source, check_code, is_in, sources};
-use super::files;
+use super::files_of_root;
 use super::google_code::{Call, Methods, calls_of};
 use super::google_grants::{Grant, Grants};
 
@@ -183,45 +183,60 @@ const BESIDES: [(&str, &str, &str); 5] = [
 
 /// Grants of which no call of ours needs anything, and why they are there.
 const NO_CALLS: [(&str, &str); 14] = [
-    ("terraform-gcp/deploy.tf google_project_iam_member.configure", "Terraform's calls"),
-    ("terraform-gcp/deploy.tf google_project_iam_member.github_compute", "Terraform's calls"),
-    ("terraform-gcp/deploy.tf google_project_iam_member.producer_host", "Terraform's calls"),
-    ("terraform-gcp/deploy.tf google_service_account_iam_member.deploy_as", "Terraform's calls"),
     (
-        "terraform-gcp/deploy.tf google_service_account_iam_member.deploy_as_producer",
-        "Terraform's calls",
-    ),
-    ("terraform-gcp/deploy.tf google_service_account_iam_member.github", "GitHub's sign-in"),
-    (
-        "terraform-gcp/deploy.tf google_storage_bucket_iam_member.configure_archive",
+        "terraform-gcp/modules/deployer/main.tf google_project_iam_member.configure",
         "Terraform's calls",
     ),
     (
-        "terraform-gcp/operator.tf google_project_iam_member.operator_quota",
+        "terraform-gcp/modules/deployer/main.tf google_project_iam_member.github_compute",
+        "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/modules/deployer/main.tf google_project_iam_member.producer_host",
+        "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/modules/deployer/main.tf google_service_account_iam_member.deploy_as",
+        "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/modules/deployer/main.tf google_service_account_iam_member.deploy_as_producer",
+        "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/modules/deployer/main.tf google_service_account_iam_member.github",
+        "GitHub's sign-in",
+    ),
+    (
+        "terraform-gcp/modules/deployer/main.tf google_storage_bucket_iam_member.configure_archive",
+        "Terraform's calls",
+    ),
+    (
+        "terraform-gcp/modules/pipeline/operator.tf google_project_iam_member.operator_quota",
         "the project that a person's credentials name as the one that pays",
     ),
     (
-        "terraform-gcp/producer.tf google_artifact_registry_repository_iam_member.producer",
+        "terraform-gcp/modules/producer/main.tf google_artifact_registry_repository_iam_member.producer",
         "Docker, on the producer's machine",
     ),
     (
-        "terraform-gcp/producer.tf google_project_iam_member.producer_logs",
+        "terraform-gcp/modules/producer/main.tf google_project_iam_member.producer_logs",
         "Docker, on the producer's machine",
     ),
     (
-        "terraform-gcp/pubsub.tf google_pubsub_subscription_iam_member.dead_letters",
+        "terraform-gcp/modules/pipeline/pubsub.tf google_pubsub_subscription_iam_member.dead_letters",
         "Pub/Sub's own account",
     ),
     (
-        "terraform-gcp/pubsub.tf google_pubsub_topic_iam_member.dead_letters",
+        "terraform-gcp/modules/pipeline/pubsub.tf google_pubsub_topic_iam_member.dead_letters",
         "Pub/Sub's own account",
     ),
     (
-        "terraform-gcp/pubsub.tf google_service_account_iam_member.push_token",
+        "terraform-gcp/modules/pipeline/pubsub.tf google_service_account_iam_member.push_token",
         "Pub/Sub's own account",
     ),
     (
-        "terraform-gcp/services.tf google_cloud_run_v2_service_iam_member.invoker",
+        "terraform-gcp/modules/pipeline/services.tf google_cloud_run_v2_service_iam_member.invoker",
         "push and schedule",
     ),
 ];
@@ -410,7 +425,7 @@ fn a_call_without_its_permission_is_found() {
 #[test]
 fn a_grant_that_is_taken_away_or_is_too_much_is_found() {
     let changed = |from: &str, to: &str| {
-        let mut files = files("terraform-gcp", "tf");
+        let mut files = files_of_root("terraform-gcp");
         let changed: Vec<_> = files.iter_mut().filter(|(_, text)| text.contains(from)).collect();
         assert!(!changed.is_empty(), "{from}");
         for (_, text) in changed {
@@ -442,7 +457,7 @@ fn a_grant_that_is_taken_away_or_is_too_much_is_found() {
     );
     let run = ("schedule".to_owned(), "cloudscheduler.jobs.run".to_owned());
     assert!(beside(&more, &made).contains(&run));
-    let view = "terraform-gcp/accounts.tf google_storage_bucket_iam_member.view";
+    let view = "terraform-gcp/modules/pipeline/accounts.tf google_storage_bucket_iam_member.view";
     let more = changed("{ replicate = google_service_account.replicate.member }", "local.writers");
     assert!(idle(&more, &made).contains(&(view.to_owned(), "the service ingest")));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hcl::expr::Expression;
 
-use super::{files, hcl_list, hcl_text};
+use super::{files_of_root, hcl_list, hcl_text};
 
 /// Permissions of predefined roles, as of 2026-11-30, from Google's documentation of each service:
 ///
@@ -107,7 +107,7 @@ pub(super) struct Grants {
 impl Grants {
     /// Those of `terraform-gcp/`.
     pub(super) fn read() -> Self {
-        Self::of(&files("terraform-gcp", "tf"))
+        Self::of(&files_of_root("terraform-gcp"))
     }
 
     /// Those of files, each with its name and its text.
@@ -116,12 +116,15 @@ impl Grants {
             hcl::parse(text).unwrap_or_else(|error| panic!("{file}: {error}"))
         };
         let bodies: Vec<hcl::Body> = files.iter().map(parse).collect();
-        let locals = bodies.iter().flat_map(hcl::Body::blocks);
-        let locals = locals.filter(|block| block.identifier() == "locals");
-        let locals: BTreeMap<String, String> = locals
-            .flat_map(|block| block.body().attributes())
-            .map(|local| (local.key().to_owned(), hcl_text(local.expr())))
-            .collect();
+        // A module's own, by its folder.
+        let mut locals: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+        for ((file, _), body) in files.iter().zip(&bodies) {
+            let blocks = body.blocks().filter(|block| block.identifier() == "locals");
+            let attributes = blocks.flat_map(|block| block.body().attributes());
+            let of_module = locals.entry(folder_of(file)).or_default();
+            of_module
+                .extend(attributes.map(|local| (local.key().to_owned(), hcl_text(local.expr()))));
+        }
         let mut grants = Self { all: Vec::new(), custom: BTreeMap::new() };
         for ((file, _), body) in files.iter().zip(&bodies) {
             for block in body.blocks().filter(|block| block.identifier() == "resource") {
@@ -136,7 +139,7 @@ impl Grants {
                     grants.custom.insert(name.to_owned(), permissions.into_iter().collect());
                 }
                 let place = format!("{file} {resource_type}.{name}");
-                grants.all.extend(Grant::of(place, resource_type, value, &locals));
+                grants.all.extend(Grant::of(place, resource_type, value, &locals[folder_of(file)]));
             }
         }
         assert!(!grants.all.is_empty());
@@ -193,6 +196,10 @@ impl Grant {
     pub(super) fn has_role(&self, role: &str) -> bool {
         self.roles.contains(role)
     }
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// An expression's text, and behind it those of the locals that it refers to.

@@ -168,13 +168,24 @@ fn undelete_pool(root: &Root, address: &str, program: &str) -> String {
     )
 }
 
+/// An address without the modules that it is in.
+fn in_module(mut address: &str) -> &str {
+    while let Some((_, rest)) =
+        address.strip_prefix("module.").and_then(|rest| rest.split_once('.'))
+    {
+        address = rest;
+    }
+    address
+}
+
 /// The id for importing a resource into the state.
 fn id_of(root: &Root, address: &str) -> String {
     let database = || {
         let database = value(root, "database")?;
         Some(format!("\"projects/{}/databases/{database}\"", value(root, "project")?))
     };
-    let known = address.starts_with("google_firestore_database.").then(database).flatten();
+    let known =
+        in_module(address).starts_with("google_firestore_database.").then(database).flatten();
     known.unwrap_or_else(|| "ID".to_owned())
 }
 
@@ -244,7 +255,11 @@ impl Kind {
             return Self::Unreachable;
         }
         let is = |resource_type: &str| {
-            first.address.as_ref().filter(|address| address.starts_with(resource_type)).cloned()
+            first
+                .address
+                .as_ref()
+                .filter(|address| in_module(address).starts_with(resource_type))
+                .cloned()
         };
         if says(&["marked for deletion", "in a deleted state"])
             && let Some(address) = is("google_project_iam_custom_role.")

@@ -98,11 +98,11 @@ async fn what_is_never_known_is_given_up() {
 
 #[test]
 fn grants_are_told_by_their_type() {
-    let root = include_str!("../../../../../terraform-gcp/services.tf");
+    let root = include_str!("../../../../../terraform-gcp/modules/pipeline/services.tf");
     assert!(root.contains(r#"resource "google_cloud_run_v2_service_iam_member" "invoker""#));
-    let member = "google_cloud_run_v2_service_iam_member.invoker[\"ingest\"]";
-    let role = "google_project_iam_custom_role.candles";
+    let member = "module.pipeline.google_cloud_run_v2_service_iam_member.invoker[\"ingest\"]";
+    let role = "module.pipeline.google_project_iam_custom_role.candles";
     assert!(gives_rights("create", member) && !gives_rights("delete", member));
     assert!(gives_rights("update", role) && !gives_rights("create", role));
-    assert!(!gives_rights("create", "google_cloud_run_v2_service.ingest[0]"));
+    assert!(!gives_rights("create", "module.pipeline.google_cloud_run_v2_service.ingest[0]"));
 }

@@ -62,14 +62,14 @@ fn the_first_error_comes_first_with_its_resource() {
         diagnostic(
             "creating SNS Topic (alerts):\n api error InvalidParameter: no.",
             "",
-            Some("aws_sns_topic.alerts"),
+            Some("module.observability.aws_sns_topic.alerts"),
         ),
         diagnostic("creating KMS Key", "", Some("aws_kms_key.main")),
     ];
     let error = error(&stdout.join("\n"), "");
     assert_eq!(
         error.to_string(),
-        "apply terraform: aws_sns_topic.alerts: creating SNS Topic (alerts): api error InvalidParameter: no \
+        "apply terraform: module.observability.aws_sns_topic.alerts: creating SNS Topic (alerts): api error InvalidParameter: no \
          (and one more error); mend that, then run the same command again: what was done stays done"
     );
 }
@@ -267,7 +267,7 @@ fn a_name_that_the_cloud_keeps_for_a_while_is_no_case_for_an_import_alone() {
     let pool = diagnostic(
         "Error creating WorkloadIdentityPool: googleapi: Error 409: Requested entity already exists",
         "",
-        Some("google_iam_workload_identity_pool.outside[0]"),
+        Some("module.federation.google_iam_workload_identity_pool.outside[0]"),
     );
     let text = error(&pool, "").to_string();
     assert!(
@@ -280,7 +280,7 @@ fn a_name_that_the_cloud_keeps_for_a_while_is_no_case_for_an_import_alone() {
         "Error creating the custom project role projects/p/roles/r: googleapi: Error 400: You can't create a role_id (r) which \
          has been marked for deletion., failedPrecondition",
         "",
-        Some("google_project_iam_custom_role.github[\"deploy\"]"),
+        Some("module.deployer.google_project_iam_custom_role.configure[0]"),
     );
     let text = error(&role, "").to_string();
     assert!(text.contains("--set gcp.role_suffix=SUFFIX"), "{text}");
@@ -290,11 +290,11 @@ fn a_name_that_the_cloud_keeps_for_a_while_is_no_case_for_an_import_alone() {
 fn what_was_made_and_not_found_right_after_is_taken_in_by_an_import() {
     let said = diagnostic(
         "Provider produced inconsistent result after apply",
-        "When applying changes to google_firestore_database.candles, provider \"provider[\\\"registry.terraform.io/hashicorp/google\\\"]\" \
+        "When applying changes to module.pipeline.google_firestore_database.candles, provider \"provider[\\\"registry.terraform.io/hashicorp/google\\\"]\" \
          produced an unexpected new value: Root object was present, but now absent.",
         None,
     );
     let text = error(&said, "").to_string();
     assert!(text.contains("run the same command again in a minute"), "{text}");
-    assert!(text.contains("import google_firestore_database.candles ID"), "{text}");
+    assert!(text.contains("import module.pipeline.google_firestore_database.candles ID"), "{text}");
 }

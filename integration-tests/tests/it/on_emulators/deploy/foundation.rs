@@ -33,7 +33,7 @@ async fn deployed_compared_and_destroyed() {
 
     let setting = ["--set", "aws.foundation.key_deletion_window_days=8"];
     let plan = up.json(&[&["plan", "foundation"][..], &setting].concat());
-    assert_eq!(addresses(&plan), ["aws_kms_key.main"], "{plan:#}");
+    assert_eq!(addresses(&plan), ["module.key.aws_kms_key.main"], "{plan:#}");
     assert_eq!(up.ok(&["drift", "foundation"]), "foundation: as it was deployed\n");
 
     // Of what there is, a fresh checkout knows as much as the one that deployed.

@@ -55,7 +55,11 @@ async fn is_planned_applied_changed_by_hand_put_back_and_destroyed() {
     took("plan", began);
     println!("{plan}");
     assert!(plan.changes.iter().all(|change| change.action == Action::Add));
-    for address in ["aws_kms_key.main", "aws_sns_topic.alerts", "aws_iam_role.deploy[0]"] {
+    for address in [
+        "module.key.aws_kms_key.main",
+        "module.observability.aws_sns_topic.alerts",
+        "module.deployer.aws_iam_role.deploy[0]",
+    ] {
         assert!(plan.changes.iter().any(|change| change.address == address), "no {address}");
     }
 
@@ -91,7 +95,7 @@ async fn is_planned_applied_changed_by_hand_put_back_and_destroyed() {
     let text: String = drift.iter().map(ToString::to_string).collect();
     let name = infra::names::stack(&fixture.settings);
     let expected = format!(
-        "  ~ aws_sns_topic.alerts (aws_sns_topic)\n      display_name: {name} alerts -> by-hand\n"
+        "  ~ module.observability.aws_sns_topic.alerts (aws_sns_topic)\n      display_name: {name} alerts -> by-hand\n"
     );
     assert_eq!(text, expected);
 
@@ -150,7 +154,7 @@ async fn killed_in_the_middle_the_same_again_goes_on() {
     let mut expected = vec!["unlocked".to_owned()];
     made.sort();
     expected.extend(made.iter().map(|address| format!("adopted {address}")));
-    expected.push("uncertain aws_kms_key.main".to_owned());
+    expected.push("uncertain module.key.aws_kms_key.main".to_owned());
     assert_eq!(said, expected);
     terraform.apply(&root, &plan, &mut |_| ()).await.expect("apply");
     let plan = terraform.plan(&root, Purpose::Deploy, &mut |_| ()).await.expect("plan");
