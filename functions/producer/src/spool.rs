@@ -33,6 +33,8 @@ pub use record::{BODY_BYTES_MAX, Record};
 pub use recover::{Damage, Recovery};
 use segment::Segment;
 
+use crate::config::{ProducerConfig, SpoolSync};
+
 /// How a spool is kept.
 #[derive(Clone, Debug)]
 pub struct SpoolConfig {
@@ -46,6 +48,28 @@ pub struct SpoolConfig {
     pub window: Duration,
     /// Who is to acknowledge: a segment that all of these have is deleted at once.
     pub targets: Vec<String>,
+}
+
+impl SpoolConfig {
+    /// The spool of a configuration.
+    #[must_use]
+    pub fn of(config: &ProducerConfig) -> Self {
+        const MIB: u64 = 1 << 20;
+        let spool = &config.producer.spool;
+        Self {
+            sync: match spool.sync {
+                SpoolSync::Always => Sync::EveryRecord,
+                SpoolSync::Interval => {
+                    Sync::Interval(Duration::from_millis(spool.sync_interval_ms.into()))
+                }
+                SpoolSync::Never => Sync::Never,
+            },
+            max_bytes: u64::from(spool.max_mb) * MIB,
+            segment_bytes: u64::from(spool.segment_mb) * MIB,
+            window: Duration::from_secs(spool.window_s.into()),
+            targets: config.route.targets.clone(),
+        }
+    }
 }
 
 /// When records are forced to disk.
