@@ -8,56 +8,23 @@ use producer_config::{
 };
 use serde_json::{Value, json};
 
-/// A configuration in which no value is a default.
 fn config() -> ProducerConfig {
     ProducerConfig {
         trading: Trading { symbols: ["BTCUSDT", "ETHUSDT"].map(|s| s.parse().unwrap()).into() },
         producer: Producer {
-            batch_max_trades: 1,
-            batch_max_bytes: 2,
-            batch_age_ms: 3,
-            publish: Publish {
-                messages: 4,
-                bytes: 5,
-                slow_ms: 6,
-                deadline_ms: 7,
-                backoff_base_ms: 8,
-                backoff_cap_ms: 9,
-                probe_ms: 10,
-            },
-            spool: Spool {
-                sync: SpoolSync::Interval,
-                sync_interval_ms: 11,
-                max_mb: 12,
-                segment_mb: 13,
-                window_s: 14,
-                checkpoint_ms: 15,
-            },
-            binance: Binance {
-                stream_url: "wss://stream.example".to_owned(),
-                rest_url: None,
-                gap_max_trades: 16,
-            },
+            batch_max_trades: 500,
+            batch_max_bytes: 200_000,
+            batch_age_ms: 1_000,
+            publish: Publish::default(),
+            spool: Spool::default(),
+            binance: Binance::default(),
         },
         route: Route {
-            policy: Policy::PrimaryByLatency,
-            targets: ["aws-eu-west-1", "gcp"].map(str::to_owned).into(),
             costs: BTreeMap::from([("gcp".to_owned(), 17)]),
-            weights: BTreeMap::from([("aws-eu-west-1".to_owned(), 18)]),
-            latency_margin_percent: 19,
-            failback_s: 20,
-            lease_s: 21,
+            weights: BTreeMap::from([("aws".to_owned(), 18)]),
+            ..Route::default()
         },
-        health: HealthConfig {
-            refused_points: 22,
-            suspect_points: 23,
-            down_points: 24,
-            suspect_ms: 25,
-            clear_successes: 26,
-            down_ms: 27,
-            recover_successes: 28,
-            recovering_ms: 29,
-        },
+        health: HealthConfig::default(),
         aws: Aws {
             region: "us-east-1".to_owned(),
             queue: "queue".to_owned(),
@@ -107,6 +74,28 @@ fn what_is_written_is_read() {
     assert_eq!(ProducerConfig::load(Some(&path), []).unwrap(), config);
     assert_eq!(config.aws.queue_in("eu-west-1"), "queue-eu");
     assert_eq!(config.aws.table_in("ap-east-1"), "table");
+}
+
+/// No field is lost, and none is read for another one: each number is another one, and no choice is the default.
+#[test]
+fn every_field_is_written_and_read() {
+    let mut whole = serde_json::to_value(config()).unwrap();
+    let mut all = Vec::new();
+    keys(&whole, "", &mut all);
+    for (number, key) in all.iter().enumerate() {
+        let (table, name) = table(&mut whole, key);
+        if table[&name].is_number() {
+            table.insert(name, json!(number + 1));
+        }
+    }
+    whole["producer"]["spool"]["sync"] = json!("interval");
+    whole["route"]["policy"] = json!("primary-by-latency");
+    whole["producer"]["binance"]["rest_url"] = Value::Null;
+    let read = load(&[(VARIABLE, &whole.to_string())]).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), whole);
+    assert_eq!(read.producer.spool.sync, SpoolSync::Interval);
+    assert_eq!(read.route.policy, Policy::PrimaryByLatency);
+    assert_eq!(load(&[(VARIABLE, &read.to_json())]).unwrap(), read);
 }
 
 /// A default would be the value of this version, and the file is of another one.
