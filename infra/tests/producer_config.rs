@@ -39,7 +39,7 @@ fn each_setting_arrives_at_its_own_key() {
         for (name, value) in at(&base).as_object().expect("a table") {
             let Some(number) = value.as_u64() else { continue };
             // One that is near is within the same limits.
-            let other = number - 1;
+            let other = number + 1;
             let config = settings("dev", &[&format!("{table}.{name}={other}")]).producer_config();
             let mut expected = base.clone();
             let within = table.split('.').fold(&mut expected, |v, name| &mut v[name]);

@@ -11,6 +11,10 @@ use crate::settings::{Region, Settings};
 impl Settings {
     /// The configuration of the producer.
     #[must_use]
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "symbols are checked while the settings are read"
+    )]
     pub fn producer_config(&self) -> ProducerConfig {
         let (producer, aws, gcp) = (&self.producer, &self.aws, &self.gcp);
         let symbol = |name: &String| Symbol::parse(name).expect("the settings have valid symbols");
