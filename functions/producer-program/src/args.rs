@@ -11,14 +11,14 @@ use clap::Parser;
 
 /// Takes trades to the queues of both clouds, and loses none.
 ///
-/// Which clouds, by which policy, and all sizes and waits: from the variable TWINCLOUD_CONFIG or from a file, as JSON
+/// Which clouds, by which policy, and all sizes and waits: from the variable `TWINCLOUD_CONFIG` or from a file, as JSON
 /// (`cargo xtask produce` sets the variable from twincloud.toml; `cargo xtask render` writes it to .env.producer for a shell, to
 /// producer.env for systemd and Docker, and the file to producer.json).
 /// A producer that runs as a service can take all arguments from the environment: docs/producer.md.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version)]
 pub struct Args {
-    /// Read the configuration from this file, as JSON [default: the variable TWINCLOUD_CONFIG has it]
+    /// Read the configuration from this file, as JSON [default: the variable `TWINCLOUD_CONFIG` has it]
     #[arg(long, env = "TWINCLOUD_CONFIG_FILE", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// binance, generate:N[:SEED], or a recording: what a recorder of Binance wrote or a file of trades of
