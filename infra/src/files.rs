@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use producer_config::ProducerConfig;
 use serde::Serialize;
 
 pub use crate::known::{KnownProducer, KnownRegion, ResolvedOutputs};
@@ -65,7 +66,7 @@ macro_rules! templates {
 }
 
 /// Each file, its template and the template's text.
-const TEMPLATES: [(&str, &str, &str); 10] = templates![
+const TEMPLATES: [(&str, &str, &str); 11] = templates![
     "terraform/terraform.tfvars.json" from "terraform.tfvars.json.hbs",
     "terraform-gcp/terraform.tfvars.json" from "terraform-gcp.tfvars.json.hbs",
     "aws.s3.tfbackend" from "aws.s3.tfbackend.hbs",
@@ -76,6 +77,7 @@ const TEMPLATES: [(&str, &str, &str); 10] = templates![
     ".env.gcp" from "env.gcp.hbs",
     ".env.producer" from "env.producer.hbs",
     "producer.env" from "producer.env.hbs",
+    "producer.json" from "producer.json.hbs",
 ];
 
 /// The producer's systemd unit.
@@ -99,6 +101,7 @@ struct Values<'v> {
     aws_env: BTreeMap<String, String>,
     gcp_env: BTreeMap<String, String>,
     producer_env: BTreeMap<String, String>,
+    producer_config: ProducerConfig,
 }
 
 #[derive(Serialize)]
@@ -222,6 +225,7 @@ pub fn render(settings: &Settings, known: &ResolvedOutputs) -> Result<Vec<File>,
         aws_env: aws_env(settings, known),
         gcp_env: gcp_env(settings, known),
         producer_env: settings.producer_env(),
+        producer_config: settings.producer_config(),
     };
     // The Google side of another region is rendered in its home environment.
     let is_home = settings.project.region_of.is_none();

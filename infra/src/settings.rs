@@ -19,10 +19,11 @@ pub use containers::{AwsEmulator, ContainerImages, Containers};
 pub use error::Error;
 pub use model::{
     Alerts, Architecture, Archive, Aws, AwsArchive, AwsBudget, AwsIngest, AwsReplicate, AwsState,
-    Binance, CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest,
-    GcpReplicate, GcpState, Github, Health, Host, Images, Policy, Producer, Project, Publish,
-    Pubsub, Queue, Region, Route, Settings, Spool, SpoolSync, Terraform, Trading,
+    CompareAndSet, Firestore, Foundation, Functions, Gcp, GcpBudget, GcpIngest, GcpReplicate,
+    GcpState, Github, Host, Images, Producer, Project, Pubsub, Queue, Region, Settings, Terraform,
+    Trading,
 };
+pub use producer_config::{Binance, HealthConfig, Policy, Publish, Route, Spool, SpoolSync};
 pub use schema::schema;
 
 use error::nearest;

@@ -1,7 +1,7 @@
 //! Renders the templates in `infra/templates`, strictly: a missing value is an error that names it.
 //!
-//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file, `{{plain VALUE}}`
-//! a value without quotes, as both systemd and Docker read it from a file.
+//! Helpers: `{{json VALUE}}` writes any value as JSON, `{{word VALUE}}` one word of a shell or an `.env` file, `{{plain VALUE}}` a
+//! value without quotes around it, as systemd and Docker read it from a file alike, `{{pretty VALUE}}` JSON for people.
 
 use handlebars::{
     Context, Handlebars, Helper, HelperResult, Output, RenderContext, RenderError,
@@ -31,6 +31,7 @@ pub(crate) fn render<T: Serialize>(
     // The texts are not HTML.
     handlebars.register_escape_fn(handlebars::no_escape);
     handlebars.register_helper("json", Box::new(json));
+    handlebars.register_helper("pretty", Box::new(pretty));
     handlebars.register_helper("word", Box::new(word));
     handlebars.register_helper("plain", Box::new(plain));
     handlebars
@@ -47,6 +48,18 @@ fn json(
     out: &mut dyn Output,
 ) -> HelperResult {
     out.write(&argument(helper)?.to_string())?;
+    Ok(())
+}
+
+/// `{{pretty VALUE}}`
+fn pretty(
+    helper: &Helper<'_>,
+    _: &Handlebars<'_>,
+    _: &Context,
+    _: &mut RenderContext<'_, '_>,
+    out: &mut dyn Output,
+) -> HelperResult {
+    out.write(&format!("{:#}", argument(helper)?))?;
     Ok(())
 }
 
@@ -71,11 +84,12 @@ fn plain(
     out: &mut dyn Output,
 ) -> HelperResult {
     let text = text(helper)?;
-    // systemd interprets quotes, and a backslash at the end as a continued line; Docker takes both literally.
-    if text.contains(['\'', '"', '\\', '\n', '\r', '\0']) || text.trim() != text {
+    // systemd interprets a quote at the beginning and a backslash anywhere; Docker takes both literally.
+    let is_quoted = text.starts_with(['\'', '"']);
+    if is_quoted || text.contains(['\\', '\n', '\r', '\0']) || text.trim() != text {
         let why = format!(
-            "{text:?} would be read otherwise by systemd than by Docker; choose a value without quotes, backslashes, \
-             line breaks, and spaces at its ends"
+            "{text:?} would be read otherwise by systemd than by Docker; choose a value without backslashes, line \
+             breaks, a quote at its beginning, and spaces at its ends"
         );
         return Err(RenderErrorReason::Other(why).into());
     }
@@ -128,11 +142,12 @@ mod tests {
         let plain = |value: &str| render("x.hbs", "{{plain a}}", &json!({ "a": value }));
         assert_eq!(plain("(default)").expect("no quotes are needed"), "(default)");
         assert_eq!(plain("").expect("nothing is a value"), "");
-        for wrong in ["it's", "a\"", "a\\", "a\nB=1", " a"] {
+        assert_eq!(plain("{\"a\":\"it's\"}").expect("inner quotes"), "{\"a\":\"it's\"}");
+        for wrong in ["'a'", "\"a\"", "a\\", "a\nB=1", " a"] {
             let error = plain(wrong).expect_err("a quote or a space").to_string();
             let problem = format!(
-                "{wrong:?} would be read otherwise by systemd than by Docker; choose a value without quotes, backslashes, line \
-                 breaks, and spaces at its ends"
+                "{wrong:?} would be read otherwise by systemd than by Docker; choose a value without backslashes, line \
+                 breaks, a quote at its beginning, and spaces at its ends"
             );
             assert!(error.ends_with(&problem), "{error}");
         }

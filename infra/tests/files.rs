@@ -298,11 +298,12 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
     let values = json(&rendered(&settings, &known), "terraform-gcp/terraform.tfvars.json");
     let roles = ["dev", "devap", "deveu"].map(|env| format!("blockchain-core-{env}-replicate"));
     assert_eq!(values["aws_replicate_roles"], serde_json::json!(roles));
-    let producer = settings.producer_env();
-    let (queue, table) = ("blockchain-core-trade-data", "blockchain-core-ohlcv-data");
-    let by_region = |name| format!("ap-east-1={name},eu-west-1={name}");
-    assert_eq!(producer["TWINCLOUD_REGION_QUEUES"], by_region(queue));
-    assert_eq!(producer["TWINCLOUD_REGION_TABLES"], by_region(table));
+    let regions = settings.producer_config().aws.regions;
+    assert_eq!(regions.keys().collect::<Vec<_>>(), ["ap-east-1", "eu-west-1"]);
+    for there in regions.values() {
+        assert_eq!(there.queue, "blockchain-core-trade-data");
+        assert_eq!(there.table, "blockchain-core-ohlcv-data");
+    }
 }
 
 #[test]
@@ -406,14 +407,14 @@ fn files_are_written_whole_and_again() {
     let files = rendered(&settings, &ResolvedOutputs::default());
     for _ in 0..2 {
         let paths = files::write(&files, folder.path()).expect("written");
-        assert_eq!(paths.len(), 10);
+        assert_eq!(paths.len(), 11);
         for (path, file) in paths.iter().zip(&files) {
             assert_eq!(std::fs::read_to_string(path).expect("there"), file.text);
         }
     }
     // Nothing half-written stays.
     let names = std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names, 8 + 2, "eight files and two folders");
+    assert_eq!(names, 9 + 2, "nine files and two folders");
     assert_eq!(files::folder(&settings), Path::new("outputs/rendered/dev"));
 
     let error = files::write(&files, &folder.path().join(".env")).expect_err("not a folder");

@@ -129,7 +129,7 @@ run "one_machine_that_nobody_gets_into" {
   variables {
     producer_program        = "producer/0000000000000000000000000000000000000000000000000000000000000000.bin"
     producer_unit           = "[Service]\nRestart=always\n"
-    producer_env            = { TWINCLOUD_FIRESTORE_DATABASE = "(default)" }
+    producer_env            = { TWINCLOUD_CONFIG = "{\"gcp\":{\"database\":\"(default)\"}}" }
     google_audience_for_aws = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/aws"
   }
 
@@ -151,7 +151,7 @@ run "one_machine_that_nobody_gets_into" {
   }
   assert {
     condition = alltrue([for line in [
-      "TWINCLOUD_FIRESTORE_DATABASE=(default)",
+      "TWINCLOUD_CONFIG={\"gcp\":{\"database\":\"(default)\"}}",
       "GOOGLE_APPLICATION_CREDENTIALS=/etc/twincloud/google.json",
       "[Service]",
       "Restart=always",

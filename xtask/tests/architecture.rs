@@ -67,11 +67,34 @@ fn the_workload_knows_nothing_of_the_workspace_and_is_pure() {
 #[test]
 fn the_machinery_knows_the_workload_and_no_cloud() {
     let all = dependencies();
-    for name in ["candle", "pipeline", "producer", "cloud-memory", "conformance"] {
+    for name in [
+        "candle",
+        "pipeline",
+        "producer-config",
+        "producer",
+        "cloud-memory",
+        "conformance",
+        "infra",
+    ] {
         let sdks: Vec<_> = all[name].iter().filter(|dependency| is_sdk(dependency)).collect();
         assert!(sdks.is_empty(), "{name} depends on {sdks:?}");
     }
     assert_eq!(reach(&all, "pipeline"), BTreeSet::from(["candle".to_owned()]));
+}
+
+/// The types of the producer's configuration are settings, too. What describes them as settings is a feature, and no program
+/// asks for it.
+#[test]
+fn only_the_settings_have_a_schema() {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--package", "programs", "--offline", "--prefix", "none"]);
+    tree.args(["--edges", "normal,build", "--format", "{p}"]);
+    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("run cargo");
+    let text = String::from_utf8(output.stdout).expect("cargo tree is UTF-8");
+    let names: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains("producer-config"), "{names:?}");
+    assert!(!names.contains("schemars"), "a program is built with the schema of settings");
 }
 
 #[test]
@@ -125,6 +148,7 @@ fn the_product_does_not_know_the_harness_and_nobody_knows_xtask() {
         "cloud-gcp",
         "replicate",
         "programs",
+        "producer-config",
         "producer",
         "producer-program",
         "infra",

@@ -64,24 +64,33 @@ pub enum Outcome {
     Refused,
 }
 
-/// Thresholds of the health state machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Thresholds of the health state machine: the table `[health]` of the settings, and a part of the producer's configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(default))]
 pub struct HealthConfig {
-    /// Points of a refusal; a timeout counts 1.
+    /// Points of a refusal; a timeout has 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub refused_points: u32,
-    /// Points at which a healthy target becomes suspect.
+    /// Points at which a healthy cloud is suspect.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub suspect_points: u32,
-    /// Points at which a suspect target becomes down.
+    /// Points at which a suspect cloud is down.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
     pub down_points: u32,
-    /// The least time from suspect to down.
+    /// Least time between suspect and down, in milliseconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 600_000)))]
     pub suspect_ms: u64,
-    /// Successes in a row that make a suspect target healthy.
+    /// Successes in a row that clear a suspect cloud.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub clear_successes: u32,
-    /// The least time that a target stays down.
+    /// Least time that a cloud stays down, in milliseconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 3_600_000)))]
     pub down_ms: u64,
-    /// Successes in a row that a recovering target needs to become healthy.
+    /// Successes in a row that a recovering cloud needs.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub recover_successes: u32,
-    /// The least time that a target stays recovering.
+    /// Least time that a cloud is recovering, in milliseconds.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 3_600_000)))]
     pub recovering_ms: u64,
 }
 

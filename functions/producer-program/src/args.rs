@@ -11,12 +11,16 @@ use clap::Parser;
 
 /// Takes trades to the queues of both clouds, and loses none.
 ///
-/// Which clouds, by which policy, and all sizes and waits: from the environment (`cargo xtask produce` sets it from
-/// twincloud.toml; `cargo xtask render` writes it to .env.producer for a shell, to producer.env for systemd and Docker).
+/// Which clouds, by which policy, and all sizes and waits: from the variable `TWINCLOUD_CONFIG` or from a file, as JSON
+/// (`cargo xtask produce` sets the variable from twincloud.toml; `cargo xtask render` writes it to .env.producer for a shell, to
+/// producer.env for systemd and Docker, and the file to producer.json).
 /// A producer that runs as a service can take all arguments from the environment: docs/producer.md.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "producer", version)]
 pub struct Args {
+    /// Read the configuration from this file, as JSON [default: the variable `TWINCLOUD_CONFIG` has it]
+    #[arg(long, env = "TWINCLOUD_CONFIG_FILE", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// binance, generate:N[:SEED], or a recording: what a recorder of Binance wrote or a file of trades of
     /// data.binance.vision, plain, gzip or zip (docs/recordings.md)
     #[arg(long, env = "TWINCLOUD_SOURCE")]
@@ -45,6 +49,37 @@ pub struct Args {
     /// Answer GET /healthz at this address, such as 127.0.0.1:8080 [default: no HTTP server]
     #[arg(long, env = "TWINCLOUD_LISTEN", value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// On a virtual machine of Google Cloud, the role on AWS that the machine assumes with its identity token, as an ARN
+    /// [default: credentials as AWS's own tools find them]
+    #[arg(long, env = "TWINCLOUD_AWS_ROLE", value_name = "ARN")]
+    pub aws_role: Option<String>,
+    /// With --aws-role, the audience of the identity token
+    #[arg(long, env = "TWINCLOUD_AWS_AUDIENCE", value_name = "AUDIENCE")]
+    pub aws_audience: Option<String>,
+}
+
+/// The sign-in at AWS of a virtual machine on Google Cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// The role, as an ARN.
+    pub role: String,
+    /// The audience of its identity token.
+    pub audience: String,
+}
+
+impl Args {
+    /// The sign-in at AWS, if there is a role; an empty variable counts as none.
+    pub fn sign_in(&self) -> Result<Option<SignIn>, String> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        match (given(&self.aws_role), given(&self.aws_audience)) {
+            (None, _) => Ok(None),
+            (Some(role), Some(audience)) => Ok(Some(SignIn { role, audience })),
+            (Some(role), None) => Err(format!(
+                "sign in at AWS as {role}: no audience; name it with --aws-audience or TWINCLOUD_AWS_AUDIENCE, as the role's \
+                 trust has it"
+            )),
+        }
+    }
 }
 
 /// Where trades come from.
@@ -156,6 +191,21 @@ mod tests {
         for wrong in ["", "0", "-1", "1e3", "1.2345", "+5", "fast"] {
             assert!(due(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_role_needs_an_audience() {
+        let signs_in = |more: &[&str]| {
+            let args = ["producer", "--source", "f", "--spool", "s"];
+            Args::parse_from(args.iter().chain(more)).sign_in()
+        };
+        let role = ["--aws-role", "arn:aws:iam::1:role/producer"];
+        assert_eq!(signs_in(&[]), Ok(None));
+        assert_eq!(signs_in(&["--aws-role", "", "--aws-audience", ""]), Ok(None));
+        let both = signs_in(&[&role[..], &["--aws-audience", "sts"]].concat()).unwrap();
+        assert_eq!(both.map(|of| of.audience), Some("sts".to_owned()));
+        let error = signs_in(&role).unwrap_err();
+        assert!(error.contains(role[1]) && error.contains("TWINCLOUD_AWS_AUDIENCE"), "{error}");
     }
 
     #[test]

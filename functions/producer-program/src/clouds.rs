@@ -12,7 +12,10 @@ use pipeline::ports::{MessageId, PortError, Queue, Receipt, Received};
 use pipeline::route::Target;
 use pipeline::route::overrides::{OverrideStore, RoutingOverride};
 
-use producer::config::{ProducerConfig, SignIn, store_of};
+use producer::config::ProducerConfig;
+use producer::relay::store_of;
+
+use super::args::SignIn;
 
 /// A cloud's queue.
 #[derive(Clone, Debug)]
@@ -89,79 +92,85 @@ impl OverrideStore for CloudOverrideStore {
     }
 }
 
-/// The queue of each target of the router, in its order. Each connects lazily.
-///
-/// The clients try once: the relay tries again by itself, and has to hear of each failure to know how a cloud is.
-pub(super) async fn queues(config: &ProducerConfig) -> anyhow::Result<Vec<CloudQueue>> {
-    let mut queues = Vec::new();
-    for target in &config.relay.router.targets {
-        let queue = queue(config, target).await;
-        queues.push(queue.with_context(|| format!("set up publishing to {}", target.name))?);
-    }
-    Ok(queues)
+/// The clouds of a configuration, and the sign-in at AWS.
+pub(super) struct Clouds<'c> {
+    pub(super) config: &'c ProducerConfig,
+    /// The targets of the router.
+    pub(super) targets: &'c [Target],
+    /// None: credentials as AWS's own tools find them.
+    pub(super) sign_in: Option<&'c SignIn>,
 }
 
-async fn queue(config: &ProducerConfig, target: &Target) -> anyhow::Result<CloudQueue> {
-    let deadline = config.relay.publish_deadline;
-    let region = region(target);
-    if target.cloud == "aws" {
-        let sdk = aws(config, region, deadline).await?;
-        return Ok(CloudQueue::Aws(SqsQueue::named(
-            Clients::new(&sdk).sqs,
-            config.aws.queue_in(&target.region),
-        )));
-    }
-    // A topic is one in all regions.
-    let (project, topic) = (&config.gcp.project, &config.gcp.topic);
-    let emulator = endpoints().pubsub;
-    let queue =
-        PubSubQueue::connect_once(emulator.as_deref(), region, project, topic, deadline).await?;
-    Ok(CloudQueue::Gcp(Box::new(queue)))
-}
-
-/// The register of each store that there is a target of, by its name: Google Cloud has one, AWS one in each region.
-/// Connects lazily.
-pub(super) async fn registers(
-    config: &ProducerConfig,
-    patience: Duration,
-) -> anyhow::Result<Vec<(String, CloudOverrideStore)>> {
-    let mut registers: Vec<(String, CloudOverrideStore)> = Vec::new();
-    for target in &config.relay.router.targets {
-        let store = store_of(target);
-        if registers.iter().any(|(name, _)| name == store) {
-            continue;
+impl Clouds<'_> {
+    /// The queue of each target, in the order of the targets. Each connects lazily.
+    ///
+    /// The clients try once: the relay tries again by itself, and has to hear of each failure to know how a cloud is.
+    pub(super) async fn queues(&self, deadline: Duration) -> anyhow::Result<Vec<CloudQueue>> {
+        let mut queues = Vec::new();
+        for target in self.targets {
+            let queue = self.queue(target, deadline).await;
+            queues.push(queue.with_context(|| format!("set up publishing to {}", target.name))?);
         }
-        let register = if target.cloud == "aws" {
-            let sdk = aws(config, region(target), patience).await?;
-            let table = config.aws.table_in(&target.region);
-            CloudOverrideStore::Aws(DynamoOverrideStore::new(Clients::new(&sdk).dynamodb, table))
-        } else {
-            let gcp = &config.gcp;
-            let endpoint = endpoints().firestore;
-            CloudOverrideStore::Gcp(FirestoreOverrideStore::new(
-                endpoint.as_deref(),
-                &gcp.project,
-                &gcp.database,
-                &gcp.collection,
-            ))
-        };
-        registers.push((store.to_owned(), register));
+        Ok(queues)
     }
-    Ok(registers)
-}
 
-/// Opens AWS with the SDK's default credentials, or with the identity of a virtual machine on Google Cloud.
-async fn aws(
-    config: &ProducerConfig,
-    region: Option<&str>,
-    timeout: Duration,
-) -> anyhow::Result<SdkConfig> {
-    let sdk = single_attempt_config(region, timeout).await;
-    let Some(SignIn { role, audience }) = &config.aws.sign_in else { return Ok(sdk) };
-    let identity = AwsIdentity::new(audience, role, &sdk, None);
-    let identity = identity.with_context(|| format!("prepare to sign in at AWS as {role}"))?;
-    let credentials = SharedCredentialsProvider::new(identity);
-    Ok(sdk.into_builder().credentials_provider(credentials).build())
+    async fn queue(&self, target: &Target, deadline: Duration) -> anyhow::Result<CloudQueue> {
+        if target.cloud == "aws" {
+            let sdk = self.aws(target, deadline).await?;
+            let name = self.config.aws.queue_in(&target.region);
+            return Ok(CloudQueue::Aws(SqsQueue::named(Clients::new(&sdk).sqs, name)));
+        }
+        // A topic is one in all regions.
+        let (project, topic) = (&self.config.gcp.project, &self.config.gcp.topic);
+        let (emulator, region) = (endpoints().pubsub, region(target));
+        let queue =
+            PubSubQueue::connect_once(emulator.as_deref(), region, project, topic, deadline)
+                .await?;
+        Ok(CloudQueue::Gcp(Box::new(queue)))
+    }
+
+    /// The override store of each store that there is a target of, by its name: Google Cloud has one, AWS one in each region.
+    /// Connects lazily.
+    pub(super) async fn registers(
+        &self,
+        patience: Duration,
+    ) -> anyhow::Result<Vec<(String, CloudOverrideStore)>> {
+        let mut registers: Vec<(String, CloudOverrideStore)> = Vec::new();
+        for target in self.targets {
+            let store = store_of(target);
+            if registers.iter().any(|(name, _)| name == store) {
+                continue;
+            }
+            let register = if target.cloud == "aws" {
+                let sdk = self.aws(target, patience).await?;
+                let (client, table) =
+                    (Clients::new(&sdk).dynamodb, self.config.aws.table_in(&target.region));
+                CloudOverrideStore::Aws(DynamoOverrideStore::new(client, table))
+            } else {
+                let gcp = &self.config.gcp;
+                let endpoint = endpoints().firestore;
+                CloudOverrideStore::Gcp(FirestoreOverrideStore::new(
+                    endpoint.as_deref(),
+                    &gcp.project,
+                    &gcp.database,
+                    &gcp.collection,
+                ))
+            };
+            registers.push((store.to_owned(), register));
+        }
+        Ok(registers)
+    }
+
+    /// Opens AWS in the region of a target, with the SDK's default credentials or with the sign-in.
+    async fn aws(&self, target: &Target, timeout: Duration) -> anyhow::Result<SdkConfig> {
+        let region = region(target).unwrap_or(&self.config.aws.region);
+        let sdk = single_attempt_config(Some(region), timeout).await;
+        let Some(SignIn { role, audience }) = self.sign_in else { return Ok(sdk) };
+        let identity = AwsIdentity::new(audience, role, &sdk, None);
+        let identity = identity.with_context(|| format!("prepare to sign in at AWS as {role}"))?;
+        let credentials = SharedCredentialsProvider::new(identity);
+        Ok(sdk.into_builder().credentials_provider(credentials).build())
+    }
 }
 
 /// Where the target is, if it says.

@@ -16,15 +16,15 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use super::args::{Args, Source};
-use super::clouds::{self, CloudOverrideStore, CloudQueue};
+use super::clouds::{CloudOverrideStore, CloudQueue, Clouds};
 use super::observer::{Fixed, Observer};
 use super::source::{self, Pace, Stock};
 use super::{End, Failure, health, overrides};
 use crate::binance_ws::{BinanceConfig, Rate, listen};
-use producer::config::{Exchange, ProducerConfig};
+use producer::config::{Binance, ProducerConfig};
 use producer::events::{Event, Log, VERSION, now_us};
 use producer::position::{Position, Settled};
-use producer::relay::{Relay, Relayed};
+use producer::relay::{Relay, RelayConfig, Relayed};
 use producer::spool::{Cursor, Recovery, Spool, SpoolConfig, SpoolError};
 use producer::status::Phase;
 use producer::{SourceError, SourceTrade};
@@ -41,6 +41,9 @@ const QUIET: Duration = Duration::from_mins(30);
 /// How long what was taken may take to be spooled after a signal: a full disk, or a full spool, would take for ever.
 const STOP: Duration = Duration::from_secs(2);
 
+/// The longest interval between two reads of the routing overrides, so that one takes effect within a second or so.
+const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
+
 /// What the parts of a run share.
 struct Run {
     relay: Relay<CloudQueue>,
@@ -54,20 +57,28 @@ struct Run {
 pub(super) async fn run(args: Args) -> Result<End, Failure> {
     let mut signals = Signals::new().map_err(Failure::Environment)?;
     let seed = now_us() ^ u64::from(std::process::id());
-    let config = ProducerConfig::from_vars(|name| std::env::var(name).ok(), seed)
+    let config = ProducerConfig::load(args.config.as_deref(), variables())
         .map_err(|error| Failure::Environment(error.into()))?;
+    let sign_in = args.sign_in().map_err(|error| Failure::Environment(anyhow!(error)))?;
+    let relay =
+        RelayConfig::of(&config, seed).map_err(|error| Failure::Environment(error.into()))?;
     let symbols = symbols(&args, &config).map_err(Failure::Usage)?;
     check(&args).map_err(Failure::Usage)?;
     let identity = source::identity(&args.source, &symbols).map_err(Failure::Usage)?;
     let trades = source::trades(&args, &symbols).map_err(|e| Failure::Usage(e.into()))?;
 
     let observer = Arc::new(observer(&args, &config));
-    let (spool, recovery) = open(&args, config.spool.clone(), &observer).await?;
+    let (spool, recovery) = open(&args, SpoolConfig::of(&config), &observer).await?;
     if let Some(log) = log(&args).map_err(Failure::Environment)? {
         observer.log_to(log);
     }
     let position = take_up(&spool, &recovery, &identity, &observer).map_err(environment)?;
-    let mut run = Run::new(config.clone(), spool, Arc::clone(&observer), position.clone()).await?;
+    let clouds = Clouds {
+        config: &config,
+        targets: &relay.router.targets.clone(),
+        sign_in: sign_in.as_ref(),
+    };
+    let mut run = Run::new(&clouds, relay, spool, Arc::clone(&observer), position.clone()).await?;
     let settled = Arc::new(Settled::default());
     if trades.is_none() {
         run.relay = run.relay.keeping_gaps().settling(Arc::clone(&settled));
@@ -86,7 +97,7 @@ pub(super) async fn run(args: Args) -> Result<End, Failure> {
             fed.map_err(anyhow::Error::new)
         })
     } else {
-        let binance = binance(&config.exchange, &symbols, position, seed);
+        let binance = binance(&config.producer.binance, &symbols, position, seed);
         listen_to(binance, sender, settled, &observer)
     };
     run.all(receiver, feed, &stop, &mut signals).await
@@ -111,23 +122,21 @@ async fn open(
 
 impl Run {
     async fn new(
-        config: ProducerConfig,
+        clouds: &Clouds<'_>,
+        relay: RelayConfig,
         spool: Spool,
         observer: Arc<Observer>,
         position: Position,
     ) -> Result<Self, Failure> {
-        let queues = clouds::queues(&config).await.map_err(Failure::Environment)?;
-        let lease = config.relay.lease.unwrap_or(STATUS);
-        let patience = (lease / 3).max(config.overrides_every);
-        let registers = clouds::registers(&config, patience).await;
-        let registers = registers.map_err(Failure::Environment)?;
+        let queues = clouds.queues(relay.publish_deadline).await.map_err(Failure::Environment)?;
+        let (overrides_every, patience) = reads_of_overrides(relay.lease.unwrap_or(STATUS));
+        let registers = clouds.registers(patience).await.map_err(Failure::Environment)?;
         let tell = {
             let observer = Arc::clone(&observer);
             move |event| observer.relay(event)
         };
-        let overrides_every = config.overrides_every;
         let clock_ms = || now_us() / 1_000;
-        let relay = Relay::new(config.relay, spool, queues, clock_ms, tell).resuming(position);
+        let relay = Relay::new(relay, spool, queues, clock_ms, tell).resuming(position);
         Ok(Self { relay, observer, registers, overrides_every, patience })
     }
 
@@ -224,6 +233,18 @@ impl Run {
     }
 }
 
+/// The interval of reading the routing overrides, and the longest time for one answer.
+fn reads_of_overrides(lease: Duration) -> (Duration, Duration) {
+    let every = OVERRIDES_EVERY.min(lease / 3);
+    (every, (lease / 3).max(every))
+}
+
+/// The variables of the environment that are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
 fn other(error: SpoolError) -> Failure {
     Failure::Other(error.into())
 }
@@ -234,16 +255,17 @@ fn environment(error: SpoolError) -> Failure {
 
 /// The symbols that were asked for.
 fn symbols(args: &Args, config: &ProducerConfig) -> anyhow::Result<Symbols> {
-    let unknown = args.symbols.iter().find(|symbol| !config.symbols.contains(symbol));
+    let known = &config.trading.symbols;
+    let unknown = args.symbols.iter().find(|symbol| !known.contains(symbol));
     if let Some(symbol) = unknown {
-        let known: Vec<_> = config.symbols.iter().map(Symbol::as_str).collect();
+        let known: Vec<_> = known.iter().map(Symbol::as_str).collect();
         let known = known.join(", ");
         return Err(anyhow!(
             "--symbol {symbol}: the functions take {known} only, and another one for poison; add it to trading.symbols and deploy"
         ));
     }
-    let all = args.symbols.is_empty();
-    Ok(if all { config.symbols.clone() } else { args.symbols.iter().cloned().collect() })
+    let asked = if args.symbols.is_empty() { known } else { &args.symbols };
+    Ok(asked.iter().cloned().collect())
 }
 
 fn check(args: &Args) -> anyhow::Result<()> {
@@ -259,8 +281,8 @@ fn observer(args: &Args, config: &ProducerConfig) -> Observer {
     let fixed = Fixed {
         source: args.source.to_string(),
         is_stream: args.source == Source::Binance,
-        policy: config.policy.clone(),
-        spool_max_bytes: config.spool.max_bytes,
+        policy: config.route.policy.as_str().to_owned(),
+        spool_max_bytes: SpoolConfig::of(config).max_bytes,
         status: args.status.clone().unwrap_or_else(|| args.spool.join("status.json")),
     };
     Observer::new(fixed)
@@ -332,7 +354,7 @@ fn decode(body: &str) -> Option<Batch> {
     message::decode(body.as_bytes(), &Symbols::new([head.symbol])).ok()
 }
 
-fn binance(exchange: &Exchange, symbols: &Symbols, position: Position, seed: u64) -> BinanceConfig {
+fn binance(exchange: &Binance, symbols: &Symbols, position: Position, seed: u64) -> BinanceConfig {
     BinanceConfig {
         stream_url: exchange.stream_url.clone(),
         rest_url: exchange.rest_url.clone(),
@@ -350,7 +372,7 @@ fn binance(exchange: &Exchange, symbols: &Symbols, position: Position, seed: u64
         connects: Rate { most: 100, window: Duration::from_mins(5) },
         requests: Rate { most: 120, window: Duration::from_mins(1) },
         proxies: Arc::new(Proxies::from_env()),
-        gap_max_trades: exchange.gap_max_trades,
+        gap_max_trades: exchange.gap_max_trades.into(),
         gap_timeout: Duration::from_secs(30),
         again_base: Duration::from_mins(1),
         again_cap: Duration::from_hours(1),
@@ -429,6 +451,13 @@ mod tests {
         let url = format!("http://{address}{}", health::PATH);
         let response = client.build()?.get(url).send().await?;
         Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    #[test]
+    fn overrides_are_read_every_second_or_several_times_a_lease() {
+        let s = Duration::from_secs;
+        assert_eq!(reads_of_overrides(s(15)), (s(1), s(5)));
+        assert_eq!(reads_of_overrides(s(3)), (s(1), s(1)));
     }
 
     #[tokio::test]

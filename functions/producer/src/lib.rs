@@ -6,7 +6,6 @@
 //! network: the program itself is the crate `producer-program`.
 
 pub mod batcher;
-pub mod config;
 pub mod events;
 pub mod generator;
 pub mod position;
@@ -14,6 +13,8 @@ pub mod recording;
 pub mod relay;
 pub mod spool;
 pub mod status;
+
+pub use producer_config as config;
 
 pub use batcher::{BatchLimits, Batcher};
 pub use events::Event;

@@ -15,16 +15,18 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use candle::message::MAX_TRADES;
 use pipeline::Backoff;
 use pipeline::health::{HealthConfig, State as Health};
 use pipeline::ports::Queue;
 use pipeline::route::overrides::{Fenced, RoutingOverride};
-use pipeline::route::{Route, Router};
+use pipeline::route::{Route, Router, Target};
 use state::{OnEvent, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::BatchLimits;
+use crate::config::{ProducerConfig, UnknownTarget};
 use crate::events::Event;
 use crate::position::{Position, Settled};
 use crate::recording::SourceTrade;
@@ -63,7 +65,45 @@ pub struct RelayConfig {
     pub seed: u64,
 }
 
-/// Work that a relay has done.
+impl RelayConfig {
+    /// The relay of a configuration; `seed` should differ between producers.
+    pub fn of(config: &ProducerConfig, seed: u64) -> Result<Self, UnknownTarget> {
+        let ProducerConfig { producer, route, health, .. } = config;
+        let publish = &producer.publish;
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Ok(Self {
+            router: route.router()?,
+            health: *health,
+            limits: BatchLimits {
+                max_trades: size(producer.batch_max_trades).min(MAX_TRADES),
+                max_bytes: size(producer.batch_max_bytes),
+            },
+            batch_age: ms(producer.batch_age_ms),
+            publish_messages: size(publish.messages),
+            publish_bytes: size(publish.bytes),
+            publish_slow: ms(publish.slow_ms),
+            publish_deadline: ms(publish.deadline_ms),
+            backoff_base: ms(publish.backoff_base_ms),
+            backoff_cap: ms(publish.backoff_cap_ms),
+            probe: ms(publish.probe_ms),
+            checkpoint: ms(producer.spool.checkpoint_ms),
+            lease: Some(Duration::from_secs(route.lease_s.into())),
+            seed,
+        })
+    }
+}
+
+fn size(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The store that a target's messages end up in: AWS has one in each region, Google Cloud one for all of them.
+#[must_use]
+pub fn store_of(target: &Target) -> &str {
+    if target.cloud == "aws" { &target.name } else { &target.cloud }
+}
+
+/// The counts of a relay that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relayed {
     /// Trades taken from the source.

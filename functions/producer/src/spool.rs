@@ -34,7 +34,9 @@ pub use record::{BODY_BYTES_MAX, Record};
 pub use recover::{Damage, Recovery};
 use segment::Segment;
 
-/// Settings of a spool.
+use crate::config::{ProducerConfig, SpoolSync};
+
+/// The limits of a spool.
 #[derive(Clone, Debug)]
 pub struct SpoolConfig {
     /// The policy for syncing records to disk.
@@ -49,7 +51,29 @@ pub struct SpoolConfig {
     pub targets: Vec<String>,
 }
 
-/// The policy for syncing records to disk.
+impl SpoolConfig {
+    /// The spool of a configuration.
+    #[must_use]
+    pub fn of(config: &ProducerConfig) -> Self {
+        const MIB: u64 = 1 << 20;
+        let spool = &config.producer.spool;
+        Self {
+            sync: match spool.sync {
+                SpoolSync::Always => Sync::EveryRecord,
+                SpoolSync::Interval => {
+                    Sync::Interval(Duration::from_millis(spool.sync_interval_ms.into()))
+                }
+                SpoolSync::Never => Sync::Never,
+            },
+            max_bytes: u64::from(spool.max_mb) * MIB,
+            segment_bytes: u64::from(spool.segment_mb) * MIB,
+            window: Duration::from_secs(spool.window_s.into()),
+            targets: config.route.targets.clone(),
+        }
+    }
+}
+
+/// When records are forced to disk.
 ///
 /// With any policy, `kill -9` of the producer loses no message for which [`Spool::append`] has returned: the kernel has it.
 /// The policies differ in what a loss of power, or a crash of the kernel, may lose.

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use figment::providers::Serialized;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use producer_config::{Binance, HealthConfig, Publish, Route, Spool};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{Error, nearest};
 use super::model::Settings;
-use super::{key_error, validate};
+use super::{key_error, schema, validate};
 
 /// Some of the settings, from one place.
 #[derive(Clone, Debug)]
@@ -160,6 +162,17 @@ fn expand(value: &mut Value, key: &str, known: &[(&str, &str)]) -> Result<(), (S
     }
 }
 
+/// The tables whose types have no defaults of their own when they are read, since a program reads the same types and must not
+/// make a missing value up.
+fn defaults() -> Figment {
+    Figment::new()
+        .merge(Serialized::default("health", HealthConfig::default()))
+        .merge(Serialized::default("route", Route::default()))
+        .merge(Serialized::default("producer.publish", Publish::default()))
+        .merge(Serialized::default("producer.spool", Spool::default()))
+        .merge(Serialized::default("producer.binance", Binance::default()))
+}
+
 /// Layers in their order, the one that is laid over all others last.
 #[derive(Clone, Debug)]
 pub(super) struct Layers(pub(super) Vec<Layer>);
@@ -168,7 +181,8 @@ impl Layers {
     /// Fills the placeholders in, types the values, and checks them.
     pub(super) fn read(&self) -> Result<Settings, Error> {
         let expanded = self.expanded()?;
-        let settings: Settings = expanded.merged().extract().map_err(|error| {
+        let whole = defaults().merge(expanded.merged());
+        let settings: Settings = whole.extract().map_err(|error| {
             Error::of(&error, |table| {
                 // The first layer that has the table, as the others say only what differs.
                 let mut layers = expanded.0.iter();
@@ -176,6 +190,11 @@ impl Layers {
                 first.map(|layer| layer.origin(table)).unwrap_or_default()
             })
         })?;
+        let given = whole.extract::<serde_json::Value>().unwrap_or_default();
+        if let Some((key, known)) = schema::unknown(&given) {
+            let name = key.rsplit('.').next().unwrap_or_default();
+            return Err(self.error(&key, &format!("unknown key{}", nearest(name, known))));
+        }
         validate::check(&settings).map_err(|invalid| self.error(&invalid.key, &invalid.problem))?;
         Ok(settings)
     }

@@ -1,9 +1,11 @@
 //! The types of `twincloud.toml`. A field is a key; its unit is in its name.
 //!
-//! What only some deployments need has a default, which is that of the Terraform variable it becomes.
+//! What only some deployments need has a default, which is that of the Terraform variable it becomes. Tables that the producer gets
+//! as they are, such as `[health]`, are types of `producer-config`; `layers.rs` lays the file over their defaults.
 
 use std::collections::BTreeMap;
 
+use producer_config::{Binance, HealthConfig, Publish, Route, Spool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +22,9 @@ pub struct Settings {
     /// The producer: batches of trades, the spool that keeps them, and publishing.
     pub producer: Producer,
     /// Targets of messages, and the choice between them.
-    #[serde(default)]
     pub route: Route,
     /// Thresholds between a healthy cloud and one that is down.
-    #[serde(default)]
-    pub health: Health,
+    pub health: HealthConfig,
     /// Settings of the functions in both clouds.
     pub functions: Functions,
     /// Retries of a lost compare-and-set.
@@ -151,13 +151,10 @@ pub struct Producer {
     #[schemars(range(min = 1, max = 60_000))]
     pub batch_age_ms: u32,
     /// Publishing to each cloud.
-    #[serde(default)]
     pub publish: Publish,
     /// The spool, which keeps messages on disk until a cloud has acknowledged them.
-    #[serde(default)]
     pub spool: Spool,
     /// The connection to Binance.
-    #[serde(default)]
     pub binance: Binance,
     /// The instances that run the producer.
     #[serde(default)]
@@ -187,243 +184,6 @@ impl Default for Host {
 
 fn batch_age_ms() -> u32 {
     1_000
-}
-
-/// `[producer.publish]`, for each cloud by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Publish {
-    /// Most messages given at once.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub messages: u32,
-    /// Most bytes given at once; one message goes however large it is.
-    #[schemars(range(min = 1_000, max = 10_000_000))]
-    pub bytes: u32,
-    /// Slow answer: one that takes longer counts against the health of the cloud, in milliseconds.
-    #[schemars(range(min = 50, max = 60_000))]
-    pub slow_ms: u32,
-    /// Time after which a request counts as unanswered and its messages are published again, in milliseconds.
-    #[schemars(range(min = 100, max = 60_000))]
-    pub deadline_ms: u32,
-    /// Longest pause after a first failure, in milliseconds; doubles with each.
-    #[schemars(range(min = 1, max = 60_000))]
-    pub backoff_base_ms: u32,
-    /// Longest pause of all, in milliseconds.
-    #[schemars(range(min = 1, max = 60_000))]
-    pub backoff_cap_ms: u32,
-    /// Interval between probes of a cloud without traffic, with a message that others have, in milliseconds.
-    #[schemars(range(min = 50, max = 600_000))]
-    pub probe_ms: u32,
-}
-
-impl Default for Publish {
-    fn default() -> Self {
-        Self {
-            messages: 40,
-            bytes: 1_000_000,
-            slow_ms: 500,
-            deadline_ms: 3_000,
-            backoff_base_ms: 20,
-            backoff_cap_ms: 1_000,
-            probe_ms: 1_000,
-        }
-    }
-}
-
-/// `[producer.spool]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Spool {
-    /// Policy of forcing messages to disk (`fsync`).
-    pub sync: SpoolSync,
-    /// Interval of forcing to disk where `sync` is `interval`, in milliseconds.
-    #[schemars(range(min = 1, max = 60_000))]
-    pub sync_interval_ms: u32,
-    /// Most of it, in mebibytes; a full one holds the source up.
-    #[schemars(range(min = 1, max = 1_048_576))]
-    pub max_mb: u32,
-    /// Size of its files, in mebibytes.
-    #[schemars(range(min = 1, max = 1_024))]
-    pub segment_mb: u32,
-    /// Time for which messages that one cloud has acknowledged are kept for the others, in seconds; a failover
-    /// publishes them again.
-    #[schemars(range(min = 0, max = 604_800))]
-    pub window_s: u32,
-    /// Interval of saving acknowledgements and the position in the source, in milliseconds.
-    #[schemars(range(min = 10, max = 10_000))]
-    pub checkpoint_ms: u32,
-}
-
-/// Policy of forcing messages to disk. `kill -9` loses nothing with any of them; a loss of power may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SpoolSync {
-    /// Before anything is published; messages that come together are forced together.
-    Always,
-    /// At an interval.
-    Interval,
-    /// Never by the producer: the kernel decides.
-    Never,
-}
-
-impl SpoolSync {
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::Interval => "interval",
-            Self::Never => "never",
-        }
-    }
-}
-
-impl Default for Spool {
-    fn default() -> Self {
-        Self {
-            sync: SpoolSync::Always,
-            sync_interval_ms: 1_000,
-            max_mb: 1_024,
-            segment_mb: 8,
-            window_s: 300,
-            checkpoint_ms: 100,
-        }
-    }
-}
-
-/// `[producer.binance]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Binance {
-    /// The URL that trades come from, such as `wss://data-stream.binance.vision`.
-    pub stream_url: String,
-    /// The URL that missed trades are fetched from; where there is none, gaps are only reported.
-    pub rest_url: Option<String>,
-    /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
-    #[schemars(range(min = 0, max = 100_000_000))]
-    pub gap_max_trades: u32,
-}
-
-impl Default for Binance {
-    fn default() -> Self {
-        Self {
-            stream_url: "wss://data-stream.binance.vision".to_owned(),
-            rest_url: Some("https://data-api.binance.vision".to_owned()),
-            gap_max_trades: 100_000,
-        }
-    }
-}
-
-/// `[route]`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Route {
-    /// Policy by which targets are chosen.
-    pub policy: Policy,
-    /// `aws`, `gcp`, or one of them in another region, such as `aws-eu-west-1`; in the order of preference by hand.
-    pub targets: Vec<String>,
-    /// Cost of a million messages, in millionths of any one currency, by target; without: 0.
-    pub costs: BTreeMap<String, u64>,
-    /// Shares under the policy `weighted`, by target; without: 1.
-    pub weights: BTreeMap<String, u32>,
-    /// Margin by which another primary must be quicker, in per cent, under the policy `primary-by-latency`.
-    #[schemars(range(min = 0, max = 1_000))]
-    pub latency_margin_percent: u32,
-    /// Time for which a better primary must have been healthy before it is failed back to, in seconds.
-    #[schemars(range(min = 0, max = 86_400))]
-    pub failback_s: u32,
-    /// Time after which a producer that could read no cloud's orders publishes nothing, in seconds.
-    #[schemars(range(min = 3, max = 3_600))]
-    pub lease_s: u32,
-}
-
-/// Policy by which targets are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// All of them.
-    Mirror,
-    /// The first one; the others take over.
-    PrimaryByHand,
-    /// The cheapest; the others take over.
-    PrimaryByCost,
-    /// The quickest; the others take over.
-    PrimaryByLatency,
-    /// Each message goes to one of them.
-    Weighted,
-}
-
-impl Policy {
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Mirror => "mirror",
-            Self::PrimaryByHand => "primary-by-hand",
-            Self::PrimaryByCost => "primary-by-cost",
-            Self::PrimaryByLatency => "primary-by-latency",
-            Self::Weighted => "weighted",
-        }
-    }
-}
-
-impl Default for Route {
-    fn default() -> Self {
-        Self {
-            policy: Policy::Mirror,
-            targets: vec!["aws".to_owned(), "gcp".to_owned()],
-            costs: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            latency_margin_percent: 20,
-            failback_s: 30,
-            lease_s: 15,
-        }
-    }
-}
-
-/// `[health]`: points are what failures count; see `functions/pipeline/src/health.rs`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Health {
-    /// Points of a refusal; a timeout has 1.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub refused_points: u32,
-    /// Points at which a healthy cloud is suspect.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub suspect_points: u32,
-    /// Points at which a suspect cloud is down.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub down_points: u32,
-    /// Least time between suspect and down, in milliseconds.
-    #[schemars(range(min = 0, max = 600_000))]
-    pub suspect_ms: u32,
-    /// Successes in a row that clear a suspect cloud.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub clear_successes: u32,
-    /// Least time that a cloud stays down, in milliseconds.
-    #[schemars(range(min = 0, max = 3_600_000))]
-    pub down_ms: u32,
-    /// Successes in a row that a recovering cloud needs.
-    #[schemars(range(min = 1, max = 1_000))]
-    pub recover_successes: u32,
-    /// Least time that a cloud is recovering, in milliseconds.
-    #[schemars(range(min = 0, max = 3_600_000))]
-    pub recovering_ms: u32,
-}
-
-impl Default for Health {
-    fn default() -> Self {
-        Self {
-            refused_points: 2,
-            suspect_points: 2,
-            down_points: 6,
-            suspect_ms: 300,
-            clear_successes: 3,
-            down_ms: 1_000,
-            recover_successes: 3,
-            recovering_ms: 3_000,
-        }
-    }
 }
 
 /// `[functions]`

@@ -29,6 +29,23 @@ pub(super) fn below<'s>(table: &'s Value, name: &str) -> Option<&'s Value> {
     field.or_else(|| table.get("additionalProperties").filter(|any| any.is_object()))
 }
 
+/// The first key that is no setting, and the keys that its table has. Most types refuse one while they are read; those that a
+/// program reads, too, pass it over.
+pub(super) fn unknown(settings: &Value) -> Option<(String, Vec<&'static str>)> {
+    unknown_in(schema(), "", settings)
+}
+
+fn unknown_in<'s>(table: &'s Value, above: &str, values: &Value) -> Option<(String, Vec<&'s str>)> {
+    values.as_object()?.iter().find_map(|(name, value)| {
+        let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        match (below(table, name), table["properties"].as_object()) {
+            (Some(field), _) => unknown_in(field, &key, value),
+            (None, Some(fields)) => Some((key, fields.keys().map(String::as_str).collect())),
+            (None, None) => None,
+        }
+    })
+}
+
 /// True if a value of this schema may be of this type, as JSON Schema names it.
 pub(super) fn may_be(schema: &Value, kind: &str) -> bool {
     match &schema["type"] {

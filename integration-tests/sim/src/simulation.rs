@@ -17,7 +17,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ::producer::SourceTrade;
-use ::producer::config::ProducerConfig;
 use ::producer::relay::RelayConfig;
 use ::producer::spool::{SpoolConfig, Sync};
 use anyhow::Context as _;
@@ -172,21 +171,21 @@ impl Simulation {
             started,
             mutation: Mutation::new(self.mutant, self.workload.symbols.clone()),
         };
-        let env = self.settings.producer_env();
-        let config = ProducerConfig::from_vars(|name| env.get(name).cloned(), self.seed)?;
-        let ports = config.relay.router.targets.iter().map(|target| {
+        let config = self.settings.producer_config();
+        let relay = RelayConfig::of(&config, self.seed)?;
+        let ports = relay.router.targets.iter().map(|target| {
             let cloud = clouds.iter().find(|cloud| cloud.name.as_str() == target.cloud);
             let cloud = cloud.with_context(|| format!("target {}: no such cloud", target.name))?;
             Ok(common.ports(cloud, Client::Producer, Effects::default()))
         });
         let ports = ports.collect::<anyhow::Result<_>>()?;
-        let mut router = config.relay.router.clone();
+        let mut router = relay.router.clone();
         router.failback_ms = router.failback_ms.min(FAILBACK_MS);
         let producer = Producer {
             // Routing overrides come from registers, which no cloud here has.
-            relay: RelayConfig { router, lease: None, ..config.relay },
+            relay: RelayConfig { router, lease: None, ..relay },
             // Nothing here loses power.
-            spool: SpoolConfig { sync: Sync::Never, ..config.spool },
+            spool: SpoolConfig { sync: Sync::Never, ..SpoolConfig::of(&config) },
             dir: self.spool.clone(),
             ports,
             trades: Arc::new(trades(&self.workload)?),

@@ -9,8 +9,7 @@ use pipeline::route::{Route, RouterState, ServiceState, TargetSnapshot};
 
 use tokio::time::Instant;
 
-use super::RelayConfig;
-use crate::config::store_of;
+use super::{RelayConfig, store_of};
 use crate::events::Event;
 use crate::position::Position;
 use crate::spool::{Cursor, Record, Spool, SpoolError};

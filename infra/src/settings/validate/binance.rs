@@ -1,6 +1,6 @@
 //! `[producer.binance]`: where trades come from, and where missed ones do.
 
-use crate::settings::model::Binance;
+use producer_config::Binance;
 
 use super::{Checked, ensure};
 

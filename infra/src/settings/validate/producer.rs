@@ -1,6 +1,8 @@
 //! What the producer takes: sizes, waits, and where messages go.
 
-use crate::settings::model::{Health, Host, Producer, Publish, Route, Spool};
+use producer_config::{HealthConfig, Publish, Route, Spool};
+
+use crate::settings::model::{Host, Producer};
 
 use super::{Checked, LOWER, binance, ensure, name, range, unique};
 
@@ -67,6 +69,6 @@ fn target(key: &'static str, target: &str) -> Checked {
     region.map_or(Ok(()), |region| name(key, region, 5..=30, "-", &LOWER))
 }
 
-pub(super) fn health(health: &Health) -> Checked {
+pub(super) fn health(health: &HealthConfig) -> Checked {
     range("health.down_points", health.down_points, health.suspect_points..=10_000)
 }

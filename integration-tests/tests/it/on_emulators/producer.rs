@@ -15,6 +15,7 @@ use cloud_gcp::FirestoreOverrideStore;
 use deploy::aws::{aws_config, emulator_credentials};
 use harness::environments::emulated::Emulated;
 use infra::Settings;
+use infra::settings::Policy;
 use pipeline::health::State;
 use pipeline::route::overrides::{Given, give};
 use producer::BatchLimits;
@@ -37,18 +38,18 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Both clouds, and producers that share a spool.
 struct Scene {
     clouds: Emulated,
+    /// The settings of the producers; those of the deployment, but for the route.
     settings: Settings,
-    policy: &'static str,
-    /// Other variables of the producer.
-    more: Vec<(&'static str, &'static str)>,
     folder: tempfile::TempDir,
 }
 
 impl Scene {
-    async fn start(policy: &'static str) -> Self {
+    async fn start(policy: Policy) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clouds = Box::pin(deployed(folder.path())).await;
-        Self { clouds, settings: local_settings(), policy, more: Vec::new(), folder }
+        let mut settings = local_settings();
+        settings.route.policy = policy;
+        Self { clouds, settings, folder }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,8 +61,6 @@ impl Scene {
         let mut env = self.settings.producer_env();
         let endpoints = self.clouds.endpoints().into_iter();
         env.extend(endpoints.map(|(name, value)| (name.to_owned(), value)));
-        env.insert("TWINCLOUD_ROUTE_POLICY".to_owned(), self.policy.to_owned());
-        env.extend(self.more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         env
     }
 
@@ -255,7 +254,7 @@ fn is_routed_to(names: &'static [&'static str]) -> impl Fn(&Event) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn mirror_takes_a_recording_to_both_clouds() {
     const MANY: u64 = 100_000;
-    let scene = Scene::start("mirror").await;
+    let scene = Scene::start(Policy::Mirror).await;
     let (source, trades) = match recording() {
         Some((path, _)) => (path.display().to_string(), Trades::File(path)),
         None => generate(10_000, 1),
@@ -296,7 +295,7 @@ async fn mirror_takes_a_recording_to_both_clouds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
     const TRADES: u64 = 20_000;
-    let scene = Scene::start("mirror").await;
+    let scene = Scene::start(Policy::Mirror).await;
     let (source, trades) = generate(TRADES, 3);
     let mut torn_or_behind = 0;
     for kill in 0..20 {
@@ -328,7 +327,7 @@ async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
     const TRADES: u64 = 8_000;
-    let scene = Scene::start("mirror").await;
+    let scene = Scene::start(Policy::Mirror).await;
     let both = [CloudId::Aws, CloudId::Gcp];
     for cloud in both {
         scene.clouds.pause_cloud(cloud).await.expect("pause it");
@@ -356,7 +355,7 @@ async fn with_both_clouds_away_the_spool_grows_and_both_catch_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
-    let scene = Scene::start("primary-by-hand").await;
+    let scene = Scene::start(Policy::PrimaryByHand).await;
     let mut producer = scene.produce("generate:1000000:5", &["--rate", "1000"]);
     scene.event("acceptance", 0, is_accepted_by("aws")).await;
     let before = scene.events();
@@ -422,7 +421,7 @@ async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
 /// How long no trade is accepted anywhere once the primary hangs, and once it is gone with all that it held.
 #[tokio::test(flavor = "multi_thread")]
 async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
-    let mut scene = Scene::start("primary-by-hand").await;
+    let mut scene = Scene::start(Policy::PrimaryByHand).await;
     let source = "generate:1000000:7";
     let mut producer = scene.produce(source, &["--rate", "2000"]);
     scene.event("acceptance", 0, is_first_by("aws")).await;
@@ -463,8 +462,8 @@ async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
 /// AWS's queue goes in one region, then in the other one too: Google is the last resort, and ends up with all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_region_of_a_cloud_takes_over_before_another_cloud() {
-    let mut scene = Scene::start("primary-by-hand").await;
-    scene.more = vec![("TWINCLOUD_ROUTE_TARGETS", "aws,aws-eu-west-1,gcp")];
+    let mut scene = Scene::start(Policy::PrimaryByHand).await;
+    scene.settings.route.targets = ["aws", "aws-eu-west-1", "gcp"].map(str::to_owned).into();
     let endpoint = scene.env()["AWS_ENDPOINT_URL"].clone();
     let queue = &scene.settings.aws.queue.name;
     let region = async |name: &str| {

@@ -11,6 +11,7 @@ use axum::routing::get;
 use futures::{SinkExt as _, StreamExt as _};
 use infra::files::{self, ResolvedOutputs};
 use infra::package::Service;
+use infra::settings::Policy;
 use producer::{Generator, SourceTrade};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -184,7 +185,7 @@ fn lines(text: &str, begin: &str) -> impl Iterator<Item = (String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn as_a_unit_killed_in_mid_stream_it_loses_nothing_and_tells_how_it_is() {
-    let mut scene = Scene::start("mirror").await;
+    let mut scene = Scene::start(Policy::Mirror).await;
     let symbol: Symbol = scene.settings.trading.symbols[0].parse().expect("a symbol");
     let (market, stream_url, rest_url) = Market::open(&symbol).await;
     scene.settings.producer.binance.stream_url = stream_url;
