@@ -98,7 +98,7 @@ impl<C: Clouds> RunProgress for TestCluster<C> {
     }
 
     fn will_wait_for(&self, percent: u32) {
-        if percent > feed::FULL_RATE_PERCENT {
+        if percent as usize > feed::FULL_RATE_PERCENT {
             self.producer.release();
         }
     }

@@ -88,7 +88,7 @@ const SIMULATED: &[Capability] = &[
     Capability::SendPoison,
 ];
 
-/// The capabilities of clouds on emulators. One emulator of AWS, LocalStack, has no functions that can be killed; the harness
+/// The capabilities of clouds on emulators. One emulator of AWS, `LocalStack`, has no functions that can be killed; the harness
 /// says so.
 const EMULATED: &[Capability] = &[
     Capability::KillCloud,
