@@ -12,7 +12,17 @@ use test_checkout::documents::Document;
 use test_checkout::{Ran, workspace};
 
 /// Options of other programs that the text names.
-const FOREIGN_OPTIONS: [&str; 5] = ["--", "--file", "--re", "--source-digest", "--workspace"];
+const FOREIGN_OPTIONS: [&str; 9] = [
+    "--",
+    "--aws-audience",
+    "--aws-role",
+    "--config",
+    "--file",
+    "--listen",
+    "--re",
+    "--source-digest",
+    "--workspace",
+];
 /// A program of the same name as one of our commands.
 const FOREIGN_PROGRAM: &str = "terraform";
 
