@@ -12,8 +12,18 @@ use test_checkout::documents::Document;
 use test_checkout::{Ran, workspace};
 
 /// Options of other programs that the text names.
-const FOREIGN_OPTIONS: [&str; 5] = ["--", "--file", "--re", "--source-digest", "--workspace"];
-/// A program with the name of one of the workspace's commands.
+const FOREIGN_OPTIONS: [&str; 9] = [
+    "--",
+    "--aws-audience",
+    "--aws-role",
+    "--config",
+    "--file",
+    "--listen",
+    "--re",
+    "--source-digest",
+    "--workspace",
+];
+/// A program of the same name as one of our commands.
 const FOREIGN_PROGRAM: &str = "terraform";
 
 fn documents() -> Vec<Document> {

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 fn config() -> ProducerConfig {
     ProducerConfig {
-        trading: Trading { symbols: ["BTCUSDT", "ETHUSDT"].map(|s| s.parse().unwrap()).into() },
+        trading: Trading {
+            symbols: ["BTCUSDT", "ETHUSDT"].map(|s| s.parse().expect("a symbol")).into(),
+        },
         producer: Producer {
             batch_max_trades: 500,
             batch_max_bytes: 200_000,
@@ -61,7 +63,7 @@ fn table<'v>(value: &'v mut Value, key: &str) -> (&'v mut serde_json::Map<String
     let (above, name) = key.rsplit_once('.').unwrap_or(("", key));
     let names = above.split('.').filter(|name| !name.is_empty());
     let table = names.fold(value, |table, name| &mut table[name]);
-    (table.as_object_mut().unwrap(), name.to_owned())
+    (table.as_object_mut().expect("a table"), name.to_owned())
 }
 
 #[test]
