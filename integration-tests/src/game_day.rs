@@ -36,6 +36,12 @@ use cli::Progress;
 use sim::chaos::{self, conclude};
 use window::Window;
 
+/// The fault of a scenario, and the switches that it throws.
+struct Taken {
+    injection: Injection,
+    switches: Vec<Switch>,
+}
+
 /// The calls of a scenario, and those that undo them.
 #[derive(Serialize)]
 struct Plan {
@@ -50,10 +56,9 @@ struct Call {
 }
 
 impl Plan {
-    fn new(scenario: &Scenario, switches: &[(Injection, Vec<Switch>)]) -> Self {
+    fn new(scenario: &Scenario, outage: &Taken) -> Self {
         let call = |switch: &Switch| Call { throw: switch.call(), undo: switch.undo_call() };
-        let switches = switches.iter().flat_map(|(_, switches)| switches);
-        Self { scenario: scenario.name, calls: switches.map(call).collect() }
+        Self { scenario: scenario.name, calls: outage.switches.iter().map(call).collect() }
     }
 }
 
@@ -79,10 +84,10 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     progress.now("reading what there is to switch off");
     let mut planned = Vec::new();
     for scenario in scenarios {
-        let switches = runtime.block_on(Box::pin(switches(&site, &scenario)))?;
-        planned.push((scenario, switches));
+        let taken = runtime.block_on(Box::pin(taken(&site, &scenario)))?;
+        planned.push((scenario, taken));
     }
-    let plans = planned.iter().map(|(scenario, switches)| Plan::new(scenario, switches));
+    let plans = planned.iter().map(|(scenario, taken)| Plan::new(scenario, taken));
     let plans: Vec<Plan> = plans.collect();
     progress.finish();
     if args.dry_run && args.json {
@@ -97,30 +102,33 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     }
     commands::agree_on(&site, "take this away for a while", args.yes, args.confirm.as_deref())?;
     let mut reports = Vec::new();
-    for (scenario, switches) in planned {
-        let one = one(&scenario, switches, args, &site, checkout);
-        reports.push(runtime.block_on(Box::pin(one))?);
+    for (scenario, taken) in planned {
+        let report = runtime.block_on(Box::pin(one(&scenario, taken, args, &site, checkout)));
+        match report {
+            Ok(report) => reports.push(report),
+            // What was found so far is left; with a record in place no further scenario may begin.
+            Err(Failure::Failed(error)) if !reports.is_empty() => {
+                progress.note(format!("{}: {error:#}", scenario.name));
+                reports.push(Report::unfinished(scenario.name, &format!("{error:#}")));
+                break;
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     conclude(args, &reports)
 }
 
-/// The switches that the faults of a scenario throw, each fault once.
-async fn switches(
-    site: &DeployContext,
-    scenario: &Scenario,
-) -> Result<Vec<(Injection, Vec<Switch>)>, Failure> {
-    let mut switches: Vec<(Injection, Vec<Switch>)> = Vec::new();
-    for step in (scenario.steps)() {
-        let Step::Begin(injection) = step else { continue };
-        if switches.iter().any(|(of, _)| *of == injection) {
-            continue;
-        }
-        let outage = outage(injection.fault)
-            .with_context(|| format!("no switch of a cloud does {injection}"))?;
-        let planned = Box::pin(game_day::plan(site, injection.cloud, outage)).await?;
-        switches.push((injection, planned));
-    }
-    Ok(switches)
+/// The fault of a scenario and its switches. A scenario that deployed clouds can play has one fault.
+async fn taken(site: &DeployContext, scenario: &Scenario) -> Result<Taken, Failure> {
+    let begun = (scenario.steps)().into_iter().find_map(|step| match step {
+        Step::Begin(injection) => Some(injection),
+        _ => None,
+    });
+    let injection = begun.with_context(|| format!("{} breaks nothing", scenario.name))?;
+    let outage = outage(injection.fault)
+        .with_context(|| format!("no switch of a cloud does {injection}"))?;
+    let switches = Box::pin(game_day::plan(site, injection.cloud, outage)).await?;
+    Ok(Taken { injection, switches })
 }
 
 /// Undoes what the record of a game day says.
@@ -173,7 +181,7 @@ fn place_of(env: Option<String>, sets: &[String], target: Target) -> Place {
 /// One run.
 async fn one(
     scenario: &Scenario,
-    switches: Vec<(Injection, Vec<Switch>)>,
+    taken: Taken,
     args: &Chaos,
     site: &DeployContext,
     checkout: &Checkout,
@@ -216,23 +224,25 @@ async fn one(
     let run = Run::prepare(&kind, checkout, settings, &order, about)?;
     let pace = pace(args.target);
     let view = View { window: Some(window.range()), stall: pace.stall };
-    let clouds = DeployedClouds {
-        aws: cloud(CloudId::Aws, aws, view.clone()),
-        gcp: cloud(CloudId::Gcp, gcp, view),
-        producer_env: producer_env(site, &run),
-        pace,
-        site,
-        sets: &args.sets,
-        scenario: scenario.name,
-        switches,
-        symbols: run.workload.symbols.clone(),
-    };
+    let Taken { injection, switches } = taken;
     let play = Play {
         guard: GuardProgram::own(),
         run_dir: run.dir.path.clone(),
         workload: Arc::clone(&run.workload),
         intervals: run.intervals.clone(),
         rate: args.rate(),
+    };
+    // Before trades flow: while there is a record no other game day begins, and one that finds a record leaves it alone.
+    let record = Record::begin(site, &args.sets, injection.cloud, scenario.name, switches)?;
+    let clouds = DeployedClouds {
+        aws: cloud(CloudId::Aws, aws, view.clone()),
+        gcp: cloud(CloudId::Gcp, gcp, view),
+        producer_env: producer_env(site, &run),
+        pace,
+        site,
+        injection,
+        record: &record,
+        symbols: run.workload.symbols.clone(),
     };
     let environment = &site.settings.project.environment;
     let restore_watchdog =

@@ -62,8 +62,16 @@ struct Load {
     workload: Arc<Workload>,
     /// The candles that the functions keep.
     intervals: Vec<Interval>,
-    /// How long a scenario waits for what it is to see.
+    /// The longest wait of a scenario for an event.
     timeout: Duration,
+    /// The time in which trades flow.
+    flow: Duration,
+}
+
+/// The time in which a load flows at a rate; none without a rate.
+fn flow(workload: &Workload, rate: Option<u32>) -> Duration {
+    let trades = workload.unique as u64;
+    rate.map_or(Duration::ZERO, |rate| Duration::from_secs(trades.div_ceil(u64::from(rate.max(1)))))
 }
 
 /// A run that is under way.
@@ -91,6 +99,10 @@ impl<C: Clouds> RunProgress for TestCluster<C> {
 
     fn timeout(&self) -> Duration {
         self.show.timeout
+    }
+
+    fn flow(&self) -> Duration {
+        self.show.flow
     }
 
     fn has_published_everything(&self) -> bool {

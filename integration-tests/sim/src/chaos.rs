@@ -74,10 +74,11 @@ pub fn verify(args: &Verify) -> Result<(), Failure> {
     run::outcome(report.verdict)
 }
 
-/// Prints the scenarios, those that a deployed cloud can play where one is asked for.
+/// Prints the scenarios that the target can play. The default target is that of the list of all.
 fn list(args: &Chaos) {
     let can = |scenario: &&Scenario| {
-        !args.target.is_deployed() || scenario.lacks(testbed::capabilities(args.target)).is_empty()
+        args.target == Target::Processes
+            || scenario.lacks(testbed::capabilities(args.target)).is_empty()
     };
     let width = ALL.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
     for scenario in ALL.iter().filter(can) {

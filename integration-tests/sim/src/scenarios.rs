@@ -337,6 +337,7 @@ mod tests {
                 }
             }
             assert_eq!(in_force, [], "{}", scenario.name);
+            assert!(testbed::faults(&(scenario.steps)()) > 0, "{} breaks something", scenario.name);
         }
     }
 }

@@ -335,7 +335,16 @@ impl TryFrom<Entry> for Planned {
             }
             (_, for_ms) => for_ms.ok_or_else(|| lacks("for_ms"))?,
         };
+        let has_percent = matches!(
+            fault,
+            Fault::Fail { .. }
+                | Fault::LoseAnswers { .. }
+                | Fault::Throttle { .. }
+                | Fault::Duplicate { .. }
+                | Fault::Reorder { .. }
+        );
         let left = [
+            ("percent", percent.is_some() && !has_percent),
             ("link", entry.link.is_some()),
             ("hang", entry.hang.is_some()),
             (

@@ -133,7 +133,8 @@ impl Simulation {
                 let faults = schedule.faults.iter().map(injected).enumerate();
                 let faults = faults.map(|(index, planned)| world.happen(index, planned));
                 let faults = futures::future::try_join_all(faults);
-                futures::future::try_join(faults, self.send_all_poison(&world)).await?;
+                let poison = self.send_all_poison(&world, schedule.faults.len());
+                futures::future::try_join(faults, poison).await?;
             }
             Plan::Steps(steps) => {
                 let mut testbed = SimulatedTestbed { simulation: self, world: &world, begun: 0 };

@@ -72,6 +72,8 @@ pub enum Capability {
     InterruptDeploy,
     /// Messages that can't be decoded can be sent.
     SendPoison,
+    /// A run can have several faults, at once or one after the other.
+    SeveralFaults,
 }
 
 /// The capabilities of simulated clouds. Nothing is deployed there, so no deploy can be interrupted.
@@ -86,6 +88,7 @@ const SIMULATED: &[Capability] = &[
     Capability::SetClock,
     Capability::ExpireCredentials,
     Capability::SendPoison,
+    Capability::SeveralFaults,
 ];
 
 /// The capabilities of clouds on emulators. One emulator of AWS, `LocalStack`, has no functions that can be killed; the harness
@@ -100,9 +103,11 @@ const EMULATED: &[Capability] = &[
     Capability::ExpireCredentials,
     Capability::InterruptDeploy,
     Capability::SendPoison,
+    Capability::SeveralFaults,
 ];
 
-/// The capabilities of deployed clouds. A cloud is taken away by switches of its own APIs and keeps what it holds.
+/// The capabilities of deployed clouds. A cloud is taken away by switches of its own APIs and keeps what it holds. They take
+/// minutes to be effective everywhere, so a second fault would be seen in the first one's effects: a run has one.
 const DEPLOYED: &[Capability] = &[
     Capability::KillCloud,
     Capability::StopFunctions(CloudId::Aws),
@@ -127,8 +132,11 @@ pub trait RunProgress {
     /// The trades of the load, each counted once.
     fn trades(&self) -> u64;
 
-    /// The longest wait for an event.
+    /// The longest wait for an event, apart from the time in which trades flow.
     fn timeout(&self) -> Duration;
+
+    /// The time in which trades flow.
+    fn flow(&self) -> Duration;
 
     /// True once the producer has ended, because it has published everything.
     fn has_published_everything(&self) -> bool;
@@ -222,12 +230,14 @@ pub async fn wait_until<T: RunProgress>(step: Step, testbed: &T) -> anyhow::Resu
         Step::Accepted(percent) => {
             let wanted = all * u64::from(percent) / 100;
             let what = format!("{wanted} of {all} trades to be accepted");
-            until(testbed, &what, || tally(&|tally| tally.accepted_trades >= wanted)).await
+            let timeout = testbed.timeout() + testbed.flow();
+            let is_so = || tally(&|tally| tally.accepted_trades >= wanted);
+            until(testbed, timeout, &what, is_so).await
         }
         Step::AcceptedBy(cloud, more) => {
             let wanted = accepted_by(cloud) + more;
             let what = format!("{cloud} to accept {more} messages more");
-            until(testbed, &what, || accepted_by(cloud) >= wanted).await
+            until(testbed, testbed.timeout(), &what, || accepted_by(cloud) >= wanted).await
         }
         Step::RoutedTo(clouds) => {
             let what = format!("messages to go to {clouds:?}");
@@ -236,29 +246,37 @@ pub async fn wait_until<T: RunProgress>(step: Step, testbed: &T) -> anyhow::Resu
                     |cloud: &CloudId| targets.iter().any(|to| to.starts_with(cloud.as_str()));
                 targets.len() == clouds.len() && clouds.iter().all(goes_to)
             };
-            until(testbed, &what, || tally(&|tally| is_to(&tally.publish))).await
+            let is_so = || tally(&|tally| is_to(&tally.publish));
+            until(testbed, testbed.timeout(), &what, is_so).await
         }
         _ => Ok(()),
     }
 }
 
-/// Waits until something is so.
+/// Waits until something is so, but no longer than a time and no longer than the producer runs.
 pub async fn until<T: RunProgress>(
     testbed: &T,
+    timeout: Duration,
     what: &str,
     is_so: impl Fn() -> bool,
 ) -> anyhow::Result<()> {
-    let timeout = testbed.timeout();
     let deadline = Instant::now() + timeout;
-    while !is_so() {
+    loop {
+        // In this order: the producer may end by the very event that is waited for.
+        let (is_over, is_late) = (testbed.has_published_everything(), Instant::now() >= deadline);
+        if is_so() {
+            return Ok(());
+        }
         ensure!(
-            !testbed.has_published_everything(),
-            "all trades were published before {what}; give it more of them: --duration"
+            !is_over,
+            "all trades were published while the run waited for {what}; give it more of them: --duration"
         );
-        ensure!(Instant::now() < deadline, "waited {timeout:?} in vain for {what}");
+        ensure!(
+            !is_late,
+            "waited {timeout:?} in vain for {what}; the logs in the run's folder say what the programs did"
+        );
         sleep(POLL).await;
     }
-    Ok(())
 }
 
 impl Injection {
@@ -323,13 +341,23 @@ impl Step {
 /// The capabilities that steps need.
 #[must_use]
 pub fn needs(steps: &[Step]) -> BTreeSet<Capability> {
-    steps.iter().filter_map(Step::needs).collect()
+    let mut needs: BTreeSet<Capability> = steps.iter().filter_map(Step::needs).collect();
+    if steps.iter().filter(|step| matches!(step, Step::Begin(_))).count() > 1 {
+        needs.insert(Capability::SeveralFaults);
+    }
+    needs
 }
 
-/// The faults that steps begin.
+/// The faults that the history must have of these steps.
 #[must_use]
 pub fn faults(steps: &[Step]) -> usize {
-    steps.iter().filter(|step| matches!(step, Step::Begin(_))).count()
+    let faults = |step: &Step| match step {
+        Step::Begin(_) | Step::InterruptDeploy(..) => 1,
+        // One on each cloud.
+        Step::SendPoison => 2,
+        _ => 0,
+    };
+    steps.iter().map(faults).sum()
 }
 
 /// Such as `kill on aws`.
@@ -379,6 +407,7 @@ impl fmt::Display for Capability {
             Self::ExpireCredentials => "expire-credentials",
             Self::InterruptDeploy => "interrupt-deploy",
             Self::SendPoison => "send-poison",
+            Self::SeveralFaults => "several-faults",
         })
     }
 }

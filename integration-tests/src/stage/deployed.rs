@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow, ensure};
 use candle::{Interval, Symbols};
 use deploy::commands::DeployContext;
-use operate::game_day::{self, Outage, Record, Switch};
+use operate::game_day::{self, Outage, Record};
 use pipeline::ports::{Archive, CandleStore, Fault, Queue};
 use tokio::time::{Instant, sleep};
 
@@ -48,12 +48,10 @@ pub struct DeployedClouds<'a> {
     pub pace: Pace,
     /// The environment.
     pub site: &'a DeployContext,
-    /// The settings of the command line, for the record.
-    pub sets: &'a [String],
-    /// The scenario, for the record.
-    pub scenario: &'static str,
-    /// The switches that each fault of the scenario throws.
-    pub switches: Vec<(Injection, Vec<Switch>)>,
+    /// The fault of the scenario; a run on deployed clouds has one.
+    pub injection: Injection,
+    /// The record of the switches that it throws.
+    pub record: &'a Record,
     /// The symbols that the run sends.
     pub symbols: Symbols,
 }
@@ -76,21 +74,17 @@ pub struct Pace {
 impl DeployedClouds<'_> {
     /// Takes away what a fault takes away; all of it is recorded before.
     async fn take_away(&self, injection: Injection) -> anyhow::Result<()> {
-        let switches = self.switches.iter().find(|(of, _)| *of == injection);
-        let (_, switches) =
-            switches.with_context(|| format!("no switch was planned for {injection}"))?;
-        let record =
-            Record::begin(self.site, self.sets, injection.cloud, self.scenario, switches.clone());
-        let record = record.map_err(|failure| anyhow!("{failure}"))?;
-        Box::pin(game_day::throw(self.site, &record, |_| {})).await
+        ensure!(self.injection == injection, "no switch was planned for {injection}");
+        Box::pin(game_day::throw(self.site, self.record, |_| {})).await
     }
 
-    /// Undoes what was thrown; does nothing if nothing is.
-    async fn heal(&self) -> anyhow::Result<()> {
+    /// Undoes what was thrown. False: no record is there, so there is nothing to undo.
+    async fn heal(&self) -> anyhow::Result<bool> {
         let DeployContext { checkout, settings, .. } = self.site;
         let environment = &settings.project.environment;
         let healed = Box::pin(game_day::heal(checkout, environment, |_| {})).await;
         let healed = healed.map_err(|failure| anyhow!("{failure}"))?;
+        let is_recorded = healed.is_some();
         let left = healed.map(|healed| healed.left).unwrap_or_default();
         if let Some(left) = left.first() {
             return Err(anyhow!(
@@ -99,7 +93,7 @@ impl DeployedClouds<'_> {
                 left.problem
             ));
         }
-        Ok(())
+        Ok(is_recorded)
     }
 }
 
@@ -113,7 +107,7 @@ impl Clouds for DeployedClouds<'_> {
     }
 
     async fn heal_all(&mut self) -> anyhow::Result<()> {
-        self.heal().await
+        self.heal().await.map(|_| ())
     }
 
     /// The schedules of both clouds copy; what is missing after so long, the verdict says.
@@ -184,7 +178,8 @@ impl<'a> TestCluster<DeployedClouds<'a>> {
         };
         let producer = Producer::start(options, &history).await.context("start the producer")?;
         let timeout = clouds.pace.timeout;
-        let show = Load { workload: play.workload, intervals: play.intervals, timeout };
+        let flow = super::flow(&play.workload, Some(play.rate));
+        let show = Load { workload: play.workload, intervals: play.intervals, timeout, flow };
         Ok(Self::of(clouds, producer, show, history))
     }
 
@@ -288,7 +283,11 @@ impl Testbed for TestCluster<DeployedClouds<'_>> {
     /// Gives back what was taken away, after a while.
     async fn end(&mut self, in_force: InForce) -> anyhow::Result<()> {
         sleep(self.clouds.pace.away).await;
-        self.clouds.heal().await?;
+        ensure!(
+            self.clouds.heal().await?,
+            "the record of this game day is gone: `cargo xtask chaos heal` has undone it before the run did, or else \
+             switches are still thrown; `cargo xtask chaos --dry-run` names them"
+        );
         self.healed(in_force.cloud, in_force.fault);
         Ok(())
     }

@@ -171,16 +171,24 @@ fn fraction(percent: u8) -> f64 {
 mod tests {
     use super::*;
     use crate::scenarios::ALL;
-    use crate::testbed::{Capability, Step};
+    use crate::testbed::{Step, capabilities};
+    use args::Target;
 
-    /// Every fault of a scenario that emulators can play is one of a link, or one that the cluster injects itself.
+    /// Every fault of a scenario that emulators can play is one of links, but for those of whole processes.
     #[test]
     fn every_fault_of_a_link_has_links_of_its_cloud() {
         let mut count = 0;
         for scenario in ALL {
             for step in (scenario.steps)() {
                 let Step::Begin(injection) = step else { continue };
-                if step.needs() != Some(Capability::BreakLinks) {
+                let is_had = step
+                    .needs()
+                    .is_some_and(|need| capabilities(Target::Processes).contains(&need));
+                let is_own = matches!(
+                    injection.fault,
+                    Fault::Kill | Fault::Pause | Fault::CrashFunction { .. } | Fault::CrashProducer
+                );
+                if !is_had || is_own {
                     continue;
                 }
                 let (links, _) = broken_links(injection).expect("links");

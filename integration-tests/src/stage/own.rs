@@ -115,8 +115,9 @@ impl TestCluster<OwnClouds> {
         let replication = emulated.replication().await;
         let schedule = replication.on_schedule(script.replicate_pause);
         let clouds = OwnClouds { emulated, replication, schedule };
-        let ClusterSpec { workload, intervals, .. } = script;
-        let show = Load { workload, intervals, timeout: TIMEOUT };
+        let ClusterSpec { workload, intervals, rate, .. } = script;
+        let flow = super::flow(&workload, rate);
+        let show = Load { workload, intervals, timeout: TIMEOUT, flow };
         Ok(Self::of(clouds, producer, show, history))
     }
 
@@ -141,7 +142,7 @@ impl TestCluster<OwnClouds> {
     async fn heal_links(&self, broken: Broken) -> anyhow::Result<()> {
         let what = "a fault of the network to hit something";
         let network = &self.clouds.emulated.network;
-        let fired = testbed::until(self, what, || network.has_fired(&broken)).await;
+        let fired = testbed::until(self, TIMEOUT, what, || network.has_fired(&broken)).await;
         network.heal(broken);
         fired
     }
@@ -269,6 +270,7 @@ impl Testbed for TestCluster<OwnClouds> {
     }
 
     async fn send_poison(&mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.workload().poison().count() > 0, "the load has no poison");
         self.poison().await
     }
 }

@@ -24,6 +24,20 @@ fn a_wrong_file_is_told_what_is_wrong_in_it() {
     assert!(fault("fault = \"fail\"\ncloud = \"aws\"\nfor_ms = 5").contains("needs `service`"));
     let kill = "fault = \"kill\"\ncloud = \"aws\"\nfor_ms = 5\n";
     assert!(fault(&format!("{kill}service = \"queue\"")).contains("has no `service`"));
+    for name in ["kill", "pause", "hang", "expire-credentials", "stop-functions", "slow"] {
+        let needed = "service = \"store\"\ndelay_ms = 5\n";
+        let needed = needed.lines().filter(|line| match name {
+            "hang" => line.starts_with("service"),
+            "slow" => line.starts_with("delay_ms"),
+            _ => false,
+        });
+        let needed: Vec<&str> = needed.collect();
+        let text = format!(
+            "fault = \"{name}\"\ncloud = \"aws\"\nfor_ms = 5\npercent = 50\n{}",
+            needed.join("\n")
+        );
+        assert!(fault(&text).contains("has no `percent`"), "{}", fault(&text));
+    }
     assert!(fault(&format!("{kill}percent = 101")).contains("percent is 1 to 100"));
     assert!(fault(&format!("{kill}clouds = 1")).contains("unknown field `clouds`"));
     assert!(wrong("route = \"azure\"").contains("azure"));

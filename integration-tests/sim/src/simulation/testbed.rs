@@ -39,6 +39,10 @@ impl RunProgress for SimulatedTestbed<'_> {
         TIMEOUT
     }
 
+    fn flow(&self) -> Duration {
+        self.simulation.flow()
+    }
+
     fn has_published_everything(&self) -> bool {
         self.world.producer.try_lock().is_ok_and(|producer| producer.has_published_everything())
     }
@@ -69,7 +73,10 @@ impl Testbed for SimulatedTestbed<'_> {
     }
 
     async fn send_poison(&mut self) -> anyhow::Result<()> {
-        self.simulation.send_all_poison(self.world).await
+        let first = self.begun;
+        self.begun += 2;
+        anyhow::ensure!(self.simulation.workload.poison().count() > 0, "the load has no poison");
+        self.simulation.send_all_poison(self.world, first).await
     }
 }
 
