@@ -82,7 +82,7 @@ impl Args {
     }
 }
 
-/// Where trades come from.
+/// Source of the trades.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The exchange's stream.
@@ -129,7 +129,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// How quickly a recording is played, in thousandths of its own speed; none: as quickly as it goes.
+/// Speed of a recording's replay, in thousandths of its own speed; none: as quickly as possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speed(Option<u64>);
 

@@ -1,4 +1,4 @@
-//! Trades as Binance sends them: a combined WebSocket stream of several symbols, for as long as somebody listens.
+//! Trades as Binance sends them: a combined WebSocket stream of several symbols, until the receiver is dropped.
 //!
 //! Binance ends a connection after 24 hours, and any connection may end at any time. The next one is made after a random
 //! pause that doubles up to a bound. Trade ids are contiguous, so what came in between is known by its ids: it is fetched
@@ -42,20 +42,20 @@ use producer::recording::SourceTrade;
 /// Gaps that are asked for together.
 const AGAIN_GAPS: usize = 20;
 
-/// How Binance is listened to.
+/// Settings of the connection to Binance.
 #[derive(Clone, Debug)]
 pub struct BinanceConfig {
     /// Such as `wss://data-stream.binance.vision`.
     pub stream_url: String,
     /// Such as `https://data-api.binance.vision`; `None`: gaps are only told.
     pub rest_url: Option<String>,
-    /// What to listen to.
+    /// Symbols to subscribe to.
     pub symbols: Vec<Symbol>,
     /// The last trade of each symbol that an earlier producer has: what came since is a gap.
     pub last_ids: BTreeMap<Symbol, u64>,
-    /// What an earlier producer passed over and could not fetch: it is asked for again.
+    /// Trade ids that an earlier producer missed and could not fetch: they are requested again.
     pub missing: BTreeMap<Symbol, IdRanges>,
-    /// How long a connection or a request may take.
+    /// Timeout of a connection attempt and of a request.
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
     pub silence: Duration,
@@ -78,13 +78,13 @@ pub struct BinanceConfig {
     pub proxies: Arc<Proxies>,
     /// The largest gap to fetch while the stream waits, in trades; a larger one is fetched beside it, in pieces of so many.
     pub gap_max_trades: u64,
-    /// How long fetching a gap may take; the stream waits meanwhile.
+    /// Timeout for fetching a gap; the stream waits meanwhile.
     pub gap_timeout: Duration,
     /// The ceiling of the first pause before what is missing is asked for again; it doubles each time that nothing came.
     pub again_base: Duration,
     /// The ceiling of every such pause.
     pub again_cap: Duration,
-    /// Where the pauses come from; should differ between producers.
+    /// Seed of the random pauses; should differ between producers.
     pub seed: u64,
 }
 
@@ -133,20 +133,20 @@ pub enum BinanceEvent<'a> {
     },
     /// A frame, or a row of an answer, that is none, and tells no id.
     Bad {
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
 }
 
 /// Why a connection ended.
 enum End {
-    /// Nobody listens any more.
+    /// The receiver was dropped.
     Closed,
     /// Binance, the network, or the time.
     Lost(String),
 }
 
-/// Nobody listens any more.
+/// The receiver was dropped.
 struct Gone;
 
 /// Listens until `trades` is closed; adds to `settled` the ids that no trade comes of. Trades of a symbol come in the order of their ids, but for those that Binance sends
@@ -196,7 +196,7 @@ struct Listener<'a, T> {
 }
 
 impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Listener<'_, T> {
-    /// One connection after the other, until nobody listens any more.
+    /// Opens one connection after the other, until the receiver is dropped.
     async fn listen(mut self) {
         let BinanceConfig { backoff_base, backoff_cap, seed, .. } = *self.config;
         let backoff = Backoff::new(u32::MAX, backoff_base, backoff_cap, seed);

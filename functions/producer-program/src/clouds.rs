@@ -173,7 +173,7 @@ impl Clouds<'_> {
     }
 }
 
-/// Where the target is, if it says.
+/// The target's region, if its settings name one.
 fn region(target: &Target) -> Option<&str> {
     Some(target.region.as_str()).filter(|region| !region.is_empty())
 }

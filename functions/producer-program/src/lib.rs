@@ -19,7 +19,7 @@ pub use clouds::{CloudOverrideStore, CloudQueue};
 /// Why the program ends without having done what it was asked to.
 #[derive(Debug)]
 enum Failure {
-    /// What was asked can't be.
+    /// The arguments or settings can't be used.
     Usage(anyhow::Error),
     /// Something that it needs is not there, or belongs to another producer.
     Environment(anyhow::Error),
@@ -27,7 +27,7 @@ enum Failure {
     Other(anyhow::Error),
 }
 
-/// How the program ended.
+/// The program's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The source has ended and the route has all of it.
@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(run::run(args));
-            // What still hangs on a cloud is not waited for.
+            // Tasks that still wait for a cloud are dropped.
             runtime.shutdown_background();
             ended
         }

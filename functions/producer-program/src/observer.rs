@@ -26,7 +26,7 @@ const GAPS_MAX: usize = 100;
 /// The longest wait of messages of which no target accepts one; after it, the producer is unhealthy.
 const STUCK: Duration = Duration::from_mins(1);
 
-/// What a status says from the start to the end.
+/// The part of a status that is constant for the run.
 #[derive(Clone, Debug)]
 pub(super) struct Fixed {
     pub(super) source: String,
@@ -51,11 +51,11 @@ struct Heard {
     phase: Phase,
     why: String,
     symbols: BTreeMap<Symbol, SymbolStatus>,
-    /// What is in the messages that no target has yet.
+    /// Contents of the messages that no target has yet.
     waiting: BTreeMap<u64, Content>,
     targets: BTreeMap<String, Counts>,
     totals: Totals,
-    /// What was counted when the status was written last.
+    /// The counts in the status that was written last.
     written: Option<(Instant, Totals, BTreeMap<String, u64>)>,
     /// Why the stream is not connected; none if it is, or if the source needs no connection.
     no_stream: Option<String>,
@@ -270,7 +270,7 @@ impl Observer {
         self.heard().phase = phase;
     }
 
-    /// How the producer is now.
+    /// The producer's current status.
     pub(super) fn status(&self, view: RelayView) -> Status {
         let mut heard = self.heard();
         let now = Instant::now();

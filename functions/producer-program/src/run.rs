@@ -31,26 +31,26 @@ use producer::{SourceError, SourceTrade};
 
 /// Trades between the source and the relay.
 const CHANNEL_TRADES: usize = 16_384;
-/// How often the status is written at least, and at most.
+/// Longest and shortest time between two writes of the status.
 const STATUS: Duration = Duration::from_secs(1);
 const STATUS_LEAST: Duration = Duration::from_millis(100);
 /// A connection to the stream on which nothing comes for so long, not even a ping, is given up.
 const SILENCE: Duration = Duration::from_mins(1);
 /// A stream that has brought no trade for so long is told, in the health check too.
 const QUIET: Duration = Duration::from_mins(30);
-/// How long what was taken may take to be spooled after a signal: a full disk, or a full spool, would take for ever.
+/// Timeout for spooling received trades after a signal: a full disk, or a full spool, would take for ever.
 const STOP: Duration = Duration::from_secs(2);
 
 /// The longest interval between two reads of the routing overrides, so that one takes effect within a second or so.
 const OVERRIDES_EVERY: Duration = Duration::from_secs(1);
 
-/// What the parts of a run share.
+/// State that the tasks of a run share.
 struct Run {
     relay: Relay<CloudQueue>,
     observer: Arc<Observer>,
     registers: Vec<(String, CloudOverrideStore)>,
     overrides_every: Duration,
-    /// How long a register may take to answer.
+    /// Timeout for an answer of an override store.
     patience: Duration,
 }
 
@@ -170,7 +170,7 @@ impl Run {
                 Err(number) => {
                     stop.store(true, Ordering::Relaxed);
                     feed.abort();
-                    // What was taken goes into the spool; the clouds are not waited for.
+                    // Trades already received go into the spool; the clouds are not waited for.
                     let spooled = async {
                         tokio::select! {
                             _ = &mut relay => {}

@@ -110,7 +110,7 @@ impl Pace {
     }
 }
 
-/// Passes over `skip` trades and sends the others, each when it is due, until there are no more, nobody takes them, or
+/// Passes over `skip` trades and sends the others, each when it is due, until there are no more, the receiver is dropped, or
 /// `stop` is set. Blocks.
 pub(super) fn feed(
     trades: Trades,

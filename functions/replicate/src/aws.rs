@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::now_ms;
 use crate::peer::{GooglePeer, NoPeer};
 
-/// What is left for the answer when a run is cut off.
+/// Time left for the answer when a run is cut off.
 const MARGIN: Duration = Duration::from_secs(1);
 /// In the log.
 const PEER: &str = "gcp";

@@ -45,7 +45,7 @@ impl GooglePeer {
         Ok(Self { bucket, place })
     }
 
-    /// The archive. Nobody is asked for a token before the first request.
+    /// The archive. No token is requested before the first request to it.
     pub async fn connect(&self) -> anyhow::Result<GcsArchive> {
         match &self.place {
             GooglePlace::Emulator { endpoint } => {
@@ -109,7 +109,7 @@ impl AwsPeer {
         Ok(Self { bucket, region: region?, place: AwsPlace::Cloud { audience, role } })
     }
 
-    /// The archive. Nobody is asked for a token before the first request.
+    /// The archive. No token is requested before the first request to it.
     pub async fn connect(&self) -> anyhow::Result<S3Archive> {
         let region = aws_config::Region::new(self.region.clone());
         let loader = config_loader().region(region.clone());

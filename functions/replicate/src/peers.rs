@@ -4,7 +4,7 @@ use pipeline::ports::{Archive, CandleStore, Cursor};
 use pipeline::{Replicate, Report};
 use tokio::time::Instant;
 
-/// Copies from each of several archives what is missing here: one that is away keeps nobody else's trades away.
+/// Copies missing trades from each of several archives: one that is unavailable does not hold up the others.
 #[derive(Debug)]
 pub struct Peers<A, S, P, C> {
     each: Vec<(String, Replicate<A, S, P, C>)>,

@@ -18,12 +18,12 @@ use crate::now_ms;
 use crate::peer::NoPeer;
 use crate::peers::Peers;
 
-/// How the service runs.
+/// Settings of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What the schedule posts to.
+    /// Path that the schedule posts to.
     pub path: String,
-    /// How long a run may take.
+    /// Timeout of a run.
     pub budget: Duration,
 }
 

@@ -39,9 +39,9 @@ pub enum RestError {
     /// The request failed, or the answer is not what it should be.
     #[error("get {url}")]
     Http {
-        /// What was asked.
+        /// The request's URL.
         url: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         cause: reqwest::Error,
     },
@@ -58,9 +58,9 @@ pub enum RestError {
     /// The answer is no list of trades.
     #[error("get {url}")]
     Answer {
-        /// What was asked.
+        /// The request's URL.
         url: String,
-        /// What is wrong with it.
+        /// The parser's error.
         #[source]
         cause: FrameError,
     },

@@ -23,7 +23,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 /// No limit that a test meets.
 const OFTEN: Rate = Rate { most: usize::MAX, window: Duration::from_secs(1) };
 
-/// How a connection of the server ends.
+/// End of a connection of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     /// The TCP connection goes.
@@ -223,7 +223,7 @@ async fn rest(listener: TcpListener, market: Arc<Market>, failing: u64, lacks: f
     }
 }
 
-/// What a run gave.
+/// Events and trades of a run.
 #[derive(Default)]
 struct Heard {
     trades: Vec<SourceTrade>,
