@@ -28,7 +28,7 @@ pub struct Args {
     starts: usize,
 }
 
-/// How long a start may take.
+/// Timeout of a start.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// Measures and prints.

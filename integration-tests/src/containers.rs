@@ -1,5 +1,5 @@
 //! The clouds as containers: the same emulators as in [`crate::processes`], each with a network card of its own, so that
-//! one can be killed, paused, and cut off from everybody.
+//! one can be killed, paused, and cut off from the network.
 //!
 //! - [`images`] finds the images, and makes those that no registry can give.
 //! - [`Program`] is what an image holds, and how it is started.
@@ -39,7 +39,7 @@ pub use program::Program;
 
 use node::Node;
 
-/// What containers call the host.
+/// Host name of the host in containers.
 const HOST: &str = "host.docker.internal";
 const NETWORK: Duration = Duration::from_secs(30);
 /// In the container of ministack, which has Python and little else: kills one function, and says which.
@@ -53,7 +53,7 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
     except OSError:
         pass";
 
-/// What to start the clouds with.
+/// Settings of the clouds' emulators.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Of the emulators, as [`Images::find`] gives them.
@@ -82,7 +82,7 @@ impl Options {
     }
 }
 
-/// What all containers of a run have in common.
+/// Settings that all containers of a run share.
 #[derive(Debug)]
 struct Run {
     /// Names the network, and is the label by which everything is found.
@@ -92,7 +92,7 @@ struct Run {
     /// The host, as the network has it.
     gateway: IpAddr,
     region: String,
-    /// Where AWS functions find AWS, if not at the emulator.
+    /// Endpoint of AWS for AWS functions, if not the emulator's own.
     endpoint_for_functions: Option<String>,
 }
 
@@ -164,31 +164,31 @@ impl Containers {
         Ok(Self { nodes, forwards, run, images, reaper })
     }
 
-    /// Where AWS is, for the host.
+    /// URL of AWS, for the host.
     #[must_use]
     pub fn aws_endpoint(&self) -> &str {
         self.endpoint(Emulator::Aws)
     }
 
-    /// Where Pub/Sub is, for the host.
+    /// URL of Pub/Sub, for the host.
     #[must_use]
     pub fn pubsub_endpoint(&self) -> &str {
         self.endpoint(Emulator::PubSub)
     }
 
-    /// Where Firestore is, for the host.
+    /// URL of Firestore, for the host.
     #[must_use]
     pub fn firestore_endpoint(&self) -> &str {
         self.endpoint(Emulator::Firestore)
     }
 
-    /// Where Cloud Storage is, for the host.
+    /// URL of Cloud Storage, for the host.
     #[must_use]
     pub fn gcs_endpoint(&self) -> &str {
         self.endpoint(Emulator::Storage)
     }
 
-    /// Where an emulator is, for the host: `http://127.0.0.1:PORT`.
+    /// URL of an emulator, for the host: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self, emulator: Emulator) -> &str {
         self.node(emulator).endpoint()
@@ -234,7 +234,7 @@ impl Containers {
         &self.run.id
     }
 
-    /// Whether a fault can be had with these images.
+    /// True if a fault can be injected with these images.
     #[must_use]
     pub fn supports(&self, fault: Fault) -> bool {
         self.images.supports(fault)
@@ -264,7 +264,7 @@ impl Containers {
         Ok(())
     }
 
-    /// Takes its network card away: its port refuses, and it reaches nobody. It goes on running, data and all.
+    /// Takes its network card away: its port refuses, and it reaches nothing. It goes on running and keeps its data.
     pub async fn disconnect(&self, emulator: Emulator) -> Result<(), ContainersError> {
         let name = self.container(emulator);
         docker(&["network", "disconnect", &self.run.id, name], NETWORK).await?;

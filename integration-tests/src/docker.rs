@@ -26,10 +26,10 @@ const ENGINE_VARIABLES: [&str; 7] = [
     "DOCKER_HOST",
     "DOCKER_TLS_VERIFY",
 ];
-/// How long the engine may take for one answer.
+/// Timeout for one answer of the engine.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 const PULL: Duration = Duration::from_mins(5);
-/// What the engine says of a thing that is gone, or about to be by its own `--rm`.
+/// Messages of the engine about an object that is gone, or about to be by its own `--rm`.
 const GONE: [&str; 5] =
     ["No such container", "already in progress", "No such network", "not found", "No such image"];
 
@@ -44,7 +44,7 @@ pub enum DockerError {
         "docker {action}: no answer within {limit_s} s; is its engine running? `docker version` says"
     )]
     TooSlow {
-        /// What it was to do.
+        /// The engine's operation.
         action: String,
         /// The bound.
         limit_s: u64,
@@ -52,15 +52,15 @@ pub enum DockerError {
     /// The engine refused.
     #[error("docker {action}: {problem}")]
     Refused {
-        /// What it was to do.
+        /// The engine's operation.
         action: String,
-        /// What it said.
+        /// The engine's message.
         problem: String,
     },
 }
 
 impl DockerError {
-    /// Whether what was to be removed or looked at is not there.
+    /// True if the object to be removed or inspected does not exist.
     fn is_gone(&self) -> bool {
         matches!(self, Self::Refused { problem, .. } if GONE.iter().any(|gone| problem.contains(gone)))
     }
@@ -82,7 +82,7 @@ pub(crate) async fn docker(words: &[&str], limit: Duration) -> Result<String, Do
     Err(DockerError::Refused { action: action(), problem })
 }
 
-/// Whether the engine answers; its version.
+/// The engine's version, if it answers.
 pub async fn version() -> Result<String, DockerError> {
     let said = docker(&["version", "--format", "{{.Server.Version}}"], ANSWER).await?;
     Ok(said.trim().to_owned())
@@ -149,7 +149,7 @@ pub(crate) async fn remove_container(id: &str) -> Result<(), DockerError> {
     Kind::Container.remove(id).await
 }
 
-/// What bears labels.
+/// Kinds of objects that bear labels.
 #[derive(Clone, Copy)]
 enum Kind {
     Container,
@@ -216,7 +216,7 @@ impl Holder {
         Some(Self { namespace: namespace.into(), pid: pid.parse().ok()?, started: started.into() })
     }
 
-    /// Of a process elsewhere, in a container that shares the engine, nobody here knows.
+    /// The state of a process elsewhere, in a container that shares the engine, is unknown here.
     fn is_dead(&self) -> bool {
         namespace().is_ok_and(|own| own == self.namespace)
             && started(self.pid).as_ref() != Some(&self.started)

@@ -278,7 +278,7 @@ async fn one(
     })
 }
 
-/// Whatever happened to the run, nothing stays thrown.
+/// Undoes every switch, whatever happened to the run.
 async fn give_back(site: &DeployContext, checkout: &Checkout, progress: &Progress) {
     progress.now("giving back what was taken away; this is not to be interrupted");
     let environment = &site.settings.project.environment;

@@ -91,7 +91,7 @@ pub fn up(args: &args::Up, checkout: &Checkout) -> Result<(), Failure> {
 
 fn start(enforces_policies: bool, checkout: &Checkout, files: &Files) -> Result<Running, Failure> {
     let progress = Progress::default();
-    // Fetches what is missing while somebody looks.
+    // Fetches missing tools with visible progress.
     tools(&progress).map_err(Failure::MissingPrerequisite)?;
     fs::create_dir_all(&files.dir).context("create the folder of the local clouds")?;
     let log = File::create(files.log()).context("create the log of the local clouds")?;
@@ -186,7 +186,7 @@ pub fn serve(args: &Serve, checkout: &Checkout) -> Result<(), Failure> {
     })
 }
 
-/// Whether the process is there and is not a zombie that nobody has waited for.
+/// True if the process exists and is not a zombie.
 fn is_alive(pid: i32) -> bool {
     let there = kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH);
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

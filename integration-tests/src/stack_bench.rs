@@ -47,9 +47,9 @@ pub struct Args {
     json: bool,
 }
 
-/// How long the emulators may take to start.
+/// Timeout for the emulators' start.
 const START_LIMIT: Duration = Duration::from_secs(90);
-/// How long one command may take.
+/// Timeout of one command.
 const COMMAND_LIMIT: Duration = Duration::from_mins(5);
 const POLL: Duration = Duration::from_millis(50);
 const NO_INIT: &str = "get the provider hashicorp/aws; where no registry can be asked, `TWINCLOUD_TERRAFORM__PLUGIN_DIR` \
@@ -62,7 +62,7 @@ pub fn run(args: &Args, checkout: &Checkout) -> Result<(), Failure> {
     }
     let settings = checkout.settings(&[]).map_err(Failure::usage)?;
     let progress = Progress::default();
-    // Fetches what is missing while somebody looks.
+    // Fetches missing tools with visible progress.
     tools(&progress).map_err(Failure::MissingPrerequisite)?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     let measured = measure(args, checkout, &settings, &progress);

@@ -33,7 +33,7 @@ impl Alone {
         Ok(Self { node, run, reaper })
     }
 
-    /// Where it is, for the host: `http://127.0.0.1:PORT`.
+    /// Its URL for the host: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.node.endpoint()

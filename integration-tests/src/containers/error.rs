@@ -17,16 +17,16 @@ pub enum ContainersError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// The engine did not do it.
     #[error(transparent)]
     Docker(#[from] DockerError),
-    /// Nobody would know whose the containers are.
+    /// The containers could not be labelled with their owner.
     #[error("find out who this process is: {0}")]
     Holder(std::io::Error),
-    /// What removes the containers when this process has died can't be started.
+    /// The reaper, which removes the containers when this process has died, can't be started.
     #[error(transparent)]
     Reaper(#[from] SuperviseError),
     /// The network has no address for the host.
@@ -42,9 +42,9 @@ pub enum ContainersError {
     Expose {
         /// The port.
         port: u16,
-        /// Where containers see the host.
+        /// The host's address, as containers see it.
         address: IpAddr,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// No port is free.
@@ -57,7 +57,7 @@ pub enum ContainersError {
         name: String,
         /// Its image.
         image: String,
-        /// What the engine said.
+        /// The engine's error.
         source: Box<TestcontainersError>,
     },
     /// A container ended, or did not answer, before it was ready.
@@ -67,11 +67,11 @@ pub enum ContainersError {
         name: String,
         /// Its image.
         image: String,
-        /// What happened.
+        /// The problem.
         problem: String,
         /// Its log.
         log: PathBuf,
-        /// What it said last.
+        /// The last lines of its log.
         log_tail: String,
     },
     /// The images have not what the fault needs.

@@ -57,7 +57,7 @@ impl Unsupported {
 }
 
 impl Images {
-    /// Whether a fault can be had with these images.
+    /// True if a fault can be injected with these images.
     #[must_use]
     pub fn supports(&self, fault: Fault) -> bool {
         match fault {

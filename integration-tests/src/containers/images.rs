@@ -70,7 +70,7 @@ pub enum ImagesError {
     NoImage {
         /// For what.
         emulator: Emulator,
-        /// What the engine said.
+        /// The engine's error.
         why: DockerError,
     },
     /// The settings name the image that was made here of `LocalStack`'s code.
@@ -82,7 +82,7 @@ pub enum ImagesError {
         /// The image.
         reference: String,
     },
-    /// Nobody has made the image of `LocalStack`'s code.
+    /// The image of `LocalStack`'s code has not been built.
     #[error(
         "no image {LOCALSTACK_CODE}: `cargo xtask images build --only localstack` makes it (as root, with debootstrap)"
     )]
@@ -212,7 +212,7 @@ async fn first(
     Ok(reference.to_owned())
 }
 
-/// Whether the engine has this image, of those that are made here.
+/// True if the engine has this image, of those that are made here.
 async fn is_here(reference: &str) -> Result<bool, ImagesError> {
     let label = docker::image_label(reference, IMAGE).await.map_err(ImagesError::Engine)?;
     Ok(label.is_some())

@@ -24,10 +24,10 @@ use crate::processes::supervised::tail;
 const READY: Duration = Duration::from_mins(2);
 const PROBE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_millis(25);
-/// How often a start that lost its port to someone else is tried on another, or on the same one after a pause.
+/// Attempts of a start that lost its port to another process, on another one or on the same one after a pause.
 const PORT_ATTEMPTS: usize = 5;
 const PORT_PAUSE: Duration = Duration::from_millis(300);
-/// What engines say when the port is taken.
+/// Messages of engines when the port is taken.
 const PORT_TAKEN: [&str; 2] = ["port is already allocated", "address already in use"];
 
 /// One emulator of the run.

@@ -3,7 +3,7 @@
 use super::{HOST, Run};
 use crate::processes::emulators::{fake_gcs, firestore, ministack, pubsub};
 
-/// What an image holds.
+/// The program in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// `LocalStack`, for AWS.
@@ -24,7 +24,7 @@ pub enum Program {
     FakeGcsServer,
 }
 
-/// Where a container listens: it has a network of its own.
+/// The address that a container listens on: it has a network of its own.
 const ANYBODY: &str = "0.0.0.0";
 /// The variable by which a user's token reaches a `LocalStack` that wants one.
 const AUTH_TOKEN: &str = "LOCALSTACK_AUTH_TOKEN";

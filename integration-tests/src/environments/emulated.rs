@@ -2,7 +2,7 @@
 //! deployed.
 //!
 //! The targets `processes` and `containers` are the same but for where the emulators are ([`Backend`]). Google's services,
-//! the producer and the proxies between everybody are processes of this machine in both.
+//! the producer and the proxies are processes of this machine in both.
 
 mod aws;
 mod backend;
@@ -44,7 +44,7 @@ pub struct Emulated {
     pub aws: AwsCloud,
     /// Google Cloud as the harness sees it.
     pub gcp: GcpCloud,
-    /// The links between everybody and every service.
+    /// The links between every client and every service.
     pub network: Network,
     emulators: Emulators,
     /// None while Google Cloud is dead.
@@ -52,27 +52,27 @@ pub struct Emulated {
     place: Place,
 }
 
-/// What to deploy, and where.
+/// Settings of a deployment on emulators.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// What the emulators are made of.
+    /// The emulators' backend: processes or containers.
     pub backend: Backend,
     /// The program that has the subcommand `guard`.
     pub guard: GuardProgram,
-    /// Where the run's files go.
+    /// Folder of the run's files.
     pub run_dir: PathBuf,
-    /// Where `cargo xtask build` left the artifacts.
+    /// Folder of the artifacts of `cargo xtask build`.
     pub artifacts: PathBuf,
     /// Names and sizes.
     pub settings: Settings,
     /// The image that the Cloud Run service is a container of; `None`: the packed program itself.
     pub gcp_image: Option<ImageReference>,
-    /// Proxies between everybody and every service, so that clouds can be lost and links be broken. `None`: everybody
+    /// Proxies between clients and services, so that clouds can be lost and links be broken. `None`: each client
     /// uses the services directly.
     pub proxies: Option<Proxies>,
 }
 
-/// How proxies are made.
+/// Settings of the proxies.
 #[derive(Clone, Copy, Debug)]
 pub struct Proxies {
     /// What they read.

@@ -19,7 +19,7 @@ use cli::Failure;
 pub const NAME: &str = "restore-watchdog";
 /// How long giving back may take: changes of a mapping take minutes.
 const GRACE: Duration = Duration::from_mins(15);
-/// What the killed run asked for last has been answered by then.
+/// Time after which the killed run's last request has been answered.
 const SETTLE: Duration = Duration::from_secs(1);
 /// The pause between two looks for the file.
 const POLL: Duration = Duration::from_millis(10);

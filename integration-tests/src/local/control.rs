@@ -18,7 +18,7 @@ use crate::processes::emulators::Launch;
 /// The control plane of local services and jobs. Dropping it ends what it runs, in the background.
 #[derive(Debug)]
 pub struct Control {
-    /// Its URL. The path is a secret: whoever knows it may run any program as this user.
+    /// Its URL. The path is a secret: it allows running any program as this user.
     pub endpoint: String,
     shared: Arc<Shared>,
     stop: oneshot::Sender<()>,

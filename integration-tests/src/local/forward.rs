@@ -77,7 +77,7 @@ async fn accept(listener: TcpListener, targets: watch::Receiver<u16>) {
         };
         let target = *targets.borrow();
         connections.spawn(async move {
-            // A service that is being restarted refuses, and so does this: whoever called tries again.
+            // A service that is being restarted refuses, and so does this: the caller tries again.
             if let Ok(mut to) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await {
                 let _ = copy_bidirectional(&mut from, &mut to).await;
             }

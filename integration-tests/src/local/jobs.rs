@@ -16,7 +16,7 @@ const JOBS_MAX: usize = 16;
 const PERIOD_S_MAX: u32 = 24 * 60 * 60;
 /// Longest run; Cloud Scheduler waits half an hour at most.
 const RUN_TIMEOUT: Duration = Duration::from_mins(30);
-/// What is kept of an answer.
+/// Bytes of an answer that are kept.
 const ANSWER_BYTES: usize = 4 * 1024;
 
 #[derive(Debug)]

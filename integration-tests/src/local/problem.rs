@@ -9,7 +9,7 @@ pub(super) struct Problem {
     pub(super) error: String,
 }
 
-/// What was asked for isn't right.
+/// A bad request.
 pub(super) fn bad(error: impl Into<String>) -> Problem {
     Problem { status: StatusCode::BAD_REQUEST, error: error.into() }
 }

@@ -30,7 +30,7 @@ pub(super) struct Services {
     /// Copies of binaries, so that a build doesn't pull them away.
     folder: PathBuf,
     running: Mutex<BTreeMap<String, Entry>>,
-    /// One change at a time; whoever reads doesn't wait.
+    /// Allows one change at a time; readers don't wait.
     changing: tokio::sync::Mutex<()>,
 }
 

@@ -17,7 +17,7 @@ use crate::run::interrupted;
 
 /// Between SIGTERM and SIGKILL of a container, in seconds; the holder's own grace is longer.
 const GRACE_S: &str = "2";
-/// What the guard grants the holder.
+/// Time between SIGTERM and SIGKILL for the holder.
 pub(crate) const HOLDER_GRACE: Duration = Duration::from_secs(15);
 /// The exit code where the engine can't be run, as a shell has it.
 const CANNOT_START: u8 = 127;

@@ -17,7 +17,7 @@ use super::supervised::{GuardProgram, OnEvent, SuperviseError, Supervised};
 
 pub use start::StartError;
 
-/// What every process of a run is started with.
+/// Settings that all processes of a run share.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The program that has the subcommand `guard`.
@@ -28,10 +28,10 @@ pub struct Launch {
     pub on_event: OnEvent,
 }
 
-/// What every emulator is started with.
+/// Settings that all emulators share.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Where the programs are.
+    /// Paths of the programs.
     pub tools: Tools,
     /// As every process.
     pub launch: Launch,

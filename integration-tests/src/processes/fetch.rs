@@ -20,7 +20,7 @@ pub use unpack::UnpackError;
 
 const LOCK: Duration = Duration::from_mins(20);
 
-/// How far it is.
+/// Progress of fetching the tools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
     /// Something begins.
@@ -29,9 +29,9 @@ pub enum Progress {
     Bytes {
         /// The file.
         what: String,
-        /// How much is there.
+        /// Bytes so far.
         done: u64,
-        /// How much it will be.
+        /// Bytes in total.
         total: u64,
     },
 }
@@ -46,7 +46,7 @@ impl OnProgress {
         Self(Arc::new(callback))
     }
 
-    /// Tells nobody.
+    /// Ignores all events.
     #[must_use]
     pub fn ignore() -> Self {
         Self::new(|_| ())
@@ -82,7 +82,7 @@ pub enum FetchError {
     /// A download failed.
     #[error("{cause}\n{what_to_do}")]
     Download {
-        /// What went wrong.
+        /// The download's error.
         cause: DownloadError,
         /// Other ways to get the thing.
         what_to_do: String,

@@ -25,12 +25,12 @@ const USAGE: &str = "usage: harness guard [--grace-ms N] [--report] -- PROGRAM A
 const GRACE_MS: u64 = 2_000;
 const USAGE_EXIT: u8 = 2;
 
-/// What the guard is to do.
+/// Arguments of the guard.
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
-    /// How long the program has between SIGTERM and SIGKILL.
+    /// Time between SIGTERM and SIGKILL.
     grace: Duration,
-    /// Whether to write `pid` and `exit` lines.
+    /// True to write `pid` and `exit` lines.
     report: bool,
     /// In the second stage: the guard that started it, and is to be this process's parent.
     inside: Option<i32>,

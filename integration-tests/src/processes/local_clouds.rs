@@ -11,7 +11,7 @@ use super::supervised::{GuardProgram, OnEvent, SuperviseError};
 use crate::emulator::Emulator;
 use crate::history::CloudId;
 
-/// What to start the clouds with.
+/// Settings of the clouds' emulators.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where the programs are, as [`super::fetch::tools`] gives it.
@@ -64,7 +64,7 @@ pub enum LocalCloudsError {
     RunDir {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// An emulator did not become ready.
@@ -134,31 +134,31 @@ impl LocalClouds {
         Ok(Self { ministack, pubsub, firestore, fake_gcs, options: options.clone() })
     }
 
-    /// Where an emulator is: `http://127.0.0.1:PORT`.
+    /// URL of an emulator: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn endpoint(&self, emulator: Emulator) -> &str {
         &self.running(emulator).endpoint
     }
 
-    /// Where AWS is.
+    /// URL of AWS.
     #[must_use]
     pub fn aws_endpoint(&self) -> &str {
         &self.ministack.endpoint
     }
 
-    /// Where Pub/Sub is.
+    /// URL of Pub/Sub.
     #[must_use]
     pub fn pubsub_endpoint(&self) -> &str {
         &self.pubsub.endpoint
     }
 
-    /// Where Firestore is.
+    /// URL of Firestore.
     #[must_use]
     pub fn firestore_endpoint(&self) -> &str {
         &self.firestore.endpoint
     }
 
-    /// Where Cloud Storage is.
+    /// URL of Cloud Storage.
     #[must_use]
     pub fn gcs_endpoint(&self) -> &str {
         &self.fake_gcs.endpoint

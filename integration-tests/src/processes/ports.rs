@@ -9,7 +9,7 @@ const ATTEMPTS: usize = 64;
 
 static HANDED_OUT: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A port on 127.0.0.1 that nobody listens on now, and that this process hasn't been given before.
+/// A port on 127.0.0.1 that no process listens on now, and that this process hasn't been given before.
 ///
 /// Someone else may take it before its user does: a start must be ready to try another.
 pub fn free() -> io::Result<u16> {
@@ -27,7 +27,7 @@ pub fn free() -> io::Result<u16> {
     Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no fresh port on 127.0.0.1"))
 }
 
-/// Whether the process `pid` itself listens on `port`, on any address.
+/// True if the process `pid` itself listens on `port`, on any address.
 ///
 /// A probe that only asks the port may be answered by a stranger who took it first.
 #[must_use]

@@ -25,7 +25,7 @@ pub enum Exit {
     Code(u8),
     /// By this signal.
     Signal(u8),
-    /// Nobody knows: its guard has vanished.
+    /// Unknown: its guard has vanished.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// Where a process is in its life.
+/// State of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// The guard has been started, and has not named the process yet.
@@ -51,7 +51,7 @@ pub enum State {
     },
     /// It has ended, and will be started again.
     Restarting {
-        /// How it ended.
+        /// Its exit.
         last: Exit,
     },
     /// It has ended for good.
@@ -69,9 +69,9 @@ pub enum SuperviseError {
     System {
         /// The process.
         name: String,
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// It did not get there within the bound.
@@ -79,11 +79,11 @@ pub enum SuperviseError {
     TooSlow {
         /// The process.
         name: String,
-        /// What it was to do.
+        /// The state that it did not reach, as a verb.
         what: &'static str,
         /// The bound.
         limit_ms: u128,
-        /// What it said last.
+        /// The last lines of its log.
         log_tail: String,
     },
     /// It has ended already.
@@ -93,7 +93,7 @@ pub enum SuperviseError {
         name: String,
         /// How.
         exit: Exit,
-        /// What it said last.
+        /// The last lines of its log.
         log_tail: String,
     },
 }
@@ -109,7 +109,7 @@ pub struct Supervised {
     restarts: watch::Receiver<u32>,
 }
 
-/// What the handle asks of its actor.
+/// Requests of the handle to its actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Command {
     Kill,
@@ -146,7 +146,7 @@ impl Supervised {
         &self.log
     }
 
-    /// Where it is in its life.
+    /// Its current state.
     #[must_use]
     pub fn state(&self) -> State {
         *self.state.borrow()
@@ -161,13 +161,13 @@ impl Supervised {
         }
     }
 
-    /// How often it has been restarted.
+    /// Number of restarts so far.
     #[must_use]
     pub fn restarts(&self) -> u32 {
         *self.restarts.borrow()
     }
 
-    /// How it ended, if it has ended for good.
+    /// Its exit, if it has ended for good.
     #[must_use]
     pub fn exited(&self) -> Option<Exit> {
         match self.state() {

@@ -8,7 +8,7 @@ use infra::render::STACK_TEMPLATE;
 use super::report::resources;
 use super::terraform::CONFIGURATION;
 
-/// What each type of the template is in Terraform, where some are split up.
+/// The Terraform types of each type of the template; some are split up.
 const KINDS: [(&str, &[&str]); 16] = [
     ("AWS::SQS::Queue", &["aws_sqs_queue"]),
     ("AWS::SQS::QueuePolicy", &["aws_sqs_queue_policy"]),

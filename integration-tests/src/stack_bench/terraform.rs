@@ -24,7 +24,7 @@ pub(super) struct Terraform {
     endpoint: String,
 }
 
-/// What an apply came to.
+/// Result of an apply.
 pub(super) struct Applied {
     pub(super) took: Duration,
     pub(super) resources: usize,

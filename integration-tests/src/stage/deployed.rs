@@ -59,15 +59,15 @@ pub struct DeployedClouds<'a> {
 /// How long things take.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How long a scenario waits for what it is to see.
+    /// Timeout of a scenario's wait for an event.
     pub timeout: Duration,
     /// A cloud that gets nothing new for so long gets nothing more: longer than copying takes to come round.
     pub stall: Duration,
-    /// How long a cloud stays away once it is seen to be away.
+    /// Time that a cloud stays unavailable once it is seen to be.
     pub away: Duration,
-    /// How long nothing must have come out of the functions for them to be away: longer than any one takes.
+    /// Time without any effect of the functions after which they count as away: longer than any one of them takes.
     pub quiet: Duration,
-    /// How often both archives are listed, in the end.
+    /// Interval between two listings of both archives, in the end.
     pub compare: Duration,
 }
 
@@ -78,7 +78,7 @@ impl DeployedClouds<'_> {
         Box::pin(game_day::throw(self.site, self.record, |_| {})).await
     }
 
-    /// Undoes what was thrown. False: no record is there, so there is nothing to undo.
+    /// Undoes the switches. False: there is no record, so there is nothing to undo.
     async fn heal(&self) -> anyhow::Result<bool> {
         let DeployContext { checkout, settings, .. } = self.site;
         let environment = &settings.project.environment;
@@ -136,12 +136,12 @@ impl Clouds for DeployedClouds<'_> {
     }
 }
 
-/// What a run on deployed clouds is made of.
+/// Settings of a run on deployed clouds.
 #[derive(Clone, Debug)]
 pub struct Play {
     /// The program that has the subcommand `guard`.
     pub guard: GuardProgram,
-    /// Where the run's files go.
+    /// Folder of the run's files.
     pub run_dir: PathBuf,
     /// The load.
     pub workload: Arc<Workload>,

@@ -17,7 +17,7 @@ use crate::history::{Event, History};
 use crate::processes::supervised::{Exit, GuardProgram, Spec, Supervised};
 use crate::workload::Workload;
 
-/// How often its events are looked for.
+/// Interval between looks at its events.
 const POLL: Duration = Duration::from_millis(5);
 
 /// What to start.
@@ -38,7 +38,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Where the program is, next to this one.
+    /// Path of the program, next to this one.
     pub(super) fn own_program() -> anyhow::Result<PathBuf> {
         let own = std::env::current_exe().context("find this program")?;
         Ok(own.with_file_name("producer"))
@@ -110,7 +110,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Whether it has ended.
+    /// True if it has ended.
     #[must_use]
     pub(super) fn has_ended(&self) -> bool {
         self.process.exited().is_some()

@@ -41,7 +41,7 @@ pub(super) const NAME: &str = "twincloud/base:bookworm";
 /// Debian's keys, on Debian and where its package of that name is.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const MIRROR: &str = "http://deb.debian.org/debian";
-/// What nobody reads in a container.
+/// Paths that are of no use in a container.
 const LEFT_OUT: [&str; 5] = [
     "./var/cache/apt",
     "./var/lib/apt/lists",
@@ -49,7 +49,7 @@ const LEFT_OUT: [&str; 5] = [
     "./usr/share/man",
     "./usr/share/locale",
 ];
-/// debootstrap undoes its mounts when it is told to end.
+/// debootstrap undoes its mounts on SIGTERM.
 const GRACE: Duration = Duration::from_secs(15);
 const TAIL_LINES: usize = 15;
 
@@ -85,7 +85,7 @@ impl Debian {
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(debootstrap);
         command.args(self.words(&keyring, &root.path, &mirror(env)));
-        // Nobody needs what a crash in the middle would leave, so dpkg need not wait for the disk after each file.
+        // The remains of a crash are never used, so dpkg need not wait for the disk after each file.
         command.env("DPKG_FORCE", "unsafe-io");
         run(command, image, progress).await
     }
@@ -192,7 +192,7 @@ async fn run(mut command: Command, image: &str, progress: &Progress) -> Result<(
     )))
 }
 
-/// Whether debootstrap says what it does now, and not with which of the hundreds of packages.
+/// True for debootstrap's lines about a step, and not about one of the hundreds of packages.
 fn is_step(line: &str) -> bool {
     line.ends_with("...") && line.split(' ').count() > 3
 }

@@ -63,7 +63,7 @@ async fn late_interrupt() -> anyhow::Result<()> {
 struct Made {
     reference: &'static str,
     inputs: String,
-    /// Whether it was made now.
+    /// True if it was made now.
     new: bool,
 }
 
@@ -149,7 +149,7 @@ async fn build_localstack(
     Ok(Some(Made { reference: LOCALSTACK_CODE, inputs, new }))
 }
 
-/// Whether there is no such image, or one that was made of something else.
+/// True if there is no such image, or one that was made of other inputs.
 async fn is_missing(reference: &str, inputs: &String) -> Result<bool, Failure> {
     let there = docker::image_label(reference, INPUTS).await;
     Ok(there.map_err(|error| Failure::MissingPrerequisite(error.into()))?.as_ref() != Some(inputs))
@@ -163,13 +163,13 @@ async fn ensure_base(env: &Env, cache: &Cache, progress: &Progress) -> Result<()
     base::make(env, cache, progress).await
 }
 
-/// How one image is made.
+/// Inputs of one image's build.
 struct Recipe {
     image: EmulatorImage,
     reference: &'static str,
-    /// Whether it stands on the base; else on nothing.
+    /// True if it is built on the base image; else from scratch.
     on_base: bool,
-    /// What is done with the content, besides where it stands.
+    /// The Dockerfile's instructions for the content, apart from its location.
     dockerfile: String,
     content: Content,
 }

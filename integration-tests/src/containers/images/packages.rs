@@ -10,15 +10,15 @@ use super::base::Debian;
 /// The kinds of packages that run on the bases, newest first.
 const WHEELS: [&str; 4] = ["manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux2014"];
 
-/// What to install: each package pinned by hash, as pip reads it.
+/// Packages to install: each pinned by hash, as pip reads it.
 pub(super) struct Packages {
     pub(super) requirements: &'static str,
-    /// What there is as source alone, to be built by the setuptools among the others. It must be pure Python.
+    /// Packages published as source alone, to be built by the setuptools among the others. They must be pure Python.
     pub(super) sources: Option<&'static str>,
 }
 
 impl Packages {
-    /// What they are made of, for a hash.
+    /// Their inputs, for a hash.
     pub(super) fn inputs(&self) -> String {
         [self.requirements, self.sources.unwrap_or_default()].concat()
     }
@@ -45,7 +45,7 @@ impl Packages {
         let Some(sources) = self.sources else { return Ok(()) };
         std::fs::write(&pinned, sources).context("write the requirements")?;
         let mut pip = self::pip(python, &pinned, target);
-        // Isolated, a build would fetch a setuptools that nobody has pinned.
+        // Isolated, a build would fetch a setuptools that is not pinned.
         pip.args(["--no-binary=:all:", "--no-build-isolation"]).env("PYTHONPATH", target);
         run(pip).await
     }

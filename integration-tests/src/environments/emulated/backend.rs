@@ -1,4 +1,4 @@
-//! Where the emulators are: processes of this machine, or containers of its engine. Nobody else needs to know.
+//! The emulators' backend: processes of this machine, or containers of its engine. Only this module knows which.
 
 use anyhow::Context as _;
 use args::{AwsEmulator, Target};
@@ -15,7 +15,7 @@ use crate::history::CloudId;
 use crate::processes::emulators::{Launch, ministack};
 use crate::processes::{self, LocalClouds};
 
-/// What the emulators are made of.
+/// The emulators' backend: processes or containers.
 #[derive(Clone, Debug)]
 pub enum Backend {
     /// Programs of this machine.
@@ -62,7 +62,7 @@ impl Backend {
         }
     }
 
-    /// Whether a fault can be had, as an error.
+    /// Refuses a fault that the backend can't inject.
     pub fn require(&self, fault: Fault) -> Result<(), Failure> {
         match self {
             Self::Processes(_) => Ok(()),

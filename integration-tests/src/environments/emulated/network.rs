@@ -1,4 +1,4 @@
-//! The network between everybody and every service: who sees which service where, and links that can be broken.
+//! The network between clients and services: the endpoint of each service for each client, and links that can be broken.
 //!
 //! Each link is a proxy of its own, so that one can be cut while the others work: Google's functions lose sight of AWS's
 //! archive, and the producer does not.
@@ -13,10 +13,10 @@ use fault_proxy::{Fault, FaultEventKind, FaultId, Level, OnEvent, Proxy};
 use crate::fault::Fault as RunFault;
 use crate::history::{CloudId, Event, History};
 
-/// Nobody listens there: where links lead before a service is started.
+/// An address without a listener: links lead there before a service is started.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// Who uses a service.
+/// A client of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Client {
     /// The harness: it sends poison, starts replicate and reads what is there. Its links are never broken.
@@ -32,14 +32,14 @@ pub enum Client {
 }
 
 impl Client {
-    /// Whether it is where the emulators are: one of them, or functions that one of them runs.
+    /// True if it runs beside the emulators: one of them, or functions that one of them runs.
     #[must_use]
     pub fn is_among_emulators(self) -> bool {
         matches!(self, Self::Aws | Self::PubSub)
     }
 }
 
-/// What is used.
+/// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     /// All of AWS: one endpoint.
@@ -91,7 +91,7 @@ pub const LINKS: [Link; 14] = [
 /// The links.
 #[derive(Debug)]
 pub struct Network {
-    /// None: everybody uses the services directly, and no link can be broken.
+    /// None: clients use the services directly, and no link can be broken.
     proxies: Option<BTreeMap<Link, Proxy>>,
     direct: BTreeMap<Service, String>,
     /// The proxies' addresses for those who have another loopback.
@@ -110,7 +110,7 @@ struct Names {
 }
 
 impl Network {
-    /// Everybody uses the services directly.
+    /// A network without proxies: clients use the services directly.
     #[must_use]
     pub fn direct() -> Self {
         Self {
@@ -168,7 +168,7 @@ impl Network {
         self.from_elsewhere.insert(link, endpoint);
     }
 
-    /// Where `viewer` sees `service`; without proxies, nowhere before it is started.
+    /// Endpoint of `service` for `viewer`; without proxies, none before it is started.
     #[must_use]
     pub fn endpoint(&self, viewer: Client, service: Service) -> String {
         let link = (viewer, service);
@@ -182,7 +182,7 @@ impl Network {
         )
     }
 
-    /// Whether links can be broken.
+    /// True if links can be broken.
     #[must_use]
     pub fn is_breakable(&self) -> bool {
         self.proxies.is_some()
@@ -219,7 +219,7 @@ impl Network {
         }
     }
 
-    /// Whether faults have hit something in every cloud that they are to hit.
+    /// True if faults have hit something in every cloud that they are to hit.
     #[must_use]
     pub fn has_fired(&self, broken: &Broken) -> bool {
         let fired = broken.links.iter().filter(|(link, id)| {

@@ -12,10 +12,10 @@ use tokio::time::sleep;
 
 use crate::history::{CloudId, Event, History};
 
-/// How long a run may take.
+/// Timeout of a run.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// What starts both functions.
+/// Starter of both functions.
 #[derive(Clone, Debug)]
 pub struct Replication {
     lambda: aws_sdk_lambda::Client,
@@ -25,7 +25,7 @@ pub struct Replication {
     history: History,
 }
 
-/// What a run said; see `pipeline::replicate::Report`.
+/// Report of a run; see `pipeline::replicate::Report`.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Copied {
     /// Objects that are here now because of the run.
@@ -34,9 +34,9 @@ pub struct Copied {
     pub trades: u64,
     /// Which ones, by symbol.
     pub ids: BTreeMap<String, Vec<(u64, u64)>>,
-    /// Whether the run has compared everything, and all of it is here.
+    /// True if the run has compared everything, and all of it is here.
     pub complete: bool,
-    /// How long it took.
+    /// Its duration.
     pub took_ms: u64,
 }
 

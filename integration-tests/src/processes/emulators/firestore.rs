@@ -6,12 +6,12 @@ use super::{Context, Running, StartError, java};
 /// Its name, in logs and errors.
 pub const NAME: &str = "firestore";
 
-/// What of the jar is started.
+/// The jar's main class.
 pub(crate) const MAIN_CLASS: &str = "com.google.cloud.datastore.emulator.firestore.CloudFirestore";
 /// Answers 200 once it is ready.
 pub(crate) const READY_PATH: &str = "/";
 
-/// What it is told.
+/// Its command-line arguments.
 pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
     let port = port.to_string();
     ["--host", host, "--port", &port, "--database-mode", "firestore-native"]

@@ -7,14 +7,14 @@ use crate::processes::supervised::Spec;
 /// Its name, in logs and errors.
 pub const NAME: &str = "ministack";
 
-/// What a run may choose.
+/// Options of the emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The region of what is asked for without naming one.
     pub region: String,
     /// Where its Lambda functions find AWS. `None`: at ministack itself.
     pub endpoint_for_functions: Option<String>,
-    /// Whether it keeps to roles and policies.
+    /// True if it enforces roles and policies.
     pub enforces_policies: bool,
 }
 

@@ -9,7 +9,7 @@ pub const NAME: &str = "pubsub";
 /// Answers 200 once it is ready.
 pub(crate) const READY_PATH: &str = "/";
 
-/// What the jar is told.
+/// Command-line arguments of the jar.
 pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
     vec![format!("--host={host}"), format!("--port={port}")]
 }

@@ -12,7 +12,7 @@ use crate::processes::supervised::Spec;
 /// Its program, which is looked for on `PATH`; also its name, in logs and errors.
 pub const NAME: &str = "docker-registry";
 
-/// What a run may choose.
+/// Options of the emulator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Whose login it wants, as lines of `htpasswd` with bcrypt. Empty: nobody's.

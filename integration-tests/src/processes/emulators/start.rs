@@ -10,11 +10,11 @@ use crate::processes::supervised::{Exit, Spec, State, SuperviseError, Supervised
 const READY: Duration = Duration::from_mins(1);
 const PROBE: Duration = Duration::from_secs(1);
 const PROBE_INTERVAL: Duration = Duration::from_millis(20);
-/// How often a server that is restarted may crash before it is ready.
+/// Largest number of crashes of a restarted server before it is ready.
 const CRASHES_MAX: u32 = 3;
-/// How often a start that lost its port to someone else is tried on another.
+/// Attempts of a start that lost its port to another process, each on another port.
 const PORT_ATTEMPTS: usize = 5;
-/// What the emulators say when their port is taken.
+/// Messages of the emulators when their port is taken.
 const PORT_TAKEN: [&str; 3] = ["already in use", "BindException", "Address in use"];
 
 /// Why an emulator isn't there.
@@ -28,7 +28,7 @@ pub enum StartError {
     Port {
         /// The emulator.
         name: String,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// A folder can't be made.
@@ -36,7 +36,7 @@ pub enum StartError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// It ended instead of becoming ready.
@@ -44,11 +44,11 @@ pub enum StartError {
     Ended {
         /// The emulator.
         name: String,
-        /// How it ended.
+        /// Its exit.
         exit: Exit,
         /// Its log.
         log: PathBuf,
-        /// What it said last.
+        /// The last lines of its log.
         log_tail: String,
     },
     /// It did not become ready in time.
@@ -58,11 +58,11 @@ pub enum StartError {
         name: String,
         /// The bound.
         limit_s: u64,
-        /// What the last probe saw.
+        /// Result of the last probe.
         last_probe: String,
         /// Its log.
         log: PathBuf,
-        /// What it said last.
+        /// The last lines of its log.
         log_tail: String,
     },
 }
@@ -88,12 +88,12 @@ pub(super) struct Server<F> {
     pub(super) make: F,
 }
 
-/// Who must listen on the port for a probe to count.
+/// The process that must listen on the port for a probe to count.
 #[derive(Clone, Copy)]
 enum Listener {
     /// The process that was started.
     Process,
-    /// Any process of this user: the one that listens is the container engine's, and nobody's child here.
+    /// Any process of this user: the one that listens belongs to the container engine, and is no child of this process.
     User(u32),
 }
 

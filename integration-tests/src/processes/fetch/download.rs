@@ -14,27 +14,27 @@ use super::OnProgress;
 
 const USER_AGENT: &str = concat!("twincloud/", env!("CARGO_PKG_VERSION"));
 
-/// What is to be there in the end.
+/// A file to download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Where it comes from.
+    /// Its source.
     pub url: String,
-    /// What it must be.
+    /// Expected SHA-256.
     pub sha256: String,
-    /// How large it must be.
+    /// Expected size.
     pub bytes: u64,
     /// Where it goes. Until it is verified it is beside that, with `.part` at the end of its name.
     pub to: PathBuf,
 }
 
-/// How long to wait, and how often to try.
+/// Timeouts and number of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// For a connection.
     pub connect: Duration,
     /// For the next byte.
     pub idle: Duration,
-    /// How often a broken download is resumed.
+    /// Largest number of attempts.
     pub attempts_max: u32,
     /// Before the second attempt; it doubles.
     pub backoff: Duration,
@@ -62,9 +62,9 @@ pub enum DownloadError {
     Unreachable {
         /// From where.
         url: String,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
-        /// What happened the last time.
+        /// Error of the last attempt.
         cause: String,
     },
     /// The server says no.
@@ -72,7 +72,7 @@ pub enum DownloadError {
     Status {
         /// From where.
         url: String,
-        /// What it answers.
+        /// Status of its answer.
         status: StatusCode,
     },
     /// It is something else than what is pinned. It has been deleted.
@@ -88,16 +88,16 @@ pub enum DownloadError {
     /// A file operation failed.
     #[error("{doing} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: io::Error,
     },
 }
 
-/// What one attempt came to.
+/// Result of one attempt.
 enum Attempt {
     /// The partial file is as large as it should be, or larger.
     Complete,
@@ -193,7 +193,7 @@ async fn try_once(
         StatusCode::PARTIAL_CONTENT if starts_at(&response, have) => have,
         // A server that doesn't do ranges sends all of it.
         StatusCode::OK => 0,
-        // What is there can't be continued.
+        // The partial file can't be continued.
         StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
             remove(part).await?;
             return Ok(Attempt::Broken("the partial file can't be continued".to_owned()));
@@ -249,7 +249,7 @@ async fn keep_if_right(wanted: &Wanted, part: &Path) -> Result<(), DownloadError
     })
 }
 
-/// Whether a partial answer continues where the partial file ends, as `Content-Range: bytes 5-9/10` says.
+/// True if a partial answer continues at the partial file's end, as `Content-Range: bytes 5-9/10` says.
 fn starts_at(response: &Response, from: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
     let first =
@@ -302,7 +302,7 @@ fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Downl
     move |cause| DownloadError::Io { doing, path, cause }
 }
 
-/// An error with its causes: "error sending request" alone helps nobody.
+/// An error with its causes: "error sending request" alone does not help.
 fn causes(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);

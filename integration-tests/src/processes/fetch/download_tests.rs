@@ -11,7 +11,7 @@ use toolbox::verify::sha256;
 use super::*;
 use crate::processes::fetch::Progress;
 
-/// How the server treats one request.
+/// The server's treatment of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Behaviour {
     Full,

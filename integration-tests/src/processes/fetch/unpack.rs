@@ -14,11 +14,11 @@ pub enum UnpackError {
     /// A file operation failed.
     #[error("{doing} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         doing: &'static str,
         /// On what.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: io::Error,
     },
     /// It isn't a zip file that can be read.
@@ -26,7 +26,7 @@ pub enum UnpackError {
     Zip {
         /// The archive.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The archive's error.
         cause: zip::result::ZipError,
     },
     /// It holds another number of jars than one.
@@ -34,7 +34,7 @@ pub enum UnpackError {
     NotOneJar {
         /// The archive.
         path: PathBuf,
-        /// How many there are.
+        /// Number of matches.
         count: usize,
     },
     /// The jar is larger than any emulator.

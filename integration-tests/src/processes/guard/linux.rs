@@ -20,7 +20,7 @@ use nix::unistd::{Pid, getpid, getppid, setsid};
 
 use super::{CANNOT_START, Request, descendants};
 
-/// How long processes may take to vanish after SIGKILL. Only one stuck in the kernel takes longer.
+/// Timeout for processes to vanish after SIGKILL. Only one stuck in the kernel takes longer.
 const VANISH: Duration = Duration::from_secs(10);
 const VANISH_POLL: Duration = Duration::from_millis(2);
 const SIGNAL_EXIT: u8 = 128;
@@ -112,12 +112,12 @@ fn spawn(request: &Request) -> Result<Pid, GuardError> {
 
 fn report(request: &Request, line: &str) {
     if request.report {
-        // Nobody may be listening any more; the exit code says it too.
+        // The reader may be gone; the exit code says it too.
         let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
     }
 }
 
-/// How the program ended.
+/// The program's exit.
 #[derive(Debug, Clone, Copy)]
 enum Exit {
     Code(u8),

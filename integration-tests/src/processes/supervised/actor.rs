@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::spec::{ALLOWED_VARIABLES, Event, EventKind, GuardProgram, Restart, Spec};
 use super::{Command, Exit, State, SuperviseError};
 
-/// How long a guard may take to sweep after the process has ended, before it is given up.
+/// Time that a guard has to sweep after the process has ended, before it is given up.
 const SWEEP: Duration = Duration::from_secs(15);
 
 pub(super) struct Actor {
@@ -196,7 +196,7 @@ async fn obey(command: Option<Command>, stdin: &mut Option<ChildStdin>) {
     }
 }
 
-/// Whether the time has passed without a call to stop.
+/// Sleeps; true if the time has passed without a call to stop.
 async fn sleep_unless_stopped(
     backoff: Duration,
     commands: &mut mpsc::UnboundedReceiver<Command>,

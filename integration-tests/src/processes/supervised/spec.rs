@@ -38,16 +38,16 @@ impl GuardProgram {
     }
 }
 
-/// What to do when the process ends by itself, or is killed.
+/// Restart policy for a process that ends by itself, or is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
     /// Nothing.
     Never,
     /// Start it again, as Cloud Run does with an instance that crashed.
     Always {
-        /// How long to wait before.
+        /// Pause before each restart, in milliseconds.
         backoff_ms: u64,
-        /// How often, at most.
+        /// Largest number of restarts.
         restarts_max: u32,
     },
 }
@@ -61,21 +61,21 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// What happened to a process.
+/// Start or end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
     /// It was started.
     Started {
         /// The process.
         pid: u32,
-        /// How often it has been restarted.
+        /// Number of restarts so far.
         restarts: u32,
     },
     /// It ended.
     Exited {
         /// How.
         exit: Exit,
-        /// Whether it will be started again.
+        /// True if it will be started again.
         will_restart: bool,
     },
 }
@@ -90,7 +90,7 @@ impl OnEvent {
         Self(Arc::new(callback))
     }
 
-    /// Tells nobody.
+    /// Ignores all events.
     #[must_use]
     pub fn ignore() -> Self {
         Self::new(|_| ())
@@ -120,9 +120,9 @@ pub struct Spec {
     pub env: Vec<(String, OsString)>,
     /// The folder of this run. The log is `logs/<name>.log` in it, and the process works there.
     pub run_dir: PathBuf,
-    /// How long it has between SIGTERM and SIGKILL.
+    /// Time between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// What to do when it ends.
+    /// Restart policy.
     pub restart: Restart,
     /// Is told of every start and end.
     pub on_event: OnEvent,
@@ -162,21 +162,21 @@ impl Spec {
         self
     }
 
-    /// Sets what to do when it ends.
+    /// Sets the restart policy.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
         self
     }
 
-    /// Sets who is told of every start and end.
+    /// Sets the observer of every start and end.
     #[must_use]
     pub fn on_event(mut self, on_event: OnEvent) -> Self {
         self.on_event = on_event;
         self
     }
 
-    /// Where its output goes.
+    /// Path of its log.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         self.run_dir.join("logs").join(format!("{}.log", self.name))
