@@ -20,7 +20,7 @@ use crate::workload::{Content, Message, Workload};
 const PUBLISH_TRIES: u32 = 60;
 const PUBLISH_RETRY: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(50);
-/// How long to look for a dead letter that should not be there.
+/// Time to wait for a dead letter that should not come.
 const QUIET: Duration = Duration::from_millis(400);
 
 /// The ports of one cloud.
@@ -28,9 +28,9 @@ const QUIET: Duration = Duration::from_millis(400);
 pub struct Cloud<Q, A, S> {
     /// Which one.
     pub name: CloudId,
-    /// Where messages go in.
+    /// Queue of new messages.
     pub queue: Q,
-    /// Where those end that were delivered too often.
+    /// Queue of messages that were delivered too often.
     pub dead_letters: Q,
     /// The archive.
     pub archive: A,
@@ -66,7 +66,7 @@ impl View {
         self.window.as_ref().is_none_or(|window| window.contains(&time_ms))
     }
 
-    /// Whether a dead letter is the run's; on its own cloud, whatever is there.
+    /// True if a dead letter is the run's; on a cloud of its own, always.
     fn shows_dead_letter(&self, body: &[u8], symbols: &Symbols) -> bool {
         let trades = || message::decode(body, symbols).ok().map(|batch| batch.trades);
         self.window.is_none()
@@ -216,7 +216,7 @@ impl<Q: Queue, A: Archive, S: CandleStore> Cloud<Q, A, S> {
         let received = self.dead_letters.receive(10).await.context("receive dead letters")?;
         for message in received {
             if self.view.window.is_some() {
-                // They are for whoever looks after this cloud.
+                // They are left for the cloud's operator.
                 self.dead_letters
                     .release(&message.receipt)
                     .await

@@ -22,7 +22,7 @@ const HISTORY: &str = "history.jsonl";
 const TRADES: &str = "trades.jsonl";
 const EXPECTED: &str = "candles-expected.csv";
 
-/// What was run: `run.json`.
+/// Description of a run: `run.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct About {
@@ -34,7 +34,7 @@ pub struct About {
     pub target: String,
     /// The image that the Cloud Run service was a container of.
     pub gcp_image: Option<String>,
-    /// What the verdict does not cover, if anything.
+    /// Limits of the verdict, if any.
     pub note: Option<String>,
     /// Of the generator, and of everything random in the harness.
     pub seed: u64,
@@ -47,7 +47,7 @@ pub struct About {
     pub faults_asked: usize,
     /// From the start of the clouds until both were read.
     pub duration_ms: u64,
-    /// What gives the same run again.
+    /// Command that repeats the run.
     pub reproduce: String,
 }
 
@@ -77,7 +77,7 @@ impl About {
 /// Everything that a verdict is given from.
 #[derive(Debug)]
 pub struct Evidence {
-    /// What was run.
+    /// Description of the run.
     pub about: About,
     /// The entries of the history.
     pub history: Vec<Entry>,
@@ -87,7 +87,7 @@ pub struct Evidence {
     pub published: PublishedTrades,
     /// The candle intervals of the deployment.
     pub intervals: Vec<Interval>,
-    /// What each cloud holds.
+    /// Content of each cloud.
     pub snapshots: BTreeMap<CloudId, Snapshot>,
 }
 

@@ -25,7 +25,7 @@ pub enum Event {
     RunStarted {
         /// `processes`, `containers` or `sim`.
         target: String,
-        /// Where the trades come from, as `--trades` takes it.
+        /// Source of the trades, in the form that `--trades` takes.
         trades: String,
         /// The generator's seed, and that of everything random in the harness.
         seed: u64,
@@ -57,14 +57,14 @@ pub enum Event {
         trades: u64,
         /// Which ones, by symbol, as ranges: first and last.
         trade_ids: BTreeMap<String, Vec<(u64, u64)>>,
-        /// How long the run took.
+        /// The run's duration.
         took_ms: u64,
     },
     /// A run of replicate failed; the next one tries again.
     ReplicateFailed {
         /// Into which cloud it was to copy.
         cloud: CloudId,
-        /// What it said.
+        /// Its error.
         error: String,
     },
     /// Calls of functions that a proxy has seen in the run; written down at its end.
@@ -75,7 +75,7 @@ pub enum Event {
         service: String,
         /// Such as `PutItem`.
         operation: String,
-        /// How many.
+        /// Their number.
         count: u64,
     },
     /// A fault is in force from now on.
@@ -93,7 +93,7 @@ pub enum Event {
         cloud: CloudId,
         /// The fault.
         fault: Fault,
-        /// What it hit, such as a process id.
+        /// The object that it hit, such as a process id.
         detail: String,
     },
     /// A fault is over.
@@ -124,7 +124,7 @@ pub enum Event {
     NotConverged {
         /// Which cloud.
         cloud: CloudId,
-        /// What was waited for.
+        /// The awaited event.
         detail: String,
     },
     /// An event of the producer. Its name is none of those above, so a line says by itself who wrote it.

@@ -40,14 +40,14 @@ impl Evidence {
     }
 }
 
-/// Whether an invariant holds, and what was seen.
+/// Result of one invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The invariant.
     pub name: &'static str,
     /// The verdict on it.
     pub verdict: Verdict,
-    /// What was seen: counts if it holds, the first offenders if not.
+    /// Counts if it holds, the first offenders if not.
     pub detail: String,
 }
 

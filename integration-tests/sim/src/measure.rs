@@ -26,7 +26,7 @@ pub struct FaultSpan {
     pub begun_ms: u64,
     /// When it was healed; `None`: never.
     pub healed_ms: Option<u64>,
-    /// How often it took effect.
+    /// Number of times that it took effect.
     pub fired: usize,
 }
 
@@ -123,7 +123,7 @@ pub struct Recovery {
     pub convergence_ms: Option<u64>,
     /// Trades that one cloud copied from the other.
     pub replicated_trades: u64,
-    /// How long these took; none if there are none.
+    /// Their lag; none if there are none.
     pub replication_lag: Option<Lag>,
 }
 
@@ -148,7 +148,7 @@ pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
     // What a cloud has taken and the other one has not copied yet, with the time of the first acceptance.
     let mut waiting: BTreeMap<(CloudId, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();
     let mut taken: BTreeMap<(CloudId, &str), IdRanges> = BTreeMap::new();
-    // How many trades had which lag.
+    // Number of trades by lag.
     let mut lags: BTreeMap<u64, u64> = BTreeMap::new();
     let mut accepted = history::accepted(history).peekable();
     for entry in history {
@@ -190,7 +190,7 @@ pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
     (total > 0).then(|| Lag { p50_ms: within(50), p99_ms: within(99), max_ms: within(100) })
 }
 
-/// What `evidence` says of recovery.
+/// Measures recovery from `evidence`.
 #[must_use]
 pub fn recovery(evidence: &Evidence) -> Recovery {
     let history = &evidence.history;

@@ -16,7 +16,7 @@ use crate::history::{CloudId, Entry, Event};
 use crate::invariants::{self, Evidence, Finding, Verdict};
 use crate::measure::{self, FaultSpan, Lag, Recovery};
 
-/// What is broken of a run in which there was nothing to judge.
+/// Name of the broken invariant of a run that left nothing to judge.
 pub(crate) const ENDED: &str = "the run came to its end";
 
 /// `report.json`.
@@ -32,7 +32,7 @@ pub struct Report {
     /// The image that the Cloud Run service was a container of; without, the packed program itself was run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gcp_image: Option<String>,
-    /// What the verdict does not cover, if anything.
+    /// Limits of the verdict, if any.
     pub note: Option<String>,
     /// Of the generator, and of everything random in the harness.
     pub seed: u64,
@@ -48,11 +48,11 @@ pub struct Report {
     pub recovery: Recovery,
     /// Both clouds.
     pub clouds: BTreeMap<CloudId, Cloud>,
-    /// What was done to them.
+    /// Faults of the run.
     pub faults: Vec<FaultSpan>,
     /// Each invariant.
     pub invariants: Vec<Finding>,
-    /// What gives the same run again.
+    /// Command that repeats the run.
     pub reproduce: String,
 }
 
@@ -144,7 +144,7 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// What `cloud` came to.
+    /// Results of `cloud`.
     #[must_use]
     pub fn of(cloud: CloudId, evidence: &Evidence) -> Self {
         let snapshot = evidence.snapshots.get(&cloud).cloned().unwrap_or_default();

@@ -24,10 +24,10 @@ use crate::workload::{Recipe, Workload};
 use cli::Failure;
 use cli::Progress;
 
-/// What is sent in a run.
+/// Trades to send in a run, and their packing.
 #[derive(Clone, Debug)]
 pub struct RunSpec {
-    /// Where trades come from.
+    /// Source of the trades.
     pub trades: Trades,
     /// Symbols to take from a recording; empty: all.
     pub symbols: Vec<String>,
@@ -37,7 +37,7 @@ pub struct RunSpec {
     pub batch: Option<u32>,
     /// Of everything random.
     pub seed: u64,
-    /// Where made up trades begin; `None`: where they always do.
+    /// Start of generated trades; `None`: the default one.
     pub start: Option<Start>,
     /// A line of a recording that is refused or cut short costs all of it.
     pub is_strict: bool,
@@ -56,7 +56,7 @@ pub struct Run {
     pub intervals: Vec<Interval>,
     /// The history.
     pub history: History,
-    /// What `run.json` says.
+    /// Content of `run.json`.
     pub about: About,
     begun: Instant,
 }
@@ -161,7 +161,7 @@ pub fn seeded(trades: Trades, asked: Option<u64>) -> (Trades, u64) {
     (trades, seed)
 }
 
-/// What a workload is made of.
+/// Inputs of a workload.
 pub fn recipe(order: &RunSpec, settings: &Settings) -> anyhow::Result<Recipe> {
     let symbol = |text: &String| text.parse::<Symbol>().with_context(|| format!("--symbol {text}"));
     let most = settings.producer.batch_max_trades;

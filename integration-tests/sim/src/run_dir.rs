@@ -39,7 +39,7 @@ impl RunDir {
     }
 }
 
-/// By rename, so that `latest` is there at any moment, whoever else starts a run now.
+/// By rename, so that `latest` exists at any moment, whatever other run starts now.
 #[cfg(unix)]
 fn point_latest(runs: &Path, id: &str) -> io::Result<()> {
     let new = runs.join(format!(".latest-{}", std::process::id()));

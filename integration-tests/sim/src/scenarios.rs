@@ -12,9 +12,9 @@ use crate::testbed::{self, Capability, Step};
 /// A scenario.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
-    /// What `--scenario` takes.
+    /// Name, as `--scenario` takes it.
     pub name: &'static str,
-    /// What happens, in a line.
+    /// Description in one line.
     pub about: &'static str,
     /// The clouds that the producer sends to.
     pub route: Route,

@@ -47,15 +47,15 @@ use crate::scenarios::Route;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
-    /// Where the producer is to send to.
+    /// Clouds that the producer sends to.
     #[serde(default)]
     pub route: To,
-    /// What happens, in any order.
+    /// Faults, in any order.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Planned>,
 }
 
-/// Where the producer is to send to.
+/// Clouds that the producer sends to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum To {
@@ -86,7 +86,7 @@ impl To {
 pub struct Planned {
     /// When it begins, after the start of the run.
     pub at_ms: u64,
-    /// How long it lasts; it is healed once it has hit something, if that is later.
+    /// Its duration; it is healed once it has hit something, if that is later.
     pub for_ms: u64,
     /// Where.
     pub cloud: CloudId,
@@ -102,7 +102,7 @@ impl Planned {
     }
 }
 
-/// What breaks.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A cloud and all that it holds.

@@ -49,7 +49,7 @@ pub const NOTE: &str =
 const START_MS: u64 = 1_704_153_450_000;
 /// Runs of replicate until nothing is left to copy.
 const LAST_COPIES: u32 = 20;
-/// How long a better primary must have been healthy: short, so that a run of seconds sees it.
+/// Time that a better primary must have been healthy: short, so that a run of seconds includes a failback.
 const FAILBACK_MS: u64 = 1_000;
 
 /// The faults of a run.

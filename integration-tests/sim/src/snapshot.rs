@@ -15,7 +15,7 @@ use toolbox::verify::sha256;
 use crate::history::CloudId;
 use crate::run_files::{json_lines, lines, write};
 
-/// What a cloud holds.
+/// Content of a cloud.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Candles of all intervals.
@@ -102,7 +102,7 @@ impl Snapshot {
     }
 }
 
-/// Where an object of a cloud is kept. Its name comes from a cloud.
+/// Path of a cloud's object in the run's folder. Its name comes from a cloud.
 fn object(dir: &Path, cloud: CloudId, name: &str) -> anyhow::Result<PathBuf> {
     let is_plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
     anyhow::ensure!(is_plain, "{cloud}: object {name:?} has no name that a file could have");

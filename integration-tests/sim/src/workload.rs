@@ -31,9 +31,9 @@ pub struct Workload {
 /// One message to publish.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// What is published.
+    /// Text of the message, as published.
     pub body: String,
-    /// What is in it.
+    /// The message's content.
     pub content: Content,
 }
 
@@ -48,7 +48,7 @@ impl Message {
     }
 }
 
-/// What is in a message.
+/// Content of a message.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// Trades of a symbol.
@@ -62,14 +62,14 @@ pub enum Content {
     Poison,
 }
 
-/// What a workload is made of.
+/// Inputs of a workload.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// Where trades come from; a generator has its seed here.
+    /// Source of the trades; a generator has its seed here.
     pub trades: Trades,
     /// Symbols to take from a recording; empty: all.
     pub symbols: Vec<Symbol>,
-    /// What the generator makes trades of.
+    /// Symbol of generated trades.
     pub default_symbol: Symbol,
     /// Bounds of a message.
     pub limits: BatchLimits,
@@ -77,7 +77,7 @@ pub struct Recipe {
     pub poison: u32,
     /// Of the poison's places.
     pub seed: u64,
-    /// Where made up trades begin; `None`: where they always do.
+    /// Start of generated trades; `None`: the default one.
     pub start: Option<Start>,
     /// A line of a recording that is refused or cut short costs all of it.
     pub is_strict: bool,

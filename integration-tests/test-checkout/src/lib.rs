@@ -74,7 +74,7 @@ impl Drop for Checkout {
     }
 }
 
-/// What a command said and how it ended.
+/// Output and exit code of a command.
 pub struct Ran {
     /// The exit code; `None`: ended by a signal.
     pub code: Option<i32>,

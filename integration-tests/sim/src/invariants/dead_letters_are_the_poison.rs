@@ -1,4 +1,4 @@
-//! The dead letters of each cloud are exactly the messages that nobody can decode.
+//! The dead letters of each cloud are exactly the poison messages: those that no function can decode.
 
 use std::collections::BTreeSet;
 

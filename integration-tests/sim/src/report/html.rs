@@ -16,7 +16,7 @@ use crate::invariants::Verdict;
 
 const TEMPLATE: &str = include_str!("html/report.html.hbs");
 
-/// What the template names.
+/// Values that the template uses.
 #[derive(Serialize)]
 struct Page<'a> {
     report: &'a Report,

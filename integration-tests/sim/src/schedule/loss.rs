@@ -1,6 +1,6 @@
 //! Whether a schedule asks for a loss.
 //!
-//! A cloud that dies with all that it holds takes with it what nobody else has. Three things give that back: the other
+//! A cloud that dies with its data takes with it data that no other has. Three things restore it: the other
 //! cloud's archive, the other cloud's queue, and the producer's window, which is published once more once the dead one is
 //! *known to have died*, because it is down or has another incarnation id: to the other cloud, or to the dead one itself if
 //! that is there again first. So nothing is asked of the pipeline that it does not promise if

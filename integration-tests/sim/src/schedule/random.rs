@@ -10,13 +10,13 @@ use crate::history::CloudId;
 /// Between two faults of one cloud: one that another one hides would never fire.
 const APART_MS: u64 = 300;
 const TRIES: u32 = 40;
-/// How wrong a clock is at most: past the window of replicate, which is two hours.
+/// Largest error of a clock: past the window of replicate, which is two hours.
 const SKEW_MS: i64 = 6 * 3_600_000;
 
-/// What a schedule is made for.
+/// Parameters of a random schedule.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long trades flow.
+    /// Time for which trades flow.
     pub flow_ms: u64,
     /// Faults at most.
     pub faults: usize,

@@ -27,7 +27,7 @@ const BATCH: usize = 10;
 const CRASH_WITHIN: u64 = 12;
 /// The pause between two runs of replicate.
 const COPY_PAUSE: Duration = Duration::from_millis(300);
-/// How long a run of replicate may take.
+/// Timeout of a run of replicate.
 const COPY_LIMIT: Duration = Duration::from_secs(20);
 
 /// The ports of a cloud as the code of the product gets them.

@@ -26,7 +26,7 @@ use crate::mutants::Mutant;
 const CHANNEL_TRADES: usize = 1_024;
 const SOURCE: &str = "sim";
 const POLL: Duration = Duration::from_millis(20);
-/// How often incarnation ids are looked at, as by the program.
+/// Interval between looks at incarnation ids, as in the program.
 const INCARNATIONS: Duration = Duration::from_secs(1);
 /// The time within which a producer publishes everything, once nothing is broken.
 const TIMEOUT: Duration = Duration::from_mins(10);

@@ -11,7 +11,7 @@ use crate::testbed::{Injection, RunProgress, Testbed};
 
 /// The longest wait for an event, in virtual time.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// How long a fault waits for something to hit, once its time is over.
+/// Time that a fault waits for something to hit, once its own time is over.
 const HIT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 

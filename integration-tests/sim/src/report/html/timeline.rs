@@ -22,7 +22,7 @@ const LEFT: f64 = 96.0;
 const LANE: f64 = 64.0;
 const GAP: f64 = 18.0;
 const STRIP: f64 = 8.0;
-/// How many pieces the time is cut into.
+/// Number of pieces that the time is cut into.
 const PIECES: usize = 160;
 
 /// A lane: what is drawn in it, piece by piece.
@@ -152,7 +152,7 @@ fn shade(
     }
 }
 
-/// What the producer thought of a cloud.
+/// Health of a cloud, as the producer saw it.
 fn health(
     content: &mut String,
     history: &[Entry],
