@@ -59,7 +59,7 @@ pub struct BinanceConfig {
     pub connect_timeout: Duration,
     /// A connection on which nothing comes for so long, not even a ping, is given up. Binance pings every 20 s.
     pub silence: Duration,
-    /// A stream that has brought no trade for so long, over however many connections, is told as quiet; a connection
+    /// A stream that has brought no trade for so long, over however many connections, is reported as quiet; a connection
     /// whose pings come stays.
     pub quiet: Duration,
     /// A connection is renewed after so long: before Binance ends it, which it does after 24 h.
@@ -113,7 +113,7 @@ pub enum BinanceEvent<'a> {
         /// Which.
         ids: IdRanges,
     },
-    /// Trades are missing; they are asked for again, if there is somebody to ask.
+    /// Trades are missing; they are requested again, if there is a REST endpoint.
     Missing {
         /// Of what.
         symbol: &'a Symbol,
@@ -149,8 +149,8 @@ enum End {
 /// The receiver was dropped.
 struct Gone;
 
-/// Listens until `trades` is closed; adds to `settled` the ids that no trade comes of. Trades of a symbol come in the order of their ids, but for those that Binance sends
-/// late, and those that could not be fetched at first.
+/// Listens until `trades` is closed; adds to `settled` the ids that no trade comes of. Trades of a symbol come in the
+/// order of their ids, but for those that Binance sends late, and those that could not be fetched at first.
 pub async fn listen(
     config: &BinanceConfig,
     trades: mpsc::Sender<SourceTrade>,
@@ -397,8 +397,8 @@ impl<T: Fn(BinanceEvent<'_>) + Send + Sync> Filler<'_, T> {
         None
     }
 
-    /// Asks for what is missing again and again, as long as this is polled and somebody listens; at once for what
-    /// was missing before.
+    /// Requests missing trades again and again, as long as this is polled and the receiver exists; at once for those
+    /// that were missing before.
     async fn ask_again(&self) {
         loop {
             let gaps = self.unfilled.take_due(AGAIN_GAPS, self.config.gap_max_trades);

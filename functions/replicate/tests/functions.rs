@@ -188,7 +188,7 @@ async fn one_run_at_a_time_and_told_to_stop_it_is_cut_off() {
         let url = url.clone();
         tokio::spawn(async move { post(&url).await })
     });
-    // One of them waits for the peer; the other is told so at once.
+    // One of them waits for the peer; the other is refused at once.
     let (refused, _, waiting) = futures::future::select_all(posts).await;
     assert_eq!(refused.unwrap().0, StatusCode::CONFLICT);
     drop(stop);

@@ -237,7 +237,7 @@ struct Heard {
     quiet: Vec<Option<Duration>>,
 }
 
-/// How many requests of ten fail, and which ids are not there.
+/// Number of requests in ten that fail, and a predicate for ids that are missing.
 type Flaws = (u64, fn(u64) -> bool);
 
 struct Setting {
@@ -249,7 +249,7 @@ struct Setting {
     lifetime: Duration,
     /// The ceiling of the pauses before what is missing is asked for again.
     again: Duration,
-    /// What an earlier producer has: the last trade, and what it passed over.
+    /// State of an earlier producer: the last trade, and the ids that it missed.
     earlier: Option<(u64, IdRanges)>,
     /// Ends when so many trades have come; else with the market's last one.
     until: Option<usize>,
@@ -269,7 +269,7 @@ async fn run(market: &Arc<Market>, setting: Setting) -> Heard {
             ["BTCUSDT", "NOLONGER"].map(|name| name.parse().unwrap());
         last_ids.insert(symbol.clone(), last);
         missing.insert(symbol, passed_over);
-        // Nobody listens to it any more, so nobody asks for it.
+        // No stream subscribes to it any more, so it is not requested.
         missing.insert(no_longer, [1..=5].into_iter().collect());
     }
     let config = BinanceConfig {
