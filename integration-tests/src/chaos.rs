@@ -54,7 +54,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
     for scenario in &scenarios {
         let one = Box::pin(one(scenario, args, checkout, &backend, &progress));
         let report = runtime.block_on(one);
-        // What was found so far is left whatever comes after it.
+        // Earlier results are kept whatever comes after them.
         match report {
             Ok(report) => reports.push(report),
             Err(Failure::Failed(error)) if scenarios.len() > 1 => {
@@ -128,7 +128,7 @@ async fn one(
         Ok(report)
     };
     let done = run::until_interrupted(Box::pin(work)).await;
-    // What happened is worth most where there is no verdict.
+    // The history is worth most where there is no verdict.
     let _ = run.history.finish();
     done.map_err(|failure| match failure {
         Failure::Failed(error) => {

@@ -2,9 +2,9 @@
 //! one can be killed, paused, and cut off from the network.
 //!
 //! - [`images`] finds the images, and makes those that no registry can give.
-//! - [`Program`] is what an image holds, and how it is started.
-//! - [`Containers`] is all four of them, [`Alone`] a single one, for a test. What it starts bears the labels of [`crate::docker`], and [`reaper`] removes it
-//!   when the harness has died.
+//! - [`Program`] is the program in an image, and its start-up.
+//! - [`Containers`] is all four of them, [`Alone`] a single one, for a test. Both label their containers as
+//!   [`crate::docker`] says, and [`reaper`] removes these when the harness has died.
 //!
 //! An emulator has one port, the same in its container and on the host's loopback, so one address of it holds in both.
 //! On the run's network it also goes by the name of its container ([`Containers::inside`]). What listens on the host's

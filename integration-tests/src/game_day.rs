@@ -106,7 +106,7 @@ pub fn run(args: &Chaos, checkout: &Checkout) -> Result<(), Failure> {
         let report = runtime.block_on(Box::pin(one(&scenario, taken, args, &site, checkout)));
         match report {
             Ok(report) => reports.push(report),
-            // What was found so far is left; with a record in place no further scenario may begin.
+            // Earlier results are kept; with a record in place no further scenario may begin.
             Err(Failure::Failed(error)) if !reports.is_empty() => {
                 progress.note(format!("{}: {error:#}", scenario.name));
                 reports.push(Report::unfinished(scenario.name, &format!("{error:#}")));

@@ -151,7 +151,7 @@ fn reap_containers() -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     match runtime.block_on(docker::reap()) {
         Ok(removed) => removed.iter().for_each(|what| println!("removed {what} of a dead run")),
-        // Where no engine answers, nothing of ours can be left.
+        // If no engine answers, none of our containers can be left.
         Err(error) => tracing::debug!(%error, "no containers are looked for"),
     }
     Ok(())

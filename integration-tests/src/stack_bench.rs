@@ -195,7 +195,7 @@ impl Clouds {
         }))
     }
 
-    /// How long it took until the pipeline's stack was made, and until the command was over.
+    /// Deploys; the times until the pipeline's stack was made, and until the command was over.
     async fn deploy(&self, settings: &Settings) -> anyhow::Result<(Duration, Duration)> {
         let stack = names::stack(settings);
         let own = format!(" {stack} (AWS::CloudFormation::Stack)");

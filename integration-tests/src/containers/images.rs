@@ -131,7 +131,7 @@ impl Images {
         })
     }
 
-    /// What AWS is.
+    /// The emulator of AWS.
     #[must_use]
     pub fn aws_emulator(&self) -> args::AwsEmulator {
         match self.aws.program {
@@ -194,7 +194,7 @@ async fn google(
     Ok(Image { reference, program: if is_ours { jar } else { cloud_sdk } })
 }
 
-/// What was asked for, else what was made here, else what is published.
+/// The requested image, else the one that was made here, else the published one.
 async fn first(
     emulator: Emulator,
     asked: Option<&String>,
@@ -223,7 +223,7 @@ async fn ensure(emulator: Emulator, reference: &str) -> Result<(), ImagesError> 
     ensured.map_err(|why| ImagesError::NoImage { emulator, why })
 }
 
-/// What a command line asks for, as the settings say it.
+/// The AWS emulator of a command line, as the settings name it.
 #[must_use]
 pub fn asked(aws: args::AwsEmulator) -> AwsEmulator {
     match aws {

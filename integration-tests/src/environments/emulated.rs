@@ -98,7 +98,7 @@ struct Place {
     history: History,
 }
 
-/// What the stack's functions are told.
+/// Outputs that the stack's functions get.
 fn known(network: &Network) -> ResolvedOutputs {
     ResolvedOutputs {
         aws_account: Some(ACCOUNT.to_owned()),
@@ -143,13 +143,13 @@ impl Emulated {
         Ok(Self { aws, gcp, network, emulators, services: Some(services), place })
     }
 
-    /// Where everything is, for tools of one's own: the variables by which they are pointed there.
+    /// Variables with all endpoints, for tools of one's own.
     #[must_use]
     pub fn endpoints(&self) -> BTreeMap<&'static str, String> {
         endpoints(&self.network, Client::Harness)
     }
 
-    /// What the producer is told: the settings, and where both clouds are as it sees them.
+    /// Environment of the producer: the settings, and the endpoints of both clouds as it sees them.
     #[must_use]
     pub fn producer_env(&self) -> BTreeMap<String, String> {
         let seen = endpoints(&self.network, Client::Producer);

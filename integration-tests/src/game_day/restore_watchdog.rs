@@ -17,7 +17,7 @@ use cli::Failure;
 
 /// The name of its subcommand, in logs and in errors.
 pub const NAME: &str = "restore-watchdog";
-/// How long giving back may take: changes of a mapping take minutes.
+/// Timeout for undoing the switches: changes of a mapping take minutes.
 const GRACE: Duration = Duration::from_mins(15);
 /// Time after which the killed run's last request has been answered.
 const SETTLE: Duration = Duration::from_secs(1);

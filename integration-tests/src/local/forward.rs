@@ -43,7 +43,7 @@ impl Forward {
         *self.target.borrow()
     }
 
-    /// Where it listens, on loopback.
+    /// Its URL on loopback.
     pub(super) fn uri(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

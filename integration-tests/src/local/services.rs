@@ -20,7 +20,7 @@ const SERVICES_MAX: usize = 16;
 const BINARY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const CONCURRENCY_MAX: u32 = 1_000;
 const VARIABLES_MAX: usize = 100;
-/// What a service is told by whoever runs it.
+/// Variables that the runner of a service sets.
 const RESERVED: [&str; 5] =
     ["PORT", "K_SERVICE", "K_REVISION", "K_CONFIGURATION", "TWINCLOUD_LISTEN_HOST"];
 
@@ -177,7 +177,7 @@ impl Services {
     }
 }
 
-/// Whether the same process does for both.
+/// True if the same process serves both states.
 fn runs_as(before: &ServiceState, wanted: &ServiceState) -> bool {
     (&before.sha256, &before.env) == (&wanted.sha256, &wanted.env)
 }

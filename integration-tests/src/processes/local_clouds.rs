@@ -14,7 +14,7 @@ use crate::history::CloudId;
 /// Settings of the clouds' emulators.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where the programs are, as [`super::fetch::tools`] gives it.
+    /// Paths of the programs, from [`super::fetch::tools`].
     pub tools: Tools,
     /// The program that has the subcommand `guard`.
     pub guard: GuardProgram,
@@ -39,13 +39,13 @@ impl Options {
         }
     }
 
-    /// What an emulator that is started alone, or again, is started with.
+    /// Settings for an emulator that is started alone, or again.
     #[must_use]
     pub fn context(&self) -> Context {
         Context { tools: self.tools.clone(), launch: self.launch() }
     }
 
-    /// What any process that is started beside the emulators is started with.
+    /// Settings for any process that is started beside the emulators.
     #[must_use]
     pub fn launch(&self) -> Launch {
         Launch {

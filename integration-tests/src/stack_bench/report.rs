@@ -17,7 +17,7 @@ pub(super) struct Round {
     pub(super) init_ms: u64,
     /// `terraform apply`.
     pub(super) apply_ms: u64,
-    /// What took Terraform longest, in its own whole seconds.
+    /// The slowest resources by Terraform's own report, in whole seconds.
     pub(super) slowest_s: Vec<(String, u64)>,
 }
 

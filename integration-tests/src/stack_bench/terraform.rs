@@ -14,7 +14,7 @@ use super::{COMMAND_LIMIT, with_our_variables};
 
 /// The same resources as in `infra/aws/stack.yaml`; `same.rs` holds that they are.
 pub(super) const CONFIGURATION: &str = include_str!("../../benches/stack/main.tf");
-/// How many of the resources that took longest are told.
+/// Number of the slowest resources in the report.
 const SLOWEST: usize = 3;
 
 pub(super) struct Terraform {

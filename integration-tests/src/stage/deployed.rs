@@ -42,7 +42,7 @@ pub struct DeployedClouds<'a> {
     pub aws: AwsCloud,
     /// Google Cloud as the harness sees it.
     pub gcp: GcpCloud,
-    /// What the producer is told.
+    /// Environment variables of the producer.
     pub producer_env: BTreeMap<String, String>,
     /// The times of these clouds.
     pub pace: Pace,

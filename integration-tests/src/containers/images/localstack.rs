@@ -18,7 +18,7 @@ const PACKAGES: Packages = Packages {
     requirements: pins::LOCALSTACK.requirements,
     sources: Some(pins::LOCALSTACK_SOURCES),
 };
-/// How it is started. Python keeps what it has compiled, for a start again in the same container.
+/// Its environment and entry point. Python keeps its compiled files, for another start in the same container.
 const LINES: [&str; 2] = [
     "ENV PYTHONPATH=/opt/localstack",
     r#"ENTRYPOINT ["python3", "-u", "-m", "localstack.runtime.main"]"#,

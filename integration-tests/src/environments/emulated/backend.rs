@@ -53,7 +53,7 @@ impl Backend {
         }
     }
 
-    /// What AWS is, where there is a choice.
+    /// The emulator of AWS, where there is a choice.
     #[must_use]
     pub fn aws_emulator(&self) -> Option<AwsEmulator> {
         match self {

@@ -163,7 +163,7 @@ impl Network {
         Ok(self.proxy(link)?.address().port())
     }
 
-    /// Who uses the link has a loopback of its own, as in a container, and reaches the proxy by this address.
+    /// Sets the proxy's address for a client with a loopback of its own, as in a container.
     pub fn is_reached_by(&mut self, link: Link, endpoint: String) {
         self.from_elsewhere.insert(link, endpoint);
     }

@@ -12,7 +12,7 @@ pub const NAME: &str = "ministack";
 pub struct Options {
     /// The region of what is asked for without naming one.
     pub region: String,
-    /// Where its Lambda functions find AWS. `None`: at ministack itself.
+    /// Endpoint of AWS for its Lambda functions. `None`: ministack itself.
     pub endpoint_for_functions: Option<String>,
     /// True if it enforces roles and policies.
     pub enforces_policies: bool,

@@ -15,7 +15,7 @@ pub const NAME: &str = "docker-registry";
 /// Options of the emulator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whose login it wants, as lines of `htpasswd` with bcrypt. Empty: nobody's.
+    /// Logins that it requires, as lines of `htpasswd` with bcrypt. Empty: none.
     pub htpasswd: String,
     /// What its paths start with, such as `/elsewhere/`; then it is no registry to those who don't know. Empty: nothing.
     pub prefix: String,

@@ -23,7 +23,7 @@ pub struct Wanted {
     pub sha256: String,
     /// Expected size.
     pub bytes: u64,
-    /// Where it goes. Until it is verified it is beside that, with `.part` at the end of its name.
+    /// Its destination. Until it is verified it is beside that, with `.part` at the end of its name.
     pub to: PathBuf,
 }
 
