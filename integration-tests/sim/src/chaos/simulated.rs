@@ -157,7 +157,7 @@ fn one(
         mutant: *mutant,
     };
     let played = simulation.run();
-    // What happened is worth most where there is no verdict.
+    // The history is worth most where there is no verdict.
     let finished = run.history.finish();
     let snapshots = played
         .with_context(|| format!("{name}; what happened is in {}", run.dir.path.display()))?;

@@ -1,4 +1,4 @@
-//! Whether a schedule asks for a loss.
+//! Finds out if a schedule asks for a loss.
 //!
 //! A cloud that dies with its data takes with it data that no other has. Three things restore it: the other
 //! cloud's archive, the other cloud's queue, and the producer's window, which is published once more once the dead one is
