@@ -31,7 +31,7 @@ use sim::history::History;
 
 use crate::command::workspace;
 
-/// What a single emulator is started with.
+/// Settings for a single emulator.
 pub(crate) async fn emulator_context(run_dir: &Path) -> Context {
     let (env, silent) = (toolbox::Env::from_process(), fetch::OnProgress::ignore());
     let tools = fetch::tools(&env, &silent).await.expect("the tools are there");

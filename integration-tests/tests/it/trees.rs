@@ -9,7 +9,7 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A number of seconds to sleep that nobody else on the machine sleeps: it marks the processes of one test.
+/// A number of seconds to sleep that no other process on the machine uses: it marks the processes of one test.
 #[derive(Debug, Clone)]
 pub(crate) struct Marker(pub(crate) String);
 
@@ -29,7 +29,7 @@ impl Marker {
         )
     }
 
-    /// How many sleepers [`Self::tree`] has.
+    /// Number of sleepers in [`Self::tree`].
     pub(crate) const SLEEPERS: usize = 5;
 
     /// The processes of this test.

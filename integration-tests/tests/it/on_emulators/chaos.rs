@@ -12,7 +12,7 @@ fn chaos(checkout: &Checkout, words: &[&str]) -> Value {
     checkout.report()
 }
 
-/// What `--kill` promises: the other cloud takes over within two seconds, and nothing is lost.
+/// Asserts the promise of `--kill`: the other cloud takes over within two seconds, and nothing is lost.
 pub(super) fn assert_recovered(report: &Value) {
     assert_eq!(report["rpo_trades"], 0, "{report}");
     assert!(report["rto_ms"].as_u64().expect("an RTO") < 2_000, "{report}");

@@ -67,7 +67,7 @@ impl Before {
         self.proxy.faults().add(fault).expect("a fault of requests");
     }
 
-    /// How often the fault fired, each time with these words at the end.
+    /// Number of times that the fault fired, each time with these words at the end.
     fn fired(&self, end: &str) -> u32 {
         let fired = self.fired.lock().expect("nobody panicked");
         assert!(fired.iter().all(|detail| detail.ends_with(end)), "{fired:?}");
@@ -221,7 +221,7 @@ async fn dynamodb_and_its_sdk() {
     before.only(Fault::http(HttpFault::Duplicate { answer: Which::Last }).on(on()).times(1));
     let error = put("d").await.expect_err("it is there already").into_service_error();
     assert!(error.is_conditional_check_failed_exception(), "{error:?}");
-    // What is sent first is written last.
+    // The first request is written last.
     let write = |value: &str| {
         let put = dynamodb.put_item().table_name("faults").item("pk", text("e"));
         put.item("value", text(value)).send()
@@ -337,7 +337,7 @@ async fn pubsub_and_its_client() {
     let made = reader.create_subscription().set_name(subscription).set_topic(topic).send();
     made.await.expect("a subscription");
 
-    // The client speaks REST here. Reading can be repeated, and is: when it is told that the service is away.
+    // The client speaks REST here. Reading can be repeated, and is, after an answer that the service is unavailable.
     let get = Match::service("pubsub").operation("topics.get");
     before.only(Fault::google(GoogleError::Unavailable).on(get.clone()).times(1));
     admin.get_topic().set_topic(topic).send().await.expect("the second attempt passes");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::deploy::Up;
 use crate::command::Ran;
 
-/// How long anything may take that comes by itself.
+/// Timeout for anything that happens by itself.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -73,7 +73,7 @@ async fn what_is_taken_away_is_given_back_and_nothing_is_lost() {
     assert!(thrown[1].starts_with("Cloud Scheduler PauseJob"), "{thrown:?}");
     rehearsal.assert_as_deployed();
 
-    // What can't be had is told before anything begins.
+    // Unsupported options are refused before anything begins.
     let refused = rehearsal.chaos(&["--kill", "gcp", "--yes"]);
     refused.assert_code(3);
     assert!(refused.stderr.contains("functions-gcp"), "{}", refused.stderr);

@@ -17,7 +17,7 @@ use infra::package::{Artifact, Digest, Manifest};
 
 use super::emulator_context;
 
-/// How long something may take that happens by itself.
+/// Timeout for anything that happens by itself.
 const EVENTUALLY: Duration = Duration::from_secs(20);
 
 /// The emulators of Google's services, and the local Cloud Run.

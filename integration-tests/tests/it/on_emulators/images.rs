@@ -22,7 +22,7 @@ use crate::trees::{HARNESS, eventually};
 /// The login `user`, `secret`.
 const HTPASSWD: &str = "user:$2b$04$A7JyB56JHUbez9jwUw/XP.anNRSMUvtZyMoUizFYg9SL4Ztfqqb8m\n";
 
-/// What a registry is sent for all images. Of each: two blobs, begun and ended, and the manifest.
+/// Writes to a registry for all images. Of each: two blobs, begun and ended, and the manifest.
 const WRITES: [usize; 3] = [2 * Service::ALL.len(), 0, 3 * Service::ALL.len()];
 
 #[tokio::test(flavor = "multi_thread")]

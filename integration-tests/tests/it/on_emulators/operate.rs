@@ -24,7 +24,7 @@ use crate::command::Ran;
 
 const TRADES: usize = 10_000;
 const POISON: &str = r#"{"v":1,"symbol":"BTCUSDT","trades":[[1,2,"x","1",0]]}"#;
-/// How long anything may take that comes by itself.
+/// Timeout for anything that happens by itself.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Both clouds, deployed, and nothing copies by itself.
@@ -242,7 +242,7 @@ fn monitored(clouds: &Deployed) {
     assert!(monitor.wait().expect("wait").success(), "Ctrl-C is how it ends");
 }
 
-/// Puts another content under the name of an object of Google's, which nobody of ours can.
+/// Overwrites an object in Cloud Storage, for which no function of ours has the permission.
 async fn overwrite(clouds: &Deployed, name: &str, content: Vec<u8>) {
     let endpoint = &clouds.up.endpoints["STORAGE_EMULATOR_HOST"];
     let bucket = names::gcp_bucket(&local_settings());
@@ -297,7 +297,7 @@ async fn dead_letters_are_listed_shown_replayed_and_dropped() {
         let missing = clouds.ran(&["dlq", "show", cloud, "nobody"]);
         missing.assert_code(1);
         assert!(missing.stderr.contains("dlq list"), "{}", missing.stderr);
-        // Nobody is there to be asked.
+        // There is no terminal for a confirmation.
         clouds.ran(&["dlq", "drop", cloud, "--all"]).assert_code(2);
         let dropped = clouds.json(0, &["dlq", "drop", cloud, "--all", "--yes"]);
         assert_eq!(dropped["done"].as_array().map(Vec::len), Some(1), "{dropped:#}");

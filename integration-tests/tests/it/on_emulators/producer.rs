@@ -124,7 +124,7 @@ impl Scene {
         (all, accepted)
     }
 
-    /// What was spooled and that target has not acknowledged.
+    /// Spooled messages that this target has not acknowledged.
     fn not_taken_by(&self, name: &str) -> Vec<u64> {
         let (mut spooled, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for entry in self.events() {
@@ -241,7 +241,7 @@ fn is_accepted_by(name: &'static str) -> impl Fn(&Event) -> bool {
     move |event| matches!(event, Event::Accepted { target, .. } if target == name)
 }
 
-/// Nobody had it: no probe, and nothing that is published again.
+/// True if no target had it: no probe, and no message that is published again.
 fn is_first_by(name: &'static str) -> impl Fn(&Event) -> bool {
     move |event| matches!(event, Event::Accepted { target, is_first: true, .. } if target == name)
 }
@@ -418,7 +418,7 @@ async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
     Box::pin(scene.stop()).await;
 }
 
-/// How long no trade is accepted anywhere once the primary hangs, and once it is gone with all that it held.
+/// The time without an accepted trade once the primary hangs, and once it is lost with all its data.
 #[tokio::test(flavor = "multi_thread")]
 async fn rto_is_under_two_seconds_whether_the_primary_hangs_or_is_gone() {
     let mut scene = Scene::start(Policy::PrimaryByHand).await;

@@ -178,7 +178,7 @@ async fn what_one_cloud_alone_got_is_in_both_to_the_last_byte() {
     Box::pin(clouds.stop()).await;
 }
 
-/// A hundred thousand trades in each direction, out of an archive that was filled by hand.
+/// A hundred thousand trades in each direction, from an archive that the test filled.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_trades_are_restored() {
     const TRADES: usize = 100_000;

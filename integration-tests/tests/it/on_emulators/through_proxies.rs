@@ -1,5 +1,5 @@
-//! The whole pipeline with a fault proxy before everything that anybody calls: without faults, nobody notices. What each
-//! side called is what the proxies saw.
+//! The whole pipeline with a fault proxy before every service: without faults, results are the same. The calls of each
+//! side are those that the proxies saw.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -31,7 +31,7 @@ use crate::command::artifacts;
 
 /// The account of every AWS emulator.
 const ACCOUNT: &str = "000000000000";
-/// Where nothing listens.
+/// An address without a listener.
 const NOWHERE: &str = "127.0.0.1:9";
 
 /// Before all four emulators, for those on one side of them.
@@ -141,7 +141,7 @@ async fn start_service(folder: &Path, settings: &Settings, proxies: &Proxies) ->
     cloud_run::start(&context.launch, &options).await.expect("the service starts")
 }
 
-/// What was called, as `SERVICE OPERATION`.
+/// The calls, as `SERVICE OPERATION`.
 fn called(proxy: &Proxy) -> Vec<String> {
     proxy
         .requests()

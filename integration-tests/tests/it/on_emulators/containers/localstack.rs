@@ -112,7 +112,7 @@ impl Fixture {
             Progress::Waiting { .. } | Progress::Clearing { .. } | Progress::Overtaken { .. } => {}
         };
         let outputs = cfn::apply(&self.client(), &request, &Limits::default(), &mut note).await?;
-        // What it can't make it calls made, and says so in the reason alone.
+        // It reports resources that it can't make as made, and says so in the reason alone.
         let faked: Vec<_> = events.iter().filter(|event| event.contains("fallback")).collect();
         assert!(faked.is_empty(), "not made in truth: {faked:?}");
         Ok((outputs, planned.expect("there was a plan")))
@@ -135,7 +135,7 @@ fn settings(visibility_timeout_s: u32) -> Settings {
     settings.expect("the settings are right")
 }
 
-/// The stack's parameters. The functions' are there, as the template declares them, and nobody reads them.
+/// The stack's parameters. The functions' are included, as the template declares them, and are not read.
 fn parameters(settings: &Settings, known: &ResolvedOutputs) -> BTreeMap<String, String> {
     let mut parameters = stack_parameters_without_code(settings, known);
     let code = [

@@ -16,7 +16,7 @@ use crate::trees::{eventually_within, stat_field};
 /// Names the file into which [`held`] writes its run.
 const RUN_FILE: &str = "TWINCLOUD_TEST_RUN_FILE";
 
-/// What bears the label of a run: containers and networks.
+/// Containers and networks with the label of a run.
 pub(super) fn left_of(run: &str) -> String {
     let label = format!("label={RUN}={run}");
     let containers = docker(&["ps", "--all", "--quiet", "--filter", &label]);

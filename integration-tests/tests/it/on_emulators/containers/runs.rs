@@ -19,7 +19,7 @@ fn run(checkout: &Checkout, words: &[&str]) -> Ran {
     checkout.run(&[words, &ON_CONTAINERS].concat())
 }
 
-/// What every run on containers leaves: a folder that has its verdict in it, and nothing else.
+/// Asserts that a run on containers leaves a folder with its verdict, and nothing else.
 fn assert_left(checkout: &Checkout) -> Value {
     let report = checkout.report();
     assert_eq!(report["target"], "containers", "{report}");

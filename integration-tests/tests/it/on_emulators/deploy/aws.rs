@@ -13,7 +13,7 @@ fn addresses(changes: &Value) -> Vec<&str> {
     changes.iter().map(|change| change["address"].as_str().expect("an address")).collect()
 }
 
-/// What a plan would change in the stack of this name.
+/// Changes of a plan in the stack of this name.
 fn changes<'p>(plan: &'p Value, stack: &str) -> &'p Value {
     let steps = plan["steps"].as_array().expect("steps");
     let step = steps.iter().find(|step| step["stack"] == stack);

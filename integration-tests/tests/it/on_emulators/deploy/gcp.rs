@@ -19,7 +19,7 @@ fn deployed_changed_and_destroyed() {
     let change = &plan["steps"][0]["changes"][0];
     assert_eq!(change["resource_type"], "google_pubsub_subscription", "{change:#}");
     up.ok(&[&["deploy", "gcp", "--yes"][..], &deadline].concat());
-    // Seen from the settings without it, somebody changed it by hand.
+    // Compared with settings without it, this is drift.
     let drift = up.checkout.deploy(&on_processes(&["drift", "gcp", "--json"]));
     drift.assert_code(1);
     let changes = &drift.json()["parts"][0]["changes"];

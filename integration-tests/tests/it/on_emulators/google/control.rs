@@ -221,7 +221,7 @@ async fn what_is_not_right_is_refused_in_words() {
     assert_eq!(answer.status(), 413);
     let answer = http.delete(&url).send().await.expect("it answers");
     assert_eq!(answer.status(), 404);
-    // Whoever doesn't know the secret gets nowhere.
+    // Requests without the secret are refused.
     let root = reqwest::Url::parse(&url).expect("a URL").join("/v1/services").expect("a URL");
     assert_eq!(http.get(root).send().await.expect("it answers").status(), 404);
     local.control.stop().await.expect("it stops");

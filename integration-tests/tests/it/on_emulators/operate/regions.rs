@@ -13,7 +13,7 @@ region_of = "local"
 region = "eu-west-1"
 "#;
 const THERE: &str = "localeu";
-/// What the producer sends to the region alone: the first of those in `messages`.
+/// Number of trades that the producer sends to the region alone: the first of those in `messages`.
 const SENT: usize = 2_000;
 
 impl Deployed {

@@ -1,4 +1,4 @@
-//! `terraform/` itself: applied, changed by hand, killed in the middle, destroyed.
+//! `terraform/` itself: applied, changed manually, killed in the middle, destroyed.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use super::{BUCKET, Fixture, planned, running, words};
 use crate::command::workspace;
 
-/// What has it make everything that it may make.
+/// Settings with which it makes every optional resource.
 const ALL: [&str; 2] = ["github.repository=acme/twincloud", "github.environments=dev"];
 
 /// The root, ready; none where its provider can't be had.

@@ -276,7 +276,7 @@ async fn what_is_wrong_with_where_the_state_is_is_said() {
     let error = terraform.init(&nobody).await.expect_err("no credentials");
     assert!(matches!(error, Error::Credentials { .. }), "{error}");
 
-    // A port that nobody listens on.
+    // A port without a listener.
     let mut away = anew("away").on_aws_emulator("http://127.0.0.1:1");
     away.backend.insert("max_retries".to_owned(), "1".to_owned());
     let error = terraform.init(&away).await.expect_err("nobody listens");

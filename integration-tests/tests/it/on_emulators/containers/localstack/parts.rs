@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// What is left of a template.
+/// Remaining parts of a template.
 pub(super) struct Parts {
     pub(super) template: String,
     /// The logical names of the resources that are in it.
@@ -20,7 +20,7 @@ pub(super) fn without(template: &str, types: &[&str]) -> Parts {
     let is_of = |entry: &Entry| types.iter().any(|of| entry.is_of_type(of));
     let mut left_out: BTreeSet<String> =
         resources.iter().filter(|entry| is_of(entry)).map(|entry| entry.name.clone()).collect();
-    // What is left out may be named by others, which are then left out as well.
+    // Omitted resources may be named by others, which are then omitted as well.
     loop {
         resources.retain(|entry| !left_out.contains(&entry.name));
         for entry in &mut resources {
@@ -94,7 +94,7 @@ impl Entry {
     }
 }
 
-/// Whether a line refers to a resource by its logical name.
+/// True if a line refers to a resource by its logical name.
 fn is_named(name: &str, line: &str) -> bool {
     ["!Ref ", "!Ref \"", "!GetAtt ", "${"].iter().any(|mark| {
         let reference = format!("{mark}{name}");
