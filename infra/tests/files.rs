@@ -289,7 +289,7 @@ fn google_copies_from_each_region_that_it_has_a_way_into() {
     assert_eq!(peers(&known), second);
     let no_role = [first("foundation", "devap", "ap-east-1")];
     assert_eq!(settings.regions_left_out(&known), no_role);
-    // An emulator asks nobody for a role.
+    // An emulator assumes no role.
     known.aws_endpoint = Some("http://127.0.0.1:1".to_owned());
     let env = settings.gcp_replicate_env(&known);
     assert_eq!((&*env["TWINCLOUD_PEER_2_BUCKET"], &*env["TWINCLOUD_PEER_3_BUCKET"]), ("ap", "eu"));

@@ -294,7 +294,7 @@ fn hcl_text(value: &Expression) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What Google's root grants: a role to a member, permissions to a role, and the lists of roles.
+/// Grants of Google's root: a role to a member, permissions to a role, and the lists of roles.
 fn grants(file: &str, text: &str, statements: &mut Vec<Statement>) {
     each_attribute(file, text, &mut |place, name, value| {
         // What a module is given is granted there.

@@ -22,7 +22,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// What is going on now; gone when the next thing is.
+    /// Shows the current action until the next one.
     pub fn now(&self, what: impl Into<String>) {
         let what = what.into();
         if self.bar.is_hidden() {

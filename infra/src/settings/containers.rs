@@ -52,7 +52,7 @@ impl ContainerImages {
     }
 }
 
-/// Whether a reference says which image it means: `latest` is another one tomorrow.
+/// True if a reference names one image for good: `latest` is another one tomorrow.
 pub(super) fn is_exact(reference: &str) -> bool {
     let name = reference.rsplit('/').next().unwrap_or(reference);
     let spaceless = !reference.contains(char::is_whitespace);

@@ -19,7 +19,7 @@ pub enum Error {
     Read {
         /// The file that was asked for.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         cause: std::io::Error,
     },
     /// The file isn't TOML.
@@ -27,7 +27,7 @@ pub enum Error {
     Syntax {
         /// The file and the line at which parsing stopped.
         origin: String,
-        /// What the parser said.
+        /// The parser's message.
         problem: String,
     },
     /// `--env` names an overlay that the file doesn't have.
@@ -49,11 +49,11 @@ pub enum Error {
     /// A key that doesn't exist, is missing, or has a value of the wrong kind or out of range.
     #[error("{origin}: {key}: {problem}")]
     Key {
-        /// Where the value comes from: `twincloud.toml:12`, `--set a.b=1` or the name of the variable.
+        /// Origin of the value: `twincloud.toml:12`, `--set a.b=1` or the name of the variable.
         origin: String,
         /// The dotted key, in backquotes.
         key: String,
-        /// What is wrong, and what would be right.
+        /// The problem, and a correct value.
         problem: String,
     },
 }

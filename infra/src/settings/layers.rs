@@ -38,7 +38,7 @@ enum Place {
 }
 
 impl Place {
-    /// Where a key stands: its line, or that of the table around it.
+    /// Location of a key: its line, or that of the table around it.
     fn of(&self, keys: &[&str]) -> String {
         match self {
             Self::Given(shown) => shown.clone(),
@@ -124,7 +124,7 @@ impl Layer {
         }
     }
 
-    /// Where a key stands.
+    /// Location of a key.
     pub(super) fn origin(&self, key: &str) -> String {
         self.place.of(&key.split('.').collect::<Vec<_>>())
     }

@@ -342,7 +342,7 @@ fn bucket(key: &'static str, bucket: &str) -> Checked {
     ensure(key, apart, whole(&problem))
 }
 
-/// What a name may be made of, apart from dashes and the like.
+/// Letters that a name may contain, apart from dashes and the like.
 struct Letters {
     upper: bool,
     digit_first: bool,

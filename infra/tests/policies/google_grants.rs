@@ -90,7 +90,7 @@ const KINDS: [(&str, &str); 7] = [
 pub(super) struct Grant {
     /// As in `infra/policies.txt`: the file and the resource.
     pub(super) place: String,
-    /// How the permissions begin that it can give.
+    /// Prefix of the permissions that it can give.
     kind: &'static str,
     /// The text of the member's expression, with the locals that it refers to.
     members: String,

@@ -1,4 +1,4 @@
-//! Who may get in, where state lies, who is told: what the Terraform roots add to the services.
+//! Access, Terraform's state, alerts: the settings that the Terraform roots add to the services.
 
 use std::borrow::Cow;
 
@@ -250,7 +250,7 @@ fn path(key: &'static str, value: &str) -> Checked {
     shaped(key, value, fits, spoken)
 }
 
-/// Whether a value is of letters, digits and these marks, and not empty.
+/// True if a value is of letters, digits and these marks, and not empty.
 fn made_of(value: &str, marks: &str) -> bool {
     !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
 }

@@ -127,7 +127,7 @@ fn least(values: std::ops::RangeInclusive<u32>, fits: impl Fn(u32) -> bool) -> O
     Some(low)
 }
 
-/// Each function is told all symbols in one variable.
+/// Each function gets all symbols in one variable.
 pub(super) fn symbols(settings: &Settings) -> Checked {
     match settings.too_many_symbols() {
         None => Ok(()),
