@@ -12,7 +12,7 @@ use producer::Relay;
 #[cfg(test)]
 mod tests;
 
-/// How long the first look at both registers may hold up the start: an order that is there is followed from the
+/// Longest delay of the start by the first reading of both override stores: a stored override is followed from the
 /// first message on, where a cloud answers.
 const FIRST: Duration = Duration::from_secs(1);
 

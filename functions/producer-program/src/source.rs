@@ -17,8 +17,8 @@ const NAP: Duration = Duration::from_millis(20);
 
 type Trades = Box<dyn Iterator<Item = Result<SourceTrade, SourceError>> + Send>;
 
-/// What a source is, so that its position can be told from that of another one. A file is another one once it was
-/// changed: what it has then is sent from its start, which changes nothing that was sent before. A named pipe is the same one as
+/// Identity of a source, which tells its position from that of another one. A file is another one once it was
+/// changed: it is then sent from its start, which changes nothing that was sent before. A named pipe is the same one as
 /// long as its path is: its writer begins at the same trade for each producer.
 pub(super) fn identity(source: &Source, symbols: &Symbols) -> anyhow::Result<String> {
     let names: Vec<_> = symbols.iter().map(Symbol::as_str).collect();
