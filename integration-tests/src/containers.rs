@@ -194,8 +194,8 @@ impl Containers {
         self.node(emulator).endpoint()
     }
 
-    /// Where an emulator is, for an AWS function: what a deploy must tell it. ministack's functions are in its own
-    /// container, and find AWS there also when it is cut off from everybody else.
+    /// URL of an emulator for an AWS function, which a deploy must give it. ministack's functions are in its own
+    /// container, and find AWS there also when it is cut off from the network.
     #[must_use]
     pub fn inside(&self, emulator: Emulator) -> String {
         if self.node(emulator).image.program == Program::MiniStack {

@@ -1,7 +1,7 @@
 //! The container engine: its command line, and what keeps containers from outliving who started them.
 //!
-//! The engine owns a container, so nobody's death ends it. What is made here bears two labels: the run that it belongs
-//! to, and its *holder*, a process. [`reap`] removes what dead holders have left.
+//! The engine owns a container, so it survives its starter. Objects made here bear two labels: the run that they belong
+//! to, and their *holder*, a process. [`reap`] removes what dead holders have left.
 
 use std::ffi::OsString;
 use std::fs;

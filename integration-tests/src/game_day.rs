@@ -1,5 +1,5 @@
-//! `cargo xtask chaos --target cloud`: a game day on what is deployed, with real trades of nobody, and a verdict; and its
-//! rehearsal on what `cargo xtask up` started, `--target up`.
+//! `cargo xtask chaos --target cloud`: a game day on deployed clouds, with synthetic trades only, and a verdict; and its
+//! rehearsal on the clouds of `cargo xtask up`, `--target up`.
 //!
 //! The run sends trades of `trading.smoke_symbol`, of days far in the future in which nothing is yet ([`window`]), and looks
 //! at those alone. What is taken away is recorded before, and given back on every way out: by the run itself, by the

@@ -163,7 +163,7 @@ impl Clouds {
         Ok(Self { folder, artifacts, harness, aws: clouds.aws_endpoint, _serve: serve })
     }
 
-    /// What Terraform is told: what the stack is told, but for the bucket of the code, which is one that stays.
+    /// Terraform's variables: the stack's parameters, but for the bucket of the code, which is one that stays.
     async fn values(&self, checkout: &Checkout, settings: &Settings) -> Result<Value, Failure> {
         let config =
             aws_config(Some(&self.aws), &settings.aws.region, Some(emulator_credentials())).await;

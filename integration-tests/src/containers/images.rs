@@ -20,7 +20,7 @@ const MINISTACK_PUBLISHED: &str = "ministackorg/ministack:full";
 const CLOUD_SDK: &str = "gcr.io/google.com/cloudsdktool/google-cloud-cli:528.0.0-emulators";
 const FAKE_GCS_SERVER_PUBLISHED: &str = "fsouza/fake-gcs-server:1.54.0";
 
-/// What `cargo xtask images build` makes.
+/// Images that `cargo xtask images build` makes.
 const MINISTACK: &str = "twincloud/ministack:1.5.33";
 const PUBSUB: &str = "twincloud/pubsub-emulator:local";
 const FIRESTORE: &str = "twincloud/firestore-emulator:local";
@@ -39,7 +39,7 @@ const INPUTS: &str = "twincloud.inputs";
 pub struct Image {
     /// With a tag or a digest.
     pub reference: String,
-    /// What it holds.
+    /// The program in it.
     pub program: Program,
 }
 

@@ -91,7 +91,7 @@ impl Program {
     }
 }
 
-/// What `LocalStack` is told in any image: where it is, and that nothing but it is to be called.
+/// Variables of `LocalStack` in any image: its own address, and a ban on calls to anything else.
 fn localstack(port: u16) -> Vec<(&'static str, String)> {
     vec![
         ("GATEWAY_LISTEN", format!("{ANYBODY}:{port}")),

@@ -75,7 +75,7 @@ pub struct Deployment {
 /// Settings of the proxies.
 #[derive(Clone, Copy, Debug)]
 pub struct Proxies {
-    /// What they read.
+    /// Level at which they read the traffic.
     pub level: Level,
     /// Of their dice.
     pub seed: u64,
@@ -89,7 +89,7 @@ impl Deployment {
     }
 }
 
-/// What starting, and starting again, needs.
+/// State for starting, and starting again.
 #[derive(Debug)]
 struct Place {
     deployment: Deployment,
@@ -157,7 +157,7 @@ impl Emulated {
         self.place.deployment.settings.producer_env().into_iter().chain(seen).collect()
     }
 
-    /// What starts the functions that copy, as a schedule would.
+    /// Starter of the functions of replicate, in place of a schedule.
     pub async fn replication(&self) -> Replication {
         let Place { deployment, history, .. } = &self.place;
         let aws = aws::config(&deployment.settings, &self.network).await;

@@ -1,4 +1,4 @@
-//! The days of a game day: whole ones, far in the future, of which neither cloud has a candle yet. Nobody's trades get among
+//! The days of a game day: whole ones, far in the future, of which neither cloud has a candle yet. No real trades get among
 //! them, and since copying always compares the latest hours, they are copied as today's are.
 
 use std::fmt;

@@ -59,7 +59,7 @@ impl Control {
     }
 }
 
-/// What a killed one left is of no use.
+/// Makes the folder anew: the files of a killed run are of no use.
 fn make_anew(folder: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

@@ -102,7 +102,7 @@ impl Services {
         }
     }
 
-    /// What the process needn't be told.
+    /// Changes labels and concurrency, which need no new process.
     fn relabelled(
         &self,
         name: &str,

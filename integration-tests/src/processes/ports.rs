@@ -41,8 +41,8 @@ pub fn is_listened_on_by(port: u16, pid: u32) -> bool {
     })
 }
 
-/// Whether a process of this user listens on `port`: all that can be seen, without being root, of a process that is
-/// somebody else's.
+/// True if a process of this user listens on `port`: all that can be seen, without being root, of a process of
+/// another user.
 #[must_use]
 pub fn is_listened_on_by_user(port: u16, user: u32) -> bool {
     listening(port, USER).contains(&user.to_string())

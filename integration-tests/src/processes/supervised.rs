@@ -17,7 +17,7 @@ const STARTUP: Duration = Duration::from_secs(10);
 const STOP_MARGIN: Duration = Duration::from_secs(12);
 const KILL: Duration = Duration::from_secs(10);
 
-/// How a process ended.
+/// End of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exit {

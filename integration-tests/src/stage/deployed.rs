@@ -22,7 +22,7 @@ use crate::schedule;
 use crate::testbed::{Injection, Testbed};
 use crate::workload::{Content, Workload};
 
-/// How often it is asked whether a cloud is away: recovery times are told no finer than this.
+/// Interval between checks of a cloud's absence: recovery times are no finer than this.
 const PROBE: Duration = Duration::from_millis(250);
 
 /// The part of a cloud that a fault of a scenario takes away; `None`: no switch does that.
@@ -56,7 +56,7 @@ pub struct DeployedClouds<'a> {
     pub symbols: Symbols,
 }
 
-/// How long things take.
+/// Times and intervals of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// Timeout of a scenario's wait for an event.

@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// Runs of replicate until nothing is left to copy.
 const LAST_COPIES: u32 = 20;
 
-/// What a run is made of.
+/// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct ClusterSpec {
     /// The clouds.

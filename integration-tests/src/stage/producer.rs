@@ -20,7 +20,7 @@ use crate::workload::Workload;
 /// Interval between looks at its events.
 const POLL: Duration = Duration::from_millis(5);
 
-/// What to start.
+/// Settings of the producer.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     /// The program that has the subcommand `guard`.

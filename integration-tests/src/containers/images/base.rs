@@ -132,7 +132,7 @@ fn find_debootstrap(env: &Env) -> Option<PathBuf> {
     env.which("debootstrap").or_else(|| usual.into_iter().find(|path| path.is_file()))
 }
 
-/// Where this machine gets its own packages, if it is a Debian.
+/// Debian mirror of this machine's own packages, if it is a Debian.
 fn mirror(env: &Env) -> String {
     let files = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
     let texts =

@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What does not end within a moment of an interrupt by its own will is dropped.
+/// Ends 20 s after an interrupt: a build that has not ended by itself until then is dropped.
 async fn late_interrupt() -> anyhow::Result<()> {
     interrupted().await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
@@ -174,7 +174,7 @@ struct Recipe {
     content: Content,
 }
 
-/// What the image has besides the base, at the place `content` of the Dockerfile's folder.
+/// Content of the image besides the base, at `content` in the Dockerfile's folder.
 enum Content {
     File(PathBuf),
     Packages(Packages),

@@ -34,7 +34,7 @@ impl Packages {
         let pinned = folder.path().join("requirements.txt");
         std::fs::write(&pinned, self.requirements).context("write the requirements")?;
         let mut pip = self::pip(python, &pinned, target);
-        // What a package says of Python is checked against the Python that runs pip. It was chosen for the image's.
+        // pip checks a package's `Requires-Python` against the Python that runs pip. It was chosen for the image's.
         pip.args(["--only-binary=:all:", "--ignore-requires-python", "--implementation=cp"]);
         pip.args(["--python-version", debian.python]);
         for wheel in WHEELS {

@@ -17,7 +17,7 @@ pub const NAME: &str = "gcp-ingest";
 
 const RESTART: Restart = Restart::Always { backoff_ms: 50, restarts_max: 1_000 };
 
-/// What to run.
+/// The service to run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The service.
@@ -26,7 +26,7 @@ pub struct Options {
     pub env: BTreeMap<String, String>,
 }
 
-/// What an instance is.
+/// Kind of an instance.
 #[derive(Debug, Clone)]
 pub enum Instance {
     /// A process of this program.

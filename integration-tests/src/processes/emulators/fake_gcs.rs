@@ -10,7 +10,7 @@ pub const NAME: &str = "fake-gcs";
 /// Answers 200 once it is ready.
 pub(crate) const READY_PATH: &str = "/_internal/healthcheck";
 
-/// What it is told. Its URLs are for the host's loopback, wherever it listens.
+/// Its command-line arguments. Its URLs are for the host's loopback, wherever it listens.
 pub(crate) fn arguments(host: &str, port: u16) -> Vec<String> {
     let public = format!("127.0.0.1:{port}");
     let (port, url) = (port.to_string(), format!("http://{public}"));

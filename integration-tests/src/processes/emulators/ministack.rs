@@ -31,7 +31,7 @@ impl Default for Options {
 /// Answers 200 once it is ready.
 pub(crate) const READY_PATH: &str = "/_ministack/health";
 
-/// What it is told. It is reached by the host's loopback, wherever it listens.
+/// Its environment variables. It is reached by the host's loopback, wherever it listens.
 pub(crate) fn environment(
     host: &str,
     port: u16,
@@ -64,7 +64,7 @@ pub async fn start(context: &Context, options: &Options) -> Result<Running, Star
         let told = environment("127.0.0.1", port, &options.region, endpoint);
         let spec = Spec::new(NAME, &context.tools.ministack_python, &context.launch.run_dir)
             .args(["-u", "-I", "-m", "ministack"])
-            // What must be a file is below the run's folder.
+            // All its files are below the run's folder.
             .env("STATE_DIR", folder.join("state"))
             .env("S3_DATA_DIR", folder.join("s3"))
             .env("HOME", &folder)

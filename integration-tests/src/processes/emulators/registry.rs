@@ -17,7 +17,7 @@ pub const NAME: &str = "docker-registry";
 pub struct Options {
     /// Logins that it requires, as lines of `htpasswd` with bcrypt. Empty: none.
     pub htpasswd: String,
-    /// What its paths start with, such as `/elsewhere/`; then it is no registry to those who don't know. Empty: nothing.
+    /// Prefix of its paths, such as `/elsewhere/`; clients without it find no registry. Empty: none.
     pub prefix: String,
 }
 

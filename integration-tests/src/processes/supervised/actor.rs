@@ -177,7 +177,7 @@ fn leave_the_terminal(command: &mut std::process::Command) {
     let _ = command;
 }
 
-/// What the guard itself exited with, if it could not report how the process did.
+/// The guard's own exit, if it could not report that of the process.
 fn exit_of_guard(status: std::process::ExitStatus) -> Exit {
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(Exit::Unknown, Exit::Code)
 }
