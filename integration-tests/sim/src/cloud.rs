@@ -36,11 +36,11 @@ pub struct Cloud<Q, A, S> {
     pub archive: A,
     /// The candles.
     pub store: S,
-    /// What of it a run looks at.
+    /// The part of it that a run looks at.
     pub view: View,
 }
 
-/// What of a cloud a run looks at, and how long it waits for it.
+/// The part of a cloud that a run looks at, and its timeouts.
 #[derive(Clone, Debug)]
 pub struct View {
     /// Only what happened then, in epoch milliseconds, on a cloud that others use too; `None`: all that there is.

@@ -327,7 +327,7 @@ impl History {
         let Inner { entries, file, .. } = &mut *inner;
         let Some(file) = file else { return Ok(entries.clone()) };
         if !is_sorted {
-            // What other processes told came a little late.
+            // Entries of other processes come a little late.
             file.flush()?;
             file.get_mut().set_len(0)?;
             file.get_mut().rewind()?;

@@ -66,7 +66,7 @@ pub fn faults(history: &[Entry]) -> Vec<FaultSpan> {
 pub struct Takeover {
     /// Which was away.
     pub cloud: CloudId,
-    /// From its going to the first message that the other one took and nobody had taken before; `None`: there was
+    /// From its loss to the first message that the other one accepted and none had accepted before; `None`: there was
     /// none while it was away.
     pub after_ms: Option<u64>,
 }
@@ -114,7 +114,7 @@ pub fn takeovers(history: &[Entry]) -> Vec<Takeover> {
 /// Recovery, as it is asked about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Recovery {
-    /// Recovery time: from the loss of a cloud to the first trade that another one took and nobody had taken before; the
+    /// Recovery time: from the loss of a cloud to the first trade that another one accepted and none had before; the
     /// longest of the run, and none if no cloud was away.
     pub rto_ms: Option<u64>,
     /// Recovery point: accepted trades that are missing in the candles of a cloud in the end.
@@ -127,7 +127,7 @@ pub struct Recovery {
     pub replication_lag: Option<Lag>,
 }
 
-/// How long trades took from one cloud's queue into the other cloud by replication: from the acceptance by the one to the end
+/// Lag of trades from one cloud's queue into the other cloud by replication: from the acceptance by the one to the end
 /// of the run of replicate that copied them into the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Lag {
@@ -145,7 +145,7 @@ pub fn replication_lag(history: &[Entry]) -> Option<Lag> {
     let ranges = |pairs: &[(u64, u64)]| -> IdRanges {
         pairs.iter().map(|&(first, last)| first..=last).collect()
     };
-    // What a cloud has taken and the other one has not copied yet, with the time of the first acceptance.
+    // Trades that one cloud has accepted and the other has not copied yet, with the time of the first acceptance.
     let mut waiting: BTreeMap<(CloudId, &str), Vec<(u64, IdRanges)>> = BTreeMap::new();
     let mut taken: BTreeMap<(CloudId, &str), IdRanges> = BTreeMap::new();
     // Number of trades by lag.

@@ -171,7 +171,7 @@ pub enum Fault {
     },
     /// A function ends between two effects.
     CrashFunction {
-        /// How often.
+        /// Number of times.
         times: u32,
     },
     /// The producer ends, and another one goes on with its spool. It belongs to no cloud; the history has it at AWS.

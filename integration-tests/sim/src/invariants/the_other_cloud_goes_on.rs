@@ -3,7 +3,7 @@
 use super::Evidence;
 use crate::measure;
 
-/// Not what is aimed at, which a busy machine may miss, but what nobody would call a failover.
+/// Not the aim, which a busy machine may miss, but a time that is too long for any failover.
 const BOUND_MS: u64 = 15_000;
 
 pub(super) fn check(evidence: &Evidence) -> Result<String, String> {

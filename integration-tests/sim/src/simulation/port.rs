@@ -91,7 +91,7 @@ impl Queue for Port {
         pass.answer(())
     }
 
-    /// What a function does with a message that it could not process: on SQS nothing, so that it stays hidden; Pub/Sub is told
+    /// Gives back a message that a function could not process: on SQS does nothing, so that it stays hidden; Pub/Sub learns
     /// so by the answer to its push, and pauses. Neither is a call.
     async fn release(&self, receipt: &Receipt) -> Result<(), PortError> {
         self.cloud.not_processed(receipt);
