@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::command::{Checkout, Ran};
 use crate::trees::HARNESS;
 
-/// Where this is set, a test that has no images fails instead of being left out.
+/// If this variable is set, a test without images fails instead of being skipped.
 const REQUIRED: &str = "TWINCLOUD_REQUIRE_CONTAINERS";
 
 /// The images, where they can be had.

@@ -54,7 +54,7 @@ impl Rehearsal {
     #[track_caller]
     fn assert_as_deployed(&self) {
         assert!(!self.record().exists(), "nothing is left to undo");
-        // What is off already can't be switched off, so a plan says whether all is on again. Drift would not: of what the
+        // A thing that is off can't be switched off, so a plan shows if all is on again. Drift would not: of what the
         // stack leaves to its default, CloudFormation does not look.
         self.chaos(&["--kill", "aws", "--dry-run"]).assert_code(0);
         self.chaos(&["--scenario", "functions-gcp", "--dry-run"]).assert_code(0);

@@ -144,7 +144,7 @@ pub(super) fn settings(sets: &[&str]) -> Settings {
         .expect("valid")
 }
 
-/// What happens by itself, within a bound.
+/// Waits, within a bound, for a check to succeed.
 pub(super) async fn eventually<T>(
     what: &str,
     mut check: impl AsyncFnMut() -> Result<T, String>,

@@ -253,7 +253,7 @@ async fn overwrite(clouds: &Deployed, name: &str, content: Vec<u8>) {
     assert!(answer.status().is_success(), "{answer:?}");
 }
 
-/// What nobody can read gets there by itself; what can be read is put there, as if a function had failed at it.
+/// Poison becomes a dead letter by itself; readable messages are put there, as if a function had failed at them.
 #[tokio::test(flavor = "multi_thread")]
 async fn dead_letters_are_listed_shown_replayed_and_dropped() {
     let clouds = Deployed::new();

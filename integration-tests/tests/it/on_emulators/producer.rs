@@ -373,7 +373,7 @@ async fn an_order_by_hand_moves_the_route_and_fences_the_epoch_before() {
         panic!("{:?}", events[routed]);
     };
     assert!(why.contains("ordered"), "{why}");
-    // What is spooled from the order on is Google's; AWS gets a probe now and then, and only ones that Google has.
+    // Messages spooled after the override are Google's; AWS gets a probe now and then, and only ones that Google has.
     let mine: BTreeSet<u64> = events[routed + 1..]
         .iter()
         .filter_map(|entry| match entry.event {

@@ -262,7 +262,7 @@ async fn another_function_is_another_version_and_the_alias_moves_to_it() {
     fixture.delete().await;
 }
 
-/// What the alias stands on.
+/// The function's version behind the alias.
 struct Live {
     version: String,
     memory_mb: i32,

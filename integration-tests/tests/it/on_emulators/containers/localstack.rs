@@ -26,7 +26,7 @@ use super::{REQUIRED, reaped};
 use crate::command::workspace;
 use crate::trees::HARNESS;
 
-/// What `LocalStack` has only with a download (`DynamoDB` Local, Lambda's runtime) or an engine to run containers with; and the
+/// Types that `LocalStack` has only with a download (`DynamoDB` Local, Lambda's runtime) or a container engine; and the
 /// metric filter, of which its `CloudFormation` says that it is made and makes none.
 const NOT_CARRIED: [&str; 3] = ["AWS::DynamoDB::", "AWS::Lambda::", "AWS::Logs::MetricFilter"];
 /// Resources that go with those. docs/targets.md lists the parts of the template that this leaves to the full image.

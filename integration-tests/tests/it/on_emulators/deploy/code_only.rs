@@ -64,7 +64,7 @@ fn what_works_stays_and_what_does_not_is_taken_back() {
     up.ok(&["deploy", "aws", "--yes"]);
     assert!(live(&up).ends_with("version 1"), "{}", live(&up));
 
-    // What follows an ELF file's end changes its hash and nothing else.
+    // Bytes after an ELF file's end change its hash and nothing else.
     let works = with_bootstrap(|mut bootstrap| {
         bootstrap.extend_from_slice(b"another");
         bootstrap

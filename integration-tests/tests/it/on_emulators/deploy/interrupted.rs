@@ -161,7 +161,7 @@ fn cut_short(up: &Up, words: &[&str], cut: Cut, signal: Signal) -> Ran {
     Ran { code: status.code(), stdout: String::new(), stderr: said.join("\n") }
 }
 
-/// As it is when nobody disturbs it: everything is there, and trades come through.
+/// Asserts the state of an undisturbed deploy: all outputs exist, and trades come through.
 fn google_is_whole(up: &Up, deployed: &Value, whole_outputs: &Value) {
     assert!(deployed[0]["smoke"]["took_ms"].is_u64(), "{deployed:#}");
     let names = |outputs: &Value| {

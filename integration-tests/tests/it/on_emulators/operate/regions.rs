@@ -23,7 +23,7 @@ impl Deployed {
         self.json(0, &[words, &["--env", THERE]].concat())
     }
 
-    /// How many trades there are in the other region or, at home, in a cloud, once they are `wanted`.
+    /// Waits until the other region or, at home, a cloud has `wanted` trades.
     fn wait_for(&self, env: &str, cloud: &str, wanted: usize) {
         self.wait_in(env, &format!("{wanted} trades in {cloud} of {env}"), |status| {
             status[cloud]["symbols"][0]["trades"] == wanted

@@ -111,7 +111,7 @@ impl Deploy {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("send");
     }
 
-    /// What it said.
+    /// Waits for its end; its standard output.
     fn end(mut self) -> String {
         let mut said = String::new();
         self.child.stdout.take().expect("piped").read_to_string(&mut said).expect("read");
