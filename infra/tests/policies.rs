@@ -297,7 +297,7 @@ fn hcl_text(value: &Expression) -> String {
 /// Grants of Google's root: a role to a member, permissions to a role, and the lists of roles.
 fn grants(file: &str, text: &str, statements: &mut Vec<Statement>) {
     each_attribute(file, text, &mut |place, name, value| {
-        // What a module is given is granted there.
+        // Permissions passed to a module are granted in the module.
         let grants = (name == "role" || name == "permissions" || name.ends_with("_roles"))
             && !place.contains(" module.");
         if grants && !matches!(value, Expression::Object(_)) {

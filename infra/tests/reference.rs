@@ -45,7 +45,7 @@ fn the_reference_of_settings_is_that_of_the_model() {
     );
 }
 
-/// What no key is without: a reader of the page knows nothing but it.
+/// Each key has a description: a reader of the page knows nothing else.
 #[test]
 fn each_setting_says_what_it_is() {
     let mut tables = Tables::new();

@@ -115,7 +115,7 @@ fn the_functions_have_the_environment_that_the_settings_say() {
 
 #[test]
 fn everything_that_can_have_a_tag_says_which_part_it_is_of() {
-    // What CloudFormation gives no tags.
+    // Types that CloudFormation can't tag.
     let bare = [
         "AWS::Lambda::Alias",
         "AWS::Lambda::EventInvokeConfig",

@@ -102,7 +102,7 @@ impl Overlay {
 }
 
 impl Region {
-    /// What others have to know of it.
+    /// The facts of a region that other regions need.
     pub(super) fn of(settings: &Settings) -> Self {
         let replicates = settings.aws.replicate.enabled;
         Self {

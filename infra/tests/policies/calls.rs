@@ -269,7 +269,7 @@ fn allows(statement: &Statement, right: &str) -> bool {
 
 /// The rights that a principal's calls need and its policies do not give.
 fn missing(principal: &Principal, calls: &[Call], statements: &[Statement]) -> BTreeSet<String> {
-    // Where several policies bound each other, as a role and its boundary, each must allow it; where one is made of
+    // If several policies bound each other, as a role and its boundary, each must allow it; if one is made of
     // several lists, one of them must.
     let bounds: BTreeSet<&str> =
         principal.statements.iter().map(|start| start.split(' ').next().unwrap_or(start)).collect();

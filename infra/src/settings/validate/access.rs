@@ -146,7 +146,7 @@ pub(super) fn aws_replicate(replicate: &AwsReplicate, settings: &Settings) -> Ch
     let fits = role.len() <= 64 && made_of(role, "+=,.@_-");
     let spoken = "the name of a role, up to 64 characters, without its path or ARN";
     shaped("aws.replicate.role", role, fits, spoken)?;
-    // What the deploy role may make, and not one of the foundation's own.
+    // A role that the deploy role may make, and not one of the foundation's own.
     let stack = names::stack(settings);
     let fits = role
         .strip_prefix(&format!("{stack}-"))
