@@ -36,7 +36,7 @@ const STATUS: Duration = Duration::from_secs(1);
 const STATUS_LEAST: Duration = Duration::from_millis(100);
 /// A connection to the stream on which nothing comes for so long, not even a ping, is given up.
 const SILENCE: Duration = Duration::from_mins(1);
-/// A stream that has brought no trade for so long is told, in the health check too.
+/// A stream that has brought no trade for so long is reported, in the health check too.
 const QUIET: Duration = Duration::from_mins(30);
 /// Timeout for spooling received trades after a signal: a full disk, or a full spool, would take for ever.
 const STOP: Duration = Duration::from_secs(2);
