@@ -82,7 +82,7 @@ impl Settings {
         apart::one(&environment, &all)?;
         let mut settings = environment.settings;
         for region in overlays.regions_of(chosen) {
-            // What its overlay says stands above what is overridden for this one.
+            // The values of its overlay stand above those that are overridden for this one.
             let there = overlays.layered(&base, region, &overrides).read()?;
             let taken = |taken: &str| taken == there.aws.region;
             if taken(&settings.aws.region) || settings.regions.iter().any(|r| taken(&r.region)) {
