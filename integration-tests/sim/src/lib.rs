@@ -17,6 +17,7 @@ pub mod measure;
 pub mod mutants;
 pub mod recompute;
 pub mod report;
+pub mod route;
 pub mod run;
 pub mod run_dir;
 mod run_files;

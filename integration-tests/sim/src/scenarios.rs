@@ -6,6 +6,7 @@ mod steps;
 use std::collections::BTreeSet;
 
 use crate::history::CloudId;
+pub use crate::route::Route;
 use crate::schedule::Service;
 use crate::testbed::{self, Capability, Step};
 
@@ -22,15 +23,6 @@ pub struct Scenario {
     pub poison: u32,
     /// The steps.
     pub steps: fn() -> Vec<Step>,
-}
-
-/// The clouds that the producer sends to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// Both clouds.
-    Mirror,
-    /// This one, as long as it works.
-    Primary(CloudId),
 }
 
 impl Scenario {

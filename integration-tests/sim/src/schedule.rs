@@ -41,7 +41,7 @@ pub use shrink::shrink;
 
 use crate::fault::FaultKind;
 use crate::history::CloudId;
-use crate::scenarios::Route;
+use crate::route::Route;
 
 /// A schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
