@@ -300,7 +300,8 @@ async fn killed_20_times_it_loses_nothing_and_sends_nothing_twice() {
     let mut torn_or_behind = 0;
     for kill in 0..20 {
         let begun = scene.events().len();
-        let mut producer = scene.produce(&source, &["--rate", "4000"]);
+        // Slow enough for twenty lives on a machine that takes half a second for each.
+        let mut producer = scene.produce(&source, &["--rate", "1000"]);
         // At any moment: while it starts, before anything is spooled, between two acknowledgements.
         if kill % 4 > 0 {
             scene.event("acceptance", begun, is_accepted_by("aws")).await;
