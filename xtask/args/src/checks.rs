@@ -46,7 +46,7 @@ pub struct Fuzz {
 /// Measures what the documents claim.
 #[derive(Args, Clone, Debug)]
 pub struct Bench {
-    /// What to measure [default: all].
+    /// The measurements to make [default: all].
     #[arg(value_enum)]
     pub what: Vec<Benchmark>,
     /// Print the figures of `stack` as JSON.
@@ -61,9 +61,9 @@ pub enum Benchmark {
     Fold,
     /// Size of the zip; cold start of the bootstrap beside a hello-world bootstrap, in one run.
     ColdStart,
-    /// What the fault proxy adds to a call and takes of the throughput, beside haproxy and noxious, in one run.
+    /// Latency that the fault proxy adds to a call, and its throughput, beside haproxy and noxious, in one run.
     Proxy,
-    /// How long `deploy aws` takes to make its stack on the emulator, beside Terraform with the same resources, in one
+    /// Time in which `deploy aws` makes its stack on the emulator, beside Terraform with the same resources, in one
     /// run; some minutes, as Terraform takes one each time.
     Stack,
 }
